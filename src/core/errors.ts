@@ -1,0 +1,262 @@
+/**
+ * Every failure of this package is an {@link AuthplaneError} with a stable `code`.
+ *
+ * Messages are for operators and logs. They name the rule and the claim that failed and never carry
+ * a token, a proof, a key or a secret. What a caller on the wire may learn is decided in
+ * `challenge.ts`, never by showing a message.
+ */
+
+export interface AuthplaneErrorOptions {
+  readonly cause?: unknown;
+}
+
+export abstract class AuthplaneError extends Error {
+  /** Stable, machine-readable name of the failure. */
+  abstract readonly code: string;
+
+  constructor(message: string, options?: AuthplaneErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+// ---- the inbound request -------------------------------------------------------------------------
+
+/** The request carries no credentials at all (RFC 6750 §3.1: challenged without an error code). */
+export class TokenMissingError extends AuthplaneError {
+  readonly code = 'token_missing';
+
+  constructor(message = 'the request carries no access token') {
+    super(message);
+  }
+}
+
+/** More than one credential, or an `Authorization` header outside the grammar of RFC 6750 §2.1. */
+export class MalformedCredentialsError extends AuthplaneError {
+  readonly code = 'malformed_credentials';
+}
+
+/** The token is authentic but its `exp` has passed by more than the clock skew. */
+export class TokenExpiredError extends AuthplaneError {
+  readonly code = 'token_expired';
+}
+
+/** The signature does not verify, or no trusted key can have made it. */
+export class InvalidSignatureError extends AuthplaneError {
+  readonly code = 'invalid_signature';
+}
+
+/** A header or claim rule of RFC 9068 does not hold. */
+export class InvalidClaimsError extends AuthplaneError {
+  readonly code = 'invalid_claims';
+}
+
+/** The token is valid and lacks a scope that the operation needs (RFC 6750 §3.1). */
+export class InsufficientScopeError extends AuthplaneError {
+  readonly code = 'insufficient_scope';
+  /** All scopes the operation needs, base scopes included; not only the missing ones. */
+  readonly requiredScopes: readonly string[];
+
+  constructor(requiredScopes: readonly string[], options?: AuthplaneErrorOptions) {
+    super(`the operation needs the scopes: ${requiredScopes.join(' ')}`, options);
+    this.requiredScopes = Object.freeze([...requiredScopes]);
+  }
+}
+
+/** The authorization server or the application's own check says the token is no longer good. */
+export class TokenRevokedError extends AuthplaneError {
+  readonly code = 'token_revoked';
+}
+
+// ---- DPoP (RFC 9449) -----------------------------------------------------------------------------
+
+/** A sender-constraint failure. Its subclasses name the rule. */
+export class DPoPError extends AuthplaneError {
+  readonly code: string = 'dpop_error';
+}
+
+/** A bound token arrived without a proof (RFC 9449 §7.1). */
+export class DPoPProofMissingError extends DPoPError {
+  override readonly code = 'dpop_proof_missing';
+}
+
+/** The proof fails a check of RFC 9449 §4.3. */
+export class InvalidDPoPProofError extends DPoPError {
+  override readonly code = 'invalid_dpop_proof';
+}
+
+/** More than one `DPoP` header line (RFC 9449 §4.3 #1). */
+export class DPoPMultipleProofsError extends DPoPError {
+  override readonly code = 'dpop_multiple_proofs';
+}
+
+/** The proof was used before (RFC 9449 §11.1). */
+export class DPoPReplayDetectedError extends DPoPError {
+  override readonly code = 'dpop_replay_detected';
+}
+
+/** Scheme, token binding and proof key do not belong together (RFC 9449 §7.1, §7.2). */
+export class DPoPBindingMismatchError extends DPoPError {
+  override readonly code = 'dpop_binding_mismatch';
+}
+
+/** A bound token or a proof at a resource that has DPoP switched off. */
+export class DPoPNotSupportedError extends DPoPError {
+  override readonly code = 'dpop_not_supported';
+}
+
+/** The resource wants a fresh nonce in the proof (RFC 9449 §9). */
+export class DPoPNonceRequiredError extends DPoPError {
+  override readonly code = 'dpop_nonce_required';
+}
+
+// ---- the authorization server is away or answers nonsense ------------------------------------------
+
+export interface UnavailableErrorOptions extends AuthplaneErrorOptions {
+  /** When a further attempt makes sense; becomes `Retry-After` (seconds). */
+  readonly retryAfterSeconds?: number;
+}
+
+/** The authorization server, or something it should have delivered, cannot be had right now. */
+export class AuthorizationServerUnavailableError extends AuthplaneError {
+  readonly code: string = 'authorization_server_unavailable';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, options?: UnavailableErrorOptions) {
+    super(message, options);
+    this.retryAfterSeconds = Math.max(1, Math.ceil(options?.retryAfterSeconds ?? 5));
+  }
+}
+
+export interface DocumentErrorOptions extends UnavailableErrorOptions {
+  /**
+   * `true`: the authorization server answered, and what it says can never be right for this
+   * configuration (another issuer, no keys). A retry will not mend that, so it fails the boot.
+   */
+  readonly wrongServer?: boolean;
+}
+
+/** The key set could not be fetched, or was refused. */
+export class JWKSFetchError extends AuthorizationServerUnavailableError {
+  override readonly code = 'jwks_fetch_error';
+  readonly wrongServer: boolean;
+
+  constructor(message: string, options?: DocumentErrorOptions) {
+    super(message, options);
+    this.wrongServer = options?.wrongServer ?? false;
+  }
+}
+
+/** The metadata document (RFC 8414) could not be fetched, or was refused. */
+export class MetadataFetchError extends AuthorizationServerUnavailableError {
+  override readonly code = 'metadata_fetch_error';
+  readonly wrongServer: boolean;
+
+  constructor(message: string, options?: DocumentErrorOptions) {
+    super(message, options);
+    this.wrongServer = options?.wrongServer ?? false;
+  }
+}
+
+/** The metadata document does not name the endpoint that an operation needs. */
+export class MissingMetadataEndpointError extends AuthorizationServerUnavailableError {
+  override readonly code = 'missing_metadata_endpoint';
+  /** The missing member, for example `token_endpoint`. */
+  readonly endpoint: string;
+
+  constructor(endpoint: string, options?: UnavailableErrorOptions) {
+    super(
+      `the authorization server's metadata has no ${endpoint}; switch the feature on at the ` +
+        `authorization server or do not use the operation that needs it`,
+      options,
+    );
+    this.endpoint = endpoint;
+  }
+}
+
+// ---- set-up --------------------------------------------------------------------------------------
+
+/** A mistake in the options or in how the library is wired. Thrown at start, never per request. */
+export class ConfigurationError extends AuthplaneError {
+  readonly code = 'configuration_error';
+  /** Each problem found, in one sentence; the message lists them all. */
+  readonly problems: readonly string[];
+
+  constructor(problems: string | readonly string[], options?: AuthplaneErrorOptions) {
+    const list = typeof problems === 'string' ? [problems] : [...problems];
+    super(
+      list.length === 1
+        ? `authplane-nestjs: ${list[0]}`
+        : `authplane-nestjs: ${list.length} problems in the configuration:\n${list.map((p) => `  - ${p}`).join('\n')}`,
+      options,
+    );
+    this.problems = Object.freeze(list);
+  }
+}
+
+// ---- answers of the authorization server (RFC 6749 §5.2) -----------------------------------------
+
+export interface OAuthErrorOptions extends AuthplaneErrorOptions {
+  /** HTTP status of the authorization server's answer. */
+  readonly statusCode: number;
+  /** `error` as sent. */
+  readonly error: string;
+  /** `error_description` as sent. Untrusted text: for logs, not for users. */
+  readonly description?: string;
+}
+
+/** The authorization server refused an operation. `code` is its `error`. */
+export class OAuthError extends AuthplaneError {
+  readonly code: string;
+  readonly error: string;
+  readonly statusCode: number;
+  readonly description: string | undefined;
+
+  constructor(message: string, options: OAuthErrorOptions) {
+    super(message, options);
+    this.code = options.error;
+    this.error = options.error;
+    this.statusCode = options.statusCode;
+    this.description = options.description;
+  }
+}
+
+export class InvalidClientError extends OAuthError {}
+export class InvalidGrantError extends OAuthError {}
+export class InvalidScopeError extends OAuthError {}
+export class InvalidTargetError extends OAuthError {}
+export class AccessDeniedError extends OAuthError {}
+export class ServerError extends OAuthError {}
+
+export interface ConsentRequiredErrorOptions extends OAuthErrorOptions {
+  readonly consentUrl?: string;
+  readonly serviceId?: string;
+  readonly causeDetail?: string;
+}
+
+/** The user has to connect or re-consent at the authorization server first. */
+export class ConsentRequiredError extends OAuthError {
+  /** Where the user gives consent; absent when the authorization server sent none. */
+  readonly consentUrl: string | undefined;
+  /** The service the consent is for, taken from what was asked for. */
+  readonly serviceId: string;
+  /** `consent_missing` or `scope_insufficient`. */
+  readonly causeDetail: string;
+
+  constructor(message: string, options: ConsentRequiredErrorOptions) {
+    super(message, options);
+    this.consentUrl = options.consentUrl;
+    this.serviceId = options.serviceId ?? 'unknown_service';
+    this.causeDetail = options.causeDetail ?? 'consent_missing';
+  }
+}
+
+/** A 2xx answer that breaks the protocol: no `access_token`, an unknown `token_type`, and so on. */
+export class ProtocolError extends AuthplaneError {
+  readonly code = 'protocol_error';
+}
+
+/** Too many failures in a row at one endpoint; calls are refused until the cool-down ends. */
+export class CircuitOpenError extends AuthorizationServerUnavailableError {
+  override readonly code = 'circuit_open';
+}
