@@ -113,49 +113,37 @@ export class DPoPNonceRequiredError extends DPoPError {
 // ---- the authorization server is away or answers nonsense ------------------------------------------
 
 export interface UnavailableErrorOptions extends AuthplaneErrorOptions {
-  /** When a further attempt makes sense; becomes `Retry-After` (seconds). */
+  /** When a further attempt makes sense; becomes `Retry-After` (seconds, at least 1). Default 5. */
   readonly retryAfterSeconds?: number;
+  /** See {@link AuthorizationServerUnavailableError.wrongServer}. Default `false`. */
+  readonly wrongServer?: boolean;
 }
 
 /** The authorization server, or something it should have delivered, cannot be had right now. */
 export class AuthorizationServerUnavailableError extends AuthplaneError {
   readonly code: string = 'authorization_server_unavailable';
   readonly retryAfterSeconds: number;
+  /**
+   * `true`: the server answered, and what it says can never be right for this configuration
+   * (another issuer, no keys). Waiting will not mend that, so it fails the boot.
+   */
+  readonly wrongServer: boolean;
 
   constructor(message: string, options?: UnavailableErrorOptions) {
     super(message, options);
     this.retryAfterSeconds = Math.max(1, Math.ceil(options?.retryAfterSeconds ?? 5));
+    this.wrongServer = options?.wrongServer ?? false;
   }
-}
-
-export interface DocumentErrorOptions extends UnavailableErrorOptions {
-  /**
-   * `true`: the authorization server answered, and what it says can never be right for this
-   * configuration (another issuer, no keys). A retry will not mend that, so it fails the boot.
-   */
-  readonly wrongServer?: boolean;
 }
 
 /** The key set could not be fetched, or was refused. */
 export class JWKSFetchError extends AuthorizationServerUnavailableError {
   override readonly code = 'jwks_fetch_error';
-  readonly wrongServer: boolean;
-
-  constructor(message: string, options?: DocumentErrorOptions) {
-    super(message, options);
-    this.wrongServer = options?.wrongServer ?? false;
-  }
 }
 
 /** The metadata document (RFC 8414) could not be fetched, or was refused. */
 export class MetadataFetchError extends AuthorizationServerUnavailableError {
   override readonly code = 'metadata_fetch_error';
-  readonly wrongServer: boolean;
-
-  constructor(message: string, options?: DocumentErrorOptions) {
-    super(message, options);
-    this.wrongServer = options?.wrongServer ?? false;
-  }
 }
 
 /** The metadata document does not name the endpoint that an operation needs. */

@@ -1,0 +1,32 @@
+/** What a signature algorithm demands of its key (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2). */
+export interface AlgorithmRule {
+  readonly kty: 'EC' | 'RSA' | 'OKP';
+  readonly crv?: string;
+}
+
+const ec = (crv: string): AlgorithmRule => ({ kty: 'EC', crv });
+const rsa: AlgorithmRule = { kty: 'RSA' };
+const ed25519: AlgorithmRule = { kty: 'OKP', crv: 'Ed25519' };
+
+/** Asymmetric signatures only: a resource server never shares a secret with the issuer. */
+const rules: ReadonlyMap<string, AlgorithmRule> = new Map([
+  ['ES256', ec('P-256')],
+  ['ES384', ec('P-384')],
+  ['ES512', ec('P-521')],
+  ['RS256', rsa],
+  ['RS384', rsa],
+  ['RS512', rsa],
+  ['PS256', rsa],
+  ['PS384', rsa],
+  ['PS512', rsa],
+  ['EdDSA', ed25519],
+  ['Ed25519', ed25519],
+]);
+
+export const SUPPORTED_ALGORITHMS: readonly string[] = [...rules.keys()];
+
+export const DEFAULT_ALGORITHMS: readonly string[] = ['ES256', 'RS256', 'PS256', 'EdDSA'];
+
+export function algorithmRule(alg: string): AlgorithmRule | undefined {
+  return rules.get(alg);
+}

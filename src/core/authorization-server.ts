@@ -1,0 +1,136 @@
+import { MetadataFetchError, MissingMetadataEndpointError } from './errors.js';
+import type { HttpAnswer, OutboundHttp } from './http.js';
+import type { ResolvedClientOptions } from './options.js';
+import { DocumentRefused, RemoteDocument } from './remote-document.js';
+import { isJsonObject, member } from './strict-json.js';
+
+/** Metadata of the authorization server (RFC 8414 §2) as far as this package reads it. */
+export interface AuthorizationServerMetadata {
+  readonly issuer: string;
+  /** Checked: absolute, https unless `devMode`, without user info and fragment. */
+  readonly endpoints: ReadonlyMap<string, string>;
+}
+
+/** Names of members that hold a URL this package may call or hand on. */
+const ENDPOINT = /^(?:jwks_uri|[a-z_]+_endpoint)$/;
+
+/** The authorization server: its checked metadata, kept fresh. */
+export class AuthorizationServer {
+  readonly metadataUrl: string;
+  readonly #metadata: RemoteDocument<AuthorizationServerMetadata>;
+
+  constructor(options: ResolvedClientOptions, http: OutboundHttp, onKeySetMoved: () => void) {
+    this.metadataUrl = wellKnownUrl(options.issuer);
+    this.#metadata = new RemoteDocument({
+      clock: options.clock,
+      refreshSeconds: options.metadataRefreshSeconds,
+      maxStaleSeconds: options.maxStaleSeconds,
+      load: async () => {
+        const answer = await http.getJson(this.metadataUrl);
+        return checkedMetadata(documentOf(answer, this.metadataUrl), options, this.metadataUrl);
+      },
+      onLoaded: (value, previous) => {
+        if (value.endpoints.get('jwks_uri') !== previous?.endpoints.get('jwks_uri')) {
+          onKeySetMoved();
+        }
+      },
+      errorClass: MetadataFetchError,
+      onBackgroundFailure: (error) => options.onBackgroundFailure?.(error),
+    });
+  }
+
+  /**
+   * The URL of an endpoint by its metadata name.
+   *
+   * @throws MetadataFetchError when there is no usable metadata.
+   * @throws MissingMetadataEndpointError when the metadata does not name it.
+   */
+  async endpoint(name: string): Promise<string> {
+    const { endpoints } = await this.#metadata.get();
+    const url = endpoints.get(name);
+    if (url !== undefined) return url;
+    throw new MissingMetadataEndpointError(name, { wrongServer: name === 'jwks_uri' });
+  }
+
+  /** Reads the metadata again unless the copy is younger. Failures leave the copy in hand in use. */
+  async refreshIfOlderThan(seconds: number): Promise<void> {
+    if (this.#metadata.ageSeconds <= seconds || this.#metadata.pausedBy !== undefined) return;
+    await this.#metadata.reload().catch(() => undefined); // the copy in hand decides
+  }
+
+  close(): void {
+    this.#metadata.close();
+  }
+}
+
+/**
+ * The document of a 200 answer. Everything else is refused before it can replace a good copy.
+ *
+ * @throws DocumentRefused
+ */
+export function documentOf(answer: HttpAnswer, url: string): Record<string, unknown> {
+  if (answer.status !== 200) {
+    const hint =
+      answer.status === 404 ? '; check that the issuer, with its path, is the right one' : '';
+    throw new DocumentRefused(`${url} answered with status ${answer.status}${hint}`, {
+      retryAfterSeconds: Number(answer.headers['retry-after']) || 0,
+    });
+  }
+  if (isJsonObject(answer.json)) return answer.json;
+  throw new DocumentRefused(
+    `${url} answered without a JSON object (${answer.notJson ?? 'other JSON'})`,
+  );
+}
+
+/** RFC 8414 §3: the well-known segment stands between host and path of the issuer. */
+function wellKnownUrl(issuer: string): string {
+  const { origin, pathname } = new URL(issuer);
+  return `${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/+$/, '')}`;
+}
+
+function checkedMetadata(
+  document: Record<string, unknown>,
+  options: ResolvedClientOptions,
+  url: string,
+): AuthorizationServerMetadata {
+  requireIssuer(member(document, 'issuer'), options.issuer, url);
+  const endpoints = new Map<string, string>();
+  for (const [name, value] of Object.entries(document)) {
+    if (!ENDPOINT.test(name)) continue;
+    endpoints.set(name, requireEndpoint(name, value, options.devMode));
+  }
+  return { issuer: options.issuer, endpoints };
+}
+
+/** RFC 8414 §3.3: identical to the issuer the document was asked for. No slash is forgiven. */
+function requireIssuer(received: unknown, expected: string, url: string): void {
+  if (received === expected) return;
+  if (typeof received !== 'string' || received === '') {
+    throw new DocumentRefused(`${url} names no issuer; that is not an authorization server`, {
+      wrongServer: true,
+    });
+  }
+  const theirs = JSON.stringify(received.slice(0, 300));
+  throw new DocumentRefused(
+    `wrong issuer: configured "${expected}", but the authorization server at ${url} calls itself ` +
+      `${theirs}. Both must be equal byte for byte (a trailing slash counts): set issuer ` +
+      `(AUTHPLANE_ISSUER) to ${theirs}, or AUTHPLANE_SERVER_ISSUER of the server to "${expected}"`,
+    { wrongServer: true },
+  );
+}
+
+function requireEndpoint(name: string, value: unknown, devMode: boolean): string {
+  const refuse = (rule: string): never => {
+    throw new DocumentRefused(`the authorization server's metadata: ${name} ${rule}`, {
+      wrongServer: true,
+    });
+  };
+  if (typeof value !== 'string' || !URL.canParse(value)) return refuse('is not an absolute URL');
+  const { protocol, username, password, hash } = new URL(value);
+  const allowed = protocol === 'https:' || (devMode && protocol === 'http:');
+  if (!allowed) return refuse('does not use https; only devMode accepts http');
+  if (username !== '' || password !== '' || hash !== '') {
+    return refuse('has user info or a fragment');
+  }
+  return value;
+}

@@ -1,0 +1,84 @@
+import { MalformedCredentialsError, TokenMissingError } from './errors.js';
+
+/**
+ * Header lines of one request: Node's `rawHeaders` (name, value, name, value, …), which alone tells
+ * two lines from one, or a plain record.
+ */
+export type HeaderLines =
+  readonly string[] | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface Credentials {
+  readonly scheme: 'Bearer' | 'DPoP';
+  readonly token: string;
+}
+
+/** `1*SP` between scheme and token (RFC 9110 §11.4); the token is a `token68` (RFC 6750 §2.1). */
+const AUTHORIZATION = /^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
+
+/**
+ * The access token of a request. It comes from the `Authorization` header and nowhere else: the
+ * query string and the body are not looked at (MCP authorization; RFC 6750 §2.2, §2.3 not supported).
+ *
+ * @throws TokenMissingError when there is no `Authorization` header, or one of another scheme: the
+ * client does not know yet what is asked of it (RFC 6750 §3.1).
+ * @throws MalformedCredentialsError for two header lines or a broken value.
+ */
+export function parseCredentials(headers: HeaderLines): Credentials {
+  const lines = headerLines(headers, 'authorization');
+  const [line] = lines;
+  if (line === undefined) throw new TokenMissingError();
+  if (lines.length > 1) {
+    throw new MalformedCredentialsError('the request has more than one Authorization header');
+  }
+  const scheme = schemeOf(/^[^\s]*/.exec(line)?.[0]);
+  if (scheme === undefined && SCHEME.test(line)) {
+    throw new TokenMissingError(
+      'the Authorization header is of another scheme than Bearer and DPoP',
+    );
+  }
+  const token = AUTHORIZATION.exec(line)?.[1];
+  if (scheme === undefined || token === undefined) {
+    throw new MalformedCredentialsError(
+      'the Authorization header is not of the form "Bearer <token>" or "DPoP <token>"',
+    );
+  }
+  return { scheme, token };
+}
+
+/** All lines of a header, in order. A record cannot tell apart lines that Node has joined. */
+export function headerLines(headers: HeaderLines, name: string): readonly string[] {
+  return isRawHeaders(headers) ? linesOfRaw(headers, name) : linesOfRecord(headers, name);
+}
+
+function isRawHeaders(headers: HeaderLines): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === name) lines.push(rawHeaders[i + 1] ?? '');
+  }
+  return lines;
+}
+
+function linesOfRecord(
+  record: Readonly<Record<string, string | readonly string[] | undefined>>,
+  name: string,
+): string[] {
+  return Object.entries(record).flatMap(([key, value]) =>
+    key.toLowerCase() === name && value !== undefined ? value : [],
+  );
+}
+
+function schemeOf(text: string | undefined): Credentials['scheme'] | undefined {
+  switch (text?.toLowerCase()) {
+    case 'bearer':
+      return 'Bearer';
+    case 'dpop':
+      return 'DPoP';
+    default:
+      return undefined;
+  }
+}
