@@ -1,0 +1,202 @@
+import {
+  AuthorizationServerUnavailableError,
+  DPoPBindingMismatchError,
+  DPoPError,
+  DPoPMultipleProofsError,
+  DPoPNonceRequiredError,
+  DPoPNotSupportedError,
+  DPoPReplayDetectedError,
+  InsufficientScopeError,
+  InvalidClaimsError,
+  InvalidDPoPProofError,
+  InvalidSignatureError,
+  MalformedCredentialsError,
+  TokenExpiredError,
+  TokenMissingError,
+  TokenRevokedError,
+} from './errors.js';
+
+export type ChallengeScheme = 'Bearer' | 'DPoP';
+
+/** What a challenge says besides the error; all of it from configuration, none from the request. */
+export interface ChallengeOptions {
+  readonly realm?: string;
+  /** URL of the protected resource metadata (RFC 9728 §5.1). */
+  readonly resourceMetadataUrl?: string;
+  /** Scopes this access needs; a missing scope names its own. */
+  readonly scopes?: readonly string[];
+  /** Schemes the resource accepts, in the order they are offered. Default `['Bearer']`. */
+  readonly schemes?: readonly ChallengeScheme[];
+  /** Proof algorithms, named in DPoP challenges (RFC 9449 §7.1). */
+  readonly proofAlgorithms?: readonly string[];
+}
+
+/** An answer on the wire. */
+export interface Challenge {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, string>>;
+}
+
+interface Answer {
+  readonly status: number;
+  /** `error` of the body; also of the challenge, unless `challenged` says otherwise. */
+  readonly error: string;
+  /** Which schemes are challenged: what the resource accepts, or the one the error belongs to. */
+  readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
+}
+
+const CHALLENGE_LIMIT = 1000;
+
+/** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  unauthorized: 'An access token is required',
+  invalid_request: 'The request does not carry exactly one well-formed access token',
+  invalid_token: 'The access token is missing, expired, revoked or not valid for this resource',
+  insufficient_scope: 'The access token lacks a scope that this operation needs',
+  invalid_dpop_proof: 'The DPoP proof is not valid for this request',
+  use_dpop_nonce: 'The DPoP proof must carry the nonce of this response',
+};
+
+const invalidToken: Answer = { status: 401, error: 'invalid_token', challenged: 'accepted' };
+const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challenged: 'DPoP' };
+
+/** The one table from error to answer. The first class that fits decides. */
+const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answer])[] = [
+  [TokenMissingError, { status: 401, error: 'unauthorized', challenged: 'accepted-without-code' }],
+  [MalformedCredentialsError, { status: 400, error: 'invalid_request', challenged: 'accepted' }],
+  [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
+  [TokenExpiredError, invalidToken],
+  [InvalidSignatureError, invalidToken],
+  [InvalidClaimsError, invalidToken],
+  [TokenRevokedError, invalidToken],
+  [DPoPNotSupportedError, { ...invalidToken, challenged: 'Bearer' }],
+  [DPoPNonceRequiredError, { ...invalidProof, error: 'use_dpop_nonce' }],
+  [InvalidDPoPProofError, invalidProof],
+  [DPoPMultipleProofsError, invalidProof],
+  [DPoPReplayDetectedError, invalidProof],
+  [DPoPBindingMismatchError, { ...invalidToken, challenged: 'DPoP' }],
+  [DPoPError, { ...invalidToken, challenged: 'DPoP' }],
+  [
+    AuthorizationServerUnavailableError,
+    { status: 503, error: 'temporarily_unavailable', challenged: 'none' },
+  ],
+];
+
+const UNKNOWN: Answer = { status: 500, error: 'server_error', challenged: 'none' };
+
+/** Whether this package answers the error itself; others are the application's. */
+export function isChallengeable(error: unknown): error is Error {
+  return answerFor(error) !== UNKNOWN;
+}
+
+/** HTTP status for an error; 500 for one that is not about the inbound request. */
+export function httpStatus(error: unknown): number {
+  return answerFor(error).status;
+}
+
+/**
+ * Value of `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1), or `undefined` where no
+ * challenge belongs. Order inside: realm, error, scope, resource_metadata, error_description, algs.
+ * Printable ASCII below 1 KB, whatever the options hold.
+ */
+export function wwwAuthenticate(
+  error: unknown,
+  options: ChallengeOptions = {},
+): string | undefined {
+  const answer = answerFor(error);
+  const schemes = schemesOf(answer, options);
+  if (schemes.length === 0) return undefined;
+  const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
+  const limit = Math.floor(CHALLENGE_LIMIT / schemes.length);
+  return schemes
+    .map((scheme) => oneChallenge(scheme, answer, { ...options, scopes: scopes ?? [] }, limit))
+    .join(', ');
+}
+
+/** Status, headers and body for an error: everything a framework needs to answer. */
+export function toChallenge(error: unknown, options: ChallengeOptions = {}): Challenge {
+  const { status, error: code } = answerFor(error);
+  const challenge = wwwAuthenticate(error, options);
+  return {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
+      ...(error instanceof AuthorizationServerUnavailableError
+        ? { 'Retry-After': String(error.retryAfterSeconds) }
+        : {}),
+    },
+    body: bodyFor(code, error),
+  };
+}
+
+function answerFor(error: unknown): Answer {
+  return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? UNKNOWN;
+}
+
+function bodyFor(code: string, error: unknown): Record<string, string> {
+  if (error instanceof InsufficientScopeError) {
+    return { error: code, scope: error.requiredScopes.join(' ') };
+  }
+  const description = DESCRIPTIONS[code];
+  return description === undefined
+    ? { error: code }
+    : { error: code, error_description: description };
+}
+
+function schemesOf(answer: Answer, options: ChallengeOptions): readonly ChallengeScheme[] {
+  const accepted = options.schemes ?? ['Bearer'];
+  switch (answer.challenged) {
+    case 'none':
+      return [];
+    case 'accepted-without-code':
+      return accepted;
+    case 'accepted':
+      return accepted.slice(0, 1);
+    default:
+      return [answer.challenged];
+  }
+}
+
+function oneChallenge(
+  scheme: ChallengeScheme,
+  answer: Answer,
+  options: ChallengeOptions,
+  limit: number,
+): string {
+  const code = answer.challenged === 'accepted-without-code' ? undefined : answer.error;
+  const parameters: [name: string, value: string | undefined][] = [
+    ['realm', options.realm],
+    ['error', code],
+    ['scope', options.scopes?.join(' ')],
+    ['resource_metadata', options.resourceMetadataUrl],
+    ['error_description', code === undefined ? undefined : DESCRIPTIONS[code]],
+    ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
+  ];
+  return fit(scheme, parameters, limit);
+}
+
+/** Leaves out what a client can do without, in that order, until the challenge is short enough. */
+function fit(
+  scheme: ChallengeScheme,
+  parameters: readonly (readonly [string, string | undefined])[],
+  limit: number,
+): string {
+  const render = (without: readonly string[]) =>
+    `${scheme} ${parameters
+      .filter(([name, value]) => !without.includes(name) && value !== undefined && value !== '')
+      .map(([name, value]) => `${name}="${quotable(value ?? '')}"`)
+      .join(', ')}`.trimEnd();
+  const dispensable = ['error_description', 'realm', 'scope', 'resource_metadata'];
+  for (let dropped = 0; dropped < dispensable.length; dropped++) {
+    const challenge = render(dispensable.slice(0, dropped));
+    if (challenge.length <= limit) return challenge;
+  }
+  return render(dispensable);
+}
+
+/** Inside a quoted-string (RFC 9110 §5.6.4) of printable ASCII; runs of anything else become a blank. */
+function quotable(value: string): string {
+  return value.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, ' ').trim();
+}
