@@ -1,0 +1,32 @@
+export {
+  AuthplaneClient,
+  AuthplaneResource,
+  authplaneOptionsFromEnv,
+  httpStatus,
+  toChallenge,
+  wwwAuthenticate,
+  type ActorClaim,
+  type Authentication,
+  type AuthplaneModuleOptions,
+  type Challenge,
+  type ChallengeOptions,
+  type ChallengeScheme,
+  type Clock,
+  type InboundRequest,
+  type OutboundFetch,
+  type ProtectedResourceMetadata,
+  type ScopeHierarchy,
+  type VerifiedClaims,
+  type VerifiedDPoPProof,
+} from './core/index.js';
+export * from './core/errors.js';
+export { AuthContext } from './nest/auth-context.js';
+export { AnyScope, Claims, Public, Scopes } from './nest/authplane.decorators.js';
+export { AuthplaneExceptionFilter } from './nest/authplane.exception-filter.js';
+export { AuthplaneGuard } from './nest/authplane.guard.js';
+export { AuthplaneModule } from './nest/authplane.module.js';
+export {
+  type AuthplaneModuleAsyncOptions,
+  type AuthplaneModuleExtras,
+  type AuthplaneOptionsFactory,
+} from './nest/module-options.js';

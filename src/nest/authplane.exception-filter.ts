@@ -1,0 +1,61 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { toChallenge } from '../core/challenge.js';
+import {
+  type AuthplaneError,
+  AuthorizationServerUnavailableError,
+  DPoPError,
+  InsufficientScopeError,
+  InvalidClaimsError,
+  InvalidSignatureError,
+  MalformedCredentialsError,
+  TokenExpiredError,
+  TokenMissingError,
+  TokenRevokedError,
+} from '../core/errors.js';
+import { AuthplaneResource } from '../core/resource.js';
+import { requestState } from './request.js';
+
+/**
+ * Answers errors about the inbound request with status, `WWW-Authenticate` and a JSON body; see
+ * `toChallenge`. Other errors, also this package's own about outbound calls, go on to the
+ * application's filters.
+ */
+@Catch(
+  TokenMissingError,
+  MalformedCredentialsError,
+  TokenExpiredError,
+  InvalidSignatureError,
+  InvalidClaimsError,
+  InsufficientScopeError,
+  TokenRevokedError,
+  DPoPError,
+  AuthorizationServerUnavailableError,
+)
+@Injectable()
+export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError> {
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly resource: AuthplaneResource,
+  ) {}
+
+  catch(error: AuthplaneError, host: ArgumentsHost): void {
+    if (host.getType() !== 'http') throw error;
+    const { httpAdapter } = this.adapterHost;
+    const http = host.switchToHttp();
+    const response = http.getResponse<object>();
+    if (httpAdapter.isHeadersSent(response)) {
+      httpAdapter.end(response); // a stream has begun; its status can no longer be changed
+      return;
+    }
+    const { challengeScopes } = requestState(http.getRequest<object>());
+    const { status, headers, body } = toChallenge(error, {
+      ...this.resource.challengeOptions,
+      scopes: challengeScopes ?? this.resource.scopes,
+    });
+    for (const [name, value] of Object.entries(headers)) {
+      httpAdapter.setHeader(response, name, value);
+    }
+    httpAdapter.reply(response, body, status);
+  }
+}

@@ -1,0 +1,179 @@
+import {
+  type DynamicModule,
+  Inject,
+  Logger,
+  Module,
+  type NestModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR, ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import { AuthplaneClient } from '../core/client.js';
+import { ConfigurationError } from '../core/errors.js';
+import {
+  type AuthplaneModuleOptions,
+  type ResolvedModuleOptions,
+  resolveModuleOptions,
+} from '../core/options.js';
+import { AuthplaneResource } from '../core/resource.js';
+import { AuthContext, AuthContextInterceptor } from './auth-context.js';
+import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
+import { AuthplaneGuard } from './authplane.guard.js';
+import {
+  type AuthplaneModuleAsyncOptions,
+  type AuthplaneModuleExtras,
+  type AuthplaneOptionsFactory,
+  checkExtras,
+  MODULE_OPTIONS,
+} from './module-options.js';
+import { resourceMetadataRoute } from './resource-metadata.route.js';
+
+const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
+
+/**
+ * Protects the application as one OAuth 2.1 resource: import it once, in the root module.
+ *
+ * Provides `AuthplaneClient`, `AuthplaneResource`, `AuthplaneGuard` and `AuthContext` to every
+ * module, answers refusals with challenges, and serves the protected resource metadata.
+ */
+@Module({})
+export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationShutdown {
+  readonly #logger = new Logger(AuthplaneModule.name);
+
+  constructor(
+    private readonly client: AuthplaneClient,
+    private readonly resource: AuthplaneResource,
+    private readonly filter: AuthplaneExceptionFilter,
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly applicationConfig: ApplicationConfig,
+    @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
+    @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
+  ) {}
+
+  /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
+  static forRoot(options: AuthplaneModuleOptions & AuthplaneModuleExtras): DynamicModule {
+    const { isGlobal, guard, filter, metadataRoute, ...rest } = options;
+    const extras = defined({ isGlobal, guard, filter, metadataRoute });
+    return AuthplaneModule.forRootAsync({ ...extras, useFactory: () => rest });
+  }
+
+  /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
+  static forRootAsync(options: AuthplaneModuleAsyncOptions): DynamicModule {
+    checkExtras(options);
+    return {
+      module: AuthplaneModule,
+      global: options.isGlobal ?? true,
+      imports: options.imports ?? [],
+      providers: [
+        ...optionsProviders(options),
+        { provide: MODULE_EXTRAS, useValue: options },
+        clientProvider,
+        resourceProvider,
+        AuthContext,
+        AuthplaneGuard,
+        AuthplaneExceptionFilter,
+        { provide: APP_INTERCEPTOR, useClass: AuthContextInterceptor },
+        ...(options.guard === 'global'
+          ? [{ provide: APP_GUARD, useExisting: AuthplaneGuard }]
+          : []),
+      ],
+      exports: [
+        MODULE_OPTIONS,
+        AuthplaneClient,
+        AuthplaneResource,
+        AuthContext,
+        AuthplaneGuard,
+        AuthplaneExceptionFilter,
+      ],
+    };
+  }
+
+  /**
+   * Runs before any route is registered, which is what both need: the metadata has to stand in front
+   * of wildcard routes, and our filter behind the application's own in the list, because Nest asks
+   * the last one first. It takes only our own errors, so a catch-all filter keeps all others.
+   */
+  configure(): void {
+    if (this.extras.metadataRoute ?? true) {
+      this.adapterHost.httpAdapter.use(resourceMetadataRoute(this.resource));
+    }
+    if (this.extras.filter ?? true) this.applicationConfig.addGlobalFilter(this.filter);
+  }
+
+  /** @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError for a wrong server. */
+  async onModuleInit(): Promise<void> {
+    for (const warning of this.options.warnings) this.#logger.warn(warning);
+    try {
+      await this.client.start();
+    } catch (error) {
+      this.client.close();
+      throw error;
+    }
+    this.#logger.log(
+      `protecting ${this.resource.resource} with tokens of ${this.client.issuer}` +
+        (this.client.isReady ? '' : '; requests get 503 until it can be reached'),
+    );
+  }
+
+  /** After the server has answered its last request: verification works until then. */
+  onApplicationShutdown(): void {
+    this.client.close();
+  }
+}
+
+const clientProvider: Provider = {
+  provide: AuthplaneClient,
+  inject: [MODULE_OPTIONS],
+  useFactory: ({ client }: ResolvedModuleOptions) => {
+    const logger = new Logger(AuthplaneClient.name);
+    return new AuthplaneClient({
+      ...client,
+      onBackgroundFailure: (error) => {
+        logger.warn(error.message);
+        client.onBackgroundFailure?.(error);
+      },
+    });
+  },
+};
+
+const resourceProvider: Provider = {
+  provide: AuthplaneResource,
+  inject: [AuthplaneClient, MODULE_OPTIONS],
+  useFactory: (client: AuthplaneClient, { resource }: ResolvedModuleOptions) =>
+    client.resolvedResource(resource),
+};
+
+function optionsProviders(options: AuthplaneModuleAsyncOptions): Provider[] {
+  if ('useFactory' in options) {
+    const { useFactory, inject = [] } = options;
+    return [
+      {
+        provide: MODULE_OPTIONS,
+        inject,
+        useFactory: async (...dependencies: never[]) =>
+          resolveModuleOptions(await useFactory(...dependencies)),
+      },
+    ];
+  }
+  const source = 'useExisting' in options ? options.useExisting : options.useClass;
+  if (source === undefined) {
+    throw new ConfigurationError('forRootAsync needs one of useFactory, useClass and useExisting');
+  }
+  return [
+    ...('useClass' in options ? [options.useClass] : []),
+    {
+      provide: MODULE_OPTIONS,
+      inject: [source],
+      useFactory: async (factory: AuthplaneOptionsFactory) =>
+        resolveModuleOptions(await factory.createAuthplaneOptions()),
+    },
+  ];
+}
+
+/** Only what was given: under exactOptionalPropertyTypes an absent option is not an undefined one. */
+function defined(extras: {
+  [Name in keyof AuthplaneModuleExtras]: unknown;
+}): AuthplaneModuleExtras {
+  return Object.fromEntries(Object.entries(extras).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http';
+import type { ExecutionContext } from '@nestjs/common';
+import type { Authentication, AuthplaneResource, InboundRequest } from '../core/resource.js';
+
+/** The framework's request: Express hands out Node's own, Fastify one with Node's inside. */
+interface FrameworkRequest {
+  readonly raw?: IncomingMessage;
+  /** Express: the request target before routers rewrote `url`. */
+  readonly originalUrl?: string;
+}
+
+/** What guards find out about one request, shared by all guards on its way. */
+export interface RequestState {
+  /** One verification for each resource, however many guards ask. */
+  readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
+  /** Who is calling; set when a guard has let the request pass. */
+  current?: Authentication;
+  /** Scopes of the operation, for the challenge. */
+  challengeScopes?: readonly string[];
+  /** A guard has seen a `@Public()` handler. */
+  isPublic?: boolean;
+}
+
+// Keyed by Node's request, which every guard and decorator of a request can reach; param decorators
+// have no dependency injection. An entry dies with its request.
+const states = new WeakMap<object, RequestState>();
+
+export function requestState(request: object): RequestState {
+  const raw = rawRequest(request);
+  let state = states.get(raw);
+  if (state === undefined) {
+    state = { authentications: new Map() };
+    states.set(raw, state);
+  }
+  return state;
+}
+
+export function rawRequest(request: FrameworkRequest): object {
+  return request.raw ?? request;
+}
+
+/** Method, target and header lines from the wire, not what middleware made of them. */
+export function inboundRequest(request: FrameworkRequest): InboundRequest {
+  const raw = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
+  return {
+    method: raw.method ?? '',
+    url: request.originalUrl ?? raw.url ?? '',
+    headers: raw.rawHeaders,
+  };
+}
+
+export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): FrameworkRequest {
+  return context.switchToHttp().getRequest<FrameworkRequest>();
+}
+
+/**
+ * Puts the caller where others look: `auth` is what the MCP SDK's transports hand to tools, `user`
+ * is what other Nest libraries read. On Fastify both the framework's request and Node's get them.
+ */
+export function publishCaller(request: FrameworkRequest, authentication: Authentication): void {
+  const auth = authInfo(authentication);
+  for (const target of new Set([request, rawRequest(request)])) {
+    Object.assign(target, { auth, user: authentication.claims });
+  }
+}
+
+/** The MCP SDK's `AuthInfo`, by shape. */
+function authInfo({ claims, token }: Authentication) {
+  return {
+    token,
+    clientId: claims.clientId,
+    scopes: [...claims.scopes],
+    expiresAt: claims.expiresAt,
+    extra: {
+      sub: claims.sub,
+      iss: claims.issuer,
+      jti: claims.jti,
+      agentId: claims.agentId,
+      agentChain: claims.agentChain,
+      act: claims.act,
+    },
+  };
+}
