@@ -1,0 +1,86 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import {
+  type StandInAuthorizationServer,
+  startAuthorizationServer,
+} from 'authplane-nestjs/testing';
+import { AppModule } from './app.module.js';
+import { type Settings, settingsFrom } from './settings.js';
+import { walk } from './walk.js';
+
+const USAGE = `usage: npm start [-- --once]
+
+  --once   exit after the walk; the exit status says whether it worked
+
+  PORT                  port of the MCP server (default 8080)
+  AUTHPLANE_DEV_PORT    port of the embedded stand-in authorization server (default 9000)
+  AUTHPLANE_ISSUER      use this authorization server instead of the embedded one
+`;
+
+async function main(args: readonly string[]): Promise<void> {
+  const unknown = args.filter((arg) => arg !== '--once');
+  if (unknown.length > 0) throw new Error(`unknown argument ${unknown.join(' ')}\n\n${USAGE}`);
+  const settings = settingsFrom(process.env);
+  const standIn = settings.embedded ? await startStandIn(settings) : undefined;
+  const app = await startApp(settings);
+  const mcpUrl = `${settings.baseUrl}/mcp`;
+  try {
+    await walk({
+      mcpUrl,
+      ...(standIn === undefined ? {} : { approve: (url) => standIn.approve(url) }),
+      print: (line) => console.log(line),
+    });
+    console.log('\nThe walk worked.');
+  } catch (error) {
+    if (!args.includes('--once')) console.error('\nThe walk failed:', error);
+    else throw error;
+  } finally {
+    if (args.includes('--once')) {
+      await app.close();
+      await standIn?.close();
+    }
+  }
+  if (!args.includes('--once')) {
+    console.log(`\nServing ${mcpUrl}. Point the MCP Inspector at it:`);
+    console.log(`  npx @modelcontextprotocol/inspector --cli ${mcpUrl} --transport http`);
+    console.log('Stop with Ctrl+C.');
+  }
+}
+
+async function startStandIn(settings: Settings): Promise<StandInAuthorizationServer> {
+  const starting = startAuthorizationServer({
+    host: 'localhost',
+    port: settings.devPort,
+    resources: [{ uri: `${settings.baseUrl}/mcp`, scopes: settings.scopes }],
+  });
+  return named(starting, settings.devPort, 'AUTHPLANE_DEV_PORT');
+}
+
+async function startApp(settings: Settings): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(settings),
+    new FastifyAdapter(),
+    { logger: ['log', 'warn', 'error'], abortOnError: false },
+  );
+  app.enableShutdownHooks();
+  // For MCP clients that run in a browser: they have to read the challenge.
+  app.enableCors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] });
+  await named(app.listen(settings.port, 'localhost'), settings.port, 'PORT');
+  return app;
+}
+
+/** A taken port is the most likely reason that a first start fails, so it is said in plain words. */
+async function named<T>(starting: Promise<T>, port: number, variable: string): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error;
+    throw new Error(`port ${port} is taken; set ${variable} to a free one`, { cause: error });
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+});

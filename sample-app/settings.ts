@@ -1,0 +1,34 @@
+/** What the sample takes from the environment; everything has a default. */
+export interface Settings {
+  readonly port: number;
+  readonly devPort: number;
+  readonly issuer: string;
+  /** The stand-in runs in this process; otherwise `AUTHPLANE_ISSUER` names a real server. */
+  readonly embedded: boolean;
+  readonly baseUrl: string;
+  readonly scopes: string[];
+  readonly devMode: boolean;
+}
+
+export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
+  const port = portFrom('PORT', env['PORT'], 8080);
+  const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
+  const issuer = env['AUTHPLANE_ISSUER'];
+  return {
+    port,
+    devPort,
+    issuer: issuer ?? `http://localhost:${devPort}`,
+    embedded: issuer === undefined,
+    baseUrl: env['AUTHPLANE_BASE_URL'] ?? `http://localhost:${port}`,
+    scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools').split(/[\s,]+/),
+    // The embedded server and localhost need it; a real server on https does not.
+    devMode: env['AUTHPLANE_DEV_MODE'] ? env['AUTHPLANE_DEV_MODE'] === 'true' : true,
+  };
+}
+
+function portFrom(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined || text === '') return otherwise;
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Error(`${name} must be a port number from 1 to 65535`);
+}

@@ -1,0 +1,126 @@
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CallbackListener } from './browser.js';
+import { MemoryOAuthProvider } from './memory-oauth-provider.js';
+
+export interface Walk {
+  readonly mcpUrl: string;
+  /** Stands in for the user in front of the approval page; `undefined` leaves it to a person. */
+  readonly approve?: (authorizationUrl: URL) => Promise<URL>;
+  readonly print: (line: string) => void;
+}
+
+/** A real MCP client goes the whole way, from no token to a tool that knows who is calling. */
+export async function walk({ mcpUrl, approve, print }: Walk): Promise<void> {
+  const step = numbered(print);
+  const browser = await CallbackListener.start();
+  const provider = new MemoryOAuthProvider(browser.redirectUrl);
+  try {
+    const metadataUrl = await callWithoutToken(mcpUrl, step);
+    await readMetadata(metadataUrl, step);
+    await connectAndAuthorize({ mcpUrl, provider, browser, approve, step });
+    await useTools(mcpUrl, provider, step);
+  } finally {
+    browser.close();
+  }
+}
+
+type Step = (title: string, ...details: string[]) => void;
+
+function numbered(print: (line: string) => void): Step {
+  let number = 0;
+  return (title, ...details) => {
+    print(`\n${++number}. ${title}`);
+    for (const detail of details) print(detail.replace(/^/gm, '     '));
+  };
+}
+
+async function callWithoutToken(mcpUrl: string, step: Step): Promise<string> {
+  const response = await fetch(mcpUrl, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
+  });
+  const challenge = response.headers.get('www-authenticate') ?? '';
+  step(`no token: HTTP ${response.status} and a challenge`, `WWW-Authenticate: ${challenge}`);
+  const metadataUrl = /resource_metadata="([^"]+)"/.exec(challenge)?.[1];
+  if (response.status !== 401 || metadataUrl === undefined) {
+    throw new Error('expected a 401 whose challenge names the resource metadata');
+  }
+  return metadataUrl;
+}
+
+async function readMetadata(metadataUrl: string, step: Step): Promise<void> {
+  const response = await fetch(metadataUrl);
+  const document: unknown = await response.json();
+  step(
+    `the challenge leads to the resource metadata: ${metadataUrl}`,
+    JSON.stringify(document, null, 2),
+  );
+}
+
+interface Authorization {
+  readonly mcpUrl: string;
+  readonly provider: MemoryOAuthProvider;
+  readonly browser: CallbackListener;
+  readonly approve: Walk['approve'];
+  readonly step: Step;
+}
+
+async function connectAndAuthorize({ mcpUrl, provider, browser, approve, step }: Authorization) {
+  const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider });
+  const url = await connectUntilAuthorization(transport, provider);
+  step(
+    'the MCP client finds the authorization server and registers',
+    `client_id: ${provider.clientInformation()?.client_id}`,
+  );
+  step('the user is sent to the authorization server', url.href);
+  const callback = approve === undefined ? await browser.callback() : await approve(url);
+  const code = callback.searchParams.get('code');
+  if (code === null) throw new Error(`the user was sent back without a code: ${callback.search}`);
+  await transport.finishAuth(code);
+  const tokens = provider.tokens();
+  step(
+    'the client gets an access token (PKCE, bound to this server by its resource URI)',
+    `${tokens?.token_type}, good for ${tokens?.expires_in} s, scope: ${tokens?.scope}`,
+  );
+}
+
+async function connectUntilAuthorization(
+  transport: StreamableHTTPClientTransport,
+  provider: MemoryOAuthProvider,
+): Promise<URL> {
+  const client = new Client({ name: 'sample-walk', version: '1.0.0' });
+  try {
+    // The SDK's own types disagree with each other under exactOptionalPropertyTypes.
+    await client.connect(transport as Parameters<typeof client.connect>[0]);
+  } catch (error) {
+    if (error instanceof UnauthorizedError && provider.authorizationUrl !== undefined) {
+      return provider.authorizationUrl;
+    }
+    throw error;
+  }
+  throw new Error('the server let a client in that has no token');
+}
+
+async function useTools(mcpUrl: string, provider: MemoryOAuthProvider, step: Step): Promise<void> {
+  const client = new Client({ name: 'sample-walk', version: '1.0.0' });
+  const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider });
+  await client.connect(transport as Parameters<typeof client.connect>[0]);
+  try {
+    const { tools } = await client.listTools();
+    step('tools/list', tools.map((tool) => `${tool.name}: ${tool.description}`).join('\n'));
+    step('tools/call add {"a": 2, "b": 3}', await call(client, 'add', { a: 2, b: 3 }));
+    step('tools/call whoami: the server knows who is calling', await call(client, 'whoami', {}));
+  } finally {
+    await client.close();
+  }
+}
+
+async function call(client: Client, name: string, args: Record<string, unknown>): Promise<string> {
+  const result = await client.callTool({ name, arguments: args });
+  const [content] = result.content as { type: string; text?: string }[];
+  if (result.isError === true || content?.text === undefined) throw new Error(`${name} failed`);
+  return content.text;
+}

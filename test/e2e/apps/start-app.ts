@@ -1,0 +1,45 @@
+import { Test } from '@nestjs/testing';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import { createServer } from 'node:net';
+
+export const platforms = ['fastify', 'express'] as const;
+export type Platform = (typeof platforms)[number];
+
+export interface RunningApp {
+  readonly app: INestApplication;
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly platform: Platform;
+  readonly port?: number;
+  /** Prefix, versioning and whatever else an application sets before it listens. */
+  readonly configure?: (app: INestApplication) => void;
+}
+
+/** A port that was free a moment ago: the resource URI has to be known before the application listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+export async function startApp(
+  metadata: ModuleMetadata,
+  { platform, port = 0, configure }: StartOptions,
+): Promise<RunningApp> {
+  const module = await Test.createTestingModule(metadata).compile();
+  const app = module.createNestApplication(
+    platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter(),
+    { logger: false },
+  );
+  configure?.(app);
+  await app.listen(port, '127.0.0.1');
+  return { app, url: await app.getUrl(), close: () => app.close() };
+}
