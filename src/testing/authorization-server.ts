@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import type { JWK } from 'jose';
+
+import type { TokenClaims, TokenHeader } from './access-tokens.js';
+import { DEFAULT_USER } from './authorize-endpoint.js';
+import { deploy, Documents, issueToken, routesOf } from './deployment.js';
+import { metadataPaths, PATHS } from './discovery.js';
+import { Faults, type EndpointName, type Fault } from './faults.js';
+import type { AuthorizationServerOptions } from './options.js';
+import { RequestCounter, router, type RequestCounts } from './router.js';
+import { SigningKeys, type RotateKeysOptions, type SigningAlgorithm } from './signing-keys.js';
+
+/** How a user answers the approval page. */
+export interface UserDecision {
+  /** Default `user-1`. */
+  readonly user?: string;
+  /** Default `approve`. */
+  readonly decision?: 'approve' | 'deny';
+}
+
+/** A running stand-in; made by {@link startAuthorizationServer}. */
+export interface StandInAuthorizationServer {
+  readonly issuer: string;
+  /** Where RFC 8414 puts the metadata of this issuer. */
+  readonly metadataUrl: string;
+  readonly jwksUri: string;
+  /** A second address with the same keys, counted as `jwks-moved`, for a `jwks_uri` that moves. */
+  readonly movedJwksUri: string;
+
+  /**
+   * Signs an access token with the current key. Without arguments it is one that AuthPlane would
+   * issue: to `user-1` and `client-1`, for the first registered resource (else the issuer), with no
+   * scope. Each claim and header member given replaces that default, right or wrong; one given as
+   * `undefined` is left out.
+   *
+   * @example
+   * const expired = await server.issueToken({ aud: [resource], scope: 'tools/query', exp: 1 });
+   */
+  issueToken(claims?: TokenClaims, header?: TokenHeader): Promise<string>;
+
+  /** Makes a new key, which signs from now on. By default both it and the last one are published. */
+  rotateKeys(options?: RotateKeysOptions): Promise<{ kid: string; alg: SigningAlgorithm }>;
+  /** Publishes what `rotateKeys({ publish: false })` has held back. */
+  publishKeys(): void;
+  /** The published key set. */
+  jwks(): { keys: JWK[] };
+
+  /** Makes an endpoint fail until told otherwise; `null` heals it, and with `all` every endpoint. */
+  fail(endpoint: EndpointName | 'all', fault: Fault | null): void;
+  /** Changes the metadata document; a member that is `undefined` is removed. `null` undoes it. */
+  overrideMetadata(patch: Readonly<Record<string, unknown>> | null): void;
+  /** Serves this JSON value as the key set, at both addresses. `null` undoes it. */
+  overrideJwks(body: unknown): void;
+
+  /**
+   * Answers the approval page in place of a user: posts its form to the authorization URL and gives
+   * the callback URL to which the browser would be sent.
+   *
+   * @throws Error when the answer is a page and not a redirect.
+   */
+  approve(authorizationUrl: string | URL, decision?: UserDecision): Promise<URL>;
+
+  /** How many requests each endpoint has seen. */
+  requests(): RequestCounts;
+  resetCounters(): void;
+
+  /** Drops all connections, answered or not, and stops listening. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a stand-in for AuthPlane on the loopback interface, with real keys and real HTTP.
+ *
+ * A test double, not for production: it knows no passwords, keeps everything in memory and can be
+ * told to misbehave.
+ *
+ * @example
+ * const server = await startAuthorizationServer({ autoApprove: true });
+ * const token = await server.issueToken({ aud: ['http://localhost:3000/mcp'] });
+ * await server.close();
+ */
+export async function startAuthorizationServer(
+  options: AuthorizationServerOptions = {},
+): Promise<StandInAuthorizationServer> {
+  const keys = await SigningKeys.create(options.algorithm ?? 'ES256');
+  const http = createServer();
+  const host = options.host ?? '127.0.0.1';
+  const port = await listen(http, host, options.port ?? 0);
+  const issuer = options.issuer ?? `http://${host}:${port}${options.issuerPath ?? ''}`;
+  try {
+    return serve(http, issuer, keys, options);
+  } catch (error) {
+    http.close();
+    throw error;
+  }
+}
+
+function serve(
+  http: Server,
+  issuer: string,
+  keys: SigningKeys,
+  options: AuthorizationServerOptions,
+): StandInAuthorizationServer {
+  const closing = new AbortController();
+  const faults = new Faults(closing.signal);
+  const counter = new RequestCounter();
+  const documents = new Documents();
+  const deployment = deploy(options, issuer, keys);
+  http.on('request', router(routesOf(deployment, documents), counter, faults));
+
+  let closed: Promise<void> | undefined;
+  return {
+    issuer,
+    metadataUrl: new URL(metadataPaths(issuer).rfc8414, issuer).href,
+    jwksUri: issuer + PATHS.jwks,
+    movedJwksUri: issuer + PATHS.movedJwks,
+    issueToken: async (claims = {}, header = {}) => issueToken(deployment, claims, header),
+    rotateKeys: async (rotation) => {
+      await keys.rotate(rotation);
+      return { kid: keys.current.kid, alg: keys.current.alg };
+    },
+    publishKeys: () => keys.publish(),
+    jwks: () => keys.jwks(),
+    fail: (endpoint, fault) => faults.set(endpoint, fault),
+    overrideMetadata: (patch) => (documents.metadataPatch = patch),
+    overrideJwks: (body) => (documents.jwks = body),
+    approve,
+    requests: () => counter.snapshot(),
+    resetCounters: () => counter.reset(),
+    close: () => (closed ??= stop(http, closing)),
+  };
+}
+
+async function approve(
+  authorizationUrl: string | URL,
+  { user = DEFAULT_USER, decision = 'approve' }: UserDecision = {},
+): Promise<URL> {
+  const body = new URLSearchParams({ user, decision });
+  const response = await fetch(authorizationUrl, { method: 'POST', body, redirect: 'manual' });
+  await response.body?.cancel();
+  const location = response.headers.get('location');
+  if (location !== null) return new URL(location);
+  throw new Error(`the authorization endpoint answered ${response.status} without a redirect`);
+}
+
+async function listen(http: Server, host: string, port: number): Promise<number> {
+  http.listen(port, host);
+  await once(http, 'listening');
+  return (http.address() as AddressInfo).port;
+}
+
+async function stop(http: Server, closing: AbortController): Promise<void> {
+  closing.abort();
+  const closed = once(http, 'close');
+  http.close();
+  http.closeAllConnections();
+  await closed;
+}

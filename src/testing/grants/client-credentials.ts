@@ -1,0 +1,48 @@
+import type { AccessTokens } from '../access-tokens.js';
+import type { Client } from '../clients.js';
+import { OAuthProblem } from '../oauth-problem.js';
+import { parameter } from '../request.js';
+import type { Resources } from '../resources.js';
+import { intersection, parseScope, refuseBeyond } from '../scopes.js';
+import { scopeMember, type Grant } from '../token-endpoint.js';
+
+export interface ClientCredentialsOptions {
+  readonly issuer: string;
+  readonly tokens: AccessTokens;
+  readonly resources: Resources;
+  readonly ttlSeconds: number;
+}
+
+/** RFC 6749 §4.4. The subject is the client itself, and there is no refresh token (§4.4.3). */
+export function clientCredentialsGrant(options: ClientCredentialsOptions): Grant {
+  const { issuer, tokens, resources, ttlSeconds } = options;
+  return ({ client, form }) => {
+    if (client.clientSecret === undefined) throw new OAuthProblem('invalid_client');
+    const indicator = parameter(form, 'resource');
+    const resource = indicator === undefined ? undefined : resources.exactly(indicator);
+    const scope = machineScope(client, resources.scopesOf(resource), parameter(form, 'scope'));
+    const { clientId, agent } = client;
+    const audience = resource ?? issuer;
+    return {
+      access_token: tokens.issue({ sub: clientId, clientId, agent, audience, scope, ttlSeconds }),
+      token_type: 'Bearer',
+      expires_in: ttlSeconds,
+      ...scopeMember(scope),
+    };
+  };
+}
+
+/** Bounded by the client's ceiling and by what the resource has; never empty, and sorted. */
+function machineScope(
+  client: Client,
+  catalogue: readonly string[] | undefined,
+  parameterValue: string | undefined,
+): readonly string[] {
+  const ceiling = client.scope ?? [];
+  const bounds = catalogue === undefined ? [ceiling] : [ceiling, catalogue];
+  const requested = parseScope(parameterValue);
+  refuseBeyond(requested, bounds);
+  const scope = requested.length > 0 ? requested : intersection(bounds);
+  if (scope.length === 0) throw new OAuthProblem('invalid_scope');
+  return [...scope].sort();
+}
