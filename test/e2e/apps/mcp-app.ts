@@ -1,0 +1,58 @@
+import type { ModuleMetadata } from '@nestjs/common';
+import { AuthplaneModule, type AuthplaneModuleOptions } from 'authplane-nestjs';
+import {
+  type AuthorizationServerOptions,
+  type StandInAuthorizationServer,
+  startAuthorizationServer,
+} from 'authplane-nestjs/testing';
+import { McpController } from '../../../sample-app/mcp.controller.js';
+import { ToolsService } from '../../../sample-app/tools.service.js';
+import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
+
+export interface ProtectedMcpServer {
+  readonly authorizationServer: StandInAuthorizationServer;
+  readonly app: RunningApp;
+  /** URL of the MCP endpoint, which is the resource. */
+  readonly mcpUrl: string;
+  close(): Promise<void>;
+}
+
+/** The sample's MCP server, protected by a stand-in authorization server. */
+export async function startProtectedMcpServer(
+  platform: Platform,
+  options: AuthorizationServerOptions = {},
+): Promise<ProtectedMcpServer> {
+  const port = await freePort();
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const mcpUrl = `${baseUrl}/mcp`;
+  const authorizationServer = await startAuthorizationServer({
+    resources: [{ uri: mcpUrl, scopes: ['mcp:tools'] }],
+    ...options,
+  });
+  const app = await startApp(
+    mcpServer({
+      issuer: authorizationServer.issuer,
+      baseUrl,
+      scopes: ['mcp:tools'],
+      devMode: true,
+    }),
+    { platform, port },
+  );
+  return {
+    authorizationServer,
+    app,
+    mcpUrl,
+    close: async () => {
+      await app.close();
+      await authorizationServer.close();
+    },
+  };
+}
+
+export function mcpServer(options: AuthplaneModuleOptions): ModuleMetadata {
+  return {
+    imports: [AuthplaneModule.forRootAsync({ useFactory: () => options })],
+    controllers: [McpController],
+    providers: [ToolsService],
+  };
+}

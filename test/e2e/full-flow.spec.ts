@@ -1,0 +1,139 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  Client as ClientV2,
+  StreamableHTTPClientTransport as TransportV2,
+  type OAuthClientProvider as ProviderV2,
+} from '@modelcontextprotocol/client';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { MemoryOAuthProvider } from '../../sample-app/memory-oauth-provider.js';
+import { walk } from '../../sample-app/walk.js';
+import { type ProtectedMcpServer, startProtectedMcpServer } from './apps/mcp-app.js';
+import { platforms } from './apps/start-app.js';
+
+const CALLBACK = 'http://127.0.0.1:1/callback';
+
+/** SDK v2 also wants to remember which authorization server it was sent to. */
+class ProviderForV2 extends MemoryOAuthProvider {
+  #discovered: unknown;
+
+  saveDiscoveryState(state: unknown) {
+    this.#discovered = state;
+  }
+
+  discoveryState() {
+    return this.#discovered;
+  }
+}
+
+describe.each(platforms)('a real MCP client against a protected server on %s', (platform) => {
+  let server: ProtectedMcpServer;
+
+  afterEach(() => server.close());
+
+  it('SDK v1: finds the authorization server from our 401, authorizes, and calls tools', async () => {
+    server = await startProtectedMcpServer(platform);
+    const provider = new MemoryOAuthProvider(CALLBACK);
+    const connect = async () => {
+      const client = new Client({ name: 'v1', version: '1' });
+      const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
+        authProvider: provider,
+      });
+      return { client, transport, connected: client.connect(transport as never) };
+    };
+
+    const first = await connect();
+    await expect(first.connected).rejects.toBeInstanceOf(UnauthorizedError);
+    const authorizationUrl = provider.authorizationUrl as URL;
+    expect(authorizationUrl.searchParams.get('resource')).toBe(server.mcpUrl);
+    expect(authorizationUrl.searchParams.get('scope')).toBe('mcp:tools');
+    const callback = await server.authorizationServer.approve(authorizationUrl, { user: 'alice' });
+    await first.transport.finishAuth(callback.searchParams.get('code') ?? '');
+
+    const { client, connected } = await connect();
+    await connected;
+    expect((await client.listTools()).tools.map((tool) => tool.name)).toContain('whoami');
+    const result = await client.callTool({ name: 'whoami', arguments: {} });
+    expect(caller(result.content)).toEqual({
+      subject: 'alice',
+      client: provider.clientInformation()?.client_id,
+      agent: '',
+      agentChain: [],
+      scopes: ['mcp:tools'],
+    });
+    await client.close();
+  });
+
+  it.each(['legacy', 'auto'] as const)(
+    'SDK v2 (%s era): finds the authorization server from our 401, authorizes, and calls tools',
+    async (mode) => {
+      server = await startProtectedMcpServer(platform);
+      const provider = new ProviderForV2(CALLBACK);
+      const connect = () => {
+        const client = new ClientV2({ name: 'v2', version: '2' }, { versionNegotiation: { mode } });
+        const transport = new TransportV2(new URL(server.mcpUrl), {
+          // The provider's types are those of v1; the shapes are the same.
+          authProvider: provider as unknown as ProviderV2,
+        });
+        return { client, transport, connected: client.connect(transport) };
+      };
+
+      const first = connect();
+      await expect(first.connected).rejects.toThrow();
+      const authorizationUrl = provider.authorizationUrl as URL;
+      const callback = await server.authorizationServer.approve(authorizationUrl, { user: 'bob' });
+      await first.transport.finishAuth(callback.searchParams);
+
+      const { client, connected } = connect();
+      await connected;
+      const result = await client.callTool({ name: 'whoami', arguments: {} });
+      expect(caller(result.content)).toMatchObject({ subject: 'bob', scopes: ['mcp:tools'] });
+      await client.close();
+    },
+  );
+
+  it('the walk of the sample reaches its last step', async () => {
+    server = await startProtectedMcpServer(platform);
+    const lines: string[] = [];
+    await walk({
+      mcpUrl: server.mcpUrl,
+      approve: (url) => server.authorizationServer.approve(url),
+      print: (line) => lines.push(line),
+    });
+    expect(lines.join('\n')).toContain('tools/call whoami');
+  });
+
+  it('SDK v1: a client that was refused for a missing scope asks for it and succeeds', async () => {
+    server = await startProtectedMcpServer(platform, { issueRefreshTokens: false });
+    const provider = new MemoryOAuthProvider(CALLBACK);
+    const withoutScope = await server.authorizationServer.issueToken({ scope: 'other' });
+    provider.saveTokens({ access_token: withoutScope, token_type: 'Bearer' });
+
+    const client = new Client({ name: 'v1', version: '1' });
+    const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
+      authProvider: provider,
+    });
+    await expect(client.connect(transport as never)).rejects.toBeInstanceOf(UnauthorizedError);
+    const authorizationUrl = provider.authorizationUrl as URL;
+    expect(authorizationUrl.searchParams.get('scope')).toBe('mcp:tools');
+    const callback = await server.authorizationServer.approve(authorizationUrl);
+    await transport.finishAuth(callback.searchParams.get('code') ?? '');
+
+    const again = new Client({ name: 'v1', version: '1' });
+    await again.connect(
+      new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
+        authProvider: provider,
+      }) as never,
+    );
+    expect((await again.callTool({ name: 'add', arguments: { a: 1, b: 2 } })).content).toEqual([
+      { type: 'text', text: '3' },
+    ]);
+    await again.close();
+  });
+});
+
+function caller(content: unknown): unknown {
+  const [first] = content as { text: string }[];
+  return JSON.parse(first?.text ?? 'null');
+}
