@@ -1,5 +1,49 @@
 import { randomInt } from 'node:crypto';
-import { Body, Controller, Module, Post, Res } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Controller, Module, Post, Req, Res } from '@nestjs/common';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { z } from 'zod';
+
+interface FastifyRequest {
+  readonly raw: IncomingMessage;
+  readonly body: unknown;
+}
+interface FastifyReply {
+  readonly raw: ServerResponse;
+  hijack(): void;
+}
+
+@Controller('mcp')
+export class McpController {
+  @Post()
+  async handle(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    reply.hijack();
+    const server = createServer();
+    const transport = new StreamableHTTPServerTransport({});
+    reply.raw.on('close', () => void server.close());
+    // The SDK's own types disagree with each other under exactOptionalPropertyTypes.
+    await server.connect(transport as Parameters<typeof server.connect>[0]);
+    await transport.handleRequest(request.raw, reply.raw, request.body);
+  }
+}
+
+@Module({
+  controllers: [McpController],
+})
+export class RetrofitModule {}
+
+function createServer(): McpServer {
+  const server = new McpServer({ name: 'retrofit', version: '1.0.0' });
+  const text = (value: unknown) => ({ content: [{ type: 'text' as const, text: String(value) }] });
+  server.registerTool(
+    'add',
+    { description: 'Adds two numbers', inputSchema: { a: z.number(), b: z.number() } },
+    ({ a, b }) => text(a + b),
+  );
+  server.registerTool('now_utc', { description: 'The time in UTC' }, () =>
+    text(new Date().toISOString()),
+  );
+  server.registerTool('roll_dice', { description: 'Rolls one die' }, () => text(randomInt(1, 7)));
+  return server;
+}

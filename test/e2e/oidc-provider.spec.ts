@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { type ForeignAuthorizationServer, startOidcProvider } from './apps/oidc-provider.js';
+import { plainApp } from './apps/plain-app.js';
+import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
+
+describe.each(platforms)('tokens of oidc-provider on %s', (platform) => {
+  let authorizationServer: ForeignAuthorizationServer;
+  let app: RunningApp;
+  let resource: string;
+
+  beforeAll(async () => {
+    authorizationServer = await startOidcProvider();
+    const port = await freePort();
+    resource = `http://127.0.0.1:${port}/mcp`;
+    const options = { issuer: authorizationServer.issuer, resource, devMode: true };
+    app = await startApp(plainApp(options), { platform, port });
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await authorizationServer.close();
+  });
+
+  const call = (token: string, path = '/things') =>
+    fetch(`${app.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+
+  it('RFC 9068: accepts its JWT access token for this resource', async () => {
+    const token = await authorizationServer.accessToken(resource);
+    expect(decodeProtectedHeader(token).typ).toBe('at+jwt');
+    const response = await call(token);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ sub: 'machine', fromContext: 'machine' });
+  });
+
+  it('enforces the scopes it granted', async () => {
+    const token = await authorizationServer.accessToken(resource);
+    expect((await call(token, '/things/any')).status).toBe(200);
+    const refused = await call(token, '/things/audit');
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toEqual({
+      error: 'insufficient_scope',
+      scope: 'things:read audit:read',
+    });
+  });
+
+  it.each([
+    ['a sibling path', (uri: string) => `${uri}/other`],
+    ['a trailing slash', (uri: string) => `${uri}/`],
+    ['another port', () => 'http://127.0.0.1:1/mcp'],
+  ])('refuses its token for %s', async (_, other) => {
+    const token = await authorizationServer.accessToken(other(resource));
+    expect(decodeJwt(token).aud).not.toBe(resource);
+    const response = await call(token);
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
+  });
+
+  it('refuses its token after a change of one character, wherever it is', async () => {
+    const token = await authorizationServer.accessToken(resource);
+    for (let i = 0; i < token.length; i += 17) {
+      const other = token[i] === 'A' ? 'B' : 'A';
+      const changed = token.slice(0, i) + other + token.slice(i + 1);
+      expect((await call(changed)).status).toBe(401);
+    }
+  });
+});
