@@ -57,10 +57,17 @@ export class InsufficientScopeError extends AuthplaneError {
   /** All scopes the operation needs, base scopes included; not only the missing ones. */
   readonly requiredScopes: readonly string[];
 
-  constructor(requiredScopes: readonly string[], options?: AuthplaneErrorOptions) {
-    super(`the operation needs the scopes: ${requiredScopes.join(' ')}`, options);
+  /** @param grantedScopes what the token has, for the message. */
+  constructor(requiredScopes: readonly string[], grantedScopes?: readonly string[]) {
+    const granted = grantedScopes === undefined ? '' : `; the token has: ${printable(grantedScopes)}`;
+    super(`the operation needs the scopes: ${requiredScopes.join(' ')}${granted}`);
     this.requiredScopes = Object.freeze([...requiredScopes]);
   }
+}
+
+/** Scopes come from a token: nothing in them may break a log line. */
+function printable(scopes: readonly string[]): string {
+  return scopes.join(' ').slice(0, 500).replace(/[^\x20-\x7e]/g, '?') || 'none';
 }
 
 /** The authorization server or the application's own check says the token is no longer good. */

@@ -35,6 +35,7 @@ export class Jwks {
   readonly #document: RemoteDocument<KeySet>;
   readonly #budget: RefreshBudget;
   #authorizationServer: AuthorizationServer;
+  #searching: Promise<KeySet> | undefined;
   #reportedUnusable = '';
 
   constructor(
@@ -97,16 +98,28 @@ export class Jwks {
   }
 
   async #searchUnknown(kid: string, known: KeySet): Promise<KeySet> {
-    let keys = known;
     // A load under way may have been answered before the key was published: look at it first, for
     // nothing, then spend from the budget.
-    if (this.#document.loading) keys = await this.#document.reload();
-    if (keys.has(kid)) return keys;
-    if (this.#document.loading) return this.#document.reload();
-    if (!this.#budget.take()) {
-      if (this.#document.pausedBy !== undefined) throw this.#document.pausedBy;
-      return keys;
-    }
+    const keys = (await this.#underWay()) ?? known;
+    return keys.has(kid) ? keys : (this.#underWay() ?? this.#search(keys));
+  }
+
+  #underWay(): Promise<KeySet> | undefined {
+    if (this.#searching !== undefined) return this.#searching;
+    return this.#document.loading ? this.#document.reload() : undefined;
+  }
+
+  async #search(known: KeySet): Promise<KeySet> {
+    if (this.#document.pausedBy !== undefined) throw this.#document.pausedBy;
+    if (!this.#budget.take()) return known;
+    // Set before anything is awaited: whoever comes later joins instead of spending.
+    this.#searching = this.#readAgain().finally(() => {
+      this.#searching = undefined;
+    });
+    return this.#searching;
+  }
+
+  async #readAgain(): Promise<KeySet> {
     await this.#authorizationServer.refreshIfOlderThan(METADATA_TRUST_SECONDS);
     return this.#document.reload();
   }

@@ -58,7 +58,7 @@ export function requireScopeNeeds(
   const met =
     needs.all.every((scope) => covers(granted, scope)) &&
     needs.anyOf.every((group) => group.some((scope) => covers(granted, scope)));
-  if (!met) throw new InsufficientScopeError(challengeScopes(needs));
+  if (!met) throw new InsufficientScopeError(challengeScopes(needs), granted);
 }
 
 /** One scope token of RFC 6749 §3.3: printable ASCII without blank, quote and backslash. */

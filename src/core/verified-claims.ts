@@ -112,7 +112,8 @@ export class VerifiedClaims {
 
   /** Every one of them; an empty list asks for nothing. @throws InsufficientScopeError */
   requireScopes(scopes: readonly string[]): void {
-    if (!scopes.every((scope) => this.hasScope(scope))) throw new InsufficientScopeError(scopes);
+    if (scopes.every((scope) => this.hasScope(scope))) return;
+    throw new InsufficientScopeError(scopes, this.scopes);
   }
 }
 

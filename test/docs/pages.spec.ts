@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import ts from 'typescript';
+import { codeBlocks, pages } from './markdown.js';
+
+describe('the pages', () => {
+  it('every TypeScript block compiles under the strict settings of this project', () => {
+    const files = new Map<string, string>();
+    for (const page of pages) {
+      codeBlocks(page)
+        .filter(({ language }) => language === 'ts')
+        .forEach(({ code }, index) => {
+          files.set(resolve(`test/docs/${page.replace(/\W+/g, '-')}-${index}.ts`), code);
+        });
+    }
+    expect(files.size).toBeGreaterThan(4);
+    expect(compile(files)).toEqual([]);
+  }, 120_000);
+
+  it.each(pages)('%s: every JSON block parses', (page) => {
+    for (const { code } of codeBlocks(page).filter(({ language }) => language === 'json')) {
+      expect(() => JSON.parse(code) as unknown).not.toThrow();
+    }
+  });
+
+  it.each(pages)('%s: every shell block holds npm scripts and variables that exist', (page) => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const known = ['install', ...Object.keys(scripts)];
+    for (const { code } of codeBlocks(page).filter(({ language }) => language === 'sh')) {
+      for (const [, script = ''] of code.matchAll(/npm (?:run )?(\S+)/g)) {
+        expect(known).toContain(script);
+      }
+      for (const [variable = ''] of code.matchAll(/^[A-Z_]+(?==)/gm)) {
+        expect(readFileSync('src/core/options.ts', 'utf8')).toContain(`'${variable}'`);
+      }
+    }
+  });
+
+  it.each(pages)('%s: has no block in a language that nothing checks', (page) => {
+    const languages = codeBlocks(page).map(({ language }) => language);
+    expect(languages.filter((name) => !['ts', 'json', 'sh', ''].includes(name))).toEqual([]);
+  });
+
+  it.each(pages)('%s: every link to a file leads somewhere', (page) => {
+    const text = readFileSync(page, 'utf8');
+    for (const [, target = ''] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      expect([target, existsSync(join(dirname(page), target))]).toEqual([target, true]);
+    }
+  });
+
+  it('the README links every page of docs', () => {
+    const readme = readFileSync('README.md', 'utf8');
+    for (const page of pages.slice(1)) expect(readme).toContain(`(${page})`);
+  });
+
+  it('docs/architecture.md names every source file of core, nest, mcp and redis', () => {
+    const text = readFileSync('docs/architecture.md', 'utf8');
+    const sources = ts.sys
+      .readDirectory('src', ['.ts'])
+      .filter((file) => !file.includes('/testing/') && !file.endsWith('/index.ts'));
+    for (const source of sources) expect(text).toContain(source.slice(source.lastIndexOf('/') + 1));
+  });
+
+  it('docs/options.md names every option and its page no other', async () => {
+    const { moduleOptionNames } = await import('./option-names.js');
+    const text = readFileSync('docs/options.md', 'utf8');
+    for (const name of moduleOptionNames()) expect(text).toContain(`\`${name}\``);
+  });
+});
+
+/** Type-checks the blocks as files of this project; nothing is written. */
+function compile(files: ReadonlyMap<string, string>): string[] {
+  const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile.bind(ts.sys)) as {
+    config: object;
+  };
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
+  const host = ts.createCompilerHost({ ...options, noEmit: true, noUnusedLocals: false });
+  const { readFile, fileExists } = host;
+  host.readFile = (name) => files.get(name) ?? readFile.call(host, name);
+  host.fileExists = (name) => files.has(name) || fileExists.call(host, name);
+  const { getSourceFile } = host;
+  host.getSourceFile = (name, target, ...rest) => {
+    const block = files.get(name);
+    return block === undefined
+      ? getSourceFile.call(host, name, target, ...rest)
+      : ts.createSourceFile(name, block, target, true);
+  };
+  const program = ts.createProgram(
+    [...files.keys()],
+    { ...options, noEmit: true, noUnusedLocals: false, noUnusedParameters: false },
+    host,
+  );
+  return [...files.keys()].flatMap((name) =>
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(name))
+      .map(({ messageText }) => `${name}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`),
+  );
+}
