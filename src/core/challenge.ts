@@ -2,6 +2,7 @@ import {
   AuthorizationServerUnavailableError,
   DPoPBindingMismatchError,
   DPoPError,
+  DPoPKeyMismatchError,
   DPoPMultipleProofsError,
   DPoPNonceRequiredError,
   DPoPNotSupportedError,
@@ -15,6 +16,7 @@ import {
   TokenMissingError,
   TokenRevokedError,
 } from './errors.js';
+import { ReplayStoreError } from './replay-store.js';
 
 export type ChallengeScheme = 'Bearer' | 'DPoP';
 
@@ -29,6 +31,10 @@ export interface ChallengeOptions {
   readonly schemes?: readonly ChallengeScheme[];
   /** Proof algorithms, named in DPoP challenges (RFC 9449 §7.1). */
   readonly proofAlgorithms?: readonly string[];
+  /** The scheme the request came with; an error about its token is answered in that scheme. */
+  readonly presentedScheme?: ChallengeScheme | undefined;
+  /** The nonce to send along with DPoP challenges (RFC 9449 §9). */
+  readonly dpopNonce?: string;
 }
 
 /** An answer on the wire. */
@@ -46,7 +52,8 @@ interface Answer {
   readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
 }
 
-const CHALLENGE_LIMIT = 1000;
+/** Leaves room below 1 KB for the brief challenge of a second scheme. */
+const CHALLENGE_LIMIT = 900;
 
 /** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -75,12 +82,14 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   [InvalidDPoPProofError, invalidProof],
   [DPoPMultipleProofsError, invalidProof],
   [DPoPReplayDetectedError, invalidProof],
+  [DPoPKeyMismatchError, invalidProof],
   [DPoPBindingMismatchError, { ...invalidToken, challenged: 'DPoP' }],
   [DPoPError, { ...invalidToken, challenged: 'DPoP' }],
   [
     AuthorizationServerUnavailableError,
     { status: 503, error: 'temporarily_unavailable', challenged: 'none' },
   ],
+  [ReplayStoreError, { status: 503, error: 'temporarily_unavailable', challenged: 'none' }],
 ];
 
 const UNKNOWN: Answer = { status: 500, error: 'server_error', challenged: 'none' };
@@ -105,30 +114,35 @@ export function wwwAuthenticate(
   options: ChallengeOptions = {},
 ): string | undefined {
   const answer = answerFor(error);
-  const schemes = schemesOf(answer, options);
-  if (schemes.length === 0) return undefined;
+  const [scheme, ...others] = schemesOf(answer, options);
+  if (scheme === undefined) return undefined;
   const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
-  const limit = Math.floor(CHALLENGE_LIMIT / schemes.length);
-  return schemes
-    .map((scheme) => oneChallenge(scheme, answer, { ...options, scopes: scopes ?? [] }, limit))
-    .join(', ');
+  const full = { ...options, scopes: scopes ?? [] };
+  const brief = others.map((other) => oneChallenge(other, undefined, algorithmsOnly(options)));
+  return [oneChallenge(scheme, codeFor(answer, scheme), full), ...brief].join(', ');
 }
 
 /** Status, headers and body for an error: everything a framework needs to answer. */
 export function toChallenge(error: unknown, options: ChallengeOptions = {}): Challenge {
   const { status, error: code } = answerFor(error);
   const challenge = wwwAuthenticate(error, options);
+  const nonce = challenge?.includes('DPoP ') === true ? options.dpopNonce : undefined;
   return {
     status,
     headers: {
       'Cache-Control': 'no-store',
       ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
-      ...(error instanceof AuthorizationServerUnavailableError
-        ? { 'Retry-After': String(error.retryAfterSeconds) }
-        : {}),
+      ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }),
+      ...(isUnavailable(error) ? { 'Retry-After': String(error.retryAfterSeconds) } : {}),
     },
     body: bodyFor(code, error),
   };
+}
+
+function isUnavailable(
+  error: unknown,
+): error is AuthorizationServerUnavailableError | ReplayStoreError {
+  return error instanceof AuthorizationServerUnavailableError || error instanceof ReplayStoreError;
 }
 
 function answerFor(error: unknown): Answer {
@@ -145,27 +159,41 @@ function bodyFor(code: string, error: unknown): Record<string, string> {
     : { error: code, error_description: description };
 }
 
+/** The scheme that is challenged in full, and those that are named besides. */
 function schemesOf(answer: Answer, options: ChallengeOptions): readonly ChallengeScheme[] {
-  const accepted = options.schemes ?? ['Bearer'];
+  const accepted = options.schemes ?? ['Bearer', 'DPoP'];
+  const presented = accepted.find((scheme) => scheme === options.presentedScheme);
   switch (answer.challenged) {
     case 'none':
       return [];
     case 'accepted-without-code':
-      return accepted;
+      return options.schemes ?? ['Bearer'];
     case 'accepted':
-      return accepted.slice(0, 1);
+      if (options.schemes === undefined) return ['Bearer'];
+      // RFC 9449 §7.2: who came with a bearer token hears that DPoP would do as well.
+      return presented === 'DPoP' || answer.status !== 401
+        ? [presented ?? accepted[0] ?? 'Bearer']
+        : accepted;
     default:
-      return [answer.challenged];
+      return accepted.includes(answer.challenged) ? [answer.challenged] : accepted.slice(0, 1);
   }
+}
+
+/** `invalid_dpop_proof` means nothing under another scheme. */
+function codeFor(answer: Answer, scheme: ChallengeScheme): string | undefined {
+  if (answer.challenged === 'accepted-without-code') return undefined;
+  return answer.challenged === 'DPoP' && scheme !== 'DPoP' ? 'invalid_token' : answer.error;
+}
+
+function algorithmsOnly({ proofAlgorithms }: ChallengeOptions): ChallengeOptions {
+  return proofAlgorithms === undefined ? {} : { proofAlgorithms };
 }
 
 function oneChallenge(
   scheme: ChallengeScheme,
-  answer: Answer,
+  code: string | undefined,
   options: ChallengeOptions,
-  limit: number,
 ): string {
-  const code = answer.challenged === 'accepted-without-code' ? undefined : answer.error;
   const parameters: [name: string, value: string | undefined][] = [
     ['realm', options.realm],
     ['error', code],
@@ -174,24 +202,23 @@ function oneChallenge(
     ['error_description', code === undefined ? undefined : DESCRIPTIONS[code]],
     ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
   ];
-  return fit(scheme, parameters, limit);
+  return fit(scheme, parameters);
 }
 
 /** Leaves out what a client can do without, in that order, until the challenge is short enough. */
 function fit(
   scheme: ChallengeScheme,
   parameters: readonly (readonly [string, string | undefined])[],
-  limit: number,
 ): string {
   const render = (without: readonly string[]) =>
     `${scheme} ${parameters
       .filter(([name, value]) => !without.includes(name) && value !== undefined && value !== '')
       .map(([name, value]) => `${name}="${quotable(value ?? '')}"`)
       .join(', ')}`.trimEnd();
-  const dispensable = ['error_description', 'realm', 'scope', 'resource_metadata'];
+  const dispensable = ['error_description', 'realm', 'scope', 'resource_metadata', 'algs'];
   for (let dropped = 0; dropped < dispensable.length; dropped++) {
     const challenge = render(dispensable.slice(0, dropped));
-    if (challenge.length <= limit) return challenge;
+    if (challenge.length <= CHALLENGE_LIMIT) return challenge;
   }
   return render(dispensable);
 }

@@ -46,6 +46,11 @@ export function parseCredentials(headers: HeaderLines): Credentials {
   return { scheme, token };
 }
 
+/** The scheme a request came with, for the challenge; whether the rest is good does not matter. */
+export function presentedScheme(headers: HeaderLines): Credentials['scheme'] | undefined {
+  return schemeOf(/^[A-Za-z]+/.exec(headerLines(headers, 'authorization')[0] ?? '')?.[0]);
+}
+
 /** All lines of a header, in order. A record cannot tell apart lines that Node has joined. */
 export function headerLines(headers: HeaderLines, name: string): readonly string[] {
   return isRawHeaders(headers) ? linesOfRaw(headers, name) : linesOfRecord(headers, name);

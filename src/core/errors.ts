@@ -59,7 +59,8 @@ export class InsufficientScopeError extends AuthplaneError {
 
   /** @param grantedScopes what the token has, for the message. */
   constructor(requiredScopes: readonly string[], grantedScopes?: readonly string[]) {
-    const granted = grantedScopes === undefined ? '' : `; the token has: ${printable(grantedScopes)}`;
+    const granted =
+      grantedScopes === undefined ? '' : `; the token has: ${printable(grantedScopes)}`;
     super(`the operation needs the scopes: ${requiredScopes.join(' ')}${granted}`);
     this.requiredScopes = Object.freeze([...requiredScopes]);
   }
@@ -67,7 +68,12 @@ export class InsufficientScopeError extends AuthplaneError {
 
 /** Scopes come from a token: nothing in them may break a log line. */
 function printable(scopes: readonly string[]): string {
-  return scopes.join(' ').slice(0, 500).replace(/[^\x20-\x7e]/g, '?') || 'none';
+  return (
+    scopes
+      .join(' ')
+      .slice(0, 500)
+      .replace(/[^\x20-\x7e]/g, '?') || 'none'
+  );
 }
 
 /** The authorization server or the application's own check says the token is no longer good. */
@@ -106,6 +112,9 @@ export class DPoPReplayDetectedError extends DPoPError {
 export class DPoPBindingMismatchError extends DPoPError {
   override readonly code = 'dpop_binding_mismatch';
 }
+
+/** The proof is signed by another key than the one the token is bound to (RFC 9449 §4.3 #12). */
+export class DPoPKeyMismatchError extends DPoPBindingMismatchError {}
 
 /** A bound token or a proof at a resource that has DPoP switched off. */
 export class DPoPNotSupportedError extends DPoPError {
@@ -171,7 +180,10 @@ export class MissingMetadataEndpointError extends AuthorizationServerUnavailable
 
 // ---- set-up --------------------------------------------------------------------------------------
 
-/** A mistake in the options or in how the library is wired. Thrown at start, never per request. */
+/**
+ * A mistake in the options, in how the library is wired, or in a call that can never be right. The
+ * first two are thrown at start.
+ */
 export class ConfigurationError extends AuthplaneError {
   readonly code = 'configuration_error';
   /** Each problem found, in one sentence; the message lists them all. */
@@ -196,8 +208,10 @@ export interface OAuthErrorOptions extends AuthplaneErrorOptions {
   readonly statusCode: number;
   /** `error` as sent. */
   readonly error: string;
-  /** `error_description` as sent. Untrusted text: for logs, not for users. */
+  /** `error_description`, made printable. Untrusted text: for logs, not for users. */
   readonly description?: string;
+  /** `Retry-After` of the answer in seconds, when it had one. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /** The authorization server refused an operation. `code` is its `error`. */
@@ -206,6 +220,7 @@ export class OAuthError extends AuthplaneError {
   readonly error: string;
   readonly statusCode: number;
   readonly description: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(message: string, options: OAuthErrorOptions) {
     super(message, options);
@@ -213,6 +228,7 @@ export class OAuthError extends AuthplaneError {
     this.error = options.error;
     this.statusCode = options.statusCode;
     this.description = options.description;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 
@@ -246,7 +262,7 @@ export class ConsentRequiredError extends OAuthError {
   }
 }
 
-/** A 2xx answer that breaks the protocol: no `access_token`, an unknown `token_type`, and so on. */
+/** An answer that breaks the protocol: no `access_token`, an unknown `token_type`, no OAuth error. */
 export class ProtocolError extends AuthplaneError {
   readonly code = 'protocol_error';
 }

@@ -1,7 +1,12 @@
+import cluster from 'node:cluster';
+import { inspect } from 'node:util';
 import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from './algorithms.js';
 import { type Clock, systemClock } from './clock.js';
+import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
+import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http.js';
+import type { DPoPReplayStore } from './replay-store.js';
 import { isScopeToken, type ScopeHierarchy } from './scopes.js';
 
 /** How to reach and trust the authorization server. */
@@ -56,6 +61,34 @@ export interface ResourceOptions {
   readonly clockSkewSeconds?: number;
   /** Scopes that imply others; honoured wherever scopes are compared. Default none. */
   readonly scopeHierarchy?: ScopeHierarchy;
+  /** Switches DPoP on (RFC 9449); `{}` is enough. Default off: bound tokens are refused. */
+  readonly inboundDPoP?: InboundDPoPOptions;
+}
+
+/** DPoP on requests to this resource (RFC 9449 §7). */
+export interface InboundDPoPOptions {
+  /** Takes only tokens that are bound to a key. Default `false`: bearer tokens too. */
+  readonly required?: boolean;
+  /**
+   * Memory of used proofs, shared by all processes that serve the resource. Default: the memory of
+   * this process, which is not enough for several.
+   */
+  readonly replayStore?: DPoPReplayStore;
+  /** How old a proof may be by its `iat`, in seconds, 1 to 3600. Default 300. */
+  readonly maxProofAgeSeconds?: number;
+  /** Tolerance for `iat` and `exp` of a proof in seconds, 0 to 120. Default 30. */
+  readonly clockSkewSeconds?: number;
+  /** Default ES256, EdDSA, PS256, RS256. */
+  readonly allowedProofAlgorithms?: readonly string[];
+  /**
+   * Asks for a nonce in every proof (RFC 9449 §9). `true`: with a random secret, good for a single
+   * process; several need a shared `secret` of at least 32 bytes. Default off.
+   */
+  readonly nonce?: true | Omit<DPoPNonceOptions, 'clock'>;
+  /** Path that a proxy in front takes off, such as `/api`: clients sign the public URL. Default none. */
+  readonly publicPathPrefix?: string;
+  /** Refuses an `htu` with query or fragment instead of leaving it out. Default `false`. */
+  readonly strictHtu?: boolean;
 }
 
 /** Options of `AuthplaneModule`. */
@@ -73,6 +106,19 @@ export interface ResolvedResourceOptions {
   readonly allowedAlgorithms: readonly string[];
   readonly clockSkewSeconds: number;
   readonly scopeHierarchy: ScopeHierarchy | undefined;
+  readonly inboundDPoP: ResolvedInboundDPoP | undefined;
+}
+
+export interface ResolvedInboundDPoP {
+  readonly required: boolean;
+  /** `undefined`: the memory of this process. */
+  readonly replayStore: DPoPReplayStore | undefined;
+  readonly maxProofAgeSeconds: number;
+  readonly clockSkewSeconds: number;
+  readonly allowedProofAlgorithms: readonly string[];
+  readonly nonce: Omit<DPoPNonceOptions, 'clock'> | undefined;
+  readonly publicPathPrefix: string;
+  readonly strictHtu: boolean;
 }
 
 export interface ResolvedModuleOptions {
@@ -170,6 +216,21 @@ function withResourceDefaults(options: ResourceOptions): ResolvedResourceOptions
     allowedAlgorithms: Object.freeze([...(options.allowedAlgorithms ?? DEFAULT_ALGORITHMS)]),
     clockSkewSeconds: options.clockSkewSeconds ?? 60,
     scopeHierarchy: options.scopeHierarchy,
+    inboundDPoP: options.inboundDPoP && withDPoPDefaults(options.inboundDPoP),
+  };
+}
+
+function withDPoPDefaults(options: InboundDPoPOptions): ResolvedInboundDPoP {
+  const algorithms = options.allowedProofAlgorithms ?? DEFAULT_PROOF_ALGORITHMS;
+  return {
+    required: options.required ?? false,
+    replayStore: options.replayStore,
+    maxProofAgeSeconds: options.maxProofAgeSeconds ?? 300,
+    clockSkewSeconds: options.clockSkewSeconds ?? 30,
+    allowedProofAlgorithms: Object.freeze([...algorithms]),
+    nonce: options.nonce === true ? {} : options.nonce,
+    publicPathPrefix: options.publicPathPrefix ?? '',
+    strictHtu: options.strictHtu ?? false,
   };
 }
 
@@ -177,7 +238,10 @@ function joinUrl(baseUrl: string, path: string): string {
   return `${baseUrl.replace(/\/+$/, '')}${path}`;
 }
 
-function warningsFor(client: ResolvedClientOptions, { resource }: ResolvedResourceOptions) {
+function warningsFor(
+  client: ResolvedClientOptions,
+  { resource, scopes, inboundDPoP }: ResolvedResourceOptions,
+) {
   const warnings: string[] = [];
   if (client.devMode) {
     warnings.push(
@@ -189,6 +253,22 @@ function warningsFor(client: ResolvedClientOptions, { resource }: ResolvedResour
     warnings.push(
       `resource "${resource}" has an empty path; MCP clients write it "${href}", so tokens may carry ` +
         `that audience and be refused. Register and configure "${href}", or use a path`,
+    );
+  }
+  if (scopes.includes('offline_access')) {
+    warnings.push(
+      'scopes: offline_access is for clients to ask for, not for a resource to advertise',
+    );
+  }
+  // How many processes serve the resource cannot be seen from inside one of them.
+  if (
+    inboundDPoP?.replayStore === undefined &&
+    inboundDPoP &&
+    (cluster.isWorker || !client.devMode)
+  ) {
+    warnings.push(
+      'inboundDPoP: used proofs are remembered in the memory of this process only. With several ' +
+        'processes or hosts a stolen proof works once in each: set replayStore (authplane-nestjs/redis)',
     );
   }
   return warnings;
@@ -209,22 +289,35 @@ const clientChecks: Record<keyof ClientOptions, Check> = {
   fetch: isFunction,
   onBackgroundFailure: isFunction,
   clock: (value) =>
-    typeof value === 'object' && value !== null
+    typeof (value as Clock | null)?.now === 'function' &&
+    typeof (value as Clock | null)?.elapsed === 'function'
       ? undefined
       : 'must be an object with now and elapsed',
+};
+
+const inboundDPoPChecks: Record<keyof InboundDPoPOptions, Check> = {
+  required: isBoolean,
+  replayStore: (value) =>
+    typeof (value as DPoPReplayStore | null)?.checkAndStore === 'function'
+      ? undefined
+      : 'must have a method checkAndStore',
+  maxProofAgeSeconds: seconds(1, 3600),
+  clockSkewSeconds: seconds(0, 120),
+  allowedProofAlgorithms: algorithmsProblem(SUPPORTED_PROOF_ALGORITHMS),
+  nonce: nonceProblem,
+  publicPathPrefix: pathProblem,
+  strictHtu: isBoolean,
 };
 
 const resourceChecks: Record<keyof ResourceOptions, Check> = {
   resource: publicUrlProblem,
   baseUrl: baseUrlProblem,
-  mcpPath: (value) =>
-    typeof value === 'string' && /^\/[^?#\s]*$/.test(value)
-      ? undefined
-      : 'must be a path that starts with "/", without query and fragment',
+  mcpPath: pathProblem,
   scopes: scopeListProblem,
-  allowedAlgorithms: algorithmsProblem,
+  allowedAlgorithms: algorithmsProblem(SUPPORTED_ALGORITHMS),
   clockSkewSeconds: seconds(0, 120),
   scopeHierarchy: hierarchyProblem,
+  inboundDPoP: nested(inboundDPoPChecks),
 };
 
 const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
@@ -246,7 +339,7 @@ function problemsOf(
   checks: Readonly<Record<string, Check>>,
   devMode: boolean,
 ): string[] {
-  if (typeof options !== 'object') return ['the options must be an object'];
+  if (typeof options !== 'object' || options === null) return ['the options must be an object'];
   const problems = Object.entries(options).flatMap(([name, value]) => {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (check === undefined) return [unknownOption(name, Object.keys(checks))];
@@ -343,18 +436,48 @@ function isFunction(value: unknown): string | undefined {
 
 function scopeListProblem(value: unknown): string | undefined {
   if (!Array.isArray(value)) return 'must be a list of scope strings';
-  const bad: unknown = value.find((scope) => !isScopeToken(scope));
-  return bad === undefined
+  const bad = value.findIndex((scope) => !isScopeToken(scope)); // the bad one may be undefined
+  return bad === -1
     ? undefined
-    : `${JSON.stringify(bad)} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`;
+    : `${inspect(value[bad])} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`;
 }
 
-function algorithmsProblem(value: unknown): string | undefined {
-  if (!Array.isArray(value) || value.length === 0) return 'must be a list with at least one entry';
-  const bad: unknown = value.find((alg) => !SUPPORTED_ALGORITHMS.includes(alg as string));
-  return bad === undefined
+function algorithmsProblem(supported: readonly string[]): Check {
+  return (value) => {
+    if (!Array.isArray(value) || value.length === 0) {
+      return 'must be a list with at least one entry';
+    }
+    const bad = value.findIndex((alg) => !supported.includes(alg as string));
+    return bad === -1
+      ? undefined
+      : `${inspect(value[bad])} is not allowed; choose from ${supported.join(', ')}`;
+  };
+}
+
+function pathProblem(value: unknown): string | undefined {
+  return typeof value === 'string' && /^\/[^?#\s]*$/.test(value)
     ? undefined
-    : `${JSON.stringify(bad)} is not allowed; choose from ${SUPPORTED_ALGORITHMS.join(', ')}`;
+    : 'must be a path that starts with "/", without query and fragment';
+}
+
+function nonceProblem(value: unknown): string | undefined {
+  if (value === true) return undefined;
+  try {
+    new DPoPNonces(value as DPoPNonceOptions);
+    return undefined;
+  } catch (error) {
+    return error instanceof ConfigurationError
+      ? error.problems.join('; ')
+      : 'must be true or an object';
+  }
+}
+
+/** Options inside an option. */
+function nested(checks: Readonly<Record<string, Check>>): Check {
+  return (value, devMode) =>
+    typeof value === 'object' && value !== null
+      ? problemsOf(value, checks, devMode).join('; ') || undefined
+      : 'must be an object';
 }
 
 function hierarchyProblem(value: unknown): string | undefined {

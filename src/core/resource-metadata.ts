@@ -9,18 +9,30 @@ export interface ProtectedResourceMetadata {
   readonly authorization_servers: readonly string[];
   readonly scopes_supported?: readonly string[];
   readonly bearer_methods_supported: readonly string[];
+  readonly dpop_signing_alg_values_supported?: readonly string[];
+  readonly dpop_bound_access_tokens_required?: boolean;
 }
 
 /** RFC 9728 §2; a list without entries is left out (§3.2). */
 export function protectedResourceMetadata(
   issuer: string,
-  { resource, scopes }: Pick<ResolvedResourceOptions, 'resource' | 'scopes'>,
+  {
+    resource,
+    scopes,
+    inboundDPoP,
+  }: Pick<ResolvedResourceOptions, 'resource' | 'scopes' | 'inboundDPoP'>,
 ): ProtectedResourceMetadata {
   return Object.freeze({
     resource,
     authorization_servers: Object.freeze([issuer]),
     ...(scopes.length === 0 ? {} : { scopes_supported: scopes }),
     bearer_methods_supported: Object.freeze(['header']),
+    ...(inboundDPoP === undefined
+      ? {}
+      : {
+          dpop_signing_alg_values_supported: inboundDPoP.allowedProofAlgorithms,
+          dpop_bound_access_tokens_required: inboundDPoP.required,
+        }),
   });
 }
 

@@ -1,13 +1,19 @@
 import { requireValidNow, verifyAccessToken, type AccessTokenRules } from './access-token.js';
-import type { ChallengeOptions } from './challenge.js';
+import {
+  type Challenge,
+  type ChallengeOptions,
+  type ChallengeScheme,
+  toChallenge,
+} from './challenge.js';
 import type { Clock } from './clock.js';
+import { MAX_TOKEN_LENGTH } from './compact-jws.js';
 import {
   type Credentials,
   type HeaderLines,
   headerLines,
   parseCredentials,
+  presentedScheme,
 } from './credentials.js';
-import { DPoPNotSupportedError } from './errors.js';
 import type { Jwks } from './jwks.js';
 import type { ResolvedResourceOptions } from './options.js';
 import {
@@ -15,6 +21,12 @@ import {
   type ProtectedResourceMetadata,
   resourceMetadataUrl,
 } from './resource-metadata.js';
+import {
+  DPoPConstraint,
+  type DPoPRequest,
+  noSenderConstraint,
+  type SenderConstraint,
+} from './sender-constraint.js';
 import { scopeCoverage, type ScopeNeeds, requireScopeNeeds, type ScopeCoverage } from './scopes.js';
 import type { VerifiedClaims } from './verified-claims.js';
 import { VerifiedTokens } from './verified-tokens.js';
@@ -34,6 +46,26 @@ export interface Authentication {
   /** The inbound access token, for token exchange. Never pass it on to another service. */
   readonly token: string;
   readonly scheme: Credentials['scheme'];
+  /** Headers for the answer, whatever it is: `DPoP-Nonce` where nonces are used (RFC 9449 §8.2). */
+  readonly responseHeaders: Readonly<Record<string, string>>;
+}
+
+/** What a call of {@link AuthplaneResource.verify} knows of the request the token came with. */
+export interface VerifyOptions {
+  readonly dpopRequest?: {
+    readonly method: string;
+    /** Absolute URL or request target; origin and public prefix come from configuration. */
+    readonly url: string;
+    /** The `DPoP` header, or all its lines. */
+    readonly proof?: string | readonly string[] | undefined;
+  };
+}
+
+/** For the challenge of one request. */
+export interface ChallengeRequest {
+  readonly headers?: HeaderLines;
+  /** Scopes of the operation; default those of the resource. */
+  readonly scopes?: readonly string[];
 }
 
 /** @internal What a resource needs of the client it belongs to. */
@@ -56,6 +88,8 @@ export class AuthplaneResource {
   readonly #jwks: Jwks;
   readonly #covers: ScopeCoverage;
   readonly #verified = new VerifiedTokens();
+  readonly #senderConstraint: SenderConstraint;
+  readonly #challengeOptions: ChallengeOptions;
 
   /** @internal */
   constructor({ issuer, jwks, clock }: ResourceDependencies, options: ResolvedResourceOptions) {
@@ -72,6 +106,17 @@ export class AuthplaneResource {
       findKey: (kid, alg) => jwks.find(kid, alg),
       now: () => clock.now(),
     };
+    const { inboundDPoP } = options;
+    this.#senderConstraint =
+      inboundDPoP === undefined
+        ? noSenderConstraint
+        : new DPoPConstraint(inboundDPoP, options.resource, clock);
+    this.#challengeOptions = {
+      realm: options.resource,
+      resourceMetadataUrl: this.metadataUrl,
+      schemes: acceptedSchemes(inboundDPoP),
+      ...(inboundDPoP === undefined ? {} : { proofAlgorithms: inboundDPoP.allowedProofAlgorithms }),
+    };
   }
 
   /** The protected resource metadata (RFC 9728 §2). */
@@ -79,42 +124,49 @@ export class AuthplaneResource {
     return this.#metadata;
   }
 
-  /** What every challenge of this resource says about it. */
-  get challengeOptions(): ChallengeOptions {
-    return { realm: this.resource, resourceMetadataUrl: this.metadataUrl, schemes: ['Bearer'] };
+  /** The answer of this resource to an error: status, headers and body. */
+  challenge(
+    error: unknown,
+    { headers = [], scopes = this.scopes }: ChallengeRequest = {},
+  ): Challenge {
+    const { nonce } = this.#senderConstraint;
+    return toChallenge(error, {
+      ...this.#challengeOptions,
+      scopes,
+      presentedScheme: presentedScheme(headers),
+      ...(nonce === undefined ? {} : { dpopNonce: nonce }),
+    });
   }
 
   /**
-   * Who sends this request: takes the token from the `Authorization` header and verifies it.
-   * Checks no scopes.
+   * Who sends this request: takes the token from the `Authorization` header, verifies it, and checks
+   * the DPoP proof of a token that is bound to a key. Checks no scopes.
    *
    * @throws TokenMissingError, MalformedCredentialsError, and everything {@link verify} throws.
    */
-  async authenticate(request: InboundRequest): Promise<Authentication> {
-    const { scheme, token } = parseCredentials(request.headers);
-    if (scheme === 'DPoP' || headerLines(request.headers, 'dpop').length > 0) {
-      throw new DPoPNotSupportedError('the request uses DPoP, which is switched off here');
-    }
-    return { claims: await this.verify(token), token, scheme };
+  async authenticate({ method, url, headers }: InboundRequest): Promise<Authentication> {
+    const { scheme, token } = parseCredentials(headers);
+    const request = { method, url, proofs: headerLines(headers, 'dpop'), scheme };
+    const claims = await this.#verifyBound(token, request);
+    return { claims, token, scheme, responseHeaders: this.#responseHeaders(claims) };
   }
 
   /**
    * The claims of an access token that is good for this resource (RFC 9068 §4): signature, `typ`,
-   * issuer, audience, times. Does not check scopes.
+   * issuer, audience, times; and for a token that is bound to a key, that the request proves
+   * possession of it (RFC 9449 §7). Does not check scopes.
    *
-   * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError
-   * @throws DPoPNotSupportedError for a sender-constrained token.
+   * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError, DPoPError
    * @throws AuthorizationServerUnavailableError when there is no usable key set.
+   * @throws ReplayStoreError when nobody can tell whether the proof is new.
    */
-  async verify(token: string): Promise<VerifiedClaims> {
-    const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
-    // A `cnf` of any shape was meant as a constraint; it is never taken for an unbound token.
-    if (Object.hasOwn(claims.raw, 'cnf')) {
-      throw new DPoPNotSupportedError(
-        'the token is sender-constrained (cnf), and DPoP is switched off',
-      );
-    }
-    return claims;
+  verify(token: string, { dpopRequest }: VerifyOptions = {}): Promise<VerifiedClaims> {
+    const { method = '', url = '/', proof = [] } = dpopRequest ?? {};
+    return this.#verifyBound(token, {
+      method,
+      url,
+      proofs: typeof proof === 'string' ? [proof] : proof,
+    });
   }
 
   /** @throws InsufficientScopeError naming every scope the operation needs. */
@@ -122,7 +174,19 @@ export class AuthplaneResource {
     requireScopeNeeds(claims.scopes, needs, this.#covers);
   }
 
+  async #verifyBound(token: string, request: DPoPRequest): Promise<VerifiedClaims> {
+    this.#senderConstraint.checkHeader(request);
+    const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
+    return this.#senderConstraint.check(token, claims, request);
+  }
+
+  #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {
+    const { nonce } = this.#senderConstraint;
+    return dpopProof === undefined || nonce === undefined ? {} : { 'DPoP-Nonce': nonce };
+  }
+
   #remembered(token: string): VerifiedClaims | undefined {
+    if (token.length > MAX_TOKEN_LENGTH) return undefined; // a hash of megabytes takes too long
     const known = this.#verified.get(token);
     if (known === undefined) return undefined;
     if (!this.#jwks.holds(known.key)) {
@@ -138,4 +202,9 @@ export class AuthplaneResource {
     this.#verified.set(token, verified);
     return verified.claims;
   }
+}
+
+function acceptedSchemes(inboundDPoP: ResolvedResourceOptions['inboundDPoP']): ChallengeScheme[] {
+  if (inboundDPoP === undefined) return ['Bearer'];
+  return inboundDPoP.required ? ['DPoP'] : ['Bearer', 'DPoP'];
 }

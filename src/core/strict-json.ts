@@ -33,7 +33,7 @@ export function isJsonObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** The own member of that name. An absent one is `undefined`, also for names like `constructor`. */
-export function member(object: Record<string, unknown>, name: string): unknown {
+export function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 

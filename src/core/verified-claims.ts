@@ -100,6 +100,11 @@ export class VerifiedClaims {
     Object.freeze(this);
   }
 
+  /** @internal The same claims for a request that proved possession of the key. */
+  boundBy(dpopProof: VerifiedDPoPProof): VerifiedClaims {
+    return new VerifiedClaims({ ...this, dpopProof }, this.#covers);
+  }
+
   /** Whether the token grants this scope, directly or through the configured hierarchy. */
   hasScope(scope: string): boolean {
     return this.#covers(this.scopes, scope);
@@ -119,7 +124,7 @@ export class VerifiedClaims {
 
 /** Depth is bounded by the parser, so plain recursion is safe. */
 function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const inner of Object.values(value)) deepFreeze(inner);
   return Object.freeze(value);
 }

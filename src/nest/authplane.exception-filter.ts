@@ -1,6 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { toChallenge } from '../core/challenge.js';
 import {
   type AuthplaneError,
   AuthorizationServerUnavailableError,
@@ -14,7 +13,8 @@ import {
   TokenRevokedError,
 } from '../core/errors.js';
 import { AuthplaneResource } from '../core/resource.js';
-import { requestState } from './request.js';
+import { ReplayStoreError } from '../core/replay-store.js';
+import { inboundRequest, requestState } from './request.js';
 
 /**
  * Answers errors about the inbound request with status, `WWW-Authenticate` and a JSON body; see
@@ -31,6 +31,7 @@ import { requestState } from './request.js';
   TokenRevokedError,
   DPoPError,
   AuthorizationServerUnavailableError,
+  ReplayStoreError,
 )
 @Injectable()
 export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError> {
@@ -48,10 +49,12 @@ export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError>
       httpAdapter.end(response); // a stream has begun; its status can no longer be changed
       return;
     }
-    const { challengeScopes } = requestState(http.getRequest<object>());
-    const { status, headers, body } = toChallenge(error, {
-      ...this.resource.challengeOptions,
-      scopes: challengeScopes ?? this.resource.scopes,
+    const request = http.getRequest<object>();
+    const { challengeScopes: scopes } = requestState(request);
+    const { headers: received } = inboundRequest(request);
+    const { status, headers, body } = this.resource.challenge(error, {
+      headers: received,
+      ...(scopes === undefined ? {} : { scopes }),
     });
     for (const [name, value] of Object.entries(headers)) {
       httpAdapter.setHeader(response, name, value);

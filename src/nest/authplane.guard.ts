@@ -11,7 +11,7 @@ import { type Authentication, AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/scopes.js';
 import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
 import { MODULE_OPTIONS } from './module-options.js';
-import { httpRequest, inboundRequest, publishCaller, requestState } from './request.js';
+import { httpRequest, inboundRequest, publishCaller, requestState, sendAlong } from './request.js';
 
 /** A refusal that points at a configuration mistake is worth a line, a flood of them is not. */
 const WARNING_PAUSE_MS = 60_000;
@@ -50,6 +50,7 @@ export class AuthplaneGuard implements CanActivate {
       this.resource.requireScopes(authentication.claims, needs);
       state.current = authentication;
       publishCaller(request, authentication);
+      sendAlong(context, authentication.responseHeaders);
       return true;
     } catch (error) {
       this.#logRefusal(error);

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { Authentication, AuthplaneResource, InboundRequest } from '../core/resource.js';
 
@@ -51,6 +51,19 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
 
 export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): FrameworkRequest {
   return context.switchToHttp().getRequest<FrameworkRequest>();
+}
+
+/**
+ * Headers for whatever the handler answers. On Node's own response, because a handler that takes the
+ * response over (Fastify's `hijack`, as MCP transports need it) loses those of the framework.
+ */
+export function sendAlong(
+  context: Pick<ExecutionContext, 'switchToHttp'>,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const response = context.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
+  const raw = response.raw ?? response;
+  for (const [name, value] of Object.entries(headers)) raw.setHeader(name, value);
 }
 
 /**

@@ -1,0 +1,185 @@
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { algorithmRule } from './algorithms.js';
+import { InvalidDPoPProofError } from './errors.js';
+import { isWeakRsaModulus } from './rsa-strength.js';
+import { isJsonObject, member } from './strict-json.js';
+
+/** Algorithms a proof may be signed with, unless the resource says otherwise. */
+export const DEFAULT_PROOF_ALGORITHMS: readonly string[] = ['ES256', 'EdDSA', 'PS256', 'RS256'];
+
+/** Every algorithm whose keys {@link readProofJwk} accepts. */
+export const SUPPORTED_PROOF_ALGORITHMS: readonly string[] = [
+  ...DEFAULT_PROOF_ALGORITHMS,
+  'Ed25519',
+];
+
+/** The members that make a key, in the order of RFC 7638 §3. */
+const KEY_MEMBERS = {
+  EC: ['crv', 'kty', 'x', 'y'],
+  OKP: ['crv', 'kty', 'x'],
+  RSA: ['e', 'kty', 'n'],
+} as const;
+const CURVES = { EC: 'P-256', OKP: 'Ed25519', RSA: undefined } as const;
+/** Members that say something about a key and are no part of it (RFC 7517 §4, WebCrypto). */
+const DESCRIPTIVE_MEMBERS = ['alg', 'use', 'key_ops', 'kid', 'ext'];
+/** 32 bytes: a coordinate of P-256, a key of Ed25519. */
+const COORDINATE_LENGTH = 43;
+const RSA_EXPONENT = 'AQAB'; // 65537
+
+/** The public key of a proof, checked and not yet imported. */
+export interface ProofJwk {
+  readonly alg: string;
+  /** SHA-256 thumbprint (RFC 7638). */
+  readonly jkt: string;
+  /** The members that make the key and no others. */
+  readonly jwk: Readonly<Record<string, string>>;
+}
+
+/** A key that has signed a proof for a token bound to it. */
+export interface ProofKey {
+  readonly alg: string;
+  readonly jkt: string;
+  readonly key: KeyObject;
+}
+
+/**
+ * RFC 9449 §4.2: a public key of the kind `alg` needs. EC P-256, Ed25519, or RSA of 2048 to 4096
+ * bits with the exponent 65537, so that one verification stays cheap.
+ *
+ * @throws InvalidDPoPProofError
+ */
+export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
+  if (!isJsonObject(jwk)) {
+    throw new InvalidDPoPProofError('the proof header has no jwk object (RFC 9449 §4.2)');
+  }
+  const kty = algorithmRule(alg)?.kty;
+  if (kty === undefined || member(jwk, 'kty') !== kty) {
+    throw new InvalidDPoPProofError('the jwk of the proof is not of the kty its algorithm needs');
+  }
+  requirePublicMembers(jwk, KEY_MEMBERS[kty]);
+  requireSignatureUse(jwk, alg);
+  const members = Object.fromEntries(
+    KEY_MEMBERS[kty].map((name) => [name, requiredText(jwk, name)] as const),
+  );
+  if (members['crv'] !== CURVES[kty]) {
+    throw new InvalidDPoPProofError('the curve of the jwk is not accepted');
+  }
+  if (kty === 'RSA') requireRsaSize(members);
+  else requireCoordinates(members);
+  return { alg, jkt: thumbprint(members), jwk: members };
+}
+
+/** @throws InvalidDPoPProofError when the members are no key, such as a point off the curve. */
+export function importProofKey({ jwk }: ProofJwk): KeyObject {
+  try {
+    return createPublicKey({ key: { ...jwk }, format: 'jwk' });
+  } catch (cause) {
+    throw new InvalidDPoPProofError('the jwk of the proof cannot be imported', { cause });
+  }
+}
+
+const MAX_KEYS = 10_000;
+/** Above an RSA key of 4096 bits with all descriptive members. */
+const MAX_HEADER_LENGTH = 2048;
+
+/**
+ * Memory of proof keys by the encoded header that carries them, which is the same in all proofs of
+ * one client: reading, thumbprint and import are paid once.
+ *
+ * Only a header whose key was the one a token is bound to, and whose signature held, gets in.
+ * Bounded by two generations, as `VerifiedTokens` is.
+ */
+export class ProofKeys {
+  #young = new Map<string, ProofKey>();
+  #old = new Map<string, ProofKey>();
+
+  get(header: string): ProofKey | undefined {
+    const young = this.#young.get(header);
+    if (young !== undefined) return young;
+    const old = this.#old.get(header);
+    if (old !== undefined) this.#put(header, old);
+    return old;
+  }
+
+  remember(header: string, key: ProofKey): void {
+    if (header.length > MAX_HEADER_LENGTH || this.#young.has(header)) return;
+    // A slice would keep the whole proof in memory.
+    this.#put(Buffer.from(header, 'latin1').toString('latin1'), key);
+  }
+
+  /** Keys in memory; one that moved to the young generation counts twice. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  #put(header: string, key: ProofKey): void {
+    if (this.#young.size >= MAX_KEYS / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(header, key);
+  }
+}
+
+/** Canonical base64url: no padding, no other alphabet, no spare bits set. */
+export function isCanonicalBase64url(text: string): boolean {
+  return text !== '' && Buffer.from(text, 'base64url').toString('base64url') === text;
+}
+
+/** An allow-list, because new private members (`oth`, `k`, …) must not slip through. */
+function requirePublicMembers(jwk: Record<string, unknown>, keyMembers: readonly string[]): void {
+  const allowed = [...keyMembers, ...DESCRIPTIVE_MEMBERS];
+  if (!Object.keys(jwk).every((name) => allowed.includes(name))) {
+    throw new InvalidDPoPProofError(
+      'the jwk of the proof has a private member, or one that no public key has (RFC 9449 §4.3 #7)',
+    );
+  }
+}
+
+/** RFC 7517 §4.2 to §4.4. */
+function requireSignatureUse(jwk: Record<string, unknown>, alg: string): void {
+  const [use, operations, restriction] = ['use', 'key_ops', 'alg'].map((name) => member(jwk, name));
+  if (use !== undefined && use !== 'sig') {
+    throw new InvalidDPoPProofError('the jwk of the proof is not for signatures (use)');
+  }
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
+    throw new InvalidDPoPProofError('the jwk of the proof is not for verification (key_ops)');
+  }
+  if (restriction !== undefined && restriction !== alg) {
+    throw new InvalidDPoPProofError('the jwk of the proof is for another algorithm (alg)');
+  }
+}
+
+function requiredText(jwk: Record<string, unknown>, name: string): string {
+  const value = member(jwk, name);
+  if (typeof value === 'string' && value !== '') return value;
+  throw new InvalidDPoPProofError(`the jwk of the proof has no string ${name}`);
+}
+
+function requireCoordinates({ x = '', y }: Record<string, string>): void {
+  for (const value of y === undefined ? [x] : [x, y]) {
+    if (value.length !== COORDINATE_LENGTH || !isCanonicalBase64url(value)) {
+      throw new InvalidDPoPProofError('a coordinate of the jwk is not 32 bytes of base64url');
+    }
+  }
+}
+
+/** Before the import: measuring a huge key must not cost more than looking at it. */
+function requireRsaSize({ n = '', e }: Record<string, string>): void {
+  if (e !== RSA_EXPONENT) {
+    throw new InvalidDPoPProofError('the RSA exponent of the jwk is not 65537');
+  }
+  const bytes = Buffer.from(n, 'base64url');
+  const bits = bytes.length * 8 - Math.clz32(bytes[0] ?? 0) + 24;
+  if (!isCanonicalBase64url(n) || bytes[0] === 0 || bits < 2048 || bits > 4096) {
+    throw new InvalidDPoPProofError('the jwk is not an RSA key of 2048 to 4096 bits');
+  }
+  if (isWeakRsaModulus(n)) {
+    throw new InvalidDPoPProofError('the RSA modulus of the jwk is weak (ROCA)');
+  }
+}
+
+/** RFC 7638 §3. The members are checked, sorted and of a charset that JSON never escapes. */
+function thumbprint(members: Readonly<Record<string, string>>): string {
+  return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
+}

@@ -1,0 +1,182 @@
+import { type Clock, systemClock } from './clock.js';
+import {
+  AuthplaneError,
+  type AuthplaneErrorOptions,
+  ConfigurationError,
+  DPoPReplayDetectedError,
+} from './errors.js';
+
+/**
+ * Memory of used proofs (RFC 9449 §11.1). All processes that serve one resource must share it.
+ */
+export interface DPoPReplayStore {
+  /**
+   * Whether the key is seen for the first time, and remembers it: one atomic step. `true` on first
+   * sight only; a store that cannot tell throws.
+   *
+   * @param key a hash; says nothing about the proof.
+   * @param expiresAtSeconds seconds since 1970; the key must be remembered until then, longer is fine.
+   */
+  checkAndStore(key: string, expiresAtSeconds: number): Promise<boolean> | boolean;
+}
+
+export interface ReplayStoreErrorOptions extends AuthplaneErrorOptions {
+  /** When a further attempt makes sense (seconds, at least 1). Default 5. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** The replay store is away, slow, full or unsure: nobody can tell whether a proof is new. */
+export class ReplayStoreError extends AuthplaneError {
+  readonly code = 'replay_store_unavailable';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, options?: ReplayStoreErrorOptions) {
+    super(message, options);
+    this.retryAfterSeconds = Math.max(1, Math.ceil(options?.retryAfterSeconds ?? 5));
+  }
+}
+
+export interface ReplayCheckOptions {
+  /** How long the store may take. Default 250 ms. */
+  readonly deadlineMs?: number;
+}
+
+/**
+ * Asks the store, and refuses unless it says in time that the proof is new.
+ *
+ * @throws DPoPReplayDetectedError when the proof was used before.
+ * @throws ReplayStoreError when the store fails, takes too long or answers anything but a boolean.
+ */
+export async function checkReplay(
+  store: DPoPReplayStore,
+  key: string,
+  expiresAtSeconds: number,
+  { deadlineMs = 250 }: ReplayCheckOptions = {},
+): Promise<void> {
+  const first: unknown = await within(deadlineMs, async () =>
+    store.checkAndStore(key, expiresAtSeconds),
+  );
+  if (first === false) throw new DPoPReplayDetectedError('the DPoP proof was used before');
+  if (first !== true) throw new ReplayStoreError('the replay store gave no yes or no');
+}
+
+async function within<T>(deadlineMs: number, ask: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`));
+    }, deadlineMs);
+  });
+  try {
+    // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.
+    return await Promise.race([ask(), deadline]);
+  } catch (cause) {
+    if (cause instanceof ReplayStoreError) throw cause;
+    throw new ReplayStoreError('the replay store failed', { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export interface InMemoryDPoPReplayStoreOptions {
+  /** Bound on remembered keys. Default 1 000 000, some 130 MB. A full store refuses, see below. */
+  readonly maxEntries?: number;
+  /** Source of time, for tests. */
+  readonly clock?: Clock;
+}
+
+/** Keys that expire within the same stretch of time, and are forgotten together. */
+interface Generation {
+  readonly endsAt: number;
+  readonly expiries: Map<string, number>;
+  lastExpiry: number;
+}
+
+const GENERATION_SECONDS = 120;
+
+/**
+ * Replay memory of one process. With several processes a proof could be used once in each: share a
+ * store instead (`authplane-nestjs/redis`).
+ *
+ * Bounded, and never forgets a live entry: when it is full it throws {@link ReplayStoreError}. Whole
+ * generations are dropped after their last entry has expired, so nothing is ever swept. When the
+ * clock is set back to before an entry that has been dropped, the store cannot tell and throws too.
+ */
+export class InMemoryDPoPReplayStore implements DPoPReplayStore {
+  readonly #maxEntries: number;
+  readonly #clock: Clock;
+  readonly #generations = new Map<number, Generation>();
+  #size = 0;
+  /** Latest expiry among the entries dropped so far. */
+  #forgottenUntil = Number.NEGATIVE_INFINITY;
+
+  constructor({
+    maxEntries = 1_000_000,
+    clock = systemClock,
+  }: InMemoryDPoPReplayStoreOptions = {}) {
+    if (!Number.isInteger(maxEntries) || maxEntries < 1) {
+      throw new ConfigurationError('maxEntries of the replay store must be a whole number above 0');
+    }
+    this.#maxEntries = maxEntries;
+    this.#clock = clock;
+  }
+
+  /** Keys in memory, expired ones of a living generation included. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @throws ReplayStoreError when the store is full, or the clock was set back too far. */
+  async checkAndStore(key: string, expiresAtSeconds: number): Promise<boolean> {
+    if (!Number.isFinite(expiresAtSeconds)) {
+      throw new ReplayStoreError('a replay entry needs a finite expiry');
+    }
+    const now = this.#clock.now();
+    this.#dropExpired(now);
+    if (this.#holds(key, now)) return false;
+    if (expiresAtSeconds <= this.#forgottenUntil) {
+      throw new ReplayStoreError('the clock was set back to before entries that were dropped');
+    }
+    if (this.#size >= this.#maxEntries) {
+      throw new ReplayStoreError('the replay store is full; raise maxEntries or share a store', {
+        retryAfterSeconds: this.#nextDrop() - now,
+      });
+    }
+    this.#put(key, expiresAtSeconds);
+    return true;
+  }
+
+  #holds(key: string, now: number): boolean {
+    for (const { expiries } of this.#generations.values()) {
+      const expiry = expiries.get(key);
+      if (expiry !== undefined && expiry >= now) return true;
+    }
+    return false;
+  }
+
+  #put(key: string, expiry: number): void {
+    const index = Math.floor(expiry / GENERATION_SECONDS);
+    const generation = this.#generations.get(index) ?? {
+      endsAt: (index + 1) * GENERATION_SECONDS,
+      expiries: new Map<string, number>(),
+      lastExpiry: expiry,
+    };
+    this.#generations.set(index, generation);
+    if (!generation.expiries.has(key)) this.#size++;
+    generation.expiries.set(key, expiry);
+    generation.lastExpiry = Math.max(generation.lastExpiry, expiry);
+  }
+
+  #dropExpired(now: number): void {
+    for (const [index, { endsAt, expiries, lastExpiry }] of this.#generations) {
+      if (endsAt > now) continue;
+      this.#generations.delete(index);
+      this.#size -= expiries.size;
+      this.#forgottenUntil = Math.max(this.#forgottenUntil, lastExpiry);
+    }
+  }
+
+  #nextDrop(): number {
+    return Math.min(...[...this.#generations.values()].map(({ endsAt }) => endsAt));
+  }
+}
