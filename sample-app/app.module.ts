@@ -17,6 +17,7 @@ export class AppModule {
             baseUrl: settings.baseUrl,
             scopes: settings.scopes,
             devMode: settings.devMode,
+            ...(settings.dpop ? { inboundDPoP: { required: true, nonce: true } } : {}),
           }),
         }),
       ],

@@ -9,9 +9,10 @@ import { AppModule } from './app.module.js';
 import { type Settings, settingsFrom } from './settings.js';
 import { walk } from './walk.js';
 
-const USAGE = `usage: npm start [-- --once]
+const USAGE = `usage: npm start [-- [--once] [--dpop]]
 
   --once   exit after the walk; the exit status says whether it worked
+  --dpop   the server takes only tokens that are bound to a key, with a proof on every request
 
   PORT                  port of the MCP server (default 8080)
   AUTHPLANE_DEV_PORT    port of the embedded stand-in authorization server (default 9000)
@@ -19,29 +20,32 @@ const USAGE = `usage: npm start [-- --once]
 `;
 
 async function main(args: readonly string[]): Promise<void> {
-  const unknown = args.filter((arg) => arg !== '--once');
+  const unknown = args.filter((arg) => arg !== '--once' && arg !== '--dpop');
   if (unknown.length > 0) throw new Error(`unknown argument ${unknown.join(' ')}\n\n${USAGE}`);
-  const settings = settingsFrom(process.env);
+  const dpop = args.includes('--dpop');
+  const once = args.includes('--once');
+  const settings = settingsFrom(process.env, { dpop });
   const standIn = settings.embedded ? await startStandIn(settings) : undefined;
   const app = await startApp(settings);
   const mcpUrl = `${settings.baseUrl}/mcp`;
   try {
     await walk({
       mcpUrl,
+      dpop,
       ...(standIn === undefined ? {} : { approve: (url) => standIn.approve(url) }),
       print: (line) => console.log(line),
     });
     console.log('\nThe walk worked.');
   } catch (error) {
-    if (!args.includes('--once')) console.error('\nThe walk failed:', error);
+    if (!once) console.error('\nThe walk failed:', error);
     else throw error;
   } finally {
-    if (args.includes('--once')) {
+    if (once) {
       await app.close();
       await standIn?.close();
     }
   }
-  if (!args.includes('--once')) {
+  if (!once) {
     console.log(`\nServing ${mcpUrl}. Point the MCP Inspector at it:`);
     console.log(`  npx @modelcontextprotocol/inspector --cli ${mcpUrl} --transport http`);
     console.log('Stop with Ctrl+C.');

@@ -1,18 +1,29 @@
-import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import type {
+  DpopSession,
   OAuthClientInformationMixed,
   OAuthClientMetadata,
+  OAuthClientProvider,
+  OAuthDiscoveryState,
   OAuthTokens,
-} from '@modelcontextprotocol/sdk/shared/auth.js';
+} from '@modelcontextprotocol/client';
 
 /** What the MCP client remembers of its OAuth flow; a real client would keep it on disk. */
 export class MemoryOAuthProvider implements OAuthClientProvider {
   #client: OAuthClientInformationMixed | undefined;
   #tokens: OAuthTokens | undefined;
   #codeVerifier = '';
+  #discovered: OAuthDiscoveryState | undefined;
   authorizationUrl: URL | undefined;
 
-  constructor(readonly redirectUrl: string) {}
+  /** @param session key for DPoP proofs; tokens are bound to it and useless without it. */
+  constructor(
+    readonly redirectUrl: string,
+    private readonly session?: DpopSession,
+  ) {}
+
+  dpop() {
+    return this.session;
+  }
 
   get clientMetadata(): OAuthClientMetadata {
     return {
@@ -38,6 +49,14 @@ export class MemoryOAuthProvider implements OAuthClientProvider {
 
   saveTokens(tokens: OAuthTokens) {
     this.#tokens = tokens;
+  }
+
+  saveDiscoveryState(state: OAuthDiscoveryState) {
+    this.#discovered = state;
+  }
+
+  discoveryState() {
+    return this.#discovered;
   }
 
   redirectToAuthorization(url: URL) {

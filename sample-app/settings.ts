@@ -8,9 +8,11 @@ export interface Settings {
   readonly baseUrl: string;
   readonly scopes: string[];
   readonly devMode: boolean;
+  /** Only tokens that are bound to a key. */
+  readonly dpop: boolean;
 }
 
-export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
+export function settingsFrom(env: NodeJS.ProcessEnv, { dpop }: { dpop: boolean }): Settings {
   const port = portFrom('PORT', env['PORT'], 8080);
   const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
   const issuer = env['AUTHPLANE_ISSUER'];
@@ -22,6 +24,7 @@ export function settingsFrom(env: NodeJS.ProcessEnv): Settings {
     baseUrl: env['AUTHPLANE_BASE_URL'] ?? `http://localhost:${port}`,
     scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools').split(/[\s,]+/),
     // The embedded server and localhost need it; a real server on https does not.
+    dpop,
     devMode: env['AUTHPLANE_DEV_MODE'] ? env['AUTHPLANE_DEV_MODE'] === 'true' : true,
   };
 }

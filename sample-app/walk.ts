@@ -1,6 +1,9 @@
-import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  Client,
+  DpopSession,
+  StreamableHTTPClientTransport,
+  UnauthorizedError,
+} from '@modelcontextprotocol/client';
 import { CallbackListener } from './browser.js';
 import { MemoryOAuthProvider } from './memory-oauth-provider.js';
 
@@ -8,14 +11,17 @@ export interface Walk {
   readonly mcpUrl: string;
   /** Stands in for the user in front of the approval page; `undefined` leaves it to a person. */
   readonly approve?: (authorizationUrl: URL) => Promise<URL>;
+  /** The client binds its token to a key and proves possession of it on every request (RFC 9449). */
+  readonly dpop?: boolean;
   readonly print: (line: string) => void;
 }
 
 /** A real MCP client goes the whole way, from no token to a tool that knows who is calling. */
-export async function walk({ mcpUrl, approve, print }: Walk): Promise<void> {
+export async function walk({ mcpUrl, approve, dpop, print }: Walk): Promise<void> {
   const step = numbered(print);
   const browser = await CallbackListener.start();
-  const provider = new MemoryOAuthProvider(browser.redirectUrl);
+  const session = dpop === true ? await DpopSession.create() : undefined;
+  const provider = new MemoryOAuthProvider(browser.redirectUrl, session);
   try {
     const metadataUrl = await callWithoutToken(mcpUrl, step);
     await readMetadata(metadataUrl, step);
@@ -77,12 +83,12 @@ async function connectAndAuthorize({ mcpUrl, provider, browser, approve, step }:
   );
   step('the user is sent to the authorization server', url.href);
   const callback = approve === undefined ? await browser.callback() : await approve(url);
-  const code = callback.searchParams.get('code');
-  if (code === null) throw new Error(`the user was sent back without a code: ${callback.search}`);
-  await transport.finishAuth(code);
+  await transport.finishAuth(callback.searchParams);
   const tokens = provider.tokens();
   step(
-    'the client gets an access token (PKCE, bound to this server by its resource URI)',
+    tokens?.token_type === 'DPoP'
+      ? 'the client gets an access token for this server, bound to its key'
+      : 'the client gets an access token for this server (PKCE, resource indicator)',
     `${tokens?.token_type}, good for ${tokens?.expires_in} s, scope: ${tokens?.scope}`,
   );
 }
@@ -93,8 +99,7 @@ async function connectUntilAuthorization(
 ): Promise<URL> {
   const client = new Client({ name: 'sample-walk', version: '1.0.0' });
   try {
-    // The SDK's own types disagree with each other under exactOptionalPropertyTypes.
-    await client.connect(transport as Parameters<typeof client.connect>[0]);
+    await client.connect(transport);
   } catch (error) {
     if (error instanceof UnauthorizedError && provider.authorizationUrl !== undefined) {
       return provider.authorizationUrl;
@@ -107,7 +112,7 @@ async function connectUntilAuthorization(
 async function useTools(mcpUrl: string, provider: MemoryOAuthProvider, step: Step): Promise<void> {
   const client = new Client({ name: 'sample-walk', version: '1.0.0' });
   const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider });
-  await client.connect(transport as Parameters<typeof client.connect>[0]);
+  await client.connect(transport);
   try {
     const { tools } = await client.listTools();
     step('tools/list', tools.map((tool) => `${tool.name}: ${tool.description}`).join('\n'));

@@ -2,7 +2,6 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Client as ClientV2,
   StreamableHTTPClientTransport as TransportV2,
-  type OAuthClientProvider as ProviderV2,
 } from '@modelcontextprotocol/client';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -13,19 +12,6 @@ import { type ProtectedMcpServer, startProtectedMcpServer } from './apps/mcp-app
 import { platforms } from './apps/start-app.js';
 
 const CALLBACK = 'http://127.0.0.1:1/callback';
-
-/** SDK v2 also wants to remember which authorization server it was sent to. */
-class ProviderForV2 extends MemoryOAuthProvider {
-  #discovered: unknown;
-
-  saveDiscoveryState(state: unknown) {
-    this.#discovered = state;
-  }
-
-  discoveryState() {
-    return this.#discovered;
-  }
-}
 
 describe.each(platforms)('a real MCP client against a protected server on %s', (platform) => {
   let server: ProtectedMcpServer;
@@ -38,7 +24,7 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     const connect = async () => {
       const client = new Client({ name: 'v1', version: '1' });
       const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
-        authProvider: provider,
+        authProvider: provider as never, // its types are those of v2; the shapes are the same
       });
       return { client, transport, connected: client.connect(transport as never) };
     };
@@ -69,12 +55,11 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     'SDK v2 (%s era): finds the authorization server from our 401, authorizes, and calls tools',
     async (mode) => {
       server = await startProtectedMcpServer(platform);
-      const provider = new ProviderForV2(CALLBACK);
+      const provider = new MemoryOAuthProvider(CALLBACK);
       const connect = () => {
         const client = new ClientV2({ name: 'v2', version: '2' }, { versionNegotiation: { mode } });
         const transport = new TransportV2(new URL(server.mcpUrl), {
-          // The provider's types are those of v1; the shapes are the same.
-          authProvider: provider as unknown as ProviderV2,
+          authProvider: provider,
         });
         return { client, transport, connected: client.connect(transport) };
       };
@@ -93,11 +78,16 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     },
   );
 
-  it('the walk of the sample reaches its last step', async () => {
-    server = await startProtectedMcpServer(platform);
+  it.each([false, true])('the walk of the sample reaches its last step, DPoP: %s', async (dpop) => {
+    server = await startProtectedMcpServer(
+      platform,
+      {},
+      dpop ? { inboundDPoP: { required: true } } : {},
+    );
     const lines: string[] = [];
     await walk({
       mcpUrl: server.mcpUrl,
+      dpop,
       approve: (url) => server.authorizationServer.approve(url),
       print: (line) => lines.push(line),
     });
@@ -112,7 +102,7 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
 
     const client = new Client({ name: 'v1', version: '1' });
     const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
-      authProvider: provider,
+      authProvider: provider as never,
     });
     await expect(client.connect(transport as never)).rejects.toBeInstanceOf(UnauthorizedError);
     const authorizationUrl = provider.authorizationUrl as URL;

@@ -21,6 +21,7 @@ export interface ProtectedMcpServer {
 export async function startProtectedMcpServer(
   platform: Platform,
   options: AuthorizationServerOptions = {},
+  moduleOptions: Partial<AuthplaneModuleOptions> = {},
 ): Promise<ProtectedMcpServer> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
@@ -35,6 +36,7 @@ export async function startProtectedMcpServer(
       baseUrl,
       scopes: ['mcp:tools'],
       devMode: true,
+      ...moduleOptions,
     }),
     { platform, port },
   );
