@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { DPoPSigner } from 'authplane-nestjs';
 import { type ForeignAuthorizationServer, startOidcProvider } from './apps/oidc-provider.js';
 import { plainApp } from './apps/plain-app.js';
 import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
@@ -13,7 +14,12 @@ describe.each(platforms)('tokens of oidc-provider on %s', (platform) => {
     authorizationServer = await startOidcProvider();
     const port = await freePort();
     resource = `http://127.0.0.1:${port}/mcp`;
-    const options = { issuer: authorizationServer.issuer, resource, devMode: true };
+    const options = {
+      issuer: authorizationServer.issuer,
+      resource,
+      devMode: true,
+      inboundDPoP: {},
+    };
     app = await startApp(plainApp(options), { platform, port });
   });
 
@@ -55,6 +61,28 @@ describe.each(platforms)('tokens of oidc-provider on %s', (platform) => {
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
   });
+
+  it.each(['ES256', 'EdDSA', 'PS256', 'RS256'] as const)(
+    'RFC 9449: accepts the token it has bound to an %s key, with a proof and only with one',
+    async (algorithm) => {
+      const signer = await DPoPSigner.generate({ algorithm });
+      const { tokenEndpoint } = authorizationServer;
+      const proof = await signer.proof({ method: 'POST', url: tokenEndpoint });
+      const token = await authorizationServer.accessToken(resource, { dpop: proof });
+      expect(decodeJwt(token)['cnf']).toEqual({ jkt: signer.thumbprint });
+
+      const url = `${new URL(resource).origin}/things`;
+      const request = async () => ({
+        authorization: `DPoP ${token}`,
+        dpop: await signer.proof({ method: 'GET', url, accessToken: token }),
+      });
+      const headers = await request();
+      expect((await fetch(url, { headers })).status).toBe(200);
+      expect((await fetch(url, { headers })).status).toBe(401); // the same proof again
+      expect((await fetch(url, { headers: await request() })).status).toBe(200);
+      expect((await call(token)).status).toBe(401);
+    },
+  );
 
   it('refuses its token after a change of one character, wherever it is', async () => {
     const token = await authorizationServer.accessToken(resource);

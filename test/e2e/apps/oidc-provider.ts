@@ -43,6 +43,7 @@ export async function startOidcProvider(): Promise<ForeignAuthorizationServer> {
       ],
     } as never, // its types know node's JWK only by a narrower name
     scopes: ['things:read', 'things:write'],
+    enabledJWA: { dPoPSigningAlgValues: ['ES256', 'EdDSA', 'PS256', 'RS256'] } as never,
     features: {
       clientCredentials: { enabled: true },
       dPoP: { enabled: true },
