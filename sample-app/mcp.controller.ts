@@ -32,8 +32,7 @@ export class McpController {
     const server = this.tools.createServer();
     const transport = new StreamableHTTPServerTransport({});
     response.on('close', () => void server.close());
-    // The SDK's own types disagree with each other under exactOptionalPropertyTypes.
-    await server.connect(transport as Parameters<typeof server.connect>[0]);
+    await server.connect(transport);
     await transport.handleRequest(request.raw ?? request, response, request.body);
   }
 }

@@ -22,8 +22,7 @@ export class McpController {
     const server = createServer();
     const transport = new StreamableHTTPServerTransport({});
     reply.raw.on('close', () => void server.close());
-    // The SDK's own types disagree with each other under exactOptionalPropertyTypes.
-    await server.connect(transport as Parameters<typeof server.connect>[0]);
+    await server.connect(transport);
     await transport.handleRequest(request.raw, reply.raw, request.body);
   }
 }

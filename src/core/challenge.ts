@@ -52,8 +52,9 @@ interface Answer {
   readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
 }
 
-/** Leaves room below 1 KB for the brief challenge of a second scheme. */
+/** Together below 1 KB: one challenge in full and the brief one of a second scheme. */
 const CHALLENGE_LIMIT = 900;
+const BRIEF_LIMIT = 100;
 
 /** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -118,7 +119,9 @@ export function wwwAuthenticate(
   if (scheme === undefined) return undefined;
   const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
   const full = { ...options, scopes: scopes ?? [] };
-  const brief = others.map((other) => oneChallenge(other, undefined, algorithmsOnly(options)));
+  const brief = others.map((other) =>
+    oneChallenge(other, undefined, algorithmsOnly(options), BRIEF_LIMIT),
+  );
   return [oneChallenge(scheme, codeFor(answer, scheme), full), ...brief].join(', ');
 }
 
@@ -193,6 +196,7 @@ function oneChallenge(
   scheme: ChallengeScheme,
   code: string | undefined,
   options: ChallengeOptions,
+  limit = CHALLENGE_LIMIT,
 ): string {
   const parameters: [name: string, value: string | undefined][] = [
     ['realm', options.realm],
@@ -202,13 +206,14 @@ function oneChallenge(
     ['error_description', code === undefined ? undefined : DESCRIPTIONS[code]],
     ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
   ];
-  return fit(scheme, parameters);
+  return fit(scheme, parameters, limit);
 }
 
 /** Leaves out what a client can do without, in that order, until the challenge is short enough. */
 function fit(
   scheme: ChallengeScheme,
   parameters: readonly (readonly [string, string | undefined])[],
+  limit: number,
 ): string {
   const render = (without: readonly string[]) =>
     `${scheme} ${parameters
@@ -218,7 +223,7 @@ function fit(
   const dispensable = ['error_description', 'realm', 'scope', 'resource_metadata', 'algs'];
   for (let dropped = 0; dropped < dispensable.length; dropped++) {
     const challenge = render(dispensable.slice(0, dropped));
-    if (challenge.length <= CHALLENGE_LIMIT) return challenge;
+    if (challenge.length <= limit) return challenge;
   }
   return render(dispensable);
 }

@@ -553,7 +553,7 @@ async function exchangeByFetch(fetch: OutboundFetch, call: Call): Promise<RawAns
 async function readBody(response: Response, call: Call): Promise<Uint8Array> {
   const body = new CappedBody(call);
   if (response.body === null) return body.bytes();
-  const reader = response.body.getReader();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader(); // `any` in Node's types
   try {
     for (;;) {
       const { done, value } = await untilAborted(reader.read(), call.signal);

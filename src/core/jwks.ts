@@ -34,7 +34,7 @@ type KeySet = ReadonlyMap<string, readonly VerificationKey[]>;
 export class Jwks {
   readonly #document: RemoteDocument<KeySet>;
   readonly #budget: RefreshBudget;
-  #authorizationServer: AuthorizationServer;
+  readonly #authorizationServer: AuthorizationServer;
   #searching: Promise<KeySet> | undefined;
   #reportedUnusable = '';
 

@@ -156,9 +156,11 @@ export class RemoteDocument<T> {
   }
 
   #inBackground(): void {
+    if (this.#closed) return;
     if (this.#flight !== undefined) return; // whoever waits for it hears of a failure
     this.reload().catch(() => {
-      if (this.#failure !== undefined) this.#options.onBackgroundFailure(this.#failure.error);
+      if (this.#failure === undefined || this.#closed) return;
+      this.#options.onBackgroundFailure(this.#failure.error);
     });
   }
 

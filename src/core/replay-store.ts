@@ -79,7 +79,7 @@ async function within<T>(deadlineMs: number, ask: () => Promise<T>): Promise<T> 
 }
 
 export interface InMemoryDPoPReplayStoreOptions {
-  /** Bound on remembered keys. Default 1 000 000, some 130 MB. A full store refuses, see below. */
+  /** Bound on remembered keys. Default 1 000 000, about 110 MB. A full store refuses, see below. */
   readonly maxEntries?: number;
   /** Source of time, for tests. */
   readonly clock?: Clock;

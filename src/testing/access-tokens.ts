@@ -1,6 +1,8 @@
-import { createHmac } from 'node:crypto';
+import { errors, jwtVerify, type CompactJWSHeaderParameters } from 'jose';
 
-import { randomId, signWith, type SigningKey, type SigningKeys } from './signing-keys.js';
+import { actorChain, type Actor } from './actors.js';
+import { compactJws } from './compact-jws.js';
+import { randomId, type SigningKeys } from './signing-keys.js';
 
 /** Claims by name. One that is `undefined` is left out of the token. */
 export type TokenClaims = Readonly<Record<string, unknown>>;
@@ -22,14 +24,25 @@ export interface TokenHeader {
 export interface AccessTokenGrant {
   readonly sub: string;
   readonly clientId: string;
-  /** Registered as an agent: its tokens carry `agent_id`. */
-  readonly agent: boolean;
+  /** The `agent_id`, when the client that gets the token is registered as an agent. */
+  readonly agentId: string | undefined;
   readonly audience: string;
   readonly scope: readonly string[];
   readonly ttlSeconds: number;
+  /** The thumbprint of the key to which the token is bound (RFC 9449 §6). */
+  readonly jkt?: string | undefined;
+  readonly act?: Actor | undefined;
 }
 
-/** Builds and signs access tokens as AuthPlane does (RFC 9068). */
+export interface IssuedToken {
+  readonly token: string;
+  readonly jti: string;
+}
+
+/** The skew that AuthPlane grants when it reads its own tokens. */
+const CLOCK_TOLERANCE_SECONDS = 30;
+
+/** Builds, signs and reads access tokens as AuthPlane does (RFC 9068). */
 export class AccessTokens {
   constructor(
     private readonly issuer: string,
@@ -37,11 +50,13 @@ export class AccessTokens {
     private readonly now: () => number,
   ) {}
 
-  issue(grant: AccessTokenGrant): string {
-    return this.sign(this.claims(grant));
+  issue(grant: AccessTokenGrant): IssuedToken {
+    const jti = randomId();
+    return { token: this.sign({ ...this.claims(grant), jti }), jti };
   }
 
   claims(grant: AccessTokenGrant): TokenClaims {
+    const { jkt, act, agentId } = grant;
     const issuedAt = this.now();
     return {
       iss: this.issuer,
@@ -53,25 +68,41 @@ export class AccessTokens {
       iat: issuedAt,
       exp: issuedAt + grant.ttlSeconds,
       nbf: issuedAt,
-      ...(grant.agent && { agent_id: grant.clientId }),
+      ...(jkt !== undefined && { cnf: { jkt } }),
+      ...(act !== undefined && { act }),
+      ...(agentId !== undefined && { agent_id: agentId }),
+      ...(agentId !== undefined && act !== undefined && { agent_chain: actorChain(act) }),
     };
   }
 
   sign(claims: TokenClaims, changes: TokenHeader = {}): string {
     const key = this.keys.current;
-    const header: TokenHeader = { alg: key.alg, kid: key.kid, typ: 'at+jwt', ...changes };
-    const input = `${encode(header)}.${encode(claims)}`;
-    return `${input}.${signature(key, header.alg, input)}`;
+    return compactJws({ alg: key.alg, kid: key.kid, typ: 'at+jwt', ...changes }, claims, key);
   }
-}
 
-function encode(part: object): string {
-  return Buffer.from(JSON.stringify(part)).toString('base64url');
-}
+  /** The claims of a live token of this issuer, revoked or not; `undefined` for anything else. */
+  async read(token: string): Promise<TokenClaims | undefined> {
+    const options = {
+      issuer: this.issuer,
+      typ: 'at+jwt',
+      algorithms: ['ES256', 'RS256'],
+      requiredClaims: ['exp'],
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      currentDate: new Date(this.now() * 1000),
+    };
+    try {
+      const { payload } = await jwtVerify(token, this.verificationKey, options);
+      return payload;
+    } catch (error) {
+      // jose throws a TypeError when the algorithm of the header does not fit the key.
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+      throw error;
+    }
+  }
 
-function signature(key: SigningKey, alg: string | undefined, input: string): string {
-  if (alg === 'none') return '';
-  if (alg !== 'HS256') return signWith(key, input);
-  const secret = key.publicKey.export({ format: 'pem', type: 'spki' });
-  return createHmac('sha256', secret).update(input).digest('base64url');
+  private readonly verificationKey = ({ kid }: CompactJWSHeaderParameters) => {
+    const key = this.keys.find(kid);
+    if (key === undefined) throw new errors.JWKSNoMatchingKey();
+    return key;
+  };
 }

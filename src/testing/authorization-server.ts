@@ -6,11 +6,15 @@ import type { JWK } from 'jose';
 
 import type { TokenClaims, TokenHeader } from './access-tokens.js';
 import { DEFAULT_USER } from './authorize-endpoint.js';
-import { deploy, Documents, issueToken, routesOf } from './deployment.js';
+import type { ConsentRequirement, ConsentSubject } from './consents.js';
+import { deploy, issueToken } from './deployment.js';
 import { metadataPaths, PATHS } from './discovery.js';
 import { Faults, type EndpointName, type Fault } from './faults.js';
+import type { GrantRequestCounts } from './grant-counter.js';
 import type { AuthorizationServerOptions } from './options.js';
+import { Documents, routesOf } from './routes.js';
 import { RequestCounter, router, type RequestCounts } from './router.js';
+import { jtiOf } from './token-claims.js';
 import { SigningKeys, type RotateKeysOptions, type SigningAlgorithm } from './signing-keys.js';
 
 /** How a user answers the approval page. */
@@ -63,8 +67,37 @@ export interface StandInAuthorizationServer {
    */
   approve(authorizationUrl: string | URL, decision?: UserDecision): Promise<URL>;
 
+  /**
+   * Makes token exchanges for a resource be refused with `consent_required`, until the user has
+   * agreed: through {@link approveConsent}, through an authorization request for the resource, or
+   * through {@link giveConsent}. Without a user it is every user. Broker resources are like that
+   * from the start.
+   *
+   * @throws Error when the resource is not registered.
+   */
+  requireConsent(requirement: ConsentRequirement): void;
+  /** Takes the consent of a user, or of everybody, as given. */
+  giveConsent(consent: ConsentSubject): void;
+  /**
+   * Answers the page behind the `consent_url` of a broker resource in place of a user, and gives the
+   * URL to which the browser would be sent.
+   *
+   * @throws Error when the answer is a page and not a redirect.
+   */
+  approveConsent(consentUrl: string | URL, decision?: UserDecision): Promise<URL>;
+  /**
+   * Makes an access token, given itself or by its `jti`, read inactive and not exchangeable.
+   *
+   * @throws Error when the token has no `jti`.
+   */
+  revokeToken(tokenOrJti: string): void;
+
   /** How many requests each endpoint has seen. */
   requests(): RequestCounts;
+  /** Token requests by `grant_type`. A request that a fault answered was not read. */
+  grantRequests(): GrantRequestCounts;
+  /** How often a token was fetched from the provider of a broker resource. */
+  upstreamCalls(): number;
   resetCounters(): void;
 
   /** Drops all connections, answered or not, and stops listening. */
@@ -109,6 +142,7 @@ function serve(
   const counter = new RequestCounter();
   const documents = new Documents();
   const deployment = deploy(options, issuer, keys);
+  const { consents, resources, revocations, grantCounter, upstream } = deployment;
   http.on('request', router(routesOf(deployment, documents), counter, faults));
 
   let closed: Promise<void> | undefined;
@@ -127,23 +161,35 @@ function serve(
     fail: (endpoint, fault) => faults.set(endpoint, fault),
     overrideMetadata: (patch) => (documents.metadataPatch = patch),
     overrideJwks: (body) => (documents.jwks = body),
-    approve,
+    approve: (url, decision) => answerPage('authorization endpoint', url, decision),
+    requireConsent: ({ user, resource, ...refusal }) =>
+      consents.set(resources.named(resource).uri, user, refusal),
+    giveConsent: ({ user, resource }) => consents.set(resources.named(resource).uri, user, 'given'),
+    approveConsent: (url, decision) => answerPage('consent page', url, decision),
+    revokeToken: (tokenOrJti) => revocations.revoke(jtiOf(tokenOrJti)),
     requests: () => counter.snapshot(),
-    resetCounters: () => counter.reset(),
+    grantRequests: () => grantCounter.snapshot(),
+    upstreamCalls: () => upstream.calls,
+    resetCounters: () => {
+      counter.reset();
+      grantCounter.reset();
+      upstream.reset();
+    },
     close: () => (closed ??= stop(http, closing)),
   };
 }
 
-async function approve(
-  authorizationUrl: string | URL,
+async function answerPage(
+  name: string,
+  url: string | URL,
   { user = DEFAULT_USER, decision = 'approve' }: UserDecision = {},
 ): Promise<URL> {
   const body = new URLSearchParams({ user, decision });
-  const response = await fetch(authorizationUrl, { method: 'POST', body, redirect: 'manual' });
+  const response = await fetch(url, { method: 'POST', body, redirect: 'manual' });
   await response.body?.cancel();
   const location = response.headers.get('location');
   if (location !== null) return new URL(location);
-  throw new Error(`the authorization endpoint answered ${response.status} without a redirect`);
+  throw new Error(`the ${name} answered ${response.status} without a redirect`);
 }
 
 async function listen(http: Server, host: string, port: number): Promise<number> {

@@ -1,5 +1,6 @@
 import type { AuthorizationCodes, CodeGrant } from './authorization-codes.js';
 import type { Client, Clients } from './clients.js';
+import type { Consents } from './consents.js';
 import { approvalPage, errorPage } from './html-pages.js';
 import { OAuthProblem } from './oauth-problem.js';
 import type { Reply } from './reply.js';
@@ -17,6 +18,7 @@ export interface AuthorizeEndpointOptions {
   readonly clients: Clients;
   readonly resources: Resources;
   readonly codes: AuthorizationCodes;
+  readonly consents: Consents;
   readonly requireScope: boolean;
   /** Who approves without being asked; `undefined` shows the page. */
   readonly approvingUser: string | undefined;
@@ -148,6 +150,7 @@ function approve(
   callback: Callback,
   sub: string,
 ): Reply {
+  if (grant.resource !== undefined) options.consents.set(grant.resource, sub, 'given');
   return redirect(options, callback, { code: options.codes.issue({ ...grant, sub }) });
 }
 

@@ -36,6 +36,11 @@ export interface Client {
   readonly agent: boolean;
 }
 
+/** What goes into `agent_id`. */
+export function agentIdOf({ clientId, agent }: Client): string | undefined {
+  return agent ? clientId : undefined;
+}
+
 export class Clients {
   private readonly byId = new Map<string, Client>();
 
@@ -52,6 +57,17 @@ export class Clients {
     const registered = { ...client, clientId: randomId(), clientSecret };
     this.byId.set(registered.clientId, registered);
     return registered;
+  }
+
+  /**
+   * As {@link authenticate}, for what public clients may not do.
+   *
+   * @throws OAuthProblem `invalid_client`, also for a public client.
+   */
+  authenticateConfidential(message: IncomingMessage, form: URLSearchParams): Client {
+    const client = this.authenticate(message, form);
+    if (client.clientSecret === undefined) throw new OAuthProblem('invalid_client');
+    return client;
   }
 
   /**

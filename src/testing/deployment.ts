@@ -1,30 +1,21 @@
 import { AccessTokens, type TokenClaims, type TokenHeader } from './access-tokens.js';
 import { AuthorizationCodes } from './authorization-codes.js';
-import { authorizeEndpoint, DEFAULT_USER } from './authorize-endpoint.js';
-import { Clients } from './clients.js';
-import { authorizationServerMetadata, cacheableJson, metadataPaths, PATHS } from './discovery.js';
-import type { EndpointName } from './faults.js';
-import { authorizationCodeGrant } from './grants/authorization-code.js';
-import { clientCredentialsGrant } from './grants/client-credentials.js';
-import { refreshTokenGrant } from './grants/refresh-token.js';
+import { DEFAULT_USER } from './authorize-endpoint.js';
+import { agentIdOf, Clients } from './clients.js';
+import { Consents } from './consents.js';
+import { DPoPCheck } from './dpop-check.js';
+import { Fronting } from './fronting.js';
+import { GrantCounter } from './grant-counter.js';
 import type { AuthorizationServerOptions } from './options.js';
 import { RefreshTokens } from './refresh-tokens.js';
-import { registerEndpoint } from './register-endpoint.js';
-import type { Handler } from './request.js';
 import { Resources } from './resources.js';
-import { revokeEndpoint } from './revoke-endpoint.js';
-import type { Route } from './router.js';
+import { Revocations } from './revocations.js';
 import type { SigningKeys } from './signing-keys.js';
-import { tokenEndpoint, type Grant } from './token-endpoint.js';
+import { Upstream } from './upstream.js';
 
-const USER_TOKEN_SECONDS = 900;
-const MACHINE_TOKEN_SECONDS = 3600;
+export const USER_TOKEN_SECONDS = 900;
 
-/** What a test put in place of the documents. */
-export class Documents {
-  metadataPatch: Readonly<Record<string, unknown>> | null = null;
-  jwks: unknown = null;
-}
+const PROOF_SECONDS = 60;
 
 /** One issuer with all that stands behind its endpoints. */
 export interface Deployment {
@@ -35,6 +26,13 @@ export interface Deployment {
   readonly tokens: AccessTokens;
   readonly codes: AuthorizationCodes;
   readonly refreshTokens: RefreshTokens;
+  readonly revocations: Revocations;
+  readonly consents: Consents;
+  readonly fronting: Fronting;
+  readonly upstream: Upstream;
+  readonly grantCounter: GrantCounter;
+  /** `undefined`: switched off. */
+  readonly dpop: DPoPCheck | undefined;
   readonly now: () => number;
   readonly options: AuthorizationServerOptions;
 }
@@ -46,73 +44,33 @@ export function deploy(
 ): Deployment {
   const clock = options.now ?? (() => Date.now() / 1000);
   const now = () => Math.floor(clock());
+  const resources = new Resources(options.resources, options.scopesSupported);
   return {
     issuer,
     keys,
     clients: new Clients(options.clients ?? []),
-    resources: new Resources(options.resources, options.scopesSupported),
+    resources,
     tokens: new AccessTokens(issuer, keys, now),
     codes: new AuthorizationCodes(now),
     refreshTokens: new RefreshTokens(now),
+    revocations: new Revocations(),
+    consents: new Consents(issuer),
+    fronting: new Fronting(options.fronting ?? [], resources),
+    upstream: new Upstream(),
+    grantCounter: new GrantCounter(),
+    dpop: dpopCheck(options, now),
     now,
     options,
   };
 }
 
-/** The grant types that exist, in the order in which the metadata names them. */
-function grantsOf(deployment: Deployment): ReadonlyMap<string, Grant> {
-  const { refreshTokens, options } = deployment;
-  const user = { ...deployment, ttlSeconds: options.accessTokenTtlSeconds ?? USER_TOKEN_SECONDS };
-  const ttlSeconds = options.accessTokenTtlSeconds ?? MACHINE_TOKEN_SECONDS;
-  const issued = options.issueRefreshTokens === false ? undefined : refreshTokens;
-  return new Map([
-    ['authorization_code', authorizationCodeGrant({ ...user, refreshTokens: issued })],
-    ['refresh_token', refreshTokenGrant(user)],
-    ['client_credentials', clientCredentialsGrant({ ...deployment, ttlSeconds })],
-  ]);
-}
-
-export function routesOf(deployment: Deployment, documents: Documents): ReadonlyMap<string, Route> {
-  const { issuer, keys, clients, refreshTokens, now } = deployment;
-  const at = (path: string) => new URL(issuer + path).pathname;
-  const grants = grantsOf(deployment);
-  const document = metadata(deployment, [...grants.keys()], documents);
-  const jwks = () => cacheableJson(documents.jwks ?? keys.jwks());
-  const { rfc8414, openid } = metadataPaths(issuer);
-  return new Map([
-    ...[rfc8414, ...openid].map((path) => [path, open('metadata', 'GET', document)] as const),
-    [at(PATHS.jwks), open('jwks', 'GET', jwks)],
-    [at(PATHS.movedJwks), open('jwks-moved', 'GET', jwks)],
-    [at(PATHS.register), open('register', 'POST', registerEndpoint(clients, now))],
-    [at(PATHS.authorize), authorizeRoute(deployment)],
-    [at(PATHS.token), open('token', 'POST', tokenEndpoint(clients, grants))],
-    [at(PATHS.revoke), open('revoke', 'POST', revokeEndpoint(clients, refreshTokens))],
-  ]);
-}
-
-function metadata(
-  { issuer, resources }: Deployment,
-  grantTypes: readonly string[],
-  documents: Documents,
-): Handler {
-  const { scopesSupported } = resources;
-  const document = authorizationServerMetadata(issuer, { grantTypes, scopesSupported });
-  return () => cacheableJson({ ...document, ...documents.metadataPatch });
-}
-
-function open(endpoint: EndpointName, method: 'GET' | 'POST', handler: Handler): Route {
-  return { endpoint, methods: new Map([[method, handler]]), crossOrigin: true };
-}
-
-function authorizeRoute(deployment: Deployment): Route {
-  const { requireScope = true, autoApprove = false } = deployment.options;
-  const approvingUser = autoApprove === true ? DEFAULT_USER : autoApprove || undefined;
-  const { get, post } = authorizeEndpoint({ ...deployment, requireScope, approvingUser });
-  const methods = new Map([
-    ['GET', get],
-    ['POST', post],
-  ]);
-  return { endpoint: 'authorize', methods, crossOrigin: false };
+function dpopCheck(
+  { dpop, features, dpopProofLifetimeSeconds, dpopRequireNonce }: AuthorizationServerOptions,
+  now: () => number,
+): DPoPCheck | undefined {
+  if (dpop === false || features?.dpop === false) return undefined;
+  const lifetimeSeconds = dpopProofLifetimeSeconds ?? PROOF_SECONDS;
+  return new DPoPCheck({ now, lifetimeSeconds, requireNonce: dpopRequireNonce ?? false });
 }
 
 /** A token as the deployment would issue it, changed as the caller says. */
@@ -123,10 +81,11 @@ export function issueToken(
 ): string {
   const { issuer, clients, resources, tokens, options } = deployment;
   const clientId = typeof claims.client_id === 'string' ? claims.client_id : 'client-1';
+  const client = clients.get(clientId);
   const defaults = tokens.claims({
     sub: DEFAULT_USER,
     clientId,
-    agent: clients.get(clientId)?.agent ?? false,
+    agentId: client && agentIdOf(client),
     audience: resources.first ?? issuer,
     scope: [],
     ttlSeconds: options.accessTokenTtlSeconds ?? USER_TOKEN_SECONDS,

@@ -6,21 +6,29 @@ export const PATHS = {
   token: '/oauth/token',
   register: '/oauth/register',
   revoke: '/oauth/revoke',
+  introspect: '/oauth/introspect',
+  /** A prefix: the provider follows. */
+  connect: '/connect/',
+  connections: '/connections',
   jwks: '/.well-known/jwks.json',
   movedJwks: '/keys/jwks.json',
 } as const;
 
-const AUTH_METHODS = ['none', 'client_secret_basic', 'client_secret_post'];
+const SECRET_METHODS = ['client_secret_basic', 'client_secret_post'];
+const AUTH_METHODS = ['none', ...SECRET_METHODS];
 
 export interface Capabilities {
   readonly grantTypes: readonly string[];
   readonly scopesSupported: readonly string[];
+  readonly introspection: boolean;
+  /** None: DPoP is off. */
+  readonly dpopAlgorithms: readonly string[];
 }
 
 /** The metadata document (RFC 8414 §2) with the members of AuthPlane 0.2.x that are really offered. */
 export function authorizationServerMetadata(
   issuer: string,
-  { grantTypes, scopesSupported }: Capabilities,
+  { grantTypes, scopesSupported, introspection, dpopAlgorithms }: Capabilities,
 ): Record<string, unknown> {
   return {
     issuer,
@@ -28,15 +36,18 @@ export function authorizationServerMetadata(
     token_endpoint: issuer + PATHS.token,
     registration_endpoint: issuer + PATHS.register,
     revocation_endpoint: issuer + PATHS.revoke,
+    ...(introspection && { introspection_endpoint: issuer + PATHS.introspect }),
     jwks_uri: issuer + PATHS.jwks,
     response_types_supported: ['code'],
     grant_types_supported: grantTypes,
     token_endpoint_auth_methods_supported: AUTH_METHODS,
+    ...(introspection && { introspection_endpoint_auth_methods_supported: SECRET_METHODS }),
     revocation_endpoint_auth_methods_supported: AUTH_METHODS,
     code_challenge_methods_supported: ['S256'],
     ...(scopesSupported.length > 0 && { scopes_supported: scopesSupported }),
     resource_indicators_supported: true,
     authorization_response_iss_parameter_supported: true,
+    ...(dpopAlgorithms.length > 0 && { dpop_signing_alg_values_supported: dpopAlgorithms }),
   };
 }
 

@@ -5,7 +5,15 @@ import { send, sendTruncated, type Reply } from './reply.js';
 
 /** The endpoints that are counted and can be made to fail. */
 export type EndpointName =
-  'metadata' | 'jwks' | 'jwks-moved' | 'token' | 'register' | 'authorize' | 'revoke';
+  | 'metadata'
+  | 'jwks'
+  | 'jwks-moved'
+  | 'token'
+  | 'register'
+  | 'authorize'
+  | 'revoke'
+  | 'introspect'
+  | 'connect';
 
 /** An answer in place of the real one. The request is not processed. */
 export interface ReplyFault {

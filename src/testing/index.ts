@@ -12,8 +12,19 @@ export {
 } from './authorization-server.js';
 export type { TokenClaims, TokenHeader } from './access-tokens.js';
 export type { ClientOptions } from './clients.js';
+export type { ConsentRefusal, ConsentRequirement, ConsentSubject } from './consents.js';
+export {
+  dpopProof,
+  generateDPoPKey,
+  type DPoPAlgorithm,
+  type DPoPKey,
+  type DPoPKeyOptions,
+  type DPoPProofOptions,
+} from './dpop-proof.js';
 export type { EndpointName, Fault, ReplyFault } from './faults.js';
-export type { AuthorizationServerOptions } from './options.js';
-export type { ResourceOptions } from './resources.js';
+export type { FrontingOptions } from './fronting.js';
+export type { GrantRequestCounts } from './grant-counter.js';
+export type { AuthorizationServerOptions, FeatureOptions } from './options.js';
+export type { BrokerOptions, ResourceOptions, ResourcePolicy } from './resources.js';
 export type { RequestCounts } from './router.js';
 export type { RotateKeysOptions, SigningAlgorithm } from './signing-keys.js';

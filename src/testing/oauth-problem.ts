@@ -16,6 +16,10 @@ const DESCRIPTIONS = {
   invalid_client_metadata: 'the client metadata is invalid',
   invalid_redirect_uri: 'a redirect URI is invalid',
   access_denied: 'the request was denied',
+  not_found: 'resource not found',
+  consent_required: 'the user has to consent first',
+  invalid_dpop_proof: 'the DPoP proof is invalid',
+  use_dpop_nonce: 'the DPoP proof needs a nonce of this server',
   server_error: 'internal error',
 } as const;
 
@@ -30,13 +34,15 @@ export class OAuthProblem extends Error {
     readonly error: ProblemCode,
     description: string = DESCRIPTIONS[error],
     status = statusOf(error),
+    /** Members of the body that only this refusal has. */
+    readonly members: Readonly<Record<string, string>> = {},
   ) {
     super(description);
     this.status = status;
   }
 }
 
-export function problemReply({ error, message, status }: OAuthProblem): Reply {
+export function problemReply({ error, message, status, members }: OAuthProblem): Reply {
   const body = {
     error,
     error_description: message,
@@ -44,6 +50,7 @@ export function problemReply({ error, message, status }: OAuthProblem): Reply {
     title: STATUS_CODES[status] ?? '',
     detail: message,
     status,
+    ...members,
   };
   return json(status, body, {
     'Content-Type': 'application/problem+json',

@@ -1,6 +1,16 @@
 import type { ClientOptions } from './clients.js';
+import type { FrontingOptions } from './fronting.js';
 import type { ResourceOptions } from './resources.js';
 import type { SigningAlgorithm } from './signing-keys.js';
+
+/** What an operator may switch off. Each is on by default. */
+export interface FeatureOptions {
+  readonly tokenExchange?: boolean;
+  readonly clientCredentials?: boolean;
+  readonly introspection?: boolean;
+  /** The same as the option `dpop`. */
+  readonly dpop?: boolean;
+}
 
 /** Options of `startAuthorizationServer`. Every one has a default that suits a test. */
 export interface AuthorizationServerOptions {
@@ -30,10 +40,30 @@ export interface AuthorizationServerOptions {
   readonly autoApprove?: boolean | string;
   /** An authorization request must name scopes if there are any. Default `true`. */
   readonly requireScope?: boolean;
-  /** Default 900, and 3600 for `client_credentials`. */
+  /** Default 900, and 3600 for `client_credentials` and token exchange. */
   readonly accessTokenTtlSeconds?: number;
   /** Refresh tokens for clients that are registered for them. Default `true`. */
   readonly issueRefreshTokens?: boolean;
+  /** Off: the grant, the endpoint or the metadata member is gone. Default: all on. */
+  readonly features?: FeatureOptions;
+  /** Bind tokens to the key of a DPoP proof. Off: proofs are disregarded. Default `true`. */
+  readonly dpop?: boolean;
+  /**
+   * A proof must carry a nonce of this server. As with AuthPlane the challenge comes after a code or
+   * a refresh token was spent, so a client must know the nonce before. Default `false`.
+   */
+  readonly dpopRequireNonce?: boolean;
+  /** How far the `iat` of a proof may be from now, either way. Default 60. */
+  readonly dpopProofLifetimeSeconds?: number;
+  /** Gateways that may exchange their tokens for other resources. Default: none. */
+  readonly fronting?: readonly FrontingOptions[];
+  /** A client may exchange its own token without a `resource`. Default `false`. */
+  readonly allowSelfExchange?: boolean;
+  /**
+   * Where `/connect/<provider>` may send a user back to: exact URLs, or any port and path as in
+   * `http://localhost:*`. Default: `http://localhost:*` and `http://127.0.0.1:*`.
+   */
+  readonly connectReturnUrls?: readonly string[];
   /** The clock, in seconds since the epoch. Default: the real one. */
   readonly now?: () => number;
 }

@@ -7,6 +7,8 @@ const LIFETIME_SECONDS = 7 * 24 * 3600;
 
 interface Family {
   readonly grant: UserGrant;
+  /** The access tokens that came with its refresh tokens. */
+  readonly jtis: string[];
   revoked: boolean;
 }
 
@@ -22,9 +24,14 @@ export class RefreshTokens {
 
   constructor(private readonly now: () => number) {}
 
-  /** The first token of a new family. */
-  start(grant: UserGrant): string {
-    return this.add({ grant, revoked: false });
+  /** The first token of a new family; `jti` is the access token that goes with it. */
+  start(grant: UserGrant, jti: string): string {
+    return this.add({ grant, jtis: [jti], revoked: false });
+  }
+
+  /** Notes an access token that goes with this refresh token. */
+  accompany(token: string, jti: string): void {
+    this.stored.get(token)?.family.jtis.push(jti);
   }
 
   /**
@@ -44,10 +51,15 @@ export class RefreshTokens {
     return this.add(stored.family);
   }
 
-  /** Revokes the family of the token; a token of somebody else is left alone (RFC 7009 §2.1). */
-  revoke(token: string, clientId: string): void {
-    const stored = this.stored.get(token);
-    if (stored?.family.grant.clientId === clientId) stored.family.revoked = true;
+  /**
+   * Revokes the family of the token and gives the access tokens of the family; a token of somebody
+   * else is left alone (RFC 7009 §2.1).
+   */
+  revoke(token: string, clientId: string): readonly string[] {
+    const family = this.stored.get(token)?.family;
+    if (family?.grant.clientId !== clientId) return [];
+    family.revoked = true;
+    return family.jtis;
   }
 
   private usable(token: string, clientId: string): StoredToken {

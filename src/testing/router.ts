@@ -32,15 +32,15 @@ export class RequestCounter {
   }
 }
 
-/** Answers by the table, path first and then method; nothing that a client sends makes it throw. */
+/** Answers by path first and then method; nothing that a client sends makes it throw. */
 export function router(
-  routes: ReadonlyMap<string, Route>,
+  routeOf: (path: string) => Route | undefined,
   counter: RequestCounter,
   faults: Faults,
 ): RequestListener {
   async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = endpointRequest(message);
-    const route = routes.get(request.path);
+    const route = routeOf(request.path);
     if (route === undefined) return send(response, text(404, 'not found'));
     if (route.crossOrigin) allowAnyOrigin(response);
     if (route.crossOrigin && message.method === 'OPTIONS') return send(response, preflight(route));
@@ -68,7 +68,7 @@ async function run(handler: Handler, request: EndpointRequest): Promise<Reply> {
 
 function allowAnyOrigin(response: ServerResponse): void {
   response.setHeader('Access-Control-Allow-Origin', '*');
-  response.setHeader('Access-Control-Expose-Headers', 'WWW-Authenticate');
+  response.setHeader('Access-Control-Expose-Headers', 'WWW-Authenticate, DPoP-Nonce');
 }
 
 function preflight(route: Route): Reply {
@@ -76,7 +76,7 @@ function preflight(route: Route): Reply {
     status: 204,
     headers: {
       'Access-Control-Allow-Methods': methodsOf(route),
-      'Access-Control-Allow-Headers': 'Authorization, Content-Type, MCP-Protocol-Version',
+      'Access-Control-Allow-Headers': 'Authorization, Content-Type, DPoP, MCP-Protocol-Version',
     },
   };
 }
@@ -94,5 +94,7 @@ function zeroes(): Record<EndpointName, number> {
     register: 0,
     authorize: 0,
     revoke: 0,
+    introspect: 0,
+    connect: 0,
   };
 }

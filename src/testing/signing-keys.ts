@@ -1,4 +1,4 @@
-import { generateKeyPair, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { generateKeyPair, randomBytes, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 
 import type { JWK } from 'jose';
@@ -48,6 +48,11 @@ export class SigningKeys {
     return this.key;
   }
 
+  /** The key to verify with: the current one or the previous one. */
+  find(kid: string | undefined): KeyObject | undefined {
+    return [this.key, this.previous].find((key) => key?.kid === kid)?.publicKey;
+  }
+
   async rotate({ publish = true, keepPrevious = true }: RotateKeysOptions = {}): Promise<void> {
     const next = await generateSigningKey(this.key.alg);
     this.previous = keepPrevious ? this.key : undefined;
@@ -63,12 +68,6 @@ export class SigningKeys {
   jwks(): { keys: JWK[] } {
     return { keys: this.published.map((jwk) => ({ ...jwk })) };
   }
-}
-
-/** The signature over a JWS signing input, in the encoding of RFC 7518 §3.3 and §3.4. */
-export function signWith({ privateKey }: SigningKey, input: string): string {
-  const key = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
-  return sign('sha256', Buffer.from(input), key).toString('base64url');
 }
 
 async function generateSigningKey(alg: SigningAlgorithm): Promise<SigningKey> {

@@ -116,6 +116,8 @@ describe('counters', () => {
       register: 0,
       authorize: 0,
       revoke: 0,
+      introspect: 0,
+      connect: 0,
     };
     expect(server.requests()).toEqual(none);
     server.fail('jwks', { status: 500 });

@@ -27,16 +27,39 @@ describe('the metadata document', () => {
       token_endpoint: `${issuer}/oauth/token`,
       registration_endpoint: `${issuer}/oauth/register`,
       revocation_endpoint: `${issuer}/oauth/revoke`,
+      introspection_endpoint: `${issuer}/oauth/introspect`,
       jwks_uri: `${issuer}/.well-known/jwks.json`,
       response_types_supported: ['code'],
-      grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+      grant_types_supported: [
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+      ],
       token_endpoint_auth_methods_supported: authMethods,
+      introspection_endpoint_auth_methods_supported: authMethods.slice(1),
       revocation_endpoint_auth_methods_supported: authMethods,
       code_challenge_methods_supported: ['S256'],
       scopes_supported: ['mcp:echo', 'mcp:add', 'mcp:sub'],
       resource_indicators_supported: true,
       authorization_response_iss_parameter_supported: true,
+      dpop_signing_alg_values_supported: ['ES256', 'RS256', 'PS256'],
     });
+  });
+
+  it('leaves out what is switched off, and the endpoint is gone', async () => {
+    const features = {
+      tokenExchange: false,
+      clientCredentials: false,
+      introspection: false,
+      dpop: false,
+    };
+    const server = await servers.start({ features });
+    const document = await jsonOf(await fetch(server.metadataUrl));
+    expect(document.grant_types_supported).toEqual(['authorization_code', 'refresh_token']);
+    expect(Object.keys(document).filter((name) => /introspect|dpop/.test(name))).toEqual([]);
+    const endpoint = `${server.issuer}/oauth/introspect`;
+    expect((await fetch(endpoint, { method: 'POST' })).status).toBe(404);
   });
 
   it('leaves scopes_supported out when there are none', async () => {

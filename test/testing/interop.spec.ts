@@ -8,7 +8,8 @@ import { CALLBACK, claimsOf, RESOURCE, Servers } from './stand-in.js';
 const servers = new Servers();
 afterEach(() => servers.closeAll());
 
-const RESOURCES = [{ uri: RESOURCE, scopes: ['mcp:echo', 'mcp:add'] }];
+const MCP = { uri: RESOURCE, scopes: ['mcp:echo', 'mcp:add'] };
+const RESOURCES = [MCP];
 
 function clientMetadata(authMethod: string) {
   return {
@@ -153,5 +154,97 @@ describe('oauth4webapi', () => {
     });
     const claims = await oauth.validateJwtAccessToken(metadata, request, RESOURCE, insecure);
     expect(claims.scope).toBe('mcp:add');
+  });
+
+  it('gets a bound token, exchanges it and introspects the result, with a nonce', async () => {
+    const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+    const server = await servers.start({
+      dpopRequireNonce: true,
+      resources: [
+        { ...MCP, policy: { runtimeClients: ['bot'] } },
+        { uri: 'https://api.example/', slug: 'api', scopes: ['mcp:echo'] },
+      ],
+      clients: [
+        {
+          clientId: 'bot',
+          clientSecret: 's',
+          scope: 'mcp:echo',
+          grantTypes: ['client_credentials', exchange],
+        },
+      ],
+    });
+    const insecure = { [oauth.allowInsecureRequests]: true };
+    const issuer = new URL(server.issuer);
+    const metadata = await oauth.processDiscoveryResponse(
+      issuer,
+      await oauth.discoveryRequest(issuer, { ...insecure, algorithm: 'oauth2' }),
+    );
+    const client = { client_id: 'bot' };
+    const authentication = oauth.ClientSecretBasic('s');
+    const DPoP = oauth.DPoP({}, await oauth.generateKeyPair('ES256'));
+    const machine = async () =>
+      oauth.processClientCredentialsResponse(
+        metadata,
+        client,
+        await oauth.clientCredentialsGrantRequest(
+          metadata,
+          client,
+          authentication,
+          { resource: RESOURCE },
+          { ...insecure, DPoP },
+        ),
+      );
+    // It takes errors as application/json only, and AuthPlane sends application/problem+json; the
+    // nonce of the header it remembers all the same.
+    await expect(machine()).rejects.toMatchObject({ code: oauth.RESPONSE_IS_NOT_JSON });
+    const bound = await machine();
+    expect(bound.token_type).toBe('dpop');
+    const jkt = await DPoP.calculateThumbprint();
+    expect(claimsOf(bound.access_token).cnf).toEqual({ jkt });
+
+    const exchanged = await oauth.processGenericTokenEndpointResponse(
+      metadata,
+      client,
+      await oauth.genericTokenEndpointRequest(
+        metadata,
+        client,
+        authentication,
+        exchange,
+        {
+          subject_token: bound.access_token,
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          resource: 'api',
+          scope: 'mcp:echo',
+        },
+        { ...insecure, DPoP },
+      ),
+    );
+    expect(exchanged.token_type).toBe('dpop');
+    expect(exchanged.issued_token_type).toBe('urn:ietf:params:oauth:token-type:access_token');
+    expect(claimsOf(exchanged.access_token)).toMatchObject({
+      aud: ['https://api.example/'],
+      cnf: { jkt },
+    });
+
+    const introspection = await oauth.processIntrospectionResponse(
+      metadata,
+      client,
+      await oauth.introspectionRequest(
+        metadata,
+        client,
+        authentication,
+        bound.access_token,
+        insecure,
+      ),
+    );
+    expect(introspection).toMatchObject({ active: true, aud: RESOURCE, cnf: { jkt } });
+    const revocation = await oauth.revocationRequest(
+      metadata,
+      client,
+      authentication,
+      bound.access_token,
+      insecure,
+    );
+    await oauth.processRevocationResponse(revocation);
   });
 });

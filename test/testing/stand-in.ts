@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
+import { expect } from '@jest/globals';
 import {
   startAuthorizationServer,
   type AuthorizationServerOptions,
@@ -77,6 +78,11 @@ export function token(
 
 export async function jsonOf(response: Response): Promise<Record<string, unknown>> {
   return (await response.json()) as Record<string, unknown>;
+}
+
+export async function refused(response: Response, error: string, status = 400): Promise<void> {
+  expect(await jsonOf(response)).toMatchObject({ error, status });
+  expect(response.status).toBe(status);
 }
 
 /** Claims without verification; for verification see the tests of the key set. */

@@ -13,6 +13,7 @@ import {
   jsonOf,
   pkce,
   post,
+  refused,
   RESOURCE,
   Servers,
   START,
@@ -83,11 +84,6 @@ function machine(changes: Parameters = {}) {
 
 function basic(clientId: string, secret: string): Record<string, string> {
   return { Authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}` };
-}
-
-async function refused(response: Response, error: string, status = 400): Promise<void> {
-  expect(await jsonOf(response)).toMatchObject({ error, status });
-  expect(response.status).toBe(status);
 }
 
 describe('authorization_code', () => {

@@ -18,7 +18,7 @@ const CODE_VERIFIER = /^[A-Za-z0-9._~-]{43,128}$/;
 
 /** RFC 6749 §4.1.3 with PKCE (RFC 7636 §4.6). */
 export function authorizationCodeGrant(options: AuthorizationCodeOptions): Grant {
-  return ({ client, form }) => {
+  return async ({ client, form, bindingKey }) => {
     const grant = options.codes.consume(requiredParameter(form, 'code'));
     if (grant === undefined) throw new OAuthProblem('invalid_grant');
     if (grant.clientId !== client.clientId) throw new OAuthProblem('invalid_grant');
@@ -32,12 +32,12 @@ export function authorizationCodeGrant(options: AuthorizationCodeOptions): Grant
       throw new OAuthProblem('invalid_grant', 'PKCE verification failed');
     }
     refuseOtherResource(form, grant);
-    const success = userTokens(options, client, grant);
+    const { success, jti } = userTokens(options, client, grant, await bindingKey());
     if (options.refreshTokens === undefined || !client.grantTypes.includes('refresh_token')) {
       return success;
     }
     const { clientId, sub, scope, resource } = grant;
-    const refreshToken = options.refreshTokens.start({ clientId, sub, scope, resource });
+    const refreshToken = options.refreshTokens.start({ clientId, sub, scope, resource }, jti);
     return { ...success, refresh_token: refreshToken };
   };
 }

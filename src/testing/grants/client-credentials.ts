@@ -1,31 +1,43 @@
 import type { AccessTokens } from '../access-tokens.js';
-import type { Client } from '../clients.js';
+import { agentIdOf, type Client } from '../clients.js';
 import { OAuthProblem } from '../oauth-problem.js';
 import { parameter } from '../request.js';
 import type { Resources } from '../resources.js';
+import type { Revocations } from '../revocations.js';
 import { intersection, parseScope, refuseBeyond } from '../scopes.js';
-import { scopeMember, type Grant } from '../token-endpoint.js';
+import { scopeMember, tokenType, type Grant } from '../token-endpoint.js';
 
 export interface ClientCredentialsOptions {
   readonly issuer: string;
   readonly tokens: AccessTokens;
   readonly resources: Resources;
+  readonly revocations: Revocations;
   readonly ttlSeconds: number;
 }
 
 /** RFC 6749 §4.4. The subject is the client itself, and there is no refresh token (§4.4.3). */
 export function clientCredentialsGrant(options: ClientCredentialsOptions): Grant {
-  const { issuer, tokens, resources, ttlSeconds } = options;
-  return ({ client, form }) => {
+  const { issuer, tokens, resources, revocations, ttlSeconds } = options;
+  return async ({ client, form, bindingKey }) => {
     if (client.clientSecret === undefined) throw new OAuthProblem('invalid_client');
     const indicator = parameter(form, 'resource');
     const resource = indicator === undefined ? undefined : resources.exactly(indicator);
     const scope = machineScope(client, resources.scopesOf(resource), parameter(form, 'scope'));
-    const { clientId, agent } = client;
-    const audience = resource ?? issuer;
+    const { clientId } = client;
+    const jkt = await bindingKey();
+    const { token, jti } = tokens.issue({
+      sub: clientId,
+      clientId,
+      agentId: agentIdOf(client),
+      audience: resource ?? issuer,
+      scope,
+      ttlSeconds,
+      jkt,
+    });
+    revocations.recordMachineToken(jti, clientId);
     return {
-      access_token: tokens.issue({ sub: clientId, clientId, agent, audience, scope, ttlSeconds }),
-      token_type: 'Bearer',
+      access_token: token,
+      token_type: tokenType(jkt),
       expires_in: ttlSeconds,
       ...scopeMember(scope),
     };

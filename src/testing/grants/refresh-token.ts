@@ -8,9 +8,12 @@ export interface RefreshTokenOptions extends UserTokenOptions {
   readonly refreshTokens: RefreshTokens;
 }
 
-/** RFC 6749 §6. A narrower scope holds for this access token; the family keeps the whole grant. */
+/**
+ * RFC 6749 §6. A narrower scope holds for this access token; the family keeps the whole grant. The
+ * refresh token is not bound to a key, and as with AuthPlane it is spent before the proof is judged.
+ */
 export function refreshTokenGrant(options: RefreshTokenOptions): Grant {
-  return ({ client, form }) => {
+  return async ({ client, form, bindingKey }) => {
     const token = requiredParameter(form, 'refresh_token');
     const grant = options.refreshTokens.grantOf(token, client.clientId);
     const requested = parseScope(parameter(form, 'scope'));
@@ -18,6 +21,9 @@ export function refreshTokenGrant(options: RefreshTokenOptions): Grant {
     refuseOtherResource(form, grant);
     const scope = requested.length > 0 ? requested : grant.scope;
     const refreshToken = options.refreshTokens.rotate(token, client.clientId);
-    return { ...userTokens(options, client, { ...grant, scope }), refresh_token: refreshToken };
+    const granted = { ...grant, scope };
+    const { success, jti } = userTokens(options, client, granted, await bindingKey());
+    options.refreshTokens.accompany(refreshToken, jti);
+    return { ...success, refresh_token: refreshToken };
   };
 }

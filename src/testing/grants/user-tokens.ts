@@ -1,10 +1,10 @@
 import type { AccessTokens } from '../access-tokens.js';
 import type { UserGrant } from '../authorization-codes.js';
-import type { Client } from '../clients.js';
+import { agentIdOf, type Client } from '../clients.js';
 import { OAuthProblem } from '../oauth-problem.js';
 import { parameter } from '../request.js';
 import { sameResource } from '../resources.js';
-import { scopeMember, type TokenSuccess } from '../token-endpoint.js';
+import { scopeMember, tokenType, type TokenSuccess } from '../token-endpoint.js';
 
 export interface UserTokenOptions {
   readonly issuer: string;
@@ -12,19 +12,30 @@ export interface UserTokenOptions {
   readonly ttlSeconds: number;
 }
 
-/** The answer to a code or a refresh token, without a refresh token. */
+export interface UserTokens {
+  /** The answer to a code or a refresh token, without a refresh token. */
+  readonly success: TokenSuccess;
+  readonly jti: string;
+}
+
 export function userTokens(
   { issuer, tokens, ttlSeconds }: UserTokenOptions,
-  { clientId, agent }: Client,
+  client: Client,
   { sub, scope, resource }: UserGrant,
-): TokenSuccess {
+  jkt: string | undefined,
+): UserTokens {
+  const { clientId } = client;
   const audience = resource ?? issuer;
-  return {
-    access_token: tokens.issue({ sub, clientId, agent, audience, scope, ttlSeconds }),
-    token_type: 'Bearer',
+  const agentId = agentIdOf(client);
+  const grant = { sub, clientId, agentId, audience, scope, ttlSeconds, jkt };
+  const { token, jti } = tokens.issue(grant);
+  const success = {
+    access_token: token,
+    token_type: tokenType(jkt),
     expires_in: ttlSeconds,
     ...scopeMember(scope),
   };
+  return { success, jti };
 }
 
 /** The resource was fixed when the user agreed; naming another one later is refused. */

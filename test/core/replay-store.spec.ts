@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { ConfigurationError, DPoPReplayDetectedError } from '../../src/core/errors.js';
+import {
+  checkReplay,
+  type DPoPReplayStore,
+  InMemoryDPoPReplayStore,
+  ReplayStoreError,
+} from '../../src/core/replay-store.js';
+
+const NOW = 1_790_000_000;
+
+function storeAt(start: number, options: { maxEntries?: number } = {}) {
+  const clock = { time: start, now: () => clock.time, elapsed: () => 0 };
+  return { clock, store: new InMemoryDPoPReplayStore({ ...options, clock }) };
+}
+
+describe('InMemoryDPoPReplayStore', () => {
+  it('rfc9449-dpop-replay-must-be-detected: true once, then false', async () => {
+    const { store } = storeAt(NOW);
+    expect(await store.checkAndStore('proof-1', NOW + 300)).toBe(true);
+    expect(await store.checkAndStore('proof-1', NOW + 300)).toBe(false);
+    expect(await store.checkAndStore('proof-2', NOW + 300)).toBe(true);
+  });
+
+  it('finds a key whatever expiry it comes with', async () => {
+    const { store } = storeAt(NOW);
+    await store.checkAndStore('proof-1', NOW + 10);
+    for (const expiry of [NOW + 10, NOW + 130, NOW + 500, NOW + 100_000]) {
+      expect(await store.checkAndStore('proof-1', expiry)).toBe(false);
+    }
+  });
+
+  it('T31: 100 at once, one is first', async () => {
+    const { store } = storeAt(NOW);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => store.checkAndStore('proof-1', NOW + 300)),
+    );
+    expect(answers.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('rfc9449-dpop-replay-store-must-evict-expired-entries', async () => {
+    const { store, clock } = storeAt(NOW);
+    await store.checkAndStore('proof-1', NOW - 200);
+    expect(await store.checkAndStore('proof-2', NOW + 300)).toBe(true);
+    expect(store.size).toBe(1);
+    clock.time += 500;
+    expect(await store.checkAndStore('proof-3', clock.time + 300)).toBe(true);
+    expect(store.size).toBe(1);
+  });
+
+  it('P16: holds an entry up to its last instant, in steps of 1 ms', async () => {
+    for (const expiry of [NOW + 5, NOW + 80, NOW + 81]) {
+      const { store, clock } = storeAt(NOW);
+      await store.checkAndStore('proof-1', expiry);
+      for (let ms = -2000; ms <= 0; ms++) {
+        clock.time = expiry + ms / 1000;
+        expect(await store.checkAndStore('proof-1', expiry)).toBe(false);
+      }
+    }
+  });
+
+  it('a key may come again after its expiry', async () => {
+    const { store, clock } = storeAt(NOW);
+    await store.checkAndStore('proof-1', NOW + 5);
+    clock.time += 6;
+    expect(await store.checkAndStore('proof-1', NOW + 300)).toBe(true);
+    expect(await store.checkAndStore('proof-1', NOW + 300)).toBe(false);
+  });
+
+  it('T31: a clock that steps back admits nothing twice', async () => {
+    for (const step of [1, 10, 100, 1000, 100_000]) {
+      const { store, clock } = storeAt(NOW);
+      const expiry = NOW + 300;
+      await store.checkAndStore('proof-1', expiry);
+      clock.time = NOW + 600; // dropped
+      await store.checkAndStore('proof-2', clock.time + 300);
+      clock.time = expiry - step;
+      await expect(store.checkAndStore('proof-1', expiry)).rejects.toBeInstanceOf(ReplayStoreError);
+      await expect(store.checkAndStore('proof-2', NOW + 900)).resolves.toBe(false);
+    }
+  });
+
+  it('a clock that jumps ahead and back again does not lock out new proofs', async () => {
+    const { store, clock } = storeAt(NOW);
+    await store.checkAndStore('proof-1', NOW + 300);
+    clock.time = NOW + 3600;
+    await store.checkAndStore('proof-2', NOW + 3600 + 300);
+    clock.time = NOW + 2;
+    expect(await store.checkAndStore('proof-3', NOW + 302)).toBe(true);
+  });
+
+  it('refuses an expiry that is no time', async () => {
+    const { store } = storeAt(NOW);
+    for (const expiry of [Number.NaN, Infinity, -Infinity]) {
+      await expect(store.checkAndStore('a', expiry)).rejects.toBeInstanceOf(ReplayStoreError);
+    }
+  });
+
+  it('refuses a bound that is none', () => {
+    for (const maxEntries of [0, -1, 1.5, Number.NaN, Infinity]) {
+      expect(() => new InMemoryDPoPReplayStore({ maxEntries })).toThrow(ConfigurationError);
+    }
+  });
+
+  it('T32: full, it refuses new proofs and forgets no old one', async () => {
+    const { store, clock } = storeAt(NOW, { maxEntries: 3 });
+    for (const key of ['a', 'b', 'c']) expect(await store.checkAndStore(key, NOW + 60)).toBe(true);
+    const refused = store.checkAndStore('d', NOW + 60);
+    await expect(refused).rejects.toMatchObject({ code: 'replay_store_unavailable' });
+    await expect(refused).rejects.toHaveProperty('retryAfterSeconds', 160);
+    for (const key of ['a', 'b', 'c']) expect(await store.checkAndStore(key, NOW + 60)).toBe(false);
+    clock.time += 400;
+    expect(await store.checkAndStore('d', clock.time + 60)).toBe(true);
+    expect(store.size).toBe(1);
+  });
+
+  it('T32, P17: a million proofs in bounded memory and time, the first still refused', async () => {
+    const { store, clock } = storeAt(NOW);
+    const before = process.memoryUsage().heapUsed;
+    const started = performance.now();
+    for (let i = 0; i < 1_000_000; i++) {
+      clock.time = NOW + i / 3000;
+      if (!(await store.checkAndStore(keyOf(i), NOW + Math.floor(i / 3000) + 390))) {
+        throw new Error('a new key was refused');
+      }
+    }
+    const milliseconds = performance.now() - started;
+    expect(store.size).toBe(1_000_000);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(400 * 1024 * 1024);
+    expect(milliseconds).toBeLessThan(30_000);
+    expect(await store.checkAndStore(keyOf(0), NOW + 390)).toBe(false);
+    expect(await store.checkAndStore(keyOf(999_999), NOW + 700)).toBe(false);
+    await expect(store.checkAndStore('one more', NOW + 700)).rejects.toBeInstanceOf(
+      ReplayStoreError,
+    );
+    clock.time = NOW + 2000;
+    expect(await store.checkAndStore('later', NOW + 2390)).toBe(true);
+    expect(store.size).toBe(1);
+  }, 60_000);
+});
+
+describe('checkReplay', () => {
+  const rejections: unknown[] = [];
+  const note = (reason: unknown) => rejections.push(reason);
+  beforeAll(() => {
+    process.on('unhandledRejection', note);
+  });
+  afterAll(() => {
+    process.off('unhandledRejection', note);
+    expect(rejections).toEqual([]);
+  });
+
+  const answering = (answer: () => unknown): DPoPReplayStore => ({
+    checkAndStore: () => answer() as boolean,
+  });
+
+  it('lets the first use pass, given at once or later', async () => {
+    await checkReplay(
+      answering(() => true),
+      'k',
+      NOW,
+    );
+    await checkReplay(
+      answering(() => Promise.resolve(true)),
+      'k',
+      NOW,
+    );
+  });
+
+  it('rfc9449-dpop-replay-must-be-detected: refuses the second', async () => {
+    for (const answer of [() => false, () => Promise.resolve(false)]) {
+      const check = checkReplay(answering(answer), 'k', NOW);
+      await expect(check).rejects.toBeInstanceOf(DPoPReplayDetectedError);
+    }
+  });
+
+  it.each([undefined, null, 1, 'OK', {}, 'true'])(
+    'F25: takes the answer %p for none',
+    async (answer) => {
+      const check = checkReplay(
+        answering(() => answer),
+        'k',
+        NOW,
+      );
+      await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
+    },
+  );
+
+  it('F22: a store that throws or rejects is away; the reason is the cause', async () => {
+    const cause = new Error('ECONNREFUSED');
+    const thrown = answering(() => {
+      throw cause;
+    });
+    for (const store of [thrown, answering(() => Promise.reject(cause))]) {
+      await expect(checkReplay(store, 'k', NOW)).rejects.toMatchObject({
+        code: 'replay_store_unavailable',
+        retryAfterSeconds: 5,
+        cause,
+      });
+    }
+  });
+
+  it('F23: a slow store is away after the deadline, and its late answer is nobody’s crash', async () => {
+    const late = (
+      settle: (resolve: (value: boolean) => void, reject: (e: Error) => void) => void,
+    ) =>
+      answering(
+        () => new Promise<boolean>((resolve, reject) => setTimeout(settle, 60, resolve, reject)),
+      );
+    const stores = [
+      late((resolve) => resolve(true)),
+      late((_resolve, reject) => reject(new Error('late'))),
+      answering(() => new Promise(() => undefined)),
+    ];
+    for (const store of stores) {
+      const started = performance.now();
+      const check = checkReplay(store, 'k', NOW, { deadlineMs: 20 });
+      await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
+      expect(performance.now() - started).toBeLessThan(200);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(rejections).toEqual([]);
+  });
+
+  it('F23: waits 250 ms by default', async () => {
+    const started = performance.now();
+    const check = checkReplay(
+      answering(() => new Promise(() => undefined)),
+      'k',
+      NOW,
+    );
+    await expect(check).rejects.toThrow('250 ms');
+    expect(performance.now() - started).toBeGreaterThan(240);
+  });
+
+  it('passes on what the store itself says about retrying', async () => {
+    const store = answering(() => {
+      throw new ReplayStoreError('full', { retryAfterSeconds: 90 });
+    });
+    await expect(checkReplay(store, 'k', NOW)).rejects.toHaveProperty('retryAfterSeconds', 90);
+  });
+});
+
+function keyOf(i: number): string {
+  return `${i}`.padStart(43, 'k');
+}

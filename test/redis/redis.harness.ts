@@ -1,0 +1,180 @@
+/** A real Redis server, and copies of this package in other processes, for the Redis spec. */
+
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import ts from 'typescript';
+
+const SOURCES = fileURLToPath(new URL('../../src/', import.meta.url));
+
+/** Says so, loudly, when there is no server to test with. */
+export function hasRedisServer(): boolean {
+  const found = spawnSync('redis-server', ['--version']).status === 0;
+  if (!found) console.warn('SKIPPED: the Redis tests need redis-server on the PATH');
+  return found;
+}
+
+/** A server on loopback that can be stopped and started again on the same port. */
+export class RedisServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'authplane-redis-'));
+  #process: ChildProcess | undefined;
+  port = 0;
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  async start(): Promise<void> {
+    this.port ||= await freePort();
+    const options = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    this.#process = spawn(
+      'redis-server',
+      ['--port', String(this.port), '--dir', this.#folder, ...options],
+      { stdio: 'ignore' },
+    );
+    await untilReachable(this.port);
+  }
+
+  /** `SIGSTOP` leaves the connections open and answers nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (running === undefined || running.exitCode !== null) return;
+    const exited = once(running, 'exit');
+    running.kill('SIGKILL');
+    await exited;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+export type Library = 'ioredis' | 'redis';
+
+/** Processes with a store of their own each, on one server. */
+export class StoreProcesses {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'authplane-store-'));
+  readonly #children: ChildProcess[] = [];
+
+  async start(libraries: readonly Library[], url: string): Promise<void> {
+    transpile('redis/index.ts', this.#folder);
+    const script = join(this.#folder, 'child.mjs');
+    writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
+    writeFileSync(script, CHILD);
+    const project = fileURLToPath(new URL('../../package.json', import.meta.url));
+    for (const library of libraries) {
+      const child = fork(script, [library, url, project], { execArgv: [] });
+      this.#children.push(child);
+      await once(child, 'message');
+    }
+  }
+
+  /** How many of the copies each process saw as the first, asked of all of them at once. */
+  async ask(key: string, expiresAt: number, copies: number): Promise<number[]> {
+    return Promise.all(
+      this.#children.map(async (child) => {
+        const answer = once(child, 'message');
+        child.send({ key, expiresAt, copies });
+        const [{ first, refused }] = await answer;
+        if (first + refused !== copies) throw new Error('a copy got no answer');
+        return first as number;
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.#children.splice(0)) {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const CHILD = `
+import { createRequire } from 'node:module';
+import { redisReplayStore } from './redis/index.js';
+const [library, url, project] = process.argv.slice(2);
+const packages = createRequire(project)(library);
+const client = library === 'ioredis' ? new packages.Redis(url) : packages.createClient({ url });
+client.on('error', () => undefined);
+if (library === 'redis') await client.connect();
+else await client.ping();
+const store = redisReplayStore(client);
+process.on('message', async ({ key, expiresAt, copies }) => {
+  const answers = await Promise.all(
+    Array.from({ length: copies }, () => store.checkAndStore(key, expiresAt).catch(() => 'failed')),
+  );
+  process.send({
+    first: answers.filter((answer) => answer === true).length,
+    refused: answers.filter((answer) => answer === false).length,
+  });
+});
+process.send('ready');
+`;
+
+/** The file and all it imports, as JavaScript that plain Node runs. */
+function transpile(file: string, folder: string, done = new Set<string>()): void {
+  if (done.has(file)) return;
+  done.add(file);
+  const source = readFileSync(join(SOURCES, file), 'utf8');
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+    },
+  });
+  const target = join(folder, file.replace(/\.ts$/, '.js'));
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, outputText);
+  for (const [, path = ''] of outputText.matchAll(/from '(\..+?)\.js'/g)) {
+    const imported = join(SOURCES, dirname(file), `${path}.ts`);
+    transpile(relative(SOURCES, imported), folder, done);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+async function untilReachable(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (await isReachable(port)) return;
+    await pause(25);
+  }
+  throw new Error('redis-server did not start');
+}
+
+function isReachable(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

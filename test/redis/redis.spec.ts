@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+
+import { ConfigurationError, DPoPReplayDetectedError } from '../../src/core/errors.js';
+import { checkReplay, ReplayStoreError } from '../../src/core/replay-store.js';
+import {
+  type IoredisClient,
+  type NodeRedisClient,
+  redisReplayStore,
+} from '../../src/redis/index.js';
+import { hasRedisServer, pause, RedisServer, StoreProcesses } from './redis.harness.js';
+
+/** More of them in a soak run. */
+const ROUNDS = 50;
+const COPIES = 100;
+const PROCESSES = ['ioredis', 'redis', 'ioredis', 'redis'] as const;
+
+interface Connected {
+  readonly client: IoredisClient | NodeRedisClient;
+  readonly pttl: (key: string) => Promise<number>;
+  readonly close: () => Promise<unknown>;
+}
+
+const LIBRARIES: Record<string, (url: string) => Promise<Connected>> = {
+  ioredis: async (url) => {
+    const client = new Redis(url, { maxRetriesPerRequest: 1 });
+    client.on('error', () => undefined);
+    await client.ping();
+    return {
+      client,
+      pttl: (key) => client.pttl(key),
+      close: async () => client.disconnect(),
+    };
+  },
+  redis: async (url) => {
+    const client = createClient({ url });
+    client.on('error', () => undefined);
+    await client.connect();
+    return {
+      client,
+      pttl: (key) => client.pTTL(key),
+      close: async () => client.destroy(),
+    };
+  },
+};
+
+const inSeconds = (seconds: number) => Date.now() / 1000 + seconds;
+
+const rejections: unknown[] = [];
+const note = (reason: unknown) => rejections.push(reason);
+beforeAll(() => {
+  process.on('unhandledRejection', note);
+});
+afterAll(() => {
+  process.off('unhandledRejection', note);
+  expect(rejections).toEqual([]);
+});
+
+const describeWithRedis = hasRedisServer() ? describe : describe.skip;
+
+describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (library) => {
+  const server = new RedisServer();
+  let connected: Connected;
+
+  beforeAll(async () => {
+    await server.start();
+    const connect = LIBRARIES[library];
+    if (connect === undefined) throw new Error('no such library');
+    connected = await connect(server.url);
+  });
+  afterAll(async () => {
+    await connected.close();
+    await server.remove();
+  });
+
+  it('rfc9449-dpop-replay-must-be-detected: first and second use', async () => {
+    const store = redisReplayStore(connected.client);
+    expect(await store.checkAndStore('key-1', inSeconds(60))).toBe(true);
+    expect(await store.checkAndStore('key-1', inSeconds(60))).toBe(false);
+    expect(await store.checkAndStore('key-2', inSeconds(60))).toBe(true);
+    const check = checkReplay(store, 'key-2', inSeconds(60));
+    await expect(check).rejects.toBeInstanceOf(DPoPReplayDetectedError);
+  });
+
+  it('keeps an entry until its expiry, under the prefix', async () => {
+    await redisReplayStore(connected.client).checkAndStore('ttl-1', inSeconds(60));
+    await redisReplayStore(connected.client, { keyPrefix: 'mine:' }).checkAndStore(
+      'ttl-1',
+      inSeconds(600),
+    );
+    const [ours, mine] = await Promise.all([
+      connected.pttl('authplane:dpop:ttl-1'),
+      connected.pttl('mine:ttl-1'),
+    ]);
+    expect(ours).toBeGreaterThan(58_000);
+    expect(ours).toBeLessThanOrEqual(60_001);
+    expect(mine).toBeGreaterThan(598_000);
+  });
+
+  it('rfc9449-dpop-replay-store-must-evict-expired-entries: and takes a past expiry', async () => {
+    const store = redisReplayStore(connected.client);
+    expect(await store.checkAndStore('short', inSeconds(-1))).toBe(true);
+    await pause(20);
+    expect(await connected.pttl('authplane:dpop:short')).toBe(-2);
+    expect(await store.checkAndStore('short', inSeconds(60))).toBe(true);
+  });
+
+  it('refuses an expiry that is no time', async () => {
+    const store = redisReplayStore(connected.client);
+    for (const expiry of [Number.NaN, Infinity]) {
+      await expect(store.checkAndStore('n', expiry)).rejects.toBeInstanceOf(ReplayStoreError);
+    }
+  });
+
+  it('F23: a server that hangs is refused after 250 ms, and used again afterwards', async () => {
+    const store = redisReplayStore(connected.client);
+    server.signal('SIGSTOP');
+    const started = performance.now();
+    const checks = Array.from({ length: 20 }, (_, i) =>
+      checkReplay(store, `h-${i}`, inSeconds(60)),
+    );
+    const outcomes = await Promise.allSettled(checks);
+    expect(performance.now() - started).toBeLessThan(600);
+    expect(outcomes.map(({ status }) => status)).toEqual(Array<string>(20).fill('rejected'));
+    server.signal('SIGCONT');
+    await pause(50);
+    await checkReplay(store, 'after the pause', inSeconds(60));
+    const used = checkReplay(store, 'h-0', inSeconds(60)); // carried out late, and rightly kept
+    await expect(used).rejects.toBeInstanceOf(DPoPReplayDetectedError);
+  });
+
+  it('F22: a server that goes away is refused meanwhile and used again without a restart', async () => {
+    const store = redisReplayStore(connected.client);
+    await checkReplay(store, 'before', inSeconds(60));
+    await server.stop();
+    for (let i = 0; i < 5; i++) {
+      const check = checkReplay(store, `meanwhile-${i}`, inSeconds(60));
+      await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
+    }
+    await server.start();
+    await eventually(() => checkReplay(store, `after-${Math.random()}`, inSeconds(60)));
+    await checkReplay(store, 'after', inSeconds(60));
+    const second = checkReplay(store, 'after', inSeconds(60));
+    await expect(second).rejects.toBeInstanceOf(DPoPReplayDetectedError);
+    expect(rejections).toEqual([]);
+  });
+});
+
+describeWithRedis('redisReplayStore in several processes', () => {
+  const server = new RedisServer();
+  const processes = new StoreProcesses();
+
+  beforeAll(async () => {
+    await server.start();
+    await processes.start(PROCESSES, server.url);
+  }, 60_000);
+  afterAll(async () => {
+    await processes.stop();
+    await server.remove();
+  });
+
+  it(`F21, T31: of ${COPIES} copies on 4 processes exactly one is first, ${ROUNDS} times`, async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const firsts = await processes.ask(`r-${round}`, inSeconds(60), COPIES / PROCESSES.length);
+      expect(firsts.reduce((sum, first) => sum + first)).toBe(1);
+    }
+  }, 120_000);
+});
+
+describe('redisReplayStore without a server', () => {
+  const ioredisThat = (set: () => Promise<unknown>) => ({ set, setBuffer: () => undefined });
+  const nodeRedisThat = (set: () => Promise<unknown>) => ({ set, SET: () => undefined });
+
+  it('refuses a client of neither library', () => {
+    const others: unknown[] = [{}, { set: () => undefined }, null, undefined, 'redis://localhost'];
+    for (const client of others) {
+      expect(() => redisReplayStore(client as IoredisClient)).toThrow(ConfigurationError);
+    }
+  });
+
+  it.each(['QUEUED', 'ok', '', 1, true, undefined, [], {}, Buffer.from('OK')])(
+    'F25: takes the reply %p for none, never for a first use',
+    async (reply) => {
+      for (const client of [
+        ioredisThat(() => Promise.resolve(reply)),
+        nodeRedisThat(() => Promise.resolve(reply)),
+      ]) {
+        const answer = redisReplayStore(client).checkAndStore('k', inSeconds(60));
+        await expect(answer).rejects.toBeInstanceOf(ReplayStoreError);
+      }
+    },
+  );
+
+  it('F22: a client that throws at once, or rejects, ends in a ReplayStoreError', async () => {
+    const throwing = ioredisThat(() => {
+      throw new Error('closed');
+    });
+    for (const client of [throwing, nodeRedisThat(() => Promise.reject(new Error('closed')))]) {
+      const check = checkReplay(redisReplayStore(client), 'k', inSeconds(60));
+      await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
+    }
+  });
+
+  it('F23: does not pile up commands, and goes on when they settle', async () => {
+    const settle: ((reply: string) => void)[] = [];
+    const client = ioredisThat(() => new Promise((resolve) => settle.push(resolve)));
+    const store = redisReplayStore(client);
+    const under = Array.from({ length: 1000 }, async () => store.checkAndStore('k', inSeconds(60)));
+    await expect(store.checkAndStore('k', inSeconds(60))).rejects.toThrow('keep up');
+    for (const reply of settle) reply('OK');
+    expect(await Promise.all(under)).toHaveLength(1000);
+    const next = store.checkAndStore('k', inSeconds(60));
+    settle.at(-1)?.('OK');
+    expect(await next).toBe(true);
+  });
+});
+
+async function eventually(attempt: () => Promise<void>): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries > 100) throw error;
+      await pause(100);
+    }
+  }
+}
