@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 import ts from 'typescript';
 
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/authplane/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../src/', import.meta.url));
 
 /** Says so, loudly, when there is no server to test with. */
@@ -62,33 +63,50 @@ export class RedisServer {
 
 export type Library = 'ioredis' | 'redis';
 
-/** Processes with a store of their own each, on one server. */
-export class StoreProcesses {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'authplane-store-'));
+/** What each process is told once, as its arguments. */
+export interface ProcessOptions {
+  readonly url: string;
+  readonly issuer: string;
+  readonly resource: string;
+}
+
+export interface SignedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly string[];
+}
+
+/** Processes that protect one resource, with a replay store of their own each, on one Redis. */
+export class ResourceProcesses {
+  readonly #folder: string;
   readonly #children: ChildProcess[] = [];
 
-  async start(libraries: readonly Library[], url: string): Promise<void> {
-    transpile('redis/index.ts', this.#folder);
+  constructor() {
+    mkdirSync(CACHE, { recursive: true }); // inside the project, so that its packages are found
+    this.#folder = mkdtempSync(join(CACHE, 'processes-'));
+  }
+
+  async start(libraries: readonly Library[], options: ProcessOptions): Promise<void> {
+    for (const entry of ['redis/index.ts', 'core/index.ts']) transpile(entry, this.#folder);
     const script = join(this.#folder, 'child.mjs');
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
     writeFileSync(script, CHILD);
-    const project = fileURLToPath(new URL('../../package.json', import.meta.url));
     for (const library of libraries) {
-      const child = fork(script, [library, url, project], { execArgv: [] });
+      const child = fork(script, [library, JSON.stringify(options)], { execArgv: [] });
       this.#children.push(child);
       await once(child, 'message');
     }
   }
 
-  /** How many of the copies each process saw as the first, asked of all of them at once. */
-  async ask(key: string, expiresAt: number, copies: number): Promise<number[]> {
+  /** How many copies of one request each process accepted, asked of all of them at once. */
+  async send(request: SignedRequest, copies: number): Promise<number[]> {
     return Promise.all(
       this.#children.map(async (child) => {
         const answer = once(child, 'message');
-        child.send({ key, expiresAt, copies });
-        const [{ first, refused }] = await answer;
-        if (first + refused !== copies) throw new Error('a copy got no answer');
-        return first as number;
+        child.send({ request, copies });
+        const [{ accepted, replays }] = await answer;
+        if (accepted + replays !== copies) throw new Error('a copy got another answer');
+        return accepted as number;
       }),
     );
   }
@@ -104,22 +122,27 @@ export class StoreProcesses {
 }
 
 const CHILD = `
-import { createRequire } from 'node:module';
+import { AuthplaneClient } from './core/index.js';
 import { redisReplayStore } from './redis/index.js';
-const [library, url, project] = process.argv.slice(2);
-const packages = createRequire(project)(library);
-const client = library === 'ioredis' ? new packages.Redis(url) : packages.createClient({ url });
-client.on('error', () => undefined);
-if (library === 'redis') await client.connect();
-else await client.ping();
-const store = redisReplayStore(client);
-process.on('message', async ({ key, expiresAt, copies }) => {
+const [library, options] = process.argv.slice(2);
+const { url, issuer, resource } = JSON.parse(options);
+const packages = await import(library);
+const redis = library === 'ioredis' ? new packages.Redis(url) : packages.createClient({ url });
+redis.on('error', () => undefined);
+if (library === 'redis') await redis.connect();
+else await redis.ping();
+const client = await AuthplaneClient.create({ issuer, devMode: true });
+const inboundDPoP = { required: true, replayStore: redisReplayStore(redis) };
+const guarded = client.resource({ resource, scopes: [], inboundDPoP });
+process.on('message', async ({ request, copies }) => {
   const answers = await Promise.all(
-    Array.from({ length: copies }, () => store.checkAndStore(key, expiresAt).catch(() => 'failed')),
+    Array.from({ length: copies }, () =>
+      guarded.authenticate(request).then(() => 'accepted', (error) => error.code),
+    ),
   );
   process.send({
-    first: answers.filter((answer) => answer === true).length,
-    refused: answers.filter((answer) => answer === false).length,
+    accepted: answers.filter((answer) => answer === 'accepted').length,
+    replays: answers.filter((answer) => answer === 'dpop_replay_detected').length,
   });
 });
 process.send('ready');

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
+import {
+  dpopProof,
+  generateDPoPKey,
+  type StandInAuthorizationServer,
+  startAuthorizationServer,
+} from 'authplane-nestjs/testing';
 
 import { ConfigurationError, DPoPReplayDetectedError } from '../../src/core/errors.js';
 import { checkReplay, ReplayStoreError } from '../../src/core/replay-store.js';
@@ -9,10 +15,9 @@ import {
   type NodeRedisClient,
   redisReplayStore,
 } from '../../src/redis/index.js';
-import { hasRedisServer, pause, RedisServer, StoreProcesses } from './redis.harness.js';
+import { hasRedisServer, pause, RedisServer, ResourceProcesses } from './redis.harness.js';
 
-/** More of them in a soak run. */
-const ROUNDS = 50;
+const ROUNDS = 1000;
 const COPIES = 100;
 const PROCESSES = ['ioredis', 'redis', 'ioredis', 'redis'] as const;
 
@@ -147,25 +152,36 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
   });
 });
 
-describeWithRedis('redisReplayStore in several processes', () => {
+describeWithRedis('one resource in several processes', () => {
   const server = new RedisServer();
-  const processes = new StoreProcesses();
+  const processes = new ResourceProcesses();
+  const resource = 'http://127.0.0.1:3000/mcp';
+  let authorizationServer: StandInAuthorizationServer;
 
   beforeAll(async () => {
     await server.start();
-    await processes.start(PROCESSES, server.url);
+    authorizationServer = await startAuthorizationServer();
+    const { issuer } = authorizationServer;
+    await processes.start(PROCESSES, { url: server.url, issuer, resource });
   }, 60_000);
   afterAll(async () => {
     await processes.stop();
+    await authorizationServer.close();
     await server.remove();
   });
 
-  it(`F21, T31: of ${COPIES} copies on 4 processes exactly one is first, ${ROUNDS} times`, async () => {
+  it(`F21, T31: of ${COPIES} copies of a proof on 4 processes exactly one is accepted, ${ROUNDS} times`, async () => {
+    const key = await generateDPoPKey();
+    const cnf = { jkt: key.thumbprint };
+    const accessToken = await authorizationServer.issueToken({ aud: [resource], cnf });
     for (let round = 0; round < ROUNDS; round++) {
-      const firsts = await processes.ask(`r-${round}`, inSeconds(60), COPIES / PROCESSES.length);
-      expect(firsts.reduce((sum, first) => sum + first)).toBe(1);
+      const proof = dpopProof(key, { method: 'POST', url: resource, accessToken });
+      const headers = ['Authorization', `DPoP ${accessToken}`, 'DPoP', proof];
+      const request = { method: 'POST', url: '/mcp', headers };
+      const accepted = await processes.send(request, COPIES / PROCESSES.length);
+      expect(accepted.reduce((sum, count) => sum + count)).toBe(1);
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('redisReplayStore without a server', () => {
