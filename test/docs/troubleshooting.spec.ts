@@ -75,7 +75,7 @@ describe('the troubleshooting tables of the README', () => {
     return app;
   }
 
-  async function refusal(claims: object, header: object = {}): Promise<string> {
+  async function refusal(claims: TokenClaims, header: TokenHeader = {}): Promise<string> {
     const { url } = await start();
     const token = await authorizationServer.issueToken({ aud: [RESOURCE], ...claims }, header);
     await fetch(`${url}/tools`, { headers: { authorization: `Bearer ${token}` } });

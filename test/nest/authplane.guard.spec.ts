@@ -11,6 +11,8 @@ import {
   type VerifiedClaims,
 } from 'authplane-nestjs';
 import {
+  dpopProof,
+  generateDPoPKey,
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
@@ -57,6 +59,7 @@ describe.each(platforms)('AuthplaneGuard on %s', (platform) => {
             resource: RESOURCE,
             devMode: true,
             guard: 'global',
+            inboundDPoP: {},
           }),
         ],
         controllers: [GuardedController],
@@ -83,6 +86,20 @@ describe.each(platforms)('AuthplaneGuard on %s', (platform) => {
     expect(authenticate).toHaveBeenCalledTimes(1);
     expect((await get('Bearer broken')).status).toBe(401);
     expect(authenticate).toHaveBeenCalledTimes(2);
+  });
+
+  it('uses up a DPoP proof once with three guards on its way, and refuses it the second time', async () => {
+    const key = await generateDPoPKey();
+    const accessToken = await authorizationServer.issueToken({
+      aud: [RESOURCE],
+      scope: 'of:class of:handler',
+      cnf: { jkt: key.thumbprint },
+    });
+    const url = 'http://127.0.0.1:3000/guarded';
+    const dpop = dpopProof(key, { method: 'GET', url, accessToken });
+    const headers = { authorization: `DPoP ${accessToken}`, dpop };
+    expect((await fetch(`${app.url}/guarded`, { headers })).status).toBe(200);
+    expect((await fetch(`${app.url}/guarded`, { headers })).status).toBe(401);
   });
 
   it('adds up the scopes of class and handler', async () => {
