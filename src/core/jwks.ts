@@ -100,8 +100,10 @@ export class Jwks {
   async #searchUnknown(kid: string, known: KeySet): Promise<KeySet> {
     // A load under way may have been answered before the key was published: look at it first, for
     // nothing, then spend from the budget.
-    const keys = (await this.#underWay()) ?? known;
-    return keys.has(kid) ? keys : (this.#underWay() ?? this.#search(keys));
+    let keys = (await this.#underWay()) ?? known;
+    if (!keys.has(kid)) keys = await (this.#underWay() ?? this.#search(keys));
+    if (keys.has(kid)) this.#budget.wellSpent();
+    return keys;
   }
 
   #underWay(): Promise<KeySet> | undefined {
@@ -137,28 +139,36 @@ export class Jwks {
 
 /**
  * A rotation right after a reload is followed at once; a flood of unknown kids costs a handful of
- * fetches and cannot keep a new key out for longer than one interval.
+ * fetches, because after the early tries there is one per interval, and the interval grows with
+ * every try that finds nothing.
  */
 class RefreshBudget {
-  static readonly #EARLY_TRIES = 3;
-  static readonly #INTERVAL_SECONDS = 5;
+  static readonly #EARLY_TRIES = 2;
+  static readonly #SHORTEST_SECONDS = 5;
+  static readonly #LONGEST_SECONDS = 30;
   #left = RefreshBudget.#EARLY_TRIES;
-  #countedAt: number;
+  #interval = RefreshBudget.#SHORTEST_SECONDS;
+  #nextAt = 0;
 
-  constructor(private readonly clock: Clock) {
-    this.#countedAt = clock.elapsed();
-  }
+  constructor(private readonly clock: Clock) {}
 
   take(): boolean {
     const now = this.clock.elapsed();
-    const earned = Math.floor((now - this.#countedAt) / RefreshBudget.#INTERVAL_SECONDS);
-    if (earned > 0) {
-      this.#left = Math.min(RefreshBudget.#EARLY_TRIES, this.#left + earned);
-      this.#countedAt += earned * RefreshBudget.#INTERVAL_SECONDS;
+    if (this.#left > 0) {
+      this.#left--;
+      this.#nextAt = now + this.#interval;
+      return true;
     }
-    if (this.#left === 0) return false;
-    this.#left--;
+    if (now < this.#nextAt) return false;
+    this.#interval = Math.min(RefreshBudget.#LONGEST_SECONDS, this.#interval * 2);
+    this.#nextAt = now + this.#interval;
     return true;
+  }
+
+  /** A key was there: genuine rotations never use the budget up. */
+  wellSpent(): void {
+    this.#left = RefreshBudget.#EARLY_TRIES;
+    this.#interval = RefreshBudget.#SHORTEST_SECONDS;
   }
 }
 
