@@ -2,10 +2,12 @@
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
+  // Packs, installs and starts whole applications: `npm run test:package`.
+  testPathIgnorePatterns: ['<rootDir>/test/package/matrix/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^authplane-nestjs$': '<rootDir>/src/index.ts',
-    '^authplane-nestjs/(core|testing)$': '<rootDir>/src/$1/index.ts',
+    '^authplane-nestjs/([^/.]+)$': '<rootDir>/src/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },

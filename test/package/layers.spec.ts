@@ -1,0 +1,137 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, test } from '@jest/globals';
+
+const IMPORTS = '@typescript-eslint/no-restricted-imports';
+const PATHS = 'import-x/no-restricted-paths';
+const CYCLE = 'import-x/no-cycle';
+const SYNTAX = 'no-restricted-syntax';
+const GLOBALS = 'no-restricted-globals';
+
+/** A file of `src` that need not exist, what it might say, and the rule that refuses it. */
+type Snippet = readonly [file: string, code: string, rule: string | null];
+
+const core = 'core/scopes.ts';
+const nest = 'nest/request.ts';
+const mcp = 'mcp/consent.ts';
+const redis = 'redis/store.ts';
+const testing = 'testing/reply.ts';
+
+const snippets: readonly Snippet[] = [
+  [core, `import 'jose';`, null],
+  [core, `import 'node:crypto';`, null],
+  [core, `import './errors.js';`, null],
+  [core, `import '@nestjs/common';`, IMPORTS],
+  [core, `import type { Type } from '@nestjs/common';`, IMPORTS],
+  [core, `export { Module } from '@nestjs/common';`, IMPORTS],
+  [core, `import 'rxjs';`, IMPORTS],
+  [core, `import 'rxjs/operators';`, IMPORTS],
+  [core, `import '@modelcontextprotocol/sdk/types.js';`, IMPORTS],
+  [core, `import 'authplane-nestjs';`, IMPORTS],
+  [core, `import 'undici';`, IMPORTS],
+  [core, `import 'fs';`, IMPORTS],
+  [core, `export const nest = import('@nestjs/common');`, SYNTAX],
+  [core, `import '../nest/request.js';`, PATHS],
+  [core, `import type { RequestState } from '../nest/request.js';`, PATHS],
+  [core, `import '../testing/reply.js';`, PATHS],
+  [core, `import '../../test/core/http.harness.js';`, PATHS],
+  [core, `import './index.js';`, PATHS],
+  ['core/errors.ts', `import './options.js';`, CYCLE],
+
+  [core, `import { request } from 'node:http';`, IMPORTS],
+  [core, `import { request } from 'node:https';`, IMPORTS],
+  [core, `import { connect } from 'node:net';`, IMPORTS],
+  [core, `import { isIP } from 'node:net';`, null],
+  [core, `import { connect } from 'node:tls';`, IMPORTS],
+  [core, `import { lookup } from 'node:dns/promises';`, IMPORTS],
+  [core, `import { type Server, request } from 'node:http';`, IMPORTS],
+  [core, `import type { Server } from 'node:http';`, null],
+  [
+    core,
+    `import { type Server } from 'node:http';`,
+    '@typescript-eslint/no-import-type-side-effects',
+  ],
+  [core, `export const answer = fetch('https://as.example');`, GLOBALS],
+  [core, `export const answer = globalThis.fetch('https://as.example');`, GLOBALS],
+  [
+    'core/http.ts',
+    `import { request } from 'node:http'; import { connect } from 'node:net';`,
+    null,
+  ],
+  ['core/http.ts', `export const answer = fetch('https://as.example');`, null],
+  ['core/http.ts', `import '@nestjs/common';`, IMPORTS],
+
+  [nest, `import '@nestjs/common'; import '@nestjs/core'; import 'rxjs';`, null],
+  [nest, `import '../core/scopes.js';`, null],
+  [nest, `import '@nestjs/common/constants.js';`, IMPORTS],
+  [nest, `import '@nestjs/platform-express';`, IMPORTS],
+  [nest, `import '@nestjs/microservices';`, IMPORTS],
+  [
+    nest,
+    `import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';`,
+    IMPORTS,
+  ],
+  [nest, `import type { McpModule } from '@rekog/mcp-nest';`, IMPORTS],
+  [nest, `import 'jose';`, IMPORTS],
+  [nest, `import { request } from 'node:http';`, IMPORTS],
+  [nest, `import '../core/index.js';`, PATHS],
+  [nest, `import '../index.js';`, PATHS],
+  [nest, `import '../testing/reply.js';`, PATHS],
+
+  [mcp, `import '@nestjs/common'; import 'rxjs';`, null],
+  [mcp, `import '../core/scopes.js'; import '../nest/request.js';`, null],
+  [mcp, `import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';`, null],
+  [mcp, `import type { McpModule } from '@rekog/mcp-nest';`, null],
+  [mcp, `import { McpError } from '@modelcontextprotocol/sdk/types.js';`, IMPORTS],
+  [mcp, `import { McpModule } from '@rekog/mcp-nest';`, IMPORTS],
+  [mcp, `export const sdk = import('@modelcontextprotocol/sdk/types.js');`, SYNTAX],
+  [mcp, `import '@nestjs/core';`, IMPORTS],
+  [mcp, `import '../testing/reply.js';`, PATHS],
+  [mcp, `import '../core/index.js';`, PATHS],
+  ['mcp/index.ts', `import '../core/index.js';`, null],
+
+  [redis, `import '../core/scopes.js';`, null],
+  [redis, `import type { Redis } from 'ioredis';`, null],
+  [redis, `import { Redis } from 'ioredis';`, IMPORTS],
+  [redis, `import '@nestjs/common';`, IMPORTS],
+  [redis, `import '../nest/request.js';`, PATHS],
+
+  [testing, `import '../core/strict-json.js';`, null],
+  [testing, `import { createServer } from 'node:http';`, null],
+  [testing, `import '@nestjs/testing';`, IMPORTS],
+  [testing, `import '../nest/request.js';`, PATHS],
+  [testing, `import './index.js';`, PATHS],
+
+  ['index.ts', `export * from './core/index.js';`, null],
+  ['index.ts', `export * from './nest/authplane.module.js';`, null],
+  ['index.ts', `export * from './mcp/index.js';`, IMPORTS],
+  ['index.ts', `export * from './testing/index.js';`, IMPORTS],
+  ['index.ts', `export * from 'jose';`, IMPORTS],
+];
+
+describe('who may import whom', () => {
+  const findings = lint(snippets);
+
+  test.each(snippets.map((snippet, index) => [...snippet, findings[index]] as const))(
+    'src/%s: %s: %s',
+    (_file, _code, rule, found) => {
+      if (rule === null) expect(relevant(found)).toEqual([]);
+      else expect(relevant(found)).toContain(rule);
+    },
+  );
+});
+
+/** Rules that judge how a snippet is used are not the subject: snippets use nothing. */
+const ASIDE = new Set(['@typescript-eslint/no-unused-vars']);
+
+function relevant(rules: readonly string[] = ['not linted']): string[] {
+  return rules.filter((rule) => !ASIDE.has(rule));
+}
+
+function lint(pieces: readonly Snippet[]): string[][] {
+  const input = pieces.map(([file, code]) => ({ file: `src/${file}`, code }));
+  const output = execFileSync(process.execPath, ['test/package/lint-snippets.js'], {
+    input: JSON.stringify(input),
+    encoding: 'utf8',
+  });
+  return JSON.parse(output) as string[][];
+}

@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { installApp, node, packPackage, PROJECT, writeJson } from './packed-package.js';
+
+/** Nest and @nestjs/config, which has its own numbers. */
+const MAJORS = [
+  ['10.4.x', '4.x'],
+  ['11.2.x', '4.x'],
+  ['12.5.x', '12.x'],
+] as const;
+const LOADERS = ['require', 'import'] as const;
+const PLATFORMS = ['fastify', 'express'] as const;
+const CELLS = LOADERS.flatMap((loader) => PLATFORMS.map((platform) => [loader, platform] as const));
+
+const packed = packPackage();
+afterAll(() => packed.remove());
+
+describe.each(MAJORS)('Nest %s', (nest, config) => {
+  let app: string;
+
+  beforeAll(() => {
+    app = installApp(packed, `nest-${nest}`, {
+      '@nestjs/common': nest,
+      '@nestjs/core': nest,
+      '@nestjs/platform-express': nest,
+      '@nestjs/platform-fastify': nest,
+      '@nestjs/config': config,
+      '@types/node': '20.x',
+      'reflect-metadata': '0.2.x',
+      rxjs: '7.x',
+    });
+    layOutSources(app);
+  });
+
+  test('has the version under test', () => {
+    const core = readFileSync(join(app, 'node_modules/@nestjs/core/package.json'), 'utf8');
+    const { version } = JSON.parse(core) as { version: string };
+    expect(`${version}.`.startsWith(nest.replace('x', ''))).toBe(true);
+  });
+
+  test('strict TypeScript compiles the application, as CommonJS and as an ES module', () => {
+    expect(node([join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', '.'], app)).toBe('');
+  });
+
+  test.each(CELLS)(
+    '%s on %s: 401 without token, 200, 403, 401 for another audience, metadata',
+    async (loader, platform) => {
+      const running = await start(join(app, 'dist', loader, 'app.js'), platform);
+      try {
+        expect(running.loadedBy).toBe(loader);
+        await expectTheUsualAnswers(running);
+      } finally {
+        await running.stop();
+      }
+    },
+  );
+});
+
+/** One source in two folders: the nearest package.json says which kind of module it is. */
+function layOutSources(app: string): void {
+  for (const loader of LOADERS) {
+    const type = loader === 'require' ? 'commonjs' : 'module';
+    for (const folder of ['src', 'dist']) {
+      mkdirSync(join(app, folder, loader), { recursive: true });
+      writeJson(join(app, folder, loader, 'package.json'), { type });
+    }
+    copyFileSync(join(PROJECT, 'test/package/matrix/app.ts'), join(app, 'src', loader, 'app.ts'));
+  }
+  writeJson(join(app, 'tsconfig.json'), {
+    compilerOptions: {
+      target: 'es2022',
+      module: 'nodenext',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+      skipLibCheck: true,
+      types: ['node'],
+      rootDir: 'src',
+      outDir: 'dist',
+    },
+    include: ['src'],
+  });
+}
+
+interface Announcement {
+  readonly baseUrl: string;
+  readonly tokens: Readonly<Record<'good' | 'scopeless' | 'foreign', string>>;
+  readonly loadedBy: string;
+}
+
+interface RunningApp extends Announcement {
+  stop(): Promise<void>;
+}
+
+async function start(file: string, platform: string): Promise<RunningApp> {
+  const child = spawn(process.execPath, [file, platform], { stdio: 'pipe' });
+  const stderr = text(child.stderr);
+  const exit = once(child, 'exit');
+  for await (const line of createInterface(child.stdout)) {
+    return { ...(JSON.parse(line) as Announcement), stop: () => stop(child, exit) };
+  }
+  throw new Error(`the application did not start:\n${await stderr}`);
+}
+
+async function stop(child: ChildProcess, exit: Promise<unknown[]>): Promise<void> {
+  child.stdin?.end();
+  const patience = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  const [code] = await exit;
+  clearTimeout(patience);
+  expect(code).toBe(0);
+}
+
+async function expectTheUsualAnswers({ baseUrl, tokens }: Announcement): Promise<void> {
+  const metadataUrl = `${baseUrl}/.well-known/oauth-protected-resource/mcp`;
+  const query = (token?: string) =>
+    fetch(`${baseUrl}/query`, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    });
+
+  const anonymous = await query();
+  expect(anonymous.status).toBe(401);
+  expect(anonymous.headers.get('www-authenticate')).toContain(`resource_metadata="${metadataUrl}"`);
+
+  const good = await query(tokens.good);
+  expect(good.status).toBe(200);
+  expect(await good.json()).toEqual({ sub: 'user-1', scopes: ['tools/query'], same: true });
+
+  const scopeless = await query(tokens.scopeless);
+  expect(scopeless.status).toBe(403);
+  expect(scopeless.headers.get('www-authenticate')).toContain('error="insufficient_scope"');
+
+  const foreign = await query(tokens.foreign);
+  expect(foreign.status).toBe(401);
+  expect(foreign.headers.get('www-authenticate')).toContain('error="invalid_token"');
+
+  const metadata = await fetch(metadataUrl);
+  expect(metadata.status).toBe(200);
+  expect(await metadata.json()).toMatchObject({ resource: `${baseUrl}/mcp` });
+
+  const health = await fetch(`${baseUrl}/health`);
+  expect(await health.json()).toEqual({ oneLibrary: true });
+}
