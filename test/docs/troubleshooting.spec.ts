@@ -5,6 +5,8 @@ import { AuthplaneModule, type AuthplaneModuleOptions, Scopes } from 'authplane-
 import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
+  type TokenClaims,
+  type TokenHeader,
 } from 'authplane-nestjs/testing';
 import { freePort, type RunningApp, startApp } from '../e2e/apps/start-app.js';
 
