@@ -11,14 +11,24 @@ import {
   resolveResourceOptions,
   type ResourceOptions,
 } from './options.js';
+import type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
+import { fetchAs, type FetchAsRequest } from './resource-fetch.js';
 import { AuthplaneResource } from './resource.js';
+import {
+  type ClientCredentialsRequest,
+  type ExchangeRequest,
+  TokenOperations,
+} from './token-operations.js';
 
 /** A lazy start waits this long for the authorization server before it goes on without. */
 const LAZY_START_SECONDS = 3;
 
 /**
- * The connection to the authorization server: discovery and keys, kept fresh in the background.
- * Close it when you are done.
+ * The connection to the authorization server: discovery and keys, kept fresh in the background, and
+ * what this server asks of it on its own behalf. Close it when you are done.
+ *
+ * Tokens are cached and equal requests share one flight. Each endpoint has its own circuit breaker,
+ * so trouble with one does not touch another, nor the verification of tokens.
  */
 export class AuthplaneClient {
   readonly issuer: string;
@@ -26,6 +36,7 @@ export class AuthplaneClient {
   readonly #http: OutboundHttp;
   readonly #authorizationServer: AuthorizationServer;
   readonly #jwks: Jwks;
+  readonly #operations: TokenOperations;
 
   /** @internal Use {@link create}; the Nest module makes its own. */
   constructor(options: ResolvedClientOptions) {
@@ -39,6 +50,11 @@ export class AuthplaneClient {
       this.#jwks.reload(),
     );
     this.#jwks = new Jwks(options, this.#http, this.#authorizationServer);
+    this.#operations = new TokenOperations({
+      ...options,
+      http: this.#http,
+      endpoint: (name) => this.#authorizationServer.endpoint(name),
+    });
   }
 
   /**
@@ -66,8 +82,78 @@ export class AuthplaneClient {
 
   /** @internal For options that have been checked. */
   resolvedResource(options: ResolvedResourceOptions): AuthplaneResource {
-    const { issuer } = this;
-    return new AuthplaneResource({ issuer, jwks: this.#jwks, clock: this.#options.clock }, options);
+    const { clock, onBackgroundFailure } = this.#options;
+    return new AuthplaneResource(
+      {
+        issuer: this.issuer,
+        jwks: this.#jwks,
+        clock,
+        operations: this.#operations,
+        onUnchecked: (error) => onBackgroundFailure?.(error),
+      },
+      options,
+    );
+  }
+
+  /**
+   * A token for another service in exchange for the caller's (RFC 8693).
+   *
+   * @throws ConsentRequiredError when the user has to connect that service first.
+   * @throws OAuthError, ProtocolError, AuthorizationServerUnavailableError
+   */
+  exchange(request: ExchangeRequest): Promise<TokenResponse> {
+    return this.#operations.exchange(request);
+  }
+
+  /**
+   * A token for this server itself (RFC 6749 §4.4).
+   *
+   * @throws OAuthError, ProtocolError, AuthorizationServerUnavailableError
+   */
+  clientCredentials(request?: ClientCredentialsRequest): Promise<TokenResponse> {
+    return this.#operations.clientCredentials(request);
+  }
+
+  /**
+   * What the authorization server knows of a token (RFC 7662). Not cached. AuthPlane calls every token
+   * inactive when this client is not bound to its resource.
+   *
+   * @throws OAuthError, ProtocolError, AuthorizationServerUnavailableError
+   */
+  introspect(token: string): Promise<IntrospectionResponse> {
+    return this.#operations.introspect(token);
+  }
+
+  /**
+   * Revokes a token (RFC 7009), and forgets it here at once: cached tokens that came from it, and
+   * that it was verified.
+   *
+   * @throws OAuthError, AuthorizationServerUnavailableError
+   */
+  revoke(token: string, tokenTypeHint?: string): Promise<void> {
+    return this.#operations.revoke(token, tokenTypeHint);
+  }
+
+  /** Forgets a cached token that a service has refused; the next call gets a new one. */
+  evict(token: string): void {
+    this.#operations.evict(token);
+  }
+
+  /**
+   * Calls a service on the user's behalf: exchanges the caller's token or reuses an earlier one, sends
+   * it with a proof where it is bound, and after a 401 tries once more with a fresh one. The caller's
+   * own token never leaves.
+   *
+   * @throws ConsentRequiredError when the user has to connect that service first.
+   * @throws ConfigurationError when the request would carry the caller's token.
+   */
+  fetchAs(request: FetchAsRequest): Promise<Response> {
+    const { dpop, devMode } = this.#options;
+    return fetchAs(request, {
+      tokens: this.#operations,
+      devMode,
+      ...(dpop === undefined ? {} : { dpop }),
+    });
   }
 
   /** Keys are in hand and fresh enough to verify tokens with. */

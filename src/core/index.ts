@@ -6,6 +6,12 @@ export {
   type ChallengeOptions,
   type ChallengeScheme,
 } from './challenge.js';
+export {
+  type AsCredentials,
+  type AuthProvider,
+  type ClientSecretCredentials,
+  privateKeyJwt,
+} from './client-authentication.js';
 export { AuthplaneClient } from './client.js';
 export { type Clock } from './clock.js';
 export { type HeaderLines } from './credentials.js';
@@ -19,6 +25,10 @@ export {
   type InboundDPoPOptions,
   type ResourceOptions,
 } from './options.js';
+export type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
+export type { FetchAsRequest } from './resource-fetch.js';
+export type { RevocationChecker } from './revocation.js';
+export type { ClientCredentialsRequest, ExchangeRequest, ProofSigner } from './token-operations.js';
 export {
   type DPoPReplayStore,
   InMemoryDPoPReplayStore,

@@ -1,16 +1,41 @@
 import cluster from 'node:cluster';
-import { inspect } from 'node:util';
 import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from './algorithms.js';
 import { type Clock, systemClock } from './clock.js';
-import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
+import {
+  type AsCredentials,
+  type AuthProvider,
+  clientAuthentication,
+  credentialsProblem,
+} from './client-authentication.js';
+import type { DPoPNonceOptions } from './dpop-nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http.js';
+import {
+  algorithmsProblem,
+  baseUrlProblem,
+  type Check,
+  count,
+  hierarchyProblem,
+  isBoolean,
+  isFunction,
+  issuerProblem,
+  nested,
+  nonceProblem,
+  oneOf,
+  pathProblem,
+  problemsOf,
+  publicUrlProblem,
+  scopeListProblem,
+  seconds,
+} from './option-checks.js';
 import type { DPoPReplayStore } from './replay-store.js';
-import { isScopeToken, type ScopeHierarchy } from './scopes.js';
+import type { RevocationChecker } from './revocation.js';
+import type { ScopeHierarchy } from './scopes.js';
+import type { ProofSigner } from './token-operations.js';
 
-/** How to reach and trust the authorization server. */
-export interface ClientOptions {
+/** How to reach, trust and use the authorization server. */
+interface ServerOptions {
   /** The issuer exactly as the authorization server announces it; compared byte for byte. */
   readonly issuer: string;
   /**
@@ -39,10 +64,28 @@ export interface ClientOptions {
    * Deadline, size cap, media type and the refusal of redirects still hold.
    */
   readonly fetch?: OutboundFetch;
+  /** Signs proofs for calls to the authorization server, so that issued tokens are bound to its key. */
+  readonly dpop?: ProofSigner;
+  /** How much earlier than it expires a cached token is given up, in seconds. Default 30. */
+  readonly cacheTtlBufferSeconds?: number;
+  /** How long a token without `expires_in` is cached, in seconds. Default 3600. */
+  readonly defaultTtlSeconds?: number;
+  /** Most tokens in the cache. Default 10 000. */
+  readonly cacheMaxEntries?: number;
+  /** Failures in a row after which an endpoint is left alone. Default 5. */
+  readonly circuitBreakerThreshold?: number;
+  /** How long it is left alone, in seconds. Default 30. */
+  readonly circuitBreakerCooldownSeconds?: number;
   /** Told of failures that no caller sees: a background reload that failed. Must not throw. */
   readonly onBackgroundFailure?: (error: AuthplaneError) => void;
   /** Source of time, for tests. */
   readonly clock?: Clock;
+}
+
+/** Options of `AuthplaneClient.create`. */
+export interface ClientOptions extends ServerOptions {
+  /** How this server authenticates, for every call that needs it. Default: it does not. */
+  readonly auth?: AsCredentials;
 }
 
 /** What is protected, and which tokens are good for it. */
@@ -63,6 +106,13 @@ export interface ResourceOptions {
   readonly scopeHierarchy?: ScopeHierarchy;
   /** Switches DPoP on (RFC 9449); `{}` is enough. Default off: bound tokens are refused. */
   readonly inboundDPoP?: InboundDPoPOptions;
+  /**
+   * Asks about every token whether it was revoked: `'introspection'` asks the authorization server
+   * (RFC 7662), a function answers `true` for revoked. Default: tokens live until they expire.
+   */
+  readonly revocationChecker?: RevocationChecker;
+  /** Refuse with 503 when nobody can tell whether a token was revoked. Default `true`. */
+  readonly failClosed?: boolean;
 }
 
 /** DPoP on requests to this resource (RFC 9449 §7). */
@@ -92,13 +142,20 @@ export interface InboundDPoPOptions {
 }
 
 /** Options of `AuthplaneModule`. */
-export interface AuthplaneModuleOptions extends ClientOptions, ResourceOptions {
+export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions {
+  /** How this server authenticates, for every call that needs it. Default: it does not. */
+  readonly asCredentials?: AsCredentials;
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
   readonly enforceScopesOnAllRequests?: boolean;
 }
 
-export type ResolvedClientOptions = Required<Omit<ClientOptions, 'fetch' | 'onBackgroundFailure'>> &
-  Pick<ClientOptions, 'fetch' | 'onBackgroundFailure'>;
+type OptionalServerOptions = 'fetch' | 'dpop' | 'onBackgroundFailure';
+
+export type ResolvedClientOptions = Required<Omit<ServerOptions, OptionalServerOptions>> &
+  Pick<ServerOptions, OptionalServerOptions> & {
+    /** Prints no secret, unlike what it was made of. */
+    readonly authentication: AuthProvider | undefined;
+  };
 
 export interface ResolvedResourceOptions {
   readonly resource: string;
@@ -107,6 +164,8 @@ export interface ResolvedResourceOptions {
   readonly clockSkewSeconds: number;
   readonly scopeHierarchy: ScopeHierarchy | undefined;
   readonly inboundDPoP: ResolvedInboundDPoP | undefined;
+  readonly revocationChecker: RevocationChecker | undefined;
+  readonly failClosed: boolean;
 }
 
 export interface ResolvedInboundDPoP {
@@ -135,7 +194,7 @@ export function resolveClientOptions(
   startup: 'lazy' | 'eager' = 'eager',
 ): ResolvedClientOptions {
   refuse(problemsOf(options, clientChecks, devModeOf(options)));
-  return withClientDefaults(options, startup);
+  return withClientDefaults(options, options.auth, startup);
 }
 
 /** @throws ConfigurationError naming every problem. */
@@ -150,7 +209,7 @@ export function resolveResourceOptions(
 /** @throws ConfigurationError naming every problem of the whole module. */
 export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedModuleOptions {
   refuse(resourceProblems(options, moduleChecks, devModeOf(options)));
-  const client = withClientDefaults(options, 'lazy');
+  const client = withClientDefaults(options, options.asCredentials, 'lazy');
   const resource = withResourceDefaults(options);
   return {
     client,
@@ -162,10 +221,11 @@ export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedM
 
 /**
  * Options from `AUTHPLANE_ISSUER`, `AUTHPLANE_BASE_URL` or `AUTHPLANE_RESOURCE`, `AUTHPLANE_SCOPES`
- * (separated by blanks or commas) and `AUTHPLANE_DEV_MODE` (`true` or `false`). Unset and empty
+ * (separated by blanks or commas), `AUTHPLANE_CLIENT_ID` with `AUTHPLANE_CLIENT_SECRET`, and
+ * `AUTHPLANE_DEV_MODE` (`true` or `false`). Unset and empty
  * variables leave the option out, so a missing one is named when the module checks its options.
  *
- * @throws ConfigurationError when `AUTHPLANE_DEV_MODE` is neither.
+ * @throws ConfigurationError when `AUTHPLANE_DEV_MODE` is neither, or one of id and secret is missing.
  */
 export function authplaneOptionsFromEnv(
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -178,7 +238,17 @@ export function authplaneOptionsFromEnv(
     ...(env['AUTHPLANE_RESOURCE'] ? { resource: env['AUTHPLANE_RESOURCE'] } : {}),
     ...(scopes === undefined ? {} : { scopes }),
     ...(devMode === undefined ? {} : { devMode }),
+    ...credentialsFromEnv(env['AUTHPLANE_CLIENT_ID'], env['AUTHPLANE_CLIENT_SECRET']),
   };
+}
+
+function credentialsFromEnv(
+  clientId: string | undefined,
+  clientSecret: string | undefined,
+): Pick<AuthplaneModuleOptions, 'asCredentials'> {
+  if (!clientId && !clientSecret) return {};
+  if (clientId && clientSecret) return { asCredentials: { clientId, clientSecret } };
+  throw new ConfigurationError('AUTHPLANE_CLIENT_ID and AUTHPLANE_CLIENT_SECRET: set both or none');
 }
 
 function booleanFromEnv(name: string, value: string | undefined): boolean | undefined {
@@ -191,7 +261,8 @@ function booleanFromEnv(name: string, value: string | undefined): boolean | unde
 // ---- defaults ------------------------------------------------------------------------------------
 
 function withClientDefaults(
-  options: ClientOptions,
+  options: ServerOptions,
+  credentials: AsCredentials | undefined,
   startup: 'lazy' | 'eager',
 ): ResolvedClientOptions {
   return {
@@ -202,6 +273,13 @@ function withClientDefaults(
     maxStaleSeconds: options.maxStaleSeconds ?? 3600,
     startup: options.startup ?? startup,
     clock: options.clock ?? systemClock,
+    authentication: credentials && clientAuthentication(credentials),
+    cacheTtlBufferSeconds: options.cacheTtlBufferSeconds ?? 30,
+    defaultTtlSeconds: options.defaultTtlSeconds ?? 3600,
+    cacheMaxEntries: options.cacheMaxEntries ?? 10_000,
+    circuitBreakerThreshold: options.circuitBreakerThreshold ?? 5,
+    circuitBreakerCooldownSeconds: options.circuitBreakerCooldownSeconds ?? 30,
+    ...(options.dpop === undefined ? {} : { dpop: options.dpop }),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.onBackgroundFailure === undefined
       ? {}
@@ -217,6 +295,8 @@ function withResourceDefaults(options: ResourceOptions): ResolvedResourceOptions
     clockSkewSeconds: options.clockSkewSeconds ?? 60,
     scopeHierarchy: options.scopeHierarchy,
     inboundDPoP: options.inboundDPoP && withDPoPDefaults(options.inboundDPoP),
+    revocationChecker: options.revocationChecker,
+    failClosed: options.failClosed ?? true,
   };
 }
 
@@ -238,10 +318,8 @@ function joinUrl(baseUrl: string, path: string): string {
   return `${baseUrl.replace(/\/+$/, '')}${path}`;
 }
 
-function warningsFor(
-  client: ResolvedClientOptions,
-  { resource, scopes, inboundDPoP }: ResolvedResourceOptions,
-) {
+function warningsFor(client: ResolvedClientOptions, options: ResolvedResourceOptions) {
+  const { resource, scopes, inboundDPoP, revocationChecker } = options;
   const warnings: string[] = [];
   if (client.devMode) {
     warnings.push(
@@ -271,15 +349,18 @@ function warningsFor(
         'processes or hosts a stolen proof works once in each: set replayStore (authplane-nestjs/redis)',
     );
   }
+  if (revocationChecker === 'introspection' && client.authentication === undefined) {
+    warnings.push(
+      "revocationChecker: 'introspection' without asCredentials: AuthPlane answers authenticated " +
+        'clients only, so every token would be refused',
+    );
+  }
   return warnings;
 }
 
 // ---- checks --------------------------------------------------------------------------------------
 
-/** Says what is wrong with a value that is present, or nothing. */
-type Check = (value: unknown, devMode: boolean) => string | undefined;
-
-const clientChecks: Record<keyof ClientOptions, Check> = {
+const serverChecks: Record<keyof ServerOptions, Check> = {
   issuer: issuerProblem,
   devMode: isBoolean,
   jwksRefreshSeconds: seconds(1, 86_400),
@@ -293,6 +374,18 @@ const clientChecks: Record<keyof ClientOptions, Check> = {
     typeof (value as Clock | null)?.elapsed === 'function'
       ? undefined
       : 'must be an object with now and elapsed',
+  dpop: (value) =>
+    typeof (value as ProofSigner | null)?.proof === 'function' ? undefined : 'must be a DPoPSigner',
+  cacheTtlBufferSeconds: seconds(0, 3600),
+  defaultTtlSeconds: seconds(0, 86_400),
+  cacheMaxEntries: count(1, 1_000_000),
+  circuitBreakerThreshold: count(1, 1000),
+  circuitBreakerCooldownSeconds: seconds(1, 3600),
+};
+
+const clientChecks: Record<keyof ClientOptions, Check> = {
+  ...serverChecks,
+  auth: credentialsProblem,
 };
 
 const inboundDPoPChecks: Record<keyof InboundDPoPOptions, Check> = {
@@ -318,11 +411,17 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
   clockSkewSeconds: seconds(0, 120),
   scopeHierarchy: hierarchyProblem,
   inboundDPoP: nested(inboundDPoPChecks),
+  revocationChecker: (value) =>
+    value === 'introspection' || typeof value === 'function'
+      ? undefined
+      : "must be 'introspection' or a function",
+  failClosed: isBoolean,
 };
 
 const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
-  ...clientChecks,
+  ...serverChecks,
   ...resourceChecks,
+  asCredentials: credentialsProblem,
   enforceScopesOnAllRequests: isBoolean,
 };
 
@@ -330,26 +429,8 @@ function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
-function devModeOf(options: ClientOptions | undefined): boolean {
+function devModeOf(options: ServerOptions | undefined): boolean {
   return options?.devMode === true;
-}
-
-function problemsOf(
-  options: object | undefined,
-  checks: Readonly<Record<string, Check>>,
-  devMode: boolean,
-): string[] {
-  if (typeof options !== 'object' || options === null) return ['the options must be an object'];
-  const problems = Object.entries(options).flatMap(([name, value]) => {
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (check === undefined) return [unknownOption(name, Object.keys(checks))];
-    if (value === undefined) return [];
-    const problem = check(value, devMode);
-    return problem === undefined ? [] : [`${name}: ${problem}`];
-  });
-  const issuerMissing =
-    'issuer' in checks && !('issuer' in options && options.issuer !== undefined);
-  return issuerMissing ? ['issuer: is required', ...problems] : problems;
 }
 
 function resourceProblems(
@@ -364,125 +445,4 @@ function resourceProblems(
   if (problems.length > 0 || options?.baseUrl === undefined) return problems;
   const joined = publicUrlProblem(joinUrl(options.baseUrl, options.mcpPath ?? '/mcp'), devMode);
   return joined === undefined ? problems : [`baseUrl and mcpPath: ${joined}`];
-}
-
-/** A misspelt option would otherwise be a protection that silently is not there. */
-function unknownOption(name: string, known: readonly string[]): string {
-  const plain = (text: string) => text.replaceAll('_', '').toLowerCase();
-  const meant = known.find((option) => plain(option) === plain(name));
-  return meant === undefined
-    ? `${name}: unknown option`
-    : `${name}: unknown option; did you mean ${meant}?`;
-}
-
-function issuerProblem(value: unknown, devMode: boolean): string | undefined {
-  const problem = urlProblem(value, devMode);
-  if (problem !== undefined) return problem;
-  return String(value).includes('?') ? 'must have no query (RFC 8414 §2)' : undefined;
-}
-
-/** The resource goes into documents that clients normalise, so it has to be normal already. */
-function publicUrlProblem(value: unknown, devMode: boolean): string | undefined {
-  const problem = urlProblem(value, devMode);
-  if (problem !== undefined) return problem;
-  const { href } = new URL(String(value));
-  return href === value || href === `${String(value)}/`
-    ? undefined
-    : `"${String(value)}" is written "${href}" by clients; configure and register exactly that`;
-}
-
-function baseUrlProblem(value: unknown, devMode: boolean): string | undefined {
-  const problem = publicUrlProblem(value, devMode);
-  if (problem !== undefined) return problem;
-  return String(value).includes('?') ? 'must have no query' : undefined;
-}
-
-function urlProblem(value: unknown, devMode: boolean): string | undefined {
-  if (typeof value !== 'string' || value === '') return 'must be an absolute URL';
-  if (/[^\x21-\x7e]/.test(value)) return 'must be printable ASCII without blanks';
-  if (!URL.canParse(value) || !/^https?:\/\//i.test(value)) {
-    return `must be an absolute https URL, got "${value.slice(0, 200)}"`;
-  }
-  const url = new URL(value);
-  if (url.username !== '' || url.password !== '') return 'must not contain user name or password';
-  if (value.includes('#')) return 'must have no fragment';
-  if (url.protocol === 'http:' && !devMode) {
-    return `must use https, got "${value.slice(0, 200)}"; for local development set devMode: true`;
-  }
-  return undefined;
-}
-
-function seconds(min: number, max: number): Check {
-  return (value) =>
-    typeof value === 'number' && value >= min && value <= max
-      ? undefined
-      : `must be a number of seconds from ${min} to ${max}`;
-}
-
-function oneOf(...allowed: readonly string[]): Check {
-  return (value) =>
-    allowed.includes(value as string)
-      ? undefined
-      : `must be one of ${allowed.map((name) => `'${name}'`).join(', ')}`;
-}
-
-function isBoolean(value: unknown): string | undefined {
-  return typeof value === 'boolean' ? undefined : 'must be true or false';
-}
-
-function isFunction(value: unknown): string | undefined {
-  return typeof value === 'function' ? undefined : 'must be a function';
-}
-
-function scopeListProblem(value: unknown): string | undefined {
-  if (!Array.isArray(value)) return 'must be a list of scope strings';
-  const bad = value.findIndex((scope) => !isScopeToken(scope)); // the bad one may be undefined
-  return bad === -1
-    ? undefined
-    : `${inspect(value[bad])} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`;
-}
-
-function algorithmsProblem(supported: readonly string[]): Check {
-  return (value) => {
-    if (!Array.isArray(value) || value.length === 0) {
-      return 'must be a list with at least one entry';
-    }
-    const bad = value.findIndex((alg) => !supported.includes(alg as string));
-    return bad === -1
-      ? undefined
-      : `${inspect(value[bad])} is not allowed; choose from ${supported.join(', ')}`;
-  };
-}
-
-function pathProblem(value: unknown): string | undefined {
-  return typeof value === 'string' && /^\/[^?#\s]*$/.test(value)
-    ? undefined
-    : 'must be a path that starts with "/", without query and fragment';
-}
-
-function nonceProblem(value: unknown): string | undefined {
-  if (value === true) return undefined;
-  try {
-    new DPoPNonces(value as DPoPNonceOptions);
-    return undefined;
-  } catch (error) {
-    return error instanceof ConfigurationError
-      ? error.problems.join('; ')
-      : 'must be true or an object';
-  }
-}
-
-/** Options inside an option. */
-function nested(checks: Readonly<Record<string, Check>>): Check {
-  return (value, devMode) =>
-    typeof value === 'object' && value !== null
-      ? problemsOf(value, checks, devMode).join('; ') || undefined
-      : 'must be an object';
-}
-
-function hierarchyProblem(value: unknown): string | undefined {
-  if (typeof value === 'function') return undefined;
-  if (typeof value !== 'object' || value === null) return 'must be a table or a function';
-  const bad = Object.entries(value).find(([, implied]) => scopeListProblem(implied) !== undefined);
-  return bad === undefined ? undefined : `"${bad[0]}": ${scopeListProblem(bad[1])}`;
 }

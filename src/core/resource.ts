@@ -15,7 +15,10 @@ import {
   presentedScheme,
 } from './credentials.js';
 import type { Jwks } from './jwks.js';
+import type { AuthplaneError } from './errors.js';
 import type { ResolvedResourceOptions } from './options.js';
+import { type RevocationCheck, revocationCheck } from './revocation.js';
+import type { TokenOperations } from './token-operations.js';
 import {
   protectedResourceMetadata,
   type ProtectedResourceMetadata,
@@ -73,6 +76,9 @@ export interface ResourceDependencies {
   readonly issuer: string;
   readonly jwks: Jwks;
   readonly clock: Clock;
+  readonly operations: Pick<TokenOperations, 'introspect' | 'onRevoked'>;
+  /** Told of tokens that were accepted although nobody could tell whether they were revoked. */
+  readonly onUnchecked: (error: AuthplaneError) => void;
 }
 
 /** One protected resource: which tokens are good for it, and how it says so. Made by `AuthplaneClient.resource`. */
@@ -90,9 +96,11 @@ export class AuthplaneResource {
   readonly #verified = new VerifiedTokens();
   readonly #senderConstraint: SenderConstraint;
   readonly #challengeOptions: ChallengeOptions;
+  readonly #requireNotRevoked: RevocationCheck | undefined;
 
   /** @internal */
-  constructor({ issuer, jwks, clock }: ResourceDependencies, options: ResolvedResourceOptions) {
+  constructor(dependencies: ResourceDependencies, options: ResolvedResourceOptions) {
+    const { issuer, jwks, clock, operations } = dependencies;
     this.resource = options.resource;
     this.scopes = options.scopes;
     this.metadataUrl = resourceMetadataUrl(options.resource);
@@ -111,6 +119,12 @@ export class AuthplaneResource {
       inboundDPoP === undefined
         ? noSenderConstraint
         : new DPoPConstraint(inboundDPoP, options.resource, clock);
+    const revocation = checkOf(options, dependencies);
+    this.#requireNotRevoked = revocation;
+    operations.onRevoked((token) => {
+      this.#verified.delete(token);
+      revocation?.forget(token);
+    });
     this.#challengeOptions = {
       realm: options.resource,
       resourceMetadataUrl: this.metadataUrl,
@@ -156,8 +170,9 @@ export class AuthplaneResource {
    * issuer, audience, times; and for a token that is bound to a key, that the request proves
    * possession of it (RFC 9449 §7). Does not check scopes.
    *
-   * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError, DPoPError
-   * @throws AuthorizationServerUnavailableError when there is no usable key set.
+   * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError, TokenRevokedError, DPoPError
+   * @throws AuthorizationServerUnavailableError when there is no usable key set, or nobody can tell
+   * whether the token was revoked.
    * @throws ReplayStoreError when nobody can tell whether the proof is new.
    */
   verify(token: string, { dpopRequest }: VerifyOptions = {}): Promise<VerifiedClaims> {
@@ -177,7 +192,9 @@ export class AuthplaneResource {
   async #verifyBound(token: string, request: DPoPRequest): Promise<VerifiedClaims> {
     this.#senderConstraint.checkHeader(request);
     const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
-    return this.#senderConstraint.check(token, claims, request);
+    const bound = await this.#senderConstraint.check(token, claims, request);
+    await this.#requireNotRevoked?.(bound, token);
+    return bound;
   }
 
   #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {
@@ -202,6 +219,15 @@ export class AuthplaneResource {
     this.#verified.set(token, verified);
     return verified.claims;
   }
+}
+
+function checkOf(
+  { revocationChecker, failClosed }: ResolvedResourceOptions,
+  { clock, operations, onUnchecked }: ResourceDependencies,
+): RevocationCheck | undefined {
+  if (revocationChecker === undefined) return undefined;
+  const introspect = (token: string) => operations.introspect(token);
+  return revocationCheck(revocationChecker, { clock, introspect, failClosed, onUnchecked });
 }
 
 function acceptedSchemes(inboundDPoP: ResolvedResourceOptions['inboundDPoP']): ChallengeScheme[] {

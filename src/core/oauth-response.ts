@@ -1,0 +1,373 @@
+import { inspect } from 'node:util';
+import {
+  AccessDeniedError,
+  type AuthplaneError,
+  ConsentRequiredError,
+  InvalidClientError,
+  InvalidGrantError,
+  InvalidScopeError,
+  InvalidTargetError,
+  OAuthError,
+  type OAuthErrorOptions,
+  ProtocolError,
+  ServerError,
+} from './errors.js';
+import type { HttpAnswer } from './http.js';
+import { isJsonObject, member } from './strict-json.js';
+
+/** What was asked for, as far as its answer and its errors depend on it. */
+export interface AskedFor {
+  /** For messages: `exchange`, `introspect`, … */
+  readonly operation: string;
+  /** RFC 8693 §2.2.1: an exchange says which type of token it issued. Default `false`. */
+  readonly isExchange?: boolean;
+  /** The first `resource` or `audience` of the request. */
+  readonly target?: string | undefined;
+  /** Texts of the request that no message may repeat. */
+  readonly secrets?: Iterable<string>;
+}
+
+interface TokenValues {
+  readonly accessToken: string;
+  readonly tokenType: 'Bearer' | 'DPoP';
+  readonly expiresIn: number | undefined;
+  readonly scope: string | undefined;
+  readonly issuedTokenType: string | undefined;
+  readonly refreshToken: string | undefined;
+  readonly raw: Record<string, unknown>;
+}
+
+/**
+ * A token that the authorization server issued (RFC 6749 §5.1). Frozen.
+ *
+ * Logging, inspecting or serialising it shows what kind of token it is and never the token. Holds
+ * nothing that was verified: the token is for the service it was asked for.
+ */
+export class TokenResponse {
+  readonly tokenType: 'Bearer' | 'DPoP';
+  /** `expires_in`, seconds. `undefined`: not said. 0: as good as used up. */
+  readonly expiresIn: number | undefined;
+  /** `scope` as sent; absent means as requested (RFC 6749 §5.1). */
+  readonly scope: string | undefined;
+  /** `issued_token_type` as sent (RFC 8693 §2.2.1). */
+  readonly issuedTokenType: string | undefined;
+  readonly #accessToken: string;
+  readonly #refreshToken: string | undefined;
+  readonly #raw: Readonly<Record<string, unknown>>;
+
+  /** @internal Made from answers of the authorization server. */
+  constructor(values: TokenValues) {
+    this.tokenType = values.tokenType;
+    this.expiresIn = values.expiresIn;
+    this.scope = values.scope;
+    this.issuedTokenType = values.issuedTokenType;
+    this.#accessToken = values.accessToken;
+    this.#refreshToken = values.refreshToken;
+    this.#raw = deepFreeze(values.raw);
+    Object.freeze(this);
+  }
+
+  get accessToken(): string {
+    return this.#accessToken;
+  }
+
+  get refreshToken(): string | undefined {
+    return this.#refreshToken;
+  }
+
+  /** All members as sent, the tokens included. Never log it. */
+  get raw(): Readonly<Record<string, unknown>> {
+    return this.#raw;
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { tokenType, expiresIn, scope, issuedTokenType } = this;
+    return { tokenType, expiresIn, scope, issuedTokenType };
+  }
+
+  /** Without it `showHidden` would call the getters. */
+  [inspect.custom](): string {
+    return `TokenResponse ${inspect(this.toJSON(), { breakLength: Infinity })}`;
+  }
+}
+
+/** An answer of the introspection endpoint (RFC 7662 §2.2). Frozen. */
+export interface IntrospectionResponse {
+  /** `true` only for the JSON value `true`; a missing `active` is `false`. */
+  readonly active: boolean;
+  readonly scope: string | undefined;
+  readonly clientId: string | undefined;
+  readonly sub: string | undefined;
+  readonly tokenType: string | undefined;
+  readonly iss: string | undefined;
+  /** As sent: one string or a list. */
+  readonly aud: string | readonly string[] | undefined;
+  /** Seconds since 1970. */
+  readonly exp: number | undefined;
+  /** Seconds since 1970. */
+  readonly iat: number | undefined;
+  readonly jti: string | undefined;
+  /** `cnf.jkt`: thumbprint of the key the token is bound to. */
+  readonly cnfJkt: string | undefined;
+  /** All members as sent. A member of the wrong type is `undefined` above and found here. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+export function isSuccess({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300;
+}
+
+/**
+ * The token of a 2xx answer (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9449 §5). Does not compare `scope`
+ * with what was asked for: the authorization server may grant less, or more.
+ *
+ * @throws ProtocolError
+ */
+export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenResponse {
+  const refuse = (problem: string): never => {
+    throw new ProtocolError(`${answered(answer, asked)}: ${problem}`);
+  };
+  const raw = objectOf(answer) ?? refuse(`no JSON object (${answer.notJson ?? 'other JSON'})`);
+  const accessToken = member(raw, 'access_token');
+  // RFC 6749 appendix A.12 without the blank, which cannot stand in an Authorization header.
+  if (typeof accessToken !== 'string' || !/^[\x21-\x7e]+$/.test(accessToken)) {
+    return refuse('access_token is missing or no token text');
+  }
+  const tokenType = tokenTypeOf(member(raw, 'token_type')) ?? refuse('unsupported token_type');
+  const expiresIn = member(raw, 'expires_in');
+  if (expiresIn !== undefined && !isNonNegativeInteger(expiresIn)) {
+    return refuse('expires_in is not a non-negative integer');
+  }
+  const scope = member(raw, 'scope');
+  if (!isOptionalText(scope)) return refuse('scope is not a string');
+  const refreshToken = member(raw, 'refresh_token');
+  if (!isOptionalText(refreshToken)) return refuse('refresh_token is not a string');
+  const issuedTokenType = member(raw, 'issued_token_type');
+  if (!isOptionalText(issuedTokenType)) return refuse('issued_token_type is not a string');
+  if (asked.isExchange === true && (issuedTokenType ?? '').trim() === '') {
+    return refuse('issued_token_type is missing (RFC 8693 §2.2.1)');
+  }
+  const values = { accessToken, tokenType, expiresIn, scope, issuedTokenType, refreshToken, raw };
+  return new TokenResponse(values);
+}
+
+/**
+ * The verdict of a 2xx answer (RFC 7662 §2.2). `active` alone says whether the token is live.
+ *
+ * @throws ProtocolError when the answer is no JSON object.
+ */
+export function readIntrospectionResponse(
+  answer: HttpAnswer,
+  asked: AskedFor,
+): IntrospectionResponse {
+  const raw = objectOf(answer);
+  if (raw === undefined) {
+    const problem = `no JSON object (${answer.notJson ?? 'other JSON'})`;
+    throw new ProtocolError(`${answered(answer, asked)}: ${problem}`);
+  }
+  const text = (name: string): string | undefined => textOf(member(raw, name));
+  const number = (name: string): number | undefined => numberOf(member(raw, name));
+  const cnf = member(raw, 'cnf');
+  return deepFreeze({
+    active: member(raw, 'active') === true,
+    scope: text('scope'),
+    clientId: text('client_id'),
+    sub: text('sub'),
+    tokenType: text('token_type'),
+    iss: text('iss'),
+    aud: audienceOf(member(raw, 'aud')),
+    exp: number('exp'),
+    iat: number('iat'),
+    jti: text('jti'),
+    cnfJkt: isJsonObject(cnf) ? textOf(member(cnf, 'jkt')) : undefined,
+    raw,
+  });
+}
+
+/**
+ * `error` of a refusal (RFC 6749 §5.2), also of a body in the form of RFC 9457; else the one of the
+ * challenge (RFC 9449 §8). `undefined` when there is none of its grammar.
+ */
+export function errorCodeOf({ json, headers }: HttpAnswer): string | undefined {
+  const code = isJsonObject(json) ? member(json, 'error') : undefined;
+  return codeText(code ?? /\berror="([^"]*)"/.exec(headers['www-authenticate'] ?? '')?.[1]);
+}
+
+/**
+ * The error for an answer that is no success. Its message holds status, code and a bounded,
+ * printable `error_description`, never a text of `secrets` nor the query of a URL.
+ */
+export function refusal(answer: HttpAnswer, asked: AskedFor): AuthplaneError {
+  const code = unlessSecret(errorCodeOf(answer), asked);
+  if (answer.status >= 500 || code === 'server_error') {
+    return refusedAs(ServerError, code ?? 'server_error', answer, asked);
+  }
+  if (code === 'consent_required' || code === 'interaction_required') {
+    return consentRequired(code, answer, asked);
+  }
+  if (code !== undefined) return refusedAs(KINDS.get(code) ?? OAuthError, code, answer, asked);
+  // A rate limiter in front of the server speaks no OAuth.
+  if (answer.status === 429) return refusedAs(OAuthError, 'slow_down', answer, asked);
+  return new ProtocolError(
+    `${answered(answer, asked)} and no OAuth error (${answer.notJson ?? 'other JSON'})`,
+  );
+}
+
+/** Letters, digits and what codes in use are made of; narrower than RFC 6749 §5.2 allows. */
+const ERROR_CODE = /^[A-Za-z0-9_.:/-]{1,100}$/;
+const MAX_DESCRIPTION = 200;
+const MAX_READ = 4096;
+const MAX_URL = 4096;
+
+type OAuthErrorClass = new (message: string, options: OAuthErrorOptions) => OAuthError;
+
+const KINDS: ReadonlyMap<string, OAuthErrorClass> = new Map<string, OAuthErrorClass>([
+  ['invalid_client', InvalidClientError],
+  ['invalid_grant', InvalidGrantError],
+  ['invalid_scope', InvalidScopeError],
+  ['invalid_target', InvalidTargetError],
+  ['access_denied', AccessDeniedError],
+]);
+
+function refusedAs(
+  kind: OAuthErrorClass,
+  error: string,
+  answer: HttpAnswer,
+  asked: AskedFor,
+): OAuthError {
+  return new kind(...refusedWith(error, answer, asked));
+}
+
+/** AuthPlane: `consent_url` may be absent, `cause` is absent on old servers. */
+function consentRequired(error: string, answer: HttpAnswer, asked: AskedFor): AuthplaneError {
+  const [message, options] = refusedWith(error, answer, asked);
+  const body = objectOf(answer) ?? {};
+  const consentUrl = webUrl(member(body, 'consent_url'));
+  const cause = unlessSecret(codeText(member(body, 'cause')), asked);
+  const serviceId = readableName(asked.target);
+  return new ConsentRequiredError(message, {
+    ...options,
+    causeDetail: cause ?? 'consent_missing',
+    ...(consentUrl === undefined ? {} : { consentUrl }),
+    ...(serviceId === undefined ? {} : { serviceId }),
+  });
+}
+
+function refusedWith(
+  error: string,
+  answer: HttpAnswer,
+  asked: AskedFor,
+): [message: string, options: OAuthErrorOptions] {
+  const { status: statusCode, headers } = answer;
+  const description = descriptionOf(answer, asked);
+  const message = `${answered(answer, asked)} and ${error}${description === '' ? '' : `: ${description}`}`;
+  const seconds = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
+  return [
+    message,
+    {
+      statusCode,
+      error,
+      ...(description === '' ? {} : { description }),
+      ...(seconds === undefined ? {} : { retryAfterSeconds: Number(seconds) }),
+    },
+  ];
+}
+
+function answered({ status }: HttpAnswer, { operation }: AskedFor): string {
+  return `${operation}: the authorization server answered with status ${status}`;
+}
+
+function objectOf({ json }: HttpAnswer): Record<string, unknown> | undefined {
+  return isJsonObject(json) ? json : undefined;
+}
+
+// ---- text of the other side ------------------------------------------------------------------------
+
+/** RFC 6749 §5.2; RFC 9457 §3.1.4 where a server sends nothing else. */
+function descriptionOf(answer: HttpAnswer, { secrets = [] }: AskedFor): string {
+  const body = objectOf(answer) ?? {};
+  const text = textOf(member(body, 'error_description')) ?? textOf(member(body, 'detail')) ?? '';
+  let safe = text.slice(0, MAX_READ);
+  for (const secret of secrets) {
+    const asSent = new URLSearchParams([['', secret]]).toString().slice(1);
+    for (const spelling of secret.length < 4 ? [] : [secret, asSent]) {
+      safe = safe.replaceAll(spelling, '[redacted]');
+    }
+  }
+  return safe
+    .replace(/\beyJ[\w-]*\.[\w.-]+/g, '[redacted]') // any JWT
+    .replace(/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, '$1')
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, MAX_DESCRIPTION);
+}
+
+/** A server that answers with what it was sent must not put it into `code`. */
+function unlessSecret(text: string | undefined, { secrets = [] }: AskedFor): string | undefined {
+  const repeats = (secret: string): boolean =>
+    text === secret || (secret.length >= 16 && text?.includes(secret) === true);
+  return [...secrets].some(repeats) ? undefined : text;
+}
+
+function codeText(value: unknown): string | undefined {
+  return typeof value === 'string' && ERROR_CODE.test(value) ? value : undefined;
+}
+
+/** Where it may lead is decided by whoever shows it; here only that it leads to a web page. */
+function webUrl(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > MAX_URL || !URL.canParse(value)) return undefined;
+  return ['https:', 'http:'].includes(new URL(value).protocol) ? value : undefined;
+}
+
+/** A slug as it is; of a URL host and path. */
+function readableName(target: string | undefined): string | undefined {
+  if (target === undefined) return undefined;
+  const url = URL.canParse(target) ? new URL(target) : undefined;
+  const name =
+    url === undefined || url.host === ''
+      ? target
+      : `${url.host}${url.pathname.replace(/\/+$/, '')}`;
+  const printable = name.replace(/[^\x20-\x7e]+/g, ' ').trim();
+  return printable === '' ? undefined : printable.slice(0, MAX_DESCRIPTION);
+}
+
+/** RFC 6749 §5.1: the value is case insensitive. */
+function tokenTypeOf(value: unknown): 'Bearer' | 'DPoP' | undefined {
+  switch (typeof value === 'string' ? value.toLowerCase() : undefined) {
+    case 'bearer':
+      return 'Bearer';
+    case 'dpop':
+      return 'DPoP';
+    default:
+      return undefined;
+  }
+}
+
+function isNonNegativeInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+function audienceOf(value: unknown): string | readonly string[] | undefined {
+  if (typeof value === 'string') return value;
+  const isList = Array.isArray(value) && value.every((entry) => typeof entry === 'string');
+  return isList ? value : undefined;
+}
+
+/** Depth is bounded by the parser, so plain recursion is safe. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}

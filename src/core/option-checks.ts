@@ -1,0 +1,154 @@
+import { inspect } from 'node:util';
+import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
+import { ConfigurationError } from './errors.js';
+import { isScopeToken } from './scopes.js';
+
+/** Says what is wrong with a value that is present, or nothing. */
+export type Check = (value: unknown, devMode: boolean) => string | undefined;
+
+/** Every problem, each with the option's name in front. An unknown option is one. */
+export function problemsOf(
+  options: object | undefined,
+  checks: Readonly<Record<string, Check>>,
+  devMode: boolean,
+): string[] {
+  if (typeof options !== 'object' || options === null) return ['the options must be an object'];
+  const problems = Object.entries(options).flatMap(([name, value]) => {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (check === undefined) return [unknownOption(name, Object.keys(checks))];
+    if (value === undefined) return [];
+    const problem = check(value, devMode);
+    return problem === undefined ? [] : [`${name}: ${problem}`];
+  });
+  const issuerMissing =
+    'issuer' in checks && !('issuer' in options && options.issuer !== undefined);
+  return issuerMissing ? ['issuer: is required', ...problems] : problems;
+}
+
+/** A misspelt option would otherwise be a protection that silently is not there. */
+function unknownOption(name: string, known: readonly string[]): string {
+  const plain = (text: string) => text.replaceAll('_', '').toLowerCase();
+  const meant = known.find((option) => plain(option) === plain(name));
+  return meant === undefined
+    ? `${name}: unknown option`
+    : `${name}: unknown option; did you mean ${meant}?`;
+}
+
+export function issuerProblem(value: unknown, devMode: boolean): string | undefined {
+  const problem = urlProblem(value, devMode);
+  if (problem !== undefined) return problem;
+  return String(value).includes('?') ? 'must have no query (RFC 8414 §2)' : undefined;
+}
+
+/** The resource goes into documents that clients normalise, so it has to be normal already. */
+export function publicUrlProblem(value: unknown, devMode: boolean): string | undefined {
+  const problem = urlProblem(value, devMode);
+  if (problem !== undefined) return problem;
+  const { href } = new URL(String(value));
+  return href === value || href === `${String(value)}/`
+    ? undefined
+    : `"${String(value)}" is written "${href}" by clients; configure and register exactly that`;
+}
+
+export function baseUrlProblem(value: unknown, devMode: boolean): string | undefined {
+  const problem = publicUrlProblem(value, devMode);
+  if (problem !== undefined) return problem;
+  return String(value).includes('?') ? 'must have no query' : undefined;
+}
+
+function urlProblem(value: unknown, devMode: boolean): string | undefined {
+  if (typeof value !== 'string' || value === '') return 'must be an absolute URL';
+  if (/[^\x21-\x7e]/.test(value)) return 'must be printable ASCII without blanks';
+  if (!URL.canParse(value) || !/^https?:\/\//i.test(value)) {
+    return `must be an absolute https URL, got "${value.slice(0, 200)}"`;
+  }
+  const url = new URL(value);
+  if (url.username !== '' || url.password !== '') return 'must not contain user name or password';
+  if (value.includes('#')) return 'must have no fragment';
+  if (url.protocol === 'http:' && !devMode) {
+    return `must use https, got "${value.slice(0, 200)}"; for local development set devMode: true`;
+  }
+  return undefined;
+}
+
+export function seconds(min: number, max: number): Check {
+  return (value) =>
+    typeof value === 'number' && value >= min && value <= max
+      ? undefined
+      : `must be a number of seconds from ${min} to ${max}`;
+}
+
+export function count(min: number, max: number): Check {
+  return (value) =>
+    Number.isInteger(value) && Number(value) >= min && Number(value) <= max
+      ? undefined
+      : `must be a whole number from ${min} to ${max}`;
+}
+
+export function oneOf(...allowed: readonly string[]): Check {
+  return (value) =>
+    allowed.includes(value as string)
+      ? undefined
+      : `must be one of ${allowed.map((name) => `'${name}'`).join(', ')}`;
+}
+
+export function isBoolean(value: unknown): string | undefined {
+  return typeof value === 'boolean' ? undefined : 'must be true or false';
+}
+
+export function isFunction(value: unknown): string | undefined {
+  return typeof value === 'function' ? undefined : 'must be a function';
+}
+
+export function scopeListProblem(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return 'must be a list of scope strings';
+  const bad = value.findIndex((scope) => !isScopeToken(scope)); // the bad one may be undefined
+  return bad === -1
+    ? undefined
+    : `${inspect(value[bad])} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`;
+}
+
+export function algorithmsProblem(supported: readonly string[]): Check {
+  return (value) => {
+    if (!Array.isArray(value) || value.length === 0) {
+      return 'must be a list with at least one entry';
+    }
+    const bad = value.findIndex((alg) => !supported.includes(alg as string));
+    return bad === -1
+      ? undefined
+      : `${inspect(value[bad])} is not allowed; choose from ${supported.join(', ')}`;
+  };
+}
+
+export function pathProblem(value: unknown): string | undefined {
+  return typeof value === 'string' && /^\/[^?#\s]*$/.test(value)
+    ? undefined
+    : 'must be a path that starts with "/", without query and fragment';
+}
+
+export function nonceProblem(value: unknown): string | undefined {
+  if (value === true) return undefined;
+  try {
+    new DPoPNonces(value as DPoPNonceOptions);
+    return undefined;
+  } catch (error) {
+    return error instanceof ConfigurationError
+      ? error.problems.join('; ')
+      : 'must be true or an object';
+  }
+}
+
+/** Options inside an option. */
+export function nested(checks: Readonly<Record<string, Check>>): Check {
+  return (value, devMode) =>
+    typeof value === 'object' && value !== null
+      ? problemsOf(value, checks, devMode).join('; ') || undefined
+      : 'must be an object';
+}
+
+export function hierarchyProblem(value: unknown): string | undefined {
+  if (typeof value === 'function') return undefined;
+  if (typeof value !== 'object' || value === null) return 'must be a table or a function';
+  const bad = Object.entries(value).find(([, implied]) => scopeListProblem(implied) !== undefined);
+  return bad === undefined ? undefined : `"${bad[0]}": ${scopeListProblem(bad[1])}`;
+}

@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from './clock.js';
+import type { TokenResponse } from './oauth-response.js';
+import { isJsonObject, member } from './strict-json.js';
+
+/** How long a value may be kept, and what it stands and falls with. */
+export interface Keep {
+  /** On the monotonic clock, counted from the start of the request. */
+  readonly seconds: number;
+  /** A moment of the wall clock, seconds since 1970, that also ends it. */
+  readonly until?: number | undefined;
+  /** Tokens inside the value. */
+  readonly tokens?: readonly string[];
+}
+
+export interface Wanted<V> {
+  readonly key: string;
+  /** Tokens that the value is derived from. */
+  readonly derivedFrom: readonly string[];
+  readonly load: () => Promise<V>;
+  readonly keep: (value: V) => Keep;
+}
+
+interface Entry<V> {
+  readonly value: V;
+  readonly endsAt: number;
+  readonly until: number;
+  /** Hashes of the tokens in it, and of those it comes from. */
+  readonly holds: readonly string[];
+  readonly derivedFrom: readonly string[];
+}
+
+interface Flight<V> {
+  readonly startedAt: number;
+  readonly derivedFrom: readonly string[];
+  readonly result: Promise<V>;
+}
+
+/**
+ * Values by key, each loaded by one flight that everybody who asks meanwhile shares. A caller who
+ * gives up leaves the flight to the others. Failures go to all who wait and are not kept.
+ *
+ * Bounded by two generations, as `VerifiedTokens` is. Ages follow the monotonic clock.
+ */
+export class FlightCache<V> {
+  readonly #clock: Clock;
+  readonly #maxYoung: number;
+  #young = new Map<string, Entry<V>>();
+  #old = new Map<string, Entry<V>>();
+  readonly #flights = new Map<string, Flight<V>>();
+
+  /** Keeps between half of `maxEntries` values and all; 0 shares flights and keeps nothing. */
+  constructor({ clock, maxEntries }: { readonly clock: Clock; readonly maxEntries: number }) {
+    this.#clock = clock;
+    this.#maxYoung = maxEntries === 0 ? 0 : Math.max(1, Math.floor(maxEntries / 2));
+  }
+
+  /** @throws the reason of `signal`, and whatever `load` throws. */
+  async get(wanted: Wanted<V>, signal?: AbortSignal): Promise<V> {
+    signal?.throwIfAborted();
+    const kept = this.#kept(wanted.key);
+    if (kept !== undefined) return kept.value;
+    const flight = this.#flights.get(wanted.key) ?? this.#start(wanted);
+    return untilAborted(flight.result, signal);
+  }
+
+  /** Forgets values that hold this token or were derived from it, and from those in turn. */
+  evict(token: string): void {
+    const doomed = new Set([digest(token)]);
+    while (this.#sweep(doomed));
+    for (const [key, { derivedFrom }] of this.#flights) {
+      if (derivedFrom.some((hash) => doomed.has(hash))) this.#flights.delete(key);
+    }
+  }
+
+  /** Values in memory, used up ones included. */
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  #start(wanted: Wanted<V>): Flight<V> {
+    const flight: Flight<V> = {
+      startedAt: this.#clock.elapsed(),
+      derivedFrom: wanted.derivedFrom.map(digest),
+      // Not before the flight is on the list, which even a `load` that throws at once must leave.
+      result: Promise.resolve().then(() => this.#load(wanted, flight)),
+    };
+    this.#flights.set(wanted.key, flight);
+    return flight;
+  }
+
+  async #load(wanted: Wanted<V>, flight: Flight<V>): Promise<V> {
+    const isCurrent = (): boolean => this.#flights.get(wanted.key) === flight;
+    try {
+      const value = await wanted.load();
+      if (isCurrent()) this.#keep(wanted.key, entryOf(value, wanted.keep(value), flight));
+      return value;
+    } finally {
+      if (isCurrent()) this.#flights.delete(wanted.key);
+    }
+  }
+
+  #keep(key: string, entry: Entry<V>): void {
+    if (this.#maxYoung > 0 && this.#isUsable(entry)) this.#put(key, entry);
+  }
+
+  #kept(key: string): Entry<V> | undefined {
+    const entry = this.#young.get(key) ?? this.#old.get(key);
+    if (entry === undefined) return undefined;
+    if (!this.#isUsable(entry)) {
+      this.#forget(key);
+      return undefined;
+    }
+    if (!this.#young.has(key)) this.#put(key, entry);
+    return entry;
+  }
+
+  #isUsable({ endsAt, until }: Entry<V>): boolean {
+    return this.#clock.elapsed() < endsAt && this.#clock.now() < until;
+  }
+
+  #put(key: string, entry: Entry<V>): void {
+    if (this.#young.size >= this.#maxYoung) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#old.delete(key);
+    this.#young.set(key, entry);
+  }
+
+  #forget(key: string): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
+  }
+
+  /** Drops what touches a doomed token and dooms what it held. Whether there was any. */
+  #sweep(doomed: Set<string>): boolean {
+    let found = false;
+    for (const generation of [this.#young, this.#old]) {
+      for (const [key, { holds, derivedFrom }] of generation) {
+        if (![...holds, ...derivedFrom].some((hash) => doomed.has(hash))) continue;
+        generation.delete(key);
+        for (const hash of holds) doomed.add(hash);
+        found = true;
+      }
+    }
+    return found;
+  }
+}
+
+function entryOf<V>(value: V, keep: Keep, { startedAt, derivedFrom }: Flight<V>): Entry<V> {
+  return {
+    value,
+    endsAt: startedAt + keep.seconds,
+    until: keep.until ?? Infinity,
+    holds: (keep.tokens ?? []).map(digest),
+    derivedFrom,
+  };
+}
+
+export interface TokenCacheOptions {
+  readonly clock: Clock;
+  readonly maxEntries: number;
+  /** Taken off `expires_in`, so that a token does not end on its way. Seconds. */
+  readonly ttlBufferSeconds: number;
+  /** For tokens that come without `expires_in`. Seconds. */
+  readonly defaultTtlSeconds: number;
+}
+
+export interface WantedToken {
+  /** Everything the token depends on, see {@link cacheKey}. */
+  readonly parts: readonly string[];
+  /** Subject and actor token. */
+  readonly derivedFrom: readonly string[];
+  readonly load: () => Promise<TokenResponse>;
+}
+
+/** A token is asked for again after a day, whatever `expires_in` says. */
+const LONGEST_TTL_SECONDS = 86_400;
+
+/** Tokens that the authorization server issued to this client, until shortly before they end. */
+export class TokenCache {
+  readonly #options: TokenCacheOptions;
+  readonly #tokens: FlightCache<TokenResponse>;
+
+  constructor(options: TokenCacheOptions) {
+    this.#options = options;
+    this.#tokens = new FlightCache(options);
+  }
+
+  /** A kept token, or the result of `load`. @throws the reason of `signal`, and what `load` throws. */
+  get({ parts, derivedFrom, load }: WantedToken, signal?: AbortSignal): Promise<TokenResponse> {
+    const keep = (token: TokenResponse): Keep => ({
+      seconds: this.#ttlOf(token),
+      until: earliestEnd(derivedFrom),
+      tokens: [token.accessToken, token.refreshToken ?? ''].filter((held) => held !== ''),
+    });
+    return this.#tokens.get({ key: cacheKey(parts), derivedFrom, load, keep }, signal);
+  }
+
+  /** Forgets the token itself, and all tokens derived from it. */
+  evict(token: string): void {
+    this.#tokens.evict(token);
+  }
+
+  #ttlOf({ expiresIn }: TokenResponse): number {
+    const { ttlBufferSeconds, defaultTtlSeconds } = this.#options;
+    const seconds = expiresIn === undefined ? defaultTtlSeconds : expiresIn - ttlBufferSeconds;
+    return Math.min(seconds, LONGEST_TTL_SECONDS);
+  }
+}
+
+/** Different lists of texts have different keys: every text is preceded by its length. */
+export function cacheKey(parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:${part}`);
+  return hash.digest('base64url');
+}
+
+/** `exp` of the tokens that are JWTs. Unverified, which is good enough to keep something shorter. */
+function earliestEnd(tokens: readonly string[]): number {
+  return Math.min(...tokens.map((token) => expiryOf(token) ?? Infinity));
+}
+
+function expiryOf(token: string): number | undefined {
+  const claims = token.split('.', 3)[1];
+  if (claims === undefined) return undefined;
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(claims, 'base64url').toString());
+    const exp = isJsonObject(payload) ? member(payload, 'exp') : undefined;
+    return typeof exp === 'number' ? exp : undefined;
+  } catch {
+    return undefined; // no JWT: an opaque token says nothing about its end
+  }
+}
+
+function digest(token: string): string {
+  return createHash('sha256').update(token).digest('base64url');
+}
+
+/** The result of `work`, or the reason of the signal as soon as there is one. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

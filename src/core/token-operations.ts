@@ -1,0 +1,365 @@
+import { CircuitBreaker } from './circuit-breaker.js';
+import { applyAuthentication, type AuthProvider } from './client-authentication.js';
+import type { Clock } from './clock.js';
+import type { DPoPSigner } from './dpop-signer.js';
+import {
+  AuthorizationServerUnavailableError,
+  ConfigurationError,
+  ProtocolError,
+} from './errors.js';
+import { type HttpAnswer, type OutboundHttp, OutboundHttpError } from './http.js';
+import {
+  type AskedFor,
+  errorCodeOf,
+  type IntrospectionResponse,
+  isSuccess,
+  readIntrospectionResponse,
+  readTokenResponse,
+  refusal,
+  type TokenResponse,
+} from './oauth-response.js';
+import { TokenCache } from './token-cache.js';
+
+/** Makes DPoP proofs for outbound requests (RFC 9449). */
+export type ProofSigner = Pick<DPoPSigner, 'thumbprint' | 'proof' | 'noteNonce'>;
+
+/** A token exchange (RFC 8693 §2.1). Blank texts and lists without entries are left out. */
+export interface ExchangeRequest {
+  /** The token to exchange, for example the inbound one. */
+  readonly subjectToken: string;
+  /** Default `urn:ietf:params:oauth:token-type:access_token`. */
+  readonly subjectTokenType?: string;
+  /** Token of the party that acts for the subject. */
+  readonly actorToken?: string;
+  /** Default `urn:ietf:params:oauth:token-type:access_token`; sent with an `actorToken` only. */
+  readonly actorTokenType?: string;
+  /** Where the new token will be used (RFC 8707). AuthPlane: URI or slug, and reads the first only. */
+  readonly resources?: readonly string[];
+  /** Names of services instead of URIs. AuthPlane ignores them. */
+  readonly audiences?: readonly string[];
+  /** Scopes separated by blanks. Say which ones: what is granted without differs by server version. */
+  readonly scope?: string;
+  /** Gives up waiting. The request goes on for others who wait for the same token. */
+  readonly signal?: AbortSignal;
+}
+
+/** A token for this server itself (RFC 6749 §4.4). */
+export interface ClientCredentialsRequest {
+  readonly scopes?: readonly string[];
+  /** Where the token will be used (RFC 8707). */
+  readonly resources?: readonly string[];
+  /** Gives up waiting. The request goes on for others who wait for the same token. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TokenOperationsOptions {
+  readonly issuer: string;
+  /** The URL of an endpoint by its metadata name (RFC 8414 §2). */
+  readonly endpoint: (name: string) => Promise<string>;
+  readonly http: Pick<OutboundHttp, 'postForm'>;
+  readonly clock: Clock;
+  /** How this client authenticates. Without it requests carry no credentials. */
+  readonly authentication?: AuthProvider | undefined;
+  /** Binds issued tokens to its key (RFC 9449 §5). */
+  readonly dpop?: ProofSigner | undefined;
+  /** Default 30. */
+  readonly cacheTtlBufferSeconds?: number | undefined;
+  /** Default 3600. */
+  readonly defaultTtlSeconds?: number | undefined;
+  /** Default 10,000. */
+  readonly cacheMaxEntries?: number | undefined;
+  /** Default 5. */
+  readonly circuitBreakerThreshold?: number | undefined;
+  /** Default 30. */
+  readonly circuitBreakerCooldownSeconds?: number | undefined;
+}
+
+type Parameter = [name: string, value: string];
+type EndpointName = 'token_endpoint' | 'introspection_endpoint' | 'revocation_endpoint';
+
+interface Operation extends AskedFor {
+  readonly endpoint: EndpointName;
+  readonly parameters: readonly Parameter[];
+}
+
+interface TokenRequest extends Operation {
+  /** Whether a token that is not bound to the key of the proof is of any use. */
+  readonly acceptsUnbound: boolean;
+  readonly derivedFrom: readonly string[];
+}
+
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+/** Parameters whose values no message may repeat. */
+const SECRET_PARAMETERS = ['subject_token', 'actor_token', 'token'];
+/** RFC 9449 §8.1; two header lines joined by a comma are none. */
+const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
+
+/**
+ * What this server asks of the authorization server on its own behalf: tokens, introspection and
+ * revocation. Issued tokens are cached, equal requests share one flight, and each endpoint has a
+ * circuit breaker of its own.
+ *
+ * All of them throw, besides what is named there: `MetadataFetchError`,
+ * `MissingMetadataEndpointError`, `CircuitOpenError` and, when no answer came,
+ * `AuthorizationServerUnavailableError`; for refusals `OAuthError` and its subclasses, with
+ * `ServerError` for status 5xx; `ProtocolError` for answers that are none.
+ */
+export class TokenOperations {
+  readonly #options: TokenOperationsOptions;
+  readonly #tokens: TokenCache;
+  readonly #breakers: Readonly<Record<EndpointName, CircuitBreaker>>;
+  readonly #onRevoked = new Set<(token: string) => void>();
+
+  constructor(options: TokenOperationsOptions) {
+    this.#options = options;
+    this.#tokens = new TokenCache({
+      clock: options.clock,
+      maxEntries: options.cacheMaxEntries ?? 10_000,
+      ttlBufferSeconds: options.cacheTtlBufferSeconds ?? 30,
+      defaultTtlSeconds: options.defaultTtlSeconds ?? 3600,
+    });
+    const breaker = (name: EndpointName): CircuitBreaker =>
+      new CircuitBreaker({
+        name,
+        clock: options.clock,
+        threshold: options.circuitBreakerThreshold ?? 5,
+        cooldownSeconds: options.circuitBreakerCooldownSeconds ?? 30,
+      });
+    this.#breakers = {
+      token_endpoint: breaker('token_endpoint'),
+      introspection_endpoint: breaker('introspection_endpoint'),
+      revocation_endpoint: breaker('revocation_endpoint'),
+    };
+  }
+
+  /**
+   * A token for another service in exchange for the caller's (RFC 8693). Does not verify it: it is
+   * for that service, and may be a foreign one from the vault.
+   *
+   * @throws ConfigurationError without a subject token.
+   * @throws ConsentRequiredError when the user has to connect the service first.
+   */
+  async exchange(request: ExchangeRequest): Promise<TokenResponse> {
+    const target = [...(request.resources ?? []), ...(request.audiences ?? [])].find(isPresent);
+    const issue: TokenRequest = {
+      operation: 'exchange',
+      endpoint: 'token_endpoint',
+      parameters: exchangeParameters(request),
+      isExchange: true,
+      target,
+      // What the vault hands out is the token of a foreign service, which knows no DPoP.
+      acceptsUnbound: target !== undefined,
+      derivedFrom: [request.subjectToken, request.actorToken ?? ''].filter(isPresent),
+    };
+    return this.#token(issue, request.signal);
+  }
+
+  /** A token for this server itself (RFC 6749 §4.4). */
+  async clientCredentials(request: ClientCredentialsRequest = {}): Promise<TokenResponse> {
+    const issue: TokenRequest = {
+      operation: 'clientCredentials',
+      endpoint: 'token_endpoint',
+      parameters: clientCredentialsParameters(request),
+      target: request.resources?.find(isPresent),
+      acceptsUnbound: false,
+      derivedFrom: [],
+    };
+    return this.#token(issue, request.signal);
+  }
+
+  /**
+   * What the authorization server says about a token (RFC 7662). Never cached. AuthPlane answers
+   * `active: false` also to a client that may not ask about this token.
+   *
+   * @throws ConfigurationError without a token.
+   */
+  async introspect(token: string): Promise<IntrospectionResponse> {
+    requireToken(token, 'token');
+    const asked: Operation = {
+      operation: 'introspect',
+      endpoint: 'introspection_endpoint',
+      parameters: [
+        ['token', token],
+        ['token_type_hint', 'access_token'],
+      ],
+    };
+    return readIntrospectionResponse(await this.#post(asked), asked);
+  }
+
+  /**
+   * Revokes a token (RFC 7009) and forgets what was cached of it or derived from it, also when the
+   * authorization server does not do its part.
+   *
+   * @throws ConfigurationError without a token.
+   */
+  async revoke(token: string, tokenTypeHint = 'access_token'): Promise<void> {
+    requireToken(token, 'token');
+    this.#forget(token);
+    try {
+      await this.#post({
+        operation: 'revoke',
+        endpoint: 'revocation_endpoint',
+        parameters: present([
+          ['token', token],
+          ['token_type_hint', tokenTypeHint],
+        ]),
+      });
+    } finally {
+      this.#forget(token); // what came in meanwhile
+    }
+  }
+
+  /** Forgets cached tokens that are this one or were derived from it, such as one refused with 401. */
+  evict(token: string): void {
+    this.#tokens.evict(token);
+  }
+
+  /** Tells of tokens given to {@link revoke}. The result ends that. Must not throw. */
+  onRevoked(listener: (token: string) => void): () => void {
+    this.#onRevoked.add(listener);
+    return () => void this.#onRevoked.delete(listener);
+  }
+
+  #forget(token: string): void {
+    this.evict(token);
+    for (const tell of this.#onRevoked) tell(token);
+  }
+
+  #token(issue: TokenRequest, signal: AbortSignal | undefined): Promise<TokenResponse> {
+    const { authentication, dpop } = this.#options;
+    const caller = [authentication?.clientId ?? '', dpop?.thumbprint ?? ''];
+    return this.#tokens.get(
+      {
+        parts: [...caller, ...issue.parameters.flatMap(comparable)],
+        derivedFrom: issue.derivedFrom,
+        load: () => this.#issue(issue),
+      },
+      signal,
+    );
+  }
+
+  async #issue(issue: TokenRequest): Promise<TokenResponse> {
+    const token = readTokenResponse(await this.#post(issue), issue);
+    const isUnbound = this.#options.dpop !== undefined && token.tokenType !== 'DPoP';
+    if (isUnbound && !issue.acceptsUnbound) {
+      throw new ProtocolError(
+        `${issue.operation}: a DPoP proof was sent and token_type is Bearer (RFC 9449 §5); switch ` +
+          `DPoP on at the authorization server or off here`,
+      );
+    }
+    return token;
+  }
+
+  /** The 2xx answer. The endpoint is looked up first: trouble with the metadata is not its fault. */
+  async #post(operation: Operation): Promise<HttpAnswer> {
+    const url = await this.#options.endpoint(operation.endpoint);
+    const secrets = new Set(secretsOf(operation));
+    const answer = await this.#breakers[operation.endpoint]
+      .run(() => this.#send(url, operation, secrets))
+      .catch((error: unknown) => {
+        throw unavailable(error, operation);
+      });
+    if (isSuccess(answer)) return answer;
+    throw refusal(answer, { ...operation, secrets });
+  }
+
+  /** RFC 9449 §8: a demand for a nonce is met once, with a new proof. */
+  async #send(url: string, operation: Operation, secrets: Set<string>): Promise<HttpAnswer> {
+    const { dpop } = this.#options;
+    const answer = await this.#attempt(url, operation, secrets);
+    const nonce = nonceOf(answer);
+    const isAsked = !isSuccess(answer) && errorCodeOf(answer) === 'use_dpop_nonce';
+    if (dpop === undefined || nonce === undefined || !isAsked) return answer;
+    return this.#attempt(url, operation, secrets, nonce);
+  }
+
+  async #attempt(
+    url: string,
+    { parameters }: Operation,
+    secrets: Set<string>,
+    nonce?: string,
+  ): Promise<HttpAnswer> {
+    const { authentication, dpop, http, issuer } = this.#options;
+    const form = new URLSearchParams([...parameters]);
+    const applied = await applyAuthentication(authentication, { url, issuer, form });
+    for (const secret of applied.secrets) secrets.add(secret);
+    const proof = await dpop?.proof({
+      method: 'POST',
+      url,
+      ...(nonce === undefined ? {} : { nonce }),
+    });
+    const headers = proof === undefined ? applied.headers : { ...applied.headers, dpop: proof };
+    const answer = await http.postForm(url, applied.form, headers);
+    const offered = nonceOf(answer);
+    if (offered !== undefined) dpop?.noteNonce(url, offered);
+    return answer;
+  }
+}
+
+/** RFC 8693 §2.1. @throws ConfigurationError */
+function exchangeParameters(request: ExchangeRequest): readonly Parameter[] {
+  requireToken(request.subjectToken, 'subject_token');
+  const { actorToken = '', resources = [], audiences = [] } = request;
+  const actor: Parameter[] = [
+    ['actor_token', actorToken],
+    ['actor_token_type', typeOrDefault(request.actorTokenType)],
+  ];
+  return present([
+    ['grant_type', TOKEN_EXCHANGE],
+    ['subject_token', request.subjectToken],
+    ['subject_token_type', typeOrDefault(request.subjectTokenType)],
+    ...(isPresent(actorToken) ? actor : []),
+    ['scope', request.scope ?? ''],
+    ...resources.map((value): Parameter => ['resource', value]),
+    ...audiences.map((value): Parameter => ['audience', value]),
+  ]);
+}
+
+/** RFC 6749 §4.4.2, RFC 8707 §2. */
+function clientCredentialsParameters(request: ClientCredentialsRequest): readonly Parameter[] {
+  const { scopes = [], resources = [] } = request;
+  return present([
+    ['grant_type', 'client_credentials'],
+    ['scope', scopes.filter(isPresent).join(' ')],
+    ...resources.map((value): Parameter => ['resource', value]),
+  ]);
+}
+
+function present(parameters: readonly Parameter[]): readonly Parameter[] {
+  return parameters.filter(([, value]) => isPresent(value));
+}
+
+function isPresent(text: string): boolean {
+  return text.trim() !== '';
+}
+
+function typeOrDefault(type = ''): string {
+  return isPresent(type) ? type : ACCESS_TOKEN;
+}
+
+function requireToken(token: unknown, name: string): void {
+  if (typeof token === 'string' && isPresent(token)) return;
+  throw new ConfigurationError(`${name} is required`);
+}
+
+/** For the key: the order of scopes means nothing (RFC 6749 §3.3), all other order may. */
+function comparable([name, value]: Parameter): [string, string] {
+  return [name, name === 'scope' ? [...new Set(value.split(' '))].sort().join(' ') : value];
+}
+
+function secretsOf({ parameters }: Operation): string[] {
+  return parameters.flatMap(([name, value]) => (SECRET_PARAMETERS.includes(name) ? value : []));
+}
+
+function nonceOf({ headers }: HttpAnswer): string | undefined {
+  const nonce = headers['dpop-nonce'];
+  return nonce !== undefined && NONCE.test(nonce) ? nonce : undefined;
+}
+
+function unavailable(error: unknown, { operation, endpoint }: Operation): unknown {
+  if (!(error instanceof OutboundHttpError)) return error;
+  return new AuthorizationServerUnavailableError(`${operation}: ${endpoint}: ${error.message}`, {
+    cause: error,
+  });
+}

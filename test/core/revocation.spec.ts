@@ -1,0 +1,351 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { httpStatus } from '../../src/core/challenge.js';
+import {
+  AuthorizationServerUnavailableError,
+  CircuitOpenError,
+  ConfigurationError,
+  TokenRevokedError,
+} from '../../src/core/errors.js';
+import {
+  revocationCheck,
+  type RevocationChecker,
+  type RevocationCheckOptions,
+} from '../../src/core/revocation.js';
+import { exactScopes } from '../../src/core/scopes.js';
+import { VerifiedClaims } from '../../src/core/verified-claims.js';
+import { setUp, type Setup, thrownBy } from './fixtures/as-client.js';
+import { replyJson, replyProblem, replyRaw } from './fixtures/as-scripted.js';
+import { ISSUER, NOW, RESOURCE } from './fixtures/keys-and-tokens.js';
+
+let setup: Setup;
+
+beforeEach(async () => {
+  setup = await setUp();
+  says({ active: true });
+});
+
+afterEach(() => setup.close());
+
+function says(answer: unknown): void {
+  setup.server.on('/introspection_endpoint', replyJson(answer));
+}
+
+function claims(expiresAt = NOW + 3600): VerifiedClaims {
+  return new VerifiedClaims(
+    {
+      issuer: ISSUER,
+      sub: 'user-1',
+      clientId: 'client-1',
+      audience: [RESOURCE, 'https://other.example.com'],
+      expiresAt,
+      issuedAt: NOW,
+      notBefore: NOW,
+      jti: 'jti-1',
+      kid: 'k',
+      scopes: [],
+      agentId: '',
+      agentChain: [],
+      act: undefined,
+      raw: {},
+    },
+    exactScopes,
+  );
+}
+
+function checkBy(
+  checker: RevocationChecker,
+  options: Partial<RevocationCheckOptions> = {},
+  operations = setup.operations,
+) {
+  const introspect = (token: string) => operations.introspect(token);
+  return revocationCheck(checker, { clock: setup.clock, introspect, ...options });
+}
+
+function asked(): number {
+  return setup.server.requests.length;
+}
+
+describe('introspection', () => {
+  it('passes an active token', async () => {
+    await checkBy('introspection')(claims(), 't');
+    expect(setup.server.last.form.get('token')).toBe('t');
+  });
+
+  it.each([{ active: false }, {}, { active: 'true' }, { active: 1 }, { active: [true] }])(
+    'T46, P28: refuses after %j',
+    async (answer) => {
+      says(answer);
+      const thrown = await thrownBy(checkBy('introspection')(claims(), 't'));
+      expect(thrown).toBeInstanceOf(TokenRevokedError);
+      expect(httpStatus(thrown)).toBe(401);
+    },
+  );
+
+  it('T46: passes an answer that agrees with the token', async () => {
+    const agreeing = { iss: ISSUER, sub: 'user-1', client_id: 'client-1', jti: 'jti-1' };
+    for (const aud of [RESOURCE, [RESOURCE], [RESOURCE, 'https://other.example.com']]) {
+      says({ active: true, aud, ...agreeing });
+      await checkBy('introspection')(claims(), 't');
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ['iss', 'https://evil.example.com'],
+    ['iss', `${ISSUER}/`],
+    ['iss', null],
+    ['sub', 'user-2'],
+    ['sub', ['user-1']],
+    ['client_id', 'client-2'],
+    ['jti', 'jti-2'],
+    ['jti', 5],
+    ['aud', 'https://evil.example.com'],
+    ['aud', [RESOURCE, 'https://evil.example.com']],
+    ['aud', []],
+    ['aud', {}],
+    ['aud', null],
+  ])('T46: refuses an active answer about another token: %s %j', async (name, value) => {
+    says({ active: true, [name]: value });
+    for (const failClosed of [true, false]) {
+      const thrown = await thrownBy(checkBy('introspection', { failClosed })(claims(), 't'));
+      expect(thrown).toBeInstanceOf(TokenRevokedError);
+      expect((thrown as Error).message).toContain(`claim ${name} `);
+    }
+  });
+
+  it('needs somebody to ask', () => {
+    const { clock } = setup;
+    expect(() => revocationCheck('introspection', { clock })).toThrow(ConfigurationError);
+    expect(() => revocationCheck({} as RevocationChecker, { clock })).toThrow(ConfigurationError);
+  });
+});
+
+describe('a verdict in memory', () => {
+  it('T43: is used for 30 seconds at most', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 't');
+    says({ active: false });
+    setup.clock.advance(29.9);
+    await check(claims(), 't');
+    expect(asked()).toBe(1);
+    setup.clock.advance(0.1);
+    expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
+    setup.clock.advance(29);
+    expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
+    expect(asked()).toBe(2);
+  });
+
+  it.each([
+    [5, 5],
+    [0, 0],
+    [3600, 30],
+  ])('with cacheSeconds %d for %d seconds', async (cacheSeconds, seconds) => {
+    const check = checkBy('introspection', { cacheSeconds });
+    await check(claims(), 't');
+    setup.clock.advance(seconds);
+    await check(claims(), 't');
+    expect(asked()).toBe(2);
+  });
+
+  it('never past exp', async () => {
+    const check = checkBy('introspection');
+    await check(claims(NOW + 10), 't');
+    setup.clock.advance(10);
+    await check(claims(NOW + 10), 't');
+    expect(asked()).toBe(2);
+  });
+
+  it('belongs to one token', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 't');
+    says({ active: false });
+    await thrownBy(check(claims(), 'T'));
+    expect(asked()).toBe(2);
+  });
+
+  it('is asked for once by 100 concurrent requests', async () => {
+    setup.server.on('/introspection_endpoint', async (response, request) => {
+      await delay(20);
+      await replyJson({ active: true })(response, request);
+    });
+    const check = checkBy('introspection');
+    await Promise.all(Array.from({ length: 100 }, () => check(claims(), 't')));
+    expect(asked()).toBe(1);
+  });
+
+  it('T43: is dropped by revoke()', async () => {
+    const check = checkBy('introspection');
+    setup.operations.onRevoked((token) => check.forget(token));
+    await check(claims(), 't');
+    says({ active: false });
+    setup.server.on('/revocation_endpoint', replyRaw('', 200));
+    await setup.operations.revoke('t');
+    expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
+  });
+
+  it('is dropped by revoke() also while it is on its way', async () => {
+    let answer: () => void = () => undefined;
+    setup.server.on('/introspection_endpoint', (response, request) => {
+      answer = () => void replyJson({ active: true })(response, request);
+    });
+    const check = checkBy('introspection');
+    const early = check(claims(), 't');
+    while (asked() === 0) await delay(2);
+    check.forget('t');
+    answer();
+    await early;
+    says({ active: false });
+    expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
+  });
+
+  it('F11: an outage is not remembered, and what is remembered survives it', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 'known');
+    setup.server.on('/introspection_endpoint', replyRaw('', 503));
+    await check(claims(), 'known');
+    await thrownBy(check(claims(), 'new'));
+    says({ active: true });
+    await check(claims(), 'new');
+  });
+
+  it('are bounded', async () => {
+    const check = checkBy('introspection', { maxEntries: 4 });
+    for (let i = 0; i < 10; i++) await check(claims(), `t${i}`);
+    await check(claims(), 't0');
+    expect(asked()).toBe(11);
+  });
+});
+
+describe('when the state cannot be found out', () => {
+  const troubles: [string, () => void][] = [
+    [
+      'status 500',
+      () => setup.server.on('/introspection_endpoint', replyProblem('server_error', 500)),
+    ],
+    [
+      'wrong credentials',
+      () => setup.server.on('/introspection_endpoint', replyProblem('invalid_client', 401)),
+    ],
+    ['no JSON', () => setup.server.on('/introspection_endpoint', replyRaw('ok', 200))],
+    [
+      'a broken connection',
+      () => setup.server.on('/introspection_endpoint', (r) => void r.destroy()),
+    ],
+  ];
+
+  it.each(troubles)('T44, P25: refuses with 503 by default: %s', async (_name, breakIt) => {
+    breakIt();
+    for (let i = 0; i < 7; i++) {
+      const thrown = await thrownBy(checkBy('introspection')(claims(), `canary-${i}`));
+      expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
+      expect(httpStatus(thrown)).toBe(503);
+      expect(inspect(thrown, { depth: 9 })).not.toContain('canary');
+    }
+  });
+
+  it.each(troubles)(
+    'rfc7662-introspection-fail-open-policy-must-be-explicitly-tested: passes and reports with failClosed false: %s',
+    async (_name, breakIt) => {
+      breakIt();
+      const reports: AuthorizationServerUnavailableError[] = [];
+      const onUnchecked = (error: AuthorizationServerUnavailableError) => void reports.push(error);
+      await checkBy('introspection', { failClosed: false, onUnchecked })(claims(), 't');
+      await checkBy('introspection', { failClosed: false })(claims(), 't');
+      expect(reports).toHaveLength(1);
+      expect(reports[0]).toBeInstanceOf(AuthorizationServerUnavailableError);
+    },
+  );
+
+  it('failClosed false still refuses what is known to be revoked', async () => {
+    says({ active: false });
+    const check = checkBy('introspection', { failClosed: false });
+    expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
+  });
+
+  it('an open breaker says when to come again', async () => {
+    setup.server.on('/introspection_endpoint', replyRaw('', 500));
+    const check = checkBy('introspection');
+    for (let i = 0; i < 5; i++) await thrownBy(check(claims(), 't'));
+    const thrown = await thrownBy(check(claims(), 't'));
+    expect(thrown).toBeInstanceOf(CircuitOpenError);
+    expect(thrown).toMatchObject({ retryAfterSeconds: 30 });
+  });
+});
+
+describe('a client that may not ask', () => {
+  const hint = 'policy.runtime.client_ids';
+
+  async function refusals(check: ReturnType<typeof checkBy>, tokens: readonly string[]) {
+    const messages: string[] = [];
+    for (const token of tokens) {
+      messages.push(((await thrownBy(check(claims(), token))) as Error).message);
+    }
+    return messages.map((message) => message.includes(hint));
+  }
+
+  it('is suspected once three different tokens were inactive and none active', async () => {
+    says({ active: false });
+    const seen = await refusals(checkBy('introspection'), ['a', 'b', 'c', 'd']);
+    expect(seen).toEqual([false, false, true, true]);
+  });
+
+  it('is not suspected because of one token that comes again', async () => {
+    says({ active: false });
+    const check = checkBy('introspection', { cacheSeconds: 0 });
+    expect(await refusals(check, ['a', 'a', 'a', 'a'])).toEqual([false, false, false, false]);
+  });
+
+  it('is not suspected once a token was active', async () => {
+    const check = checkBy('introspection');
+    says({ active: false });
+    await refusals(check, ['a', 'b']);
+    says({ active: true });
+    await check(claims(), 'good');
+    says({ active: false });
+    expect(await refusals(check, ['c', 'd', 'e', 'f'])).toEqual([false, false, false, false]);
+  });
+});
+
+describe('a function', () => {
+  it.each([
+    [false, async () => false],
+    [true, async () => true],
+    [false, () => false],
+    [true, () => true],
+  ])('says %s', async (revoked, checker) => {
+    const check = checkBy(checker)(claims(), 't');
+    if (revoked) expect(await thrownBy(check)).toBeInstanceOf(TokenRevokedError);
+    else await check;
+  });
+
+  it('is asked every time, with claims and token', async () => {
+    const seen: unknown[] = [];
+    const check = checkBy((given, token) => {
+      seen.push(given.jti, token);
+      return false;
+    });
+    await check(claims(), 't');
+    await check(claims(), 't');
+    expect(seen).toEqual(['jti-1', 't', 'jti-1', 't']);
+    expect(asked()).toBe(0);
+  });
+
+  it.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('db');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('db'))],
+    ['answers nothing', () => undefined],
+    ['answers a number', () => 0],
+    ['answers a text', () => 'false'],
+  ])('T44: that %s fails closed, and open by choice', async (_name, own) => {
+    const checker = own as () => boolean;
+    const thrown = await thrownBy(checkBy(checker)(claims(), 't'));
+    expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
+    await checkBy(checker, { failClosed: false })(claims(), 't');
+  });
+});
