@@ -1,0 +1,273 @@
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { AuthplaneClient } from '../../src/core/client.js';
+import {
+  type AuthplaneError,
+  AuthorizationServerUnavailableError,
+  ConfigurationError,
+  JWKSFetchError,
+  MetadataFetchError,
+  MissingMetadataEndpointError,
+} from '../../src/core/errors.js';
+import type { ClientOptions } from '../../src/core/options.js';
+import { cannedFetch } from './fixtures/canned-fetch.js';
+import {
+  ISSUER,
+  mint,
+  NOW,
+  RESOURCE,
+  type SigningKey,
+  signingKey,
+} from './fixtures/keys-and-tokens.js';
+import { hang, json, LoopbackAuthorizationServer } from './fixtures/loopback-server.js';
+import { ManualClock } from './fixtures/manual-clock.js';
+import { expectRefusal, refusalOf } from './fixtures/refusals.js';
+
+const METADATA_URL = `${ISSUER}/.well-known/oauth-authorization-server`;
+const JWKS_URL = `${ISSUER}/jwks`;
+const GOOD = { issuer: ISSUER, jwks_uri: JWKS_URL };
+
+const closing: (() => unknown)[] = [];
+let key: SigningKey;
+
+beforeAll(() => {
+  key = signingKey('ES256', 'k');
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function create(options: ClientOptions): Promise<AuthplaneClient> {
+  const client = await AuthplaneClient.create(options);
+  closing.push(() => client.close());
+  return client;
+}
+
+async function loopback(): Promise<LoopbackAuthorizationServer> {
+  const server = await LoopbackAuthorizationServer.start([key.jwk]);
+  closing.push(() => server.stop());
+  return server;
+}
+
+/** An https issuer in production mode, behind the `fetch` option. */
+function production(metadata: unknown, keySet: unknown, options: Partial<ClientOptions> = {}) {
+  const { fetch } = cannedFetch({ [METADATA_URL]: metadata, [JWKS_URL]: keySet });
+  return create({ issuer: ISSUER, fetch, clock: new ManualClock(), ...options });
+}
+
+describe('create', () => {
+  it('is ready when metadata and keys have been read', async () => {
+    const client = await production(GOOD, { keys: [key.jwk] });
+    expect([client.issuer, client.isReady]).toEqual([ISSUER, true]);
+    const claims = await client.resource({ resource: RESOURCE }).verify(mint(key));
+    expect(claims.issuer).toBe(ISSUER);
+  });
+
+  it('refuses wrong options before it connects to anything', async () => {
+    const { fetch, requests } = cannedFetch({});
+    const options = { issuer: 'http://auth.example.com', fetch, dev_mode: true };
+    await expectRefusal(create(options), ConfigurationError, /2 problems.*\n.*\n.*dev_mode/);
+    expect(requests).toEqual([]);
+  });
+
+  it('resource refuses wrong options', async () => {
+    const client = await production(GOOD, { keys: [key.jwk] });
+    await expectRefusal(() => client.resource({}), ConfigurationError, /resource: give either/);
+    const http = { resource: 'http://api.example.com/mcp' };
+    await expectRefusal(() => client.resource(http), ConfigurationError, /must use https/);
+  });
+});
+
+const wrongServers: [string, unknown, unknown, new (...args: never) => AuthplaneError, RegExp][] = [
+  ['another issuer', { ...GOOD, issuer: `${ISSUER}/` }, {}, MetadataFetchError, /wrong issuer/],
+  ['no issuer', { jwks_uri: JWKS_URL }, {}, MetadataFetchError, /names no issuer/],
+  ['no jwks_uri', { issuer: ISSUER }, {}, MissingMetadataEndpointError, /jwks_uri/],
+  [
+    'a jwks_uri with http',
+    { ...GOOD, jwks_uri: 'http://auth.example.com/jwks' },
+    {},
+    MetadataFetchError,
+    /jwks_uri does not use https/,
+  ],
+  [
+    'a token_endpoint with http',
+    { ...GOOD, token_endpoint: 'http://auth.example.com/token' },
+    {},
+    MetadataFetchError,
+    /token_endpoint does not use https/,
+  ],
+  [
+    'a relative jwks_uri',
+    { ...GOOD, jwks_uri: '/jwks' },
+    {},
+    MetadataFetchError,
+    /jwks_uri is not/,
+  ],
+  ['no keys', GOOD, { keys: [] }, JWKSFetchError, /no usable key: it is empty/],
+  [
+    'no usable keys',
+    GOOD,
+    { keys: [{ kty: 'oct', kid: 'a', k: 'AAAA' }] },
+    JWKSFetchError,
+    /no usable key/,
+  ],
+];
+
+describe.each(['eager', 'lazy'] as const)(
+  'DECISIONS 4: %s start with a wrong server',
+  (startup) => {
+    it.each(wrongServers)('%s fails', async (_, metadata, keySet, kind, message) => {
+      await expectRefusal(production(metadata, keySet, { startup }), kind, message);
+      const error = await refusalOf(production(metadata, keySet, { startup }));
+      expect(error).toMatchObject({ wrongServer: true });
+    });
+  },
+);
+
+describe('an authorization server that is away at start', () => {
+  it('DECISIONS 4: eager: fails', async () => {
+    const server = await loopback();
+    await server.stop();
+    const work = create({ issuer: server.issuer, devMode: true });
+    await expectRefusal(work, MetadataFetchError, /./);
+  });
+
+  it('F01: lazy: starts, answers 503, and is ready by itself when the server comes up', async () => {
+    const server = await loopback();
+    await server.stop();
+    const failures: AuthplaneError[] = [];
+    const started = performance.now();
+    const client = await create({
+      issuer: server.issuer,
+      devMode: true,
+      startup: 'lazy',
+      onBackgroundFailure: (error) => failures.push(error),
+    });
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(client.isReady).toBe(false);
+    expect(failures.length).toBeGreaterThan(0);
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { iss: server.issuer, iat: now, exp: now + 60 };
+    const resource = client.resource({ resource: RESOURCE });
+    const work = resource.verify(mint(key, { claims }));
+    await expectRefusal(work, MetadataFetchError, /./);
+    await server.listen();
+    await waitUntil(() => client.isReady);
+    expect((await resource.verify(mint(key, { claims }))).sub).toBe('user-1');
+  });
+
+  it('F03: lazy: one that accepts and never answers delays the start by less than 5 seconds', async () => {
+    const server = await loopback();
+    server.answers.set(server.metadataPath, hang);
+    const started = performance.now();
+    const client = await create({ issuer: server.issuer, devMode: true, startup: 'lazy' });
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(client.isReady).toBe(false);
+  });
+
+  it('F04: lazy: one that answers 503 is away, not wrong', async () => {
+    const server = await loopback();
+    server.answers.set(server.metadataPath, json({}, 503));
+    const client = await create({ issuer: server.issuer, devMode: true, startup: 'lazy' });
+    expect(client.isReady).toBe(false);
+    server.answers.clear();
+    await waitUntil(() => client.isReady);
+  });
+
+  it('a lazy start with a server that is there is ready at once', async () => {
+    const server = await loopback();
+    const client = await create({ issuer: server.issuer, devMode: true, startup: 'lazy' });
+    expect(client.isReady).toBe(true);
+    expect([server.metadataFetches, server.jwksFetches]).toEqual([1, 1]);
+  });
+});
+
+describe('refreshes', () => {
+  it('keys are read again ahead of their age, without a request that asks for it', async () => {
+    const server = await loopback();
+    const client = await create({ issuer: server.issuer, devMode: true, jwksRefreshSeconds: 1 });
+    const other = signingKey('ES256', 'other');
+    server.keys = [other.jwk];
+    await waitUntil(() => server.jwksFetches === 2);
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { iss: server.issuer, iat: now, exp: now + 60 };
+    await client.resource({ resource: RESOURCE }).verify(mint(other, { claims }));
+    expect(server.jwksFetches).toBe(2);
+  });
+
+  it('a failed one is told of, and verification goes on', async () => {
+    const server = await loopback();
+    const failures: AuthplaneError[] = [];
+    const client = await create({
+      issuer: server.issuer,
+      devMode: true,
+      jwksRefreshSeconds: 1,
+      onBackgroundFailure: (error) => failures.push(error),
+    });
+    server.answers.set('/jwks', json({}, 500));
+    await waitUntil(() => failures.length > 0);
+    expect(failures[0]).toBeInstanceOf(JWKSFetchError);
+    expect(client.isReady).toBe(true);
+  });
+});
+
+describe('close', () => {
+  it('leaves no open handle: no timer, no socket', async () => {
+    const server = await loopback();
+    const sockets = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+    const before = sockets();
+    const client = await create({ issuer: server.issuer, devMode: true, jwksRefreshSeconds: 1 });
+    client.close();
+    await waitUntil(async () => (await server.connections()) === 0);
+    await waitUntil(() => sockets() <= before);
+    const requests = server.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(server.requests).toHaveLength(requests);
+  });
+
+  it('verification goes on with the keys in hand, and background failures are told no more', async () => {
+    const server = await loopback();
+    const failures: AuthplaneError[] = [];
+    const clock = new ManualClock();
+    const client = await create({
+      issuer: server.issuer,
+      devMode: true,
+      clock,
+      onBackgroundFailure: (error) => failures.push(error),
+    });
+    const resource = client.resource({ resource: RESOURCE });
+    client.close();
+    clock.advance(301);
+    const claims = { iss: server.issuer, exp: NOW + 1000 };
+    expect((await resource.verify(mint(key, { claims }))).sub).toBe('user-1');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(failures).toEqual([]);
+    expect(server.jwksFetches).toBe(1);
+  });
+
+  it('a client whose start failed has closed itself', async () => {
+    const server = await loopback();
+    server.answers.set('/jwks', json({}, 500));
+    const work = create({ issuer: server.issuer, devMode: true });
+    expect(await refusalOf(work)).toBeInstanceOf(AuthorizationServerUnavailableError);
+    const requests = server.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    expect(server.requests).toHaveLength(requests);
+    expect(await server.connections()).toBe(0);
+  });
+
+  it('may be called twice', async () => {
+    const client = await production(GOOD, { keys: [key.jwk] });
+    client.close();
+    expect(() => client.close()).not.toThrow();
+  });
+});
+
+async function waitUntil(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

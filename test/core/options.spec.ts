@@ -1,0 +1,373 @@
+import { describe, expect, it } from '@jest/globals';
+import { ConfigurationError } from '../../src/core/errors.js';
+import {
+  authplaneOptionsFromEnv,
+  resolveClientOptions,
+  resolveModuleOptions,
+  resolveResourceOptions,
+} from '../../src/core/options.js';
+
+const ISSUER = 'https://auth.example.com';
+const RESOURCE = 'https://api.example.com/mcp';
+const VALID = { issuer: ISSUER, resource: RESOURCE };
+
+/** The problems that the module finds; `never` because hostile options have no type. */
+function problemsOf(options: unknown): readonly string[] {
+  try {
+    resolveModuleOptions(options as never);
+    return [];
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError);
+    return (error as ConfigurationError).problems;
+  }
+}
+
+const withOption = (name: string, value: unknown) => problemsOf({ ...VALID, [name]: value });
+
+describe('defaults', () => {
+  it('are those of the contract', () => {
+    const resolved = resolveModuleOptions({ issuer: ISSUER, baseUrl: 'https://api.example.com' });
+    expect(resolved.client).toMatchObject({
+      issuer: ISSUER,
+      devMode: false,
+      jwksRefreshSeconds: 300,
+      metadataRefreshSeconds: 3600,
+      maxStaleSeconds: 3600,
+      startup: 'lazy',
+    });
+    expect(resolved.resource).toMatchObject({
+      resource: RESOURCE,
+      scopes: [],
+      allowedAlgorithms: ['ES256', 'RS256', 'PS256', 'EdDSA'],
+      clockSkewSeconds: 60,
+      scopeHierarchy: undefined,
+    });
+    expect(resolved.enforceScopesOnAllRequests).toBe(false);
+  });
+
+  it('a client of its own starts eagerly', () => {
+    expect(resolveClientOptions({ issuer: ISSUER }).startup).toBe('eager');
+    expect(resolveClientOptions({ issuer: ISSUER, startup: 'lazy' }).startup).toBe('lazy');
+  });
+
+  it('an option that is undefined takes its default', () => {
+    const options = { ...VALID, clockSkewSeconds: undefined, startup: undefined };
+    const resolved = resolveModuleOptions(options as never);
+    expect([resolved.resource.clockSkewSeconds, resolved.client.startup]).toEqual([60, 'lazy']);
+  });
+
+  it('later changes of the lists that were passed change nothing', () => {
+    const scopes = ['a'];
+    const allowedAlgorithms = ['ES256'];
+    const { resource } = resolveModuleOptions({ ...VALID, scopes, allowedAlgorithms });
+    scopes.push('b');
+    allowedAlgorithms.push('RS256');
+    expect([resource.scopes, resource.allowedAlgorithms]).toEqual([['a'], ['ES256']]);
+    expect(Object.isFrozen(resource.scopes)).toBe(true);
+  });
+
+  it('a scope that is listed twice counts once', () => {
+    expect(resolveModuleOptions({ ...VALID, scopes: ['a', 'b', 'a'] }).resource.scopes).toEqual([
+      'a',
+      'b',
+    ]);
+  });
+});
+
+describe('the resource', () => {
+  it.each([
+    ['https://api.example.com', undefined, 'https://api.example.com/mcp'],
+    ['https://api.example.com/', undefined, 'https://api.example.com/mcp'],
+    ['https://api.example.com/v2', undefined, 'https://api.example.com/v2/mcp'],
+    ['https://api.example.com/v2/', '/tools/mcp', 'https://api.example.com/v2/tools/mcp'],
+    ['https://api.example.com', '/', 'https://api.example.com/'],
+    ['https://api.example.com:8443', '/mcp/', 'https://api.example.com:8443/mcp/'],
+  ])('baseUrl %s and mcpPath %p are %s', (baseUrl, mcpPath, resource) => {
+    const options = mcpPath === undefined ? { baseUrl } : { baseUrl, mcpPath };
+    expect(resolveResourceOptions(options, false).resource).toBe(resource);
+  });
+
+  it.each([
+    'https://api.example.com',
+    'https://api.example.com/',
+    `${RESOURCE}/`,
+    `${RESOURCE}?a=b`,
+  ])('an explicit one wins and is never rewritten: %s', (resource) => {
+    const options = { resource, baseUrl: 'https://other.example', mcpPath: '/x' };
+    expect(resolveResourceOptions(options, false).resource).toBe(resource);
+  });
+
+  it('either resource or baseUrl is needed', () => {
+    expect(problemsOf({ issuer: ISSUER })).toEqual([
+      'resource: give either resource, or baseUrl (with mcpPath, default "/mcp")',
+    ]);
+  });
+
+  it.each([
+    ['https://API.example.com/mcp', /is written "https:\/\/api\.example\.com\/mcp" by clients/],
+    ['https://api.example.com:443/mcp', /is written "https:\/\/api\.example\.com\/mcp"/],
+    ['https://api.example.com/a/../mcp', /is written/],
+    ['https://api.example.com\\mcp', /is written/],
+    ['https:/api.example.com/mcp', /absolute https URL/],
+  ])('RFC 8707 §2: %s is not how clients write it', (resource, problem) => {
+    expect(withOption('resource', resource)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('the joined URL is judged too', () => {
+    const options = { issuer: ISSUER, baseUrl: 'https://api.example.com', mcpPath: '/a/../b' };
+    expect(problemsOf(options)).toEqual([expect.stringMatching(/^baseUrl and mcpPath: .*written/)]);
+  });
+});
+
+describe('checks', () => {
+  const urls: [unknown, RegExp][] = [
+    ['', /must be an absolute URL/],
+    [1, /must be an absolute URL/],
+    [null, /must be an absolute URL/],
+    ['auth.example.com', /absolute https URL/],
+    ['/path', /absolute https URL/],
+    ['ftp://auth.example.com', /absolute https URL/],
+    ['javascript:alert(1)', /absolute https URL/],
+    ['http://auth.example.com', /must use https.*devMode/],
+    ['https://user@auth.example.com', /user name or password/],
+    ['https://user:secret@auth.example.com', /user name or password/],
+    ['https://auth.example.com#', /no fragment/],
+    ['https://auth.example.com/#a', /no fragment/],
+    ['https://auth.example.com/ ', /printable ASCII/],
+    ['https://auth.example.com/\n', /printable ASCII/],
+    ['https://\u00e4uth.example.com', /printable ASCII/],
+  ];
+  for (const name of ['issuer', 'resource', 'baseUrl']) {
+    it.each(urls)(`${name} %p is refused`, (value, problem) => {
+      const problems = problemsOf({ issuer: ISSUER, baseUrl: 'https://a.example', [name]: value });
+      expect(problems).toEqual([expect.stringMatching(problem)]);
+      expect(problems[0]).toMatch(new RegExp(`^${name}: `));
+      expect(problems[0]).not.toContain('secret');
+    });
+  }
+
+  it('RFC 8414 §2: the issuer has no query; neither has baseUrl', () => {
+    expect(withOption('issuer', 'https://auth.example.com?a')).toEqual([
+      'issuer: must have no query (RFC 8414 §2)',
+    ]);
+    expect(withOption('baseUrl', 'https://api.example.com/?a')).toEqual([
+      'baseUrl: must have no query',
+    ]);
+  });
+
+  it('RFC 8414 §3.3: the issuer stays byte for byte', () => {
+    for (const issuer of [ISSUER, `${ISSUER}/`, `${ISSUER}/tenant/`, 'https://AUTH.example.com']) {
+      expect(resolveModuleOptions({ ...VALID, issuer }).client.issuer).toBe(issuer);
+    }
+  });
+
+  const wrong: [string, unknown[], RegExp][] = [
+    ['devMode', ['true', 1, null], /true or false/],
+    ['enforceScopesOnAllRequests', ['yes', 0, null], /true or false/],
+    ['jwksRefreshSeconds', [0, -1, 86_401, NaN, Infinity, '300', null], /from 1 to 86400/],
+    ['metadataRefreshSeconds', [0, -1, 86_401, NaN, '300'], /from 1 to 86400/],
+    ['maxStaleSeconds', [-1, 604_801, NaN, Infinity, '1'], /from 0 to 604800/],
+    ['clockSkewSeconds', [-1, 121, NaN, Infinity, '60', null], /from 0 to 120/],
+    ['startup', ['Lazy', '', true, null], /'lazy', 'eager'/],
+    ['fetch', ['fetch', {}, null], /must be a function/],
+    ['onBackgroundFailure', ['x', {}, null], /must be a function/],
+    ['clock', [null, 'clock', {}, { now: () => 0 }, { elapsed: () => 0 }], /now and elapsed/],
+    ['mcpPath', ['mcp', '', '/a?b', '/a#b', '/a b', 1, null], /path that starts with/],
+    ['scopes', ['a b', {}, null, 1], /list of scope strings/],
+    [
+      'scopes',
+      [['a b'], ['a', ''], [1], [null], [undefined], ['a"'], ['\u00e9'], [1n], [, 'a']],
+      /is not a scope/,
+    ],
+    ['allowedAlgorithms', ['ES256', {}, null, []], /list with at least one entry/],
+    [
+      'allowedAlgorithms',
+      [['HS256'], ['ES256', 'none'], ['es256'], ['ES256K'], [null], [undefined], [1n]],
+      /is not allowed; choose from ES256/,
+    ],
+    ['scopeHierarchy', ['admin', 1, null], /table or a function/],
+    ['scopeHierarchy', [{ admin: 'read' }, { admin: null }], /"admin": must be a list/],
+    ['scopeHierarchy', [{ admin: ['a b'] }, { admin: [undefined] }], /"admin": .* is not a scope/],
+  ];
+  it.each(wrong)('%s: %p', (name, values, problem) => {
+    for (const value of values) {
+      expect(withOption(name, value)).toEqual([expect.stringMatching(problem)]);
+      expect(withOption(name, value)[0]).toMatch(new RegExp(`^${name}: `));
+    }
+  });
+
+  const right: [string, unknown[]][] = [
+    ['devMode', [true, false]],
+    ['enforceScopesOnAllRequests', [true, false]],
+    ['jwksRefreshSeconds', [1, 86_400, 0.5 + 1]],
+    ['metadataRefreshSeconds', [1, 86_400]],
+    ['maxStaleSeconds', [0, 604_800]],
+    ['clockSkewSeconds', [0, 120]],
+    ['startup', ['lazy', 'eager']],
+    ['fetch', [fetch]],
+    ['onBackgroundFailure', [() => undefined]],
+    ['clock', [{ now: () => 0, elapsed: () => 0 }]],
+    ['mcpPath', ['/', '/mcp', '/a/b/']],
+    ['scopes', [[], ['a', 'mcp:read', 'https://x/y']]],
+    ['allowedAlgorithms', [['ES256'], ['RS512', 'PS384', 'Ed25519', 'ES512']]],
+    ['scopeHierarchy', [{}, { admin: [] }, { admin: ['read'] }, () => true]],
+  ];
+  it.each(right)('%s takes %p', (name, values) => {
+    for (const value of values) expect(withOption(name, value)).toEqual([]);
+  });
+
+  it.each([[undefined], [null], ['https://auth.example.com'], [1]])(
+    'options that are %p are no options',
+    (options) => {
+      expect(problemsOf(options)).toContain('the options must be an object');
+      for (const resolve of [resolveClientOptions, resolveResourceOptions]) {
+        expect(() => resolve(options as never, false as never)).toThrow(ConfigurationError);
+      }
+    },
+  );
+});
+
+describe('unknown options', () => {
+  it.each([
+    ['dev_mode', 'devMode'],
+    ['devmode', 'devMode'],
+    ['base_url', 'baseUrl'],
+    ['clock_skew_seconds', 'clockSkewSeconds'],
+    ['JWKSRefreshSeconds', 'jwksRefreshSeconds'],
+    ['enforce_scopes_on_all_requests', 'enforceScopesOnAllRequests'],
+    ['Issuer', 'issuer'],
+  ])('%s: did you mean %s?', (name, meant) => {
+    expect(withOption(name, true)).toEqual([`${name}: unknown option; did you mean ${meant}?`]);
+  });
+
+  it.each(['audience', 'toString', 'constructor', '__proto__x'])('%s is unknown', (name) => {
+    expect(withOption(name, undefined)).toEqual([`${name}: unknown option`]);
+  });
+
+  it('a resource knows no options of the client', () => {
+    const resolve = () =>
+      resolveResourceOptions({ resource: RESOURCE, issuer: 'x' } as never, false);
+    expect(resolve).toThrow(/issuer: unknown option/);
+  });
+});
+
+describe('the message', () => {
+  it('names every problem at once', () => {
+    const options = { dev_mode: true, clockSkewSeconds: 500, scopes: ['a b'], startup: 'now' };
+    const error = new ConfigurationError(problemsOf(options));
+    expect(error.problems).toHaveLength(6);
+    for (const name of [
+      'issuer',
+      'dev_mode',
+      'clockSkewSeconds',
+      'scopes',
+      'startup',
+      'resource',
+    ]) {
+      expect(error.message).toContain(`\n  - ${name}: `);
+    }
+    expect(error.message).toMatch(/^authplane-nestjs: 6 problems in the configuration:/);
+  });
+
+  it('is one line for one problem', () => {
+    expect(() => resolveModuleOptions({ ...VALID, clockSkewSeconds: 500 })).toThrow(
+      'authplane-nestjs: clockSkewSeconds: must be a number of seconds from 0 to 120',
+    );
+  });
+});
+
+describe('devMode', () => {
+  it('lets http pass, and nothing else', () => {
+    const local = { issuer: 'http://localhost:9000', resource: 'http://127.0.0.1:3000/mcp' };
+    expect(problemsOf({ ...local, devMode: true })).toEqual([]);
+    expect(problemsOf({ ...local, devMode: false })).toHaveLength(2);
+    expect(problemsOf(local)).toHaveLength(2);
+    for (const bad of [
+      'http://u@localhost',
+      'http://localhost#a',
+      'ftp://localhost',
+      'localhost',
+    ]) {
+      expect(problemsOf({ ...local, devMode: true, issuer: bad })).toHaveLength(1);
+    }
+  });
+
+  it.each(['true', 1, {}])('%p does not switch it on', (devMode) => {
+    const options = { issuer: 'http://localhost', resource: RESOURCE, devMode };
+    expect(problemsOf(options).join()).toMatch(/must use https/);
+  });
+});
+
+describe('warnings', () => {
+  it('there are none for a plain production configuration', () => {
+    expect(resolveModuleOptions(VALID).warnings).toEqual([]);
+  });
+
+  it('T60: devMode is warned about', () => {
+    const { warnings } = resolveModuleOptions({ ...VALID, devMode: true });
+    expect(warnings).toEqual([expect.stringMatching(/devMode is on.*Never use it in production/)]);
+  });
+
+  it('a resource without path is warned about, because clients write a slash', () => {
+    const bare = resolveModuleOptions({ ...VALID, resource: 'https://api.example.com' });
+    expect(bare.warnings).toEqual([expect.stringContaining('"https://api.example.com/"')]);
+    const slashed = resolveModuleOptions({ ...VALID, resource: 'https://api.example.com/' });
+    expect(slashed.warnings).toEqual([]);
+  });
+});
+
+describe('authplaneOptionsFromEnv', () => {
+  it('reads every variable', () => {
+    expect(
+      authplaneOptionsFromEnv({
+        AUTHPLANE_ISSUER: ISSUER,
+        AUTHPLANE_BASE_URL: 'https://api.example.com',
+        AUTHPLANE_RESOURCE: RESOURCE,
+        AUTHPLANE_SCOPES: 'a b,c , d\te',
+        AUTHPLANE_DEV_MODE: 'true',
+      }),
+    ).toMatchObject({
+      issuer: ISSUER,
+      baseUrl: 'https://api.example.com',
+      resource: RESOURCE,
+      scopes: ['a', 'b', 'c', 'd', 'e'],
+      devMode: true,
+    });
+  });
+
+  it.each([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+    ['', undefined],
+    [undefined, undefined],
+  ])('AUTHPLANE_DEV_MODE %p is %p', (text, devMode) => {
+    expect(authplaneOptionsFromEnv({ AUTHPLANE_DEV_MODE: text }).devMode).toBe(devMode);
+  });
+
+  it.each(['yes', 'TRUE', 'on', ' true'])('AUTHPLANE_DEV_MODE "%s" is refused', (text) => {
+    expect(() => authplaneOptionsFromEnv({ AUTHPLANE_DEV_MODE: text })).toThrow(
+      'AUTHPLANE_DEV_MODE: write true or false',
+    );
+  });
+
+  it('what is unset or empty is named by the check of the options', () => {
+    for (const empty of [undefined, '']) {
+      const env = { AUTHPLANE_ISSUER: empty, AUTHPLANE_BASE_URL: empty, AUTHPLANE_RESOURCE: empty };
+      const problems = problemsOf(authplaneOptionsFromEnv(env)).join();
+      expect(problems).toMatch(/issuer: .*resource: /);
+    }
+  });
+
+  it('reads process.env by default', () => {
+    const before = process.env['AUTHPLANE_ISSUER'];
+    process.env['AUTHPLANE_ISSUER'] = ISSUER;
+    try {
+      expect(authplaneOptionsFromEnv().issuer).toBe(ISSUER);
+    } finally {
+      if (before === undefined) delete process.env['AUTHPLANE_ISSUER'];
+      else process.env['AUTHPLANE_ISSUER'] = before;
+    }
+  });
+});
