@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthorizationServer } from './authorization-server.js';
-import { AuthorizationServerUnavailableError } from './errors.js';
+import { type AuthplaneError, AuthorizationServerUnavailableError } from './errors.js';
 import { OutboundHttp } from './http.js';
 import { Jwks } from './jwks.js';
 import {
@@ -182,13 +182,15 @@ export class AuthplaneClient {
 
   async #readyOrLater(): Promise<void> {
     const enough = new AbortController();
-    const waited = delay(LAZY_START_SECONDS * 1000, undefined, { signal: enough.signal }).catch(
+    const waited = delay(LAZY_START_SECONDS * 1000, 'later', { signal: enough.signal }).catch(
       () => undefined, // aborted: the answer came first
     );
+    const ready = this.#jwks.ready();
     try {
-      await Promise.race([this.#jwks.ready(), waited]);
+      if ((await Promise.race([ready, waited])) !== 'later') return;
     } finally {
       enough.abort();
     }
+    ready.catch((error: AuthplaneError) => this.#options.onBackgroundFailure?.(error));
   }
 }

@@ -187,7 +187,9 @@ function selectKey(keys: KeySet, kid: string, alg: string): VerificationKey | un
 /** @throws DocumentRefused when nothing in it can verify a signature. */
 function readKeySet(document: Record<string, unknown>, previous: KeySet | undefined) {
   const list = member(document, 'keys');
-  if (!Array.isArray(list)) throw new DocumentRefused('the key set has no list "keys"');
+  if (!Array.isArray(list)) {
+    throw new DocumentRefused('the key set has no list "keys"', { wrongServer: true });
+  }
   if (list.length > MAX_KEYS) {
     throw new DocumentRefused(`the key set has more than ${MAX_KEYS} keys`);
   }

@@ -165,6 +165,21 @@ describe('an authorization server that is away at start', () => {
     expect(client.isReady).toBe(false);
   });
 
+  it('F03: lazy: the failure that comes after the start has gone on is reported', async () => {
+    const server = await loopback();
+    server.answers.set(server.metadataPath, hang);
+    const reported: string[] = [];
+    await create({
+      issuer: server.issuer,
+      devMode: true,
+      startup: 'lazy',
+      onBackgroundFailure: ({ code }) => reported.push(code),
+    });
+    expect(reported).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 2_500)); // the deadline is 5 s in all
+    expect(reported).toEqual(['metadata_fetch_error']);
+  });
+
   it('F04: lazy: one that answers 503 is away, not wrong', async () => {
     const server = await loopback();
     server.answers.set(server.metadataPath, json({}, 503));
