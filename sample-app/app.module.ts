@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AuthplaneModule } from 'authplane-nestjs';
+import { AuthplaneModule, DPoPSigner } from 'authplane-nestjs';
 import { McpController } from './mcp.controller.js';
-import type { Settings } from './settings.js';
+import { SETTINGS, type Settings } from './settings.js';
 import { ToolsService } from './tools.service.js';
 
 /** An MCP server, protected: everything about OAuth is the import of `AuthplaneModule`. */
@@ -12,17 +12,26 @@ export class AppModule {
       module: AppModule,
       imports: [
         AuthplaneModule.forRootAsync({
-          useFactory: () => ({
+          useFactory: async () => ({
             issuer: settings.issuer,
             baseUrl: settings.baseUrl,
             scopes: settings.scopes,
             devMode: settings.devMode,
-            ...(settings.dpop ? { inboundDPoP: { required: true, nonce: true } } : {}),
+            asCredentials: { clientId: settings.clientId, clientSecret: settings.clientSecret },
+            ...(settings.dpop ? await boundTokensOnly() : {}),
           }),
         }),
       ],
       controllers: [McpController],
-      providers: [ToolsService],
+      providers: [ToolsService, { provide: SETTINGS, useValue: settings }],
     };
   }
+}
+
+/** Callers prove possession of their key, and this server of its own when it calls the calendar. */
+async function boundTokensOnly() {
+  return {
+    inboundDPoP: { required: true, nonce: true } as const,
+    dpop: await DPoPSigner.generate(),
+  };
 }

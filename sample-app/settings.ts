@@ -1,3 +1,6 @@
+/** Injection token of the settings. */
+export const SETTINGS = Symbol('sample settings');
+
 /** What the sample takes from the environment; everything has a default. */
 export interface Settings {
   readonly port: number;
@@ -10,9 +13,18 @@ export interface Settings {
   readonly devMode: boolean;
   /** Only tokens that are bound to a key. */
   readonly dpop: boolean;
+  /** The calendar service behind the tool `calendar`; `undefined`: there is none. */
+  readonly calendarUrl: string | undefined;
+  readonly clientId: string;
+  readonly clientSecret: string;
 }
 
-export function settingsFrom(env: NodeJS.ProcessEnv, { dpop }: { dpop: boolean }): Settings {
+export interface Choices {
+  readonly dpop: boolean;
+  readonly calendarUrl: string | undefined;
+}
+
+export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, calendarUrl }: Choices): Settings {
   const port = portFrom('PORT', env['PORT'], 8080);
   const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
   const issuer = env['AUTHPLANE_ISSUER'];
@@ -25,6 +37,9 @@ export function settingsFrom(env: NodeJS.ProcessEnv, { dpop }: { dpop: boolean }
     scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools').split(/[\s,]+/),
     // The embedded server and localhost need it; a real server on https does not.
     dpop,
+    calendarUrl: env['CALENDAR_URL'] ?? (issuer === undefined ? calendarUrl : undefined),
+    clientId: env['AUTHPLANE_CLIENT_ID'] ?? 'sample-server',
+    clientSecret: env['AUTHPLANE_CLIENT_SECRET'] ?? 'sample-secret',
     devMode: env['AUTHPLANE_DEV_MODE'] ? env['AUTHPLANE_DEV_MODE'] === 'true' : true,
   };
 }

@@ -3,6 +3,7 @@ import {
   DpopSession,
   StreamableHTTPClientTransport,
   UnauthorizedError,
+  UrlElicitationRequiredError,
 } from '@modelcontextprotocol/client';
 import { CallbackListener } from './browser.js';
 import { MemoryOAuthProvider } from './memory-oauth-provider.js';
@@ -11,13 +12,15 @@ export interface Walk {
   readonly mcpUrl: string;
   /** Stands in for the user in front of the approval page; `undefined` leaves it to a person. */
   readonly approve?: (authorizationUrl: URL) => Promise<URL>;
+  /** Likewise in front of the page where a service is connected. */
+  readonly approveConsent?: (consentUrl: string) => Promise<unknown>;
   /** The client binds its token to a key and proves possession of it on every request (RFC 9449). */
   readonly dpop?: boolean;
   readonly print: (line: string) => void;
 }
 
 /** A real MCP client goes the whole way, from no token to a tool that knows who is calling. */
-export async function walk({ mcpUrl, approve, dpop, print }: Walk): Promise<void> {
+export async function walk({ mcpUrl, approve, approveConsent, dpop, print }: Walk): Promise<void> {
   const step = numbered(print);
   const browser = await CallbackListener.start();
   const session = dpop === true ? await DpopSession.create() : undefined;
@@ -26,7 +29,10 @@ export async function walk({ mcpUrl, approve, dpop, print }: Walk): Promise<void
     const metadataUrl = await callWithoutToken(mcpUrl, step);
     await readMetadata(metadataUrl, step);
     await connectAndAuthorize({ mcpUrl, provider, browser, approve, step });
-    await useTools(mcpUrl, provider, step);
+    const client = await connect(mcpUrl, provider);
+    await useTools(client, step);
+    if (approveConsent !== undefined) await useCalendar(client, approveConsent, step);
+    await client.close();
   } finally {
     browser.close();
   }
@@ -109,23 +115,47 @@ async function connectUntilAuthorization(
   throw new Error('the server let a client in that has no token');
 }
 
-async function useTools(mcpUrl: string, provider: MemoryOAuthProvider, step: Step): Promise<void> {
+async function connect(mcpUrl: string, provider: MemoryOAuthProvider): Promise<Client> {
   const client = new Client({ name: 'sample-walk', version: '1.0.0' });
   const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider });
   await client.connect(transport);
-  try {
-    const { tools } = await client.listTools();
-    step('tools/list', tools.map((tool) => `${tool.name}: ${tool.description}`).join('\n'));
-    step('tools/call add {"a": 2, "b": 3}', await call(client, 'add', { a: 2, b: 3 }));
-    step('tools/call whoami: the server knows who is calling', await call(client, 'whoami', {}));
-  } finally {
-    await client.close();
-  }
+  return client;
+}
+
+async function useTools(client: Client, step: Step): Promise<void> {
+  const { tools } = await client.listTools();
+  step('tools/list', tools.map((tool) => `${tool.name}: ${tool.description}`).join('\n'));
+  step('tools/call add {"a": 2, "b": 3}', await call(client, 'add', { a: 2, b: 3 }));
+  step('tools/call whoami: the server knows who is calling', await call(client, 'whoami', {}));
+}
+
+/** The calendar belongs to the user, who has to agree before the server may read it. */
+async function useCalendar(
+  client: Client,
+  approveConsent: NonNullable<Walk['approveConsent']>,
+  step: Step,
+): Promise<void> {
+  const consentUrl = await call(client, 'calendar', {}).then(
+    () => Promise.reject(new Error('the calendar was read without consent')),
+    consentPage,
+  );
+  step('tools/call calendar: the client is asked to send the user to a page (-32042)', consentUrl);
+  await approveConsent(consentUrl);
+  step('the user agrees; the same call again', await call(client, 'calendar', {}));
+}
+
+function consentPage(error: unknown): string {
+  if (!(error instanceof UrlElicitationRequiredError)) throw error;
+  const [elicitation] = error.elicitations;
+  if (elicitation === undefined) throw new Error('the server asks for consent and names no page');
+  return elicitation.url;
 }
 
 async function call(client: Client, name: string, args: Record<string, unknown>): Promise<string> {
   const result = await client.callTool({ name, arguments: args });
   const [content] = result.content as { type: string; text?: string }[];
-  if (result.isError === true || content?.text === undefined) throw new Error(`${name} failed`);
+  if (result.isError === true || content?.text === undefined) {
+    throw new Error(`${name} failed: ${content?.text}`);
+  }
   return content.text;
 }

@@ -32,6 +32,8 @@ const LAZY_START_SECONDS = 3;
  */
 export class AuthplaneClient {
   readonly issuer: string;
+  /** Development mode, see `ClientOptions.devMode`. */
+  readonly devMode: boolean;
   readonly #options: ResolvedClientOptions;
   readonly #http: OutboundHttp;
   readonly #authorizationServer: AuthorizationServer;
@@ -41,6 +43,7 @@ export class AuthplaneClient {
   /** @internal Use {@link create}; the Nest module makes its own. */
   constructor(options: ResolvedClientOptions) {
     this.issuer = options.issuer;
+    this.devMode = options.devMode;
     this.#options = options;
     this.#http = new OutboundHttp({
       devMode: options.devMode,

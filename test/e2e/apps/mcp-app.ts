@@ -6,6 +6,7 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { McpController } from '../../../sample-app/mcp.controller.js';
+import { SETTINGS } from '../../../sample-app/settings.js';
 import { ToolsService } from '../../../sample-app/tools.service.js';
 import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
@@ -55,6 +56,6 @@ export function mcpServer(options: AuthplaneModuleOptions): ModuleMetadata {
   return {
     imports: [AuthplaneModule.forRootAsync({ useFactory: () => options })],
     controllers: [McpController],
-    providers: [ToolsService],
+    providers: [ToolsService, { provide: SETTINGS, useValue: {} }],
   };
 }
