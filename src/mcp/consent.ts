@@ -1,0 +1,256 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { ConsentRequiredError } from '../core/errors.js';
+
+/**
+ * How a request wants to be answered. `2025-11-25` stands for it and all older revisions, which know
+ * `initialize` and sessions; `2026-07-28` for the stateless ones.
+ */
+export type ProtocolEra = '2025-11-25' | '2026-07-28';
+
+/** Which consent pages may be shown to a user. `AuthplaneModuleOptions` have the same members. */
+export interface ConsentPolicy {
+  /** The issuer; consent pages are of its origin. */
+  readonly issuer: string;
+  /** Lets `http:` pages pass, for development only. Default `false`. */
+  readonly devMode?: boolean | undefined;
+  /** Further origins of consent pages, such as `https://connect.example.com`. Default none. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+}
+
+export interface ElicitationOptions extends ConsentPolicy {
+  readonly era: ProtocolEra;
+  /**
+   * Whether the client has declared URL elicitation. `undefined`: not known, which a request without
+   * a session of the older era cannot avoid; it is then taken for able.
+   */
+  readonly urlElicitation: boolean | undefined;
+  /** See {@link stableElicitationId}. Default: a new one. */
+  readonly elicitationId?: string | undefined;
+}
+
+/** One entry of `error.data.elicitations` (2025-11-25). */
+export interface UrlElicitation {
+  readonly mode: 'url';
+  readonly elicitationId: string;
+  readonly url: string;
+  readonly message: string;
+}
+
+/** A result that asks for input and a second try (2026-07-28). */
+export interface InputRequiredResult {
+  readonly resultType: 'input_required';
+  readonly inputRequests: Readonly<
+    Record<
+      string,
+      {
+        readonly method: 'elicitation/create';
+        readonly params: { readonly mode: 'url'; readonly url: string; readonly message: string };
+      }
+    >
+  >;
+}
+
+/** A tool result that says in words what went wrong. */
+export interface ToolErrorResult {
+  readonly content: readonly { readonly type: 'text'; readonly text: string }[];
+  readonly isError: true;
+}
+
+/** What to answer: a JSON-RPC error, or a result. */
+export type ConsentAnswer =
+  | {
+      readonly kind: 'error';
+      readonly code: typeof URL_ELICITATION_REQUIRED;
+      readonly message: string;
+      readonly data: { readonly elicitations: readonly UrlElicitation[] };
+    }
+  | { readonly kind: 'result'; readonly result: InputRequiredResult | ToolErrorResult };
+
+/** JSON-RPC code of 2025-11-25. A server of 2026-07-28 must not send it. */
+export const URL_ELICITATION_REQUIRED = -32042;
+
+const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion';
+const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+const KEY_PREFIX = 'authplane-consent-';
+const MAX_URL_LENGTH = 2048;
+const MAX_SERVICE_LENGTH = 200;
+/** RFC 3986 §2: what parsers disagree about, such as backslashes and line breaks, is not in it. */
+const URI_CHARACTERS = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/;
+
+/**
+ * The answer to a call whose token exchange needs the user's consent, in the shape of the protocol
+ * era: error -32042 (2025-11-25), an `input_required` result (2026-07-28), or a text in words for a
+ * client that cannot open URLs and for a page that must not be shown; see {@link consentUrlProblem}.
+ */
+export function toElicitation(
+  error: ConsentRequiredError,
+  options: ElicitationOptions,
+): ConsentAnswer {
+  const message = consentMessage(error);
+  const page = consentPage(error, options);
+  if (page === undefined) return inWords(`${message} ${withoutPage(error, options)}`);
+  if (!canOpenUrls(options)) {
+    return inWords(`${message} Open ${page} in a browser, give it there, then call this again.`);
+  }
+  if (options.era === '2026-07-28') return inputRequired(error, page, message);
+  const elicitationId = options.elicitationId ?? randomUUID();
+  const elicitation = { mode: 'url', elicitationId, url: page, message } as const;
+  return {
+    kind: 'error',
+    code: URL_ELICITATION_REQUIRED,
+    message,
+    data: { elicitations: [elicitation] },
+  };
+}
+
+/**
+ * Why a `consent_url` must not be shown to a user, or `undefined` when it may. What a user is asked
+ * to open has to be https, of the issuer's or an allowed origin, short and without user information:
+ * clients have executed what servers sent them (CVE-2025-6514).
+ */
+export function consentUrlProblem(
+  consentUrl: string,
+  { issuer, devMode = false, allowedOrigins = [] }: ConsentPolicy,
+): string | undefined {
+  if (consentUrl.length > MAX_URL_LENGTH) return `it is longer than ${MAX_URL_LENGTH} characters`;
+  if (!URI_CHARACTERS.test(consentUrl)) return 'it has characters that no URI has';
+  const url = parsed(consentUrl);
+  if (url === undefined) return 'it is no absolute URL';
+  if (url.protocol !== 'https:' && !(devMode && url.protocol === 'http:')) return 'it is not https';
+  if (url.username !== '' || url.password !== '') return 'it has user information';
+  const origins = [issuer, ...allowedOrigins].map((allowed) => parsed(allowed)?.origin);
+  return origins.includes(url.origin)
+    ? undefined
+    : 'it is of another origin than the issuer and the allowed ones';
+}
+
+/** By class, or by name for an error of another copy of this package. */
+export function isConsentRequired(error: unknown): error is ConsentRequiredError {
+  if (error instanceof ConsentRequiredError) return true;
+  return error instanceof Error && error.name === 'ConsentRequiredError' && 'serviceId' in error;
+}
+
+/** Era of a JSON-RPC request, from its `params`: only 2026-07-28 says its version in every request. */
+export function protocolEra(params: unknown): ProtocolEra {
+  const version = memberOf(memberOf(params, '_meta'), PROTOCOL_VERSION);
+  return version === undefined ? '2025-11-25' : '2026-07-28';
+}
+
+/** Whether the `params` of a 2026-07-28 request declare URL elicitation. */
+export function requestsUrlElicitation(params: unknown): boolean {
+  return hasUrlElicitation(memberOf(memberOf(params, '_meta'), CLIENT_CAPABILITIES));
+}
+
+/** Whether client capabilities declare URL elicitation; `elicitation: {}` means forms only. */
+export function hasUrlElicitation(capabilities: unknown): boolean {
+  return isObject(memberOf(memberOf(capabilities, 'elicitation'), 'url'));
+}
+
+/** Key of the input request for a service: the same in every round, so an answer finds its question. */
+export function consentKey(serviceId: string): string {
+  return `${KEY_PREFIX}${digest(serviceId)}`;
+}
+
+/**
+ * The same for the same subject, client and service, so that a client can tell a repeated request
+ * from a new one. Names none of them.
+ */
+export function stableElicitationId(of: {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly clientId: string;
+  readonly serviceId: string;
+}): string {
+  return digest(JSON.stringify([of.issuer, of.subject, of.clientId, of.serviceId]));
+}
+
+/** What the user answered to our input requests of the round before. */
+export interface ConsentResponses {
+  /** Keys that the user agreed to open; that alone is not consent yet. */
+  readonly accepted: ReadonlySet<string>;
+  readonly refusal: 'decline' | 'cancel' | undefined;
+}
+
+/** Reads `inputResponses` of a 2026-07-28 retry; keys of others are left alone. */
+export function consentResponses(inputResponses: unknown): ConsentResponses {
+  const accepted = new Set<string>();
+  let refusal: ConsentResponses['refusal'];
+  for (const [key, response] of Object.entries(isObject(inputResponses) ? inputResponses : {})) {
+    if (!key.startsWith(KEY_PREFIX)) continue;
+    const action = memberOf(response, 'action');
+    if (action === 'accept') accepted.add(key);
+    else if (action === 'decline' || action === 'cancel') refusal = action;
+  }
+  return { accepted, refusal };
+}
+
+function inputRequired(error: ConsentRequiredError, url: string, message: string): ConsentAnswer {
+  const params = { mode: 'url', url, message } as const;
+  const inputRequests = {
+    [consentKey(error.serviceId)]: { method: 'elicitation/create', params } as const,
+  };
+  return { kind: 'result', result: { resultType: 'input_required', inputRequests } };
+}
+
+function inWords(text: string): ConsentAnswer {
+  return { kind: 'result', result: { content: [{ type: 'text', text }], isError: true } };
+}
+
+/** A modern request declares what its client can do; what it does not say must not be sent. */
+function canOpenUrls({ era, urlElicitation }: ElicitationOptions): boolean {
+  return urlElicitation ?? era === '2025-11-25';
+}
+
+/** The page to open, in the one form that all parsers read alike. */
+function consentPage(error: ConsentRequiredError, policy: ConsentPolicy): string | undefined {
+  const { consentUrl } = error;
+  if (consentUrl === undefined || consentUrlProblem(consentUrl, policy) !== undefined) return;
+  return asksForAuthorization(error, policy) ? undefined : new URL(consentUrl).href;
+}
+
+/**
+ * AuthPlane's second flavour, `<issuer>/authorize?resource=…`, is no page: it has no `client_id` and
+ * tells the client to run its own authorization again.
+ */
+function asksForAuthorization({ consentUrl }: ConsentRequiredError, { issuer }: ConsentPolicy) {
+  const url = parsed(consentUrl ?? '');
+  if (url === undefined || url.searchParams.has('client_id')) return false;
+  const base = parsed(issuer)?.pathname.replace(/\/$/, '') ?? '';
+  return url.pathname === `${base}/authorize` || url.pathname === `${base}/oauth/authorize`;
+}
+
+function withoutPage(error: ConsentRequiredError, policy: ConsentPolicy): string {
+  return asksForAuthorization(error, policy)
+    ? 'Sign in to this server again so that you are asked for it, then call this again.'
+    : `Give it in your account at ${policy.issuer}, then call this again.`;
+}
+
+function consentMessage({ serviceId, causeDetail }: ConsentRequiredError): string {
+  const service =
+    serviceId === 'unknown_service' ? 'the service behind this operation' : printable(serviceId);
+  return causeDetail === 'scope_insufficient'
+    ? `Access to ${service} needs more consent than you have given.`
+    : `Access to ${service} needs your consent.`;
+}
+
+/** For texts that users read: one line, bounded. */
+export function printable(text: string, maxLength = MAX_SERVICE_LENGTH): string {
+  return text.slice(0, maxLength).replace(/[^\x20-\x7e]/g, '?');
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22); // 132 bits
+}
+
+function parsed(url: string): URL | undefined {
+  return URL.canParse(url) ? new URL(url) : undefined;
+}
+
+/** A member of what may be anything. */
+export function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,31 @@
+/**
+ * `authplane-nestjs/mcp`: what MCP servers need besides the guard. Consent of the user for services
+ * behind a tool, asked for as URL elicitation.
+ *
+ * @packageDocumentation
+ */
+
+export {
+  type ConsentAnswer,
+  type ConsentPolicy,
+  type ConsentResponses,
+  consentKey,
+  consentResponses,
+  consentUrlProblem,
+  type ElicitationOptions,
+  hasUrlElicitation,
+  type InputRequiredResult,
+  isConsentRequired,
+  type ProtocolEra,
+  protocolEra,
+  requestsUrlElicitation,
+  stableElicitationId,
+  toElicitation,
+  type ToolErrorResult,
+  URL_ELICITATION_REQUIRED,
+  type UrlElicitation,
+} from './consent.js';
+export { type ConsentOptions, ConsentRefusedError } from './consent-flow.js';
+export { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
+export { AuthplaneMcpInterceptor, WithConsent } from './mcp.interceptor.js';
+export { withConsent } from './with-consent.js';

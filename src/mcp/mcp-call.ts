@@ -1,0 +1,93 @@
+import {
+  consentResponses,
+  type ConsentResponses,
+  hasUrlElicitation,
+  memberOf,
+  type ProtocolEra,
+  protocolEra,
+  requestsUrlElicitation,
+} from './consent.js';
+
+/** What the answer to a failed MCP operation depends on, whichever library runs it. */
+export interface McpCall {
+  /** JSON-RPC method, such as `tools/call`. */
+  readonly method: string;
+  readonly requestId: string | number | undefined;
+  readonly era: ProtocolEra;
+  /** `undefined`: not known. */
+  readonly urlElicitation: boolean | undefined;
+  readonly responses: ConsentResponses;
+  /** `undefined`: the request came through no guard. */
+  readonly caller: { readonly subject: string; readonly clientId: string } | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface McpCallSource {
+  /** What the SDK hands to a handler: v1 `extra`, v2 `ctx`. */
+  readonly sdkContext: unknown;
+  /** For v1, whose `extra` does not say it. */
+  readonly method?: string | undefined;
+  /** As declared in `initialize`; `undefined` without a session. */
+  readonly sessionCapabilities: unknown;
+}
+
+/** `undefined` when this is not a context of an MCP SDK. */
+export function mcpCall(source: McpCallSource): McpCall | undefined {
+  return memberOf(source.sdkContext, 'mcpReq') === undefined ? callV1(source) : callV2(source);
+}
+
+/** SDK v1 knows sessions and no later revision than 2025-11-25. */
+function callV1({ sdkContext, method, sessionCapabilities }: McpCallSource): McpCall | undefined {
+  const requestId = requestIdOf(memberOf(sdkContext, 'requestId'));
+  if (requestId === undefined) return undefined;
+  return {
+    method: method ?? '',
+    requestId,
+    era: '2025-11-25',
+    urlElicitation: sessionElicitation(sessionCapabilities),
+    responses: consentResponses(undefined),
+    caller: callerOf(memberOf(sdkContext, 'authInfo')),
+    signal: signalOf(memberOf(sdkContext, 'signal')),
+  };
+}
+
+/** SDK v2 takes the per-request `_meta` and the `inputResponses` out of the params. */
+function callV2({ sdkContext, method, sessionCapabilities }: McpCallSource): McpCall {
+  const request = memberOf(sdkContext, 'mcpReq');
+  const params = { _meta: memberOf(request, 'envelope') };
+  const era = protocolEra(params);
+  const ownMethod = memberOf(request, 'method');
+  return {
+    method: typeof ownMethod === 'string' ? ownMethod : (method ?? ''),
+    requestId: requestIdOf(memberOf(request, 'id')),
+    era,
+    urlElicitation:
+      era === '2026-07-28'
+        ? requestsUrlElicitation(params)
+        : sessionElicitation(sessionCapabilities),
+    responses: consentResponses(memberOf(request, 'inputResponses')),
+    caller: callerOf(memberOf(memberOf(sdkContext, 'http'), 'authInfo')),
+    signal: signalOf(memberOf(request, 'signal')),
+  };
+}
+
+function sessionElicitation(capabilities: unknown): boolean | undefined {
+  return capabilities === undefined ? undefined : hasUrlElicitation(capabilities);
+}
+
+/** From the `AuthInfo` that the guard put on the request. */
+function callerOf(authInfo: unknown): McpCall['caller'] {
+  const subject = memberOf(memberOf(authInfo, 'extra'), 'sub');
+  const clientId = memberOf(authInfo, 'clientId');
+  return typeof subject === 'string' && typeof clientId === 'string'
+    ? { subject, clientId }
+    : undefined;
+}
+
+function requestIdOf(id: unknown): string | number | undefined {
+  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
+}
+
+function signalOf(signal: unknown): AbortSignal | undefined {
+  return signal instanceof AbortSignal ? signal : undefined;
+}

@@ -1,0 +1,52 @@
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  Inject,
+  Injectable,
+} from '@nestjs/common';
+import { type Observable, of, throwError } from 'rxjs';
+import { AuthplaneError } from '../core/errors.js';
+import type { ResolvedModuleOptions } from '../core/options.js';
+import { AuthplaneExceptionFilter } from '../nest/authplane.exception-filter.js';
+import { MODULE_OPTIONS } from '../nest/module-options.js';
+import type { ConsentOptions } from './consent-flow.js';
+import { moduleConsentOptions } from './consent-options.js';
+import { failureAnswer, type FailureAnswer, JsonRpcError } from './failure-answer.js';
+import { logFailure } from './failure-log.js';
+import { mcpNestCall } from './mcp-nest-call.js';
+
+/**
+ * Answers errors of this package from inside MCP-Nest tools, prompts and resources: consent in the
+ * shape of the request's protocol era, everything else in words that name the scopes where scopes
+ * are missing. Requests that are not MCP-Nest's get what `AuthplaneExceptionFilter` answers.
+ *
+ * Use it together with {@link AuthplaneMcpInterceptor}, as `@WithConsent()`.
+ */
+@Catch(AuthplaneError)
+@Injectable()
+export class AuthplaneMcpExceptionFilter implements ExceptionFilter<AuthplaneError> {
+  readonly #options: ConsentOptions;
+
+  constructor(
+    private readonly httpFilter: AuthplaneExceptionFilter,
+    @Inject(MODULE_OPTIONS) options: ResolvedModuleOptions,
+  ) {
+    this.#options = moduleConsentOptions(options);
+  }
+
+  catch(error: AuthplaneError, host: ArgumentsHost): Observable<unknown> | void {
+    if (host.getType() === 'http') return this.httpFilter.catch(error, host);
+    const call = host.getType() === 'rpc' ? mcpNestCall(host) : undefined;
+    if (call === undefined) return throwError(() => ({ status: 'error', message: error.code }));
+    logFailure(error, call, this.#options);
+    return toObservable(failureAnswer(error, call, this.#options), error);
+  }
+}
+
+/** MCP-Nest takes for a ready result only what has `content`; everything else becomes JSON text. */
+function toObservable(answer: FailureAnswer, cause: AuthplaneError): Observable<unknown> {
+  return answer.kind === 'error'
+    ? throwError(() => new JsonRpcError(answer, cause))
+    : of({ content: [], ...answer.result });
+}

@@ -1,0 +1,137 @@
+import { createRequire } from 'node:module';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js';
+import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { CallToolRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
+import { type ConsentOptions, withConsent } from 'authplane-nestjs/mcp';
+import { z } from 'zod';
+import type { Calendar } from './consent-calendar.js';
+
+/** Something that serves one HTTP request to the MCP endpoint. */
+export type McpHost = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: unknown,
+) => Promise<void>;
+
+export type HostFactory = (calendar: Calendar, options: ConsentOptions) => McpHost;
+
+const INFO = { name: 'calendar', version: '1.0.0' };
+
+const { McpServer: McpServerV1Cjs } = createRequire(import.meta.url)(
+  '@modelcontextprotocol/sdk/server/mcp.js',
+) as { McpServer: typeof McpServerV1 };
+
+/** Every way to run an SDK server by hand. */
+export const hosts = {
+  'SDK v1': statelessV1((calendar, options) =>
+    register(withConsent(new McpServerV1(INFO), options), calendar),
+  ),
+  'SDK v1 (CommonJS copy)': statelessV1((calendar, options) =>
+    register(withConsent(new McpServerV1Cjs(INFO), options), calendar),
+  ),
+  'SDK v1 with sessions': statefulV1((calendar, options) =>
+    register(
+      withConsent(new McpServerV1(INFO, { capabilities: { tools: {} } }), options),
+      calendar,
+    ),
+  ),
+  'SDK v1 low-level': statelessV1(lowLevelV1),
+  'SDK v2': (calendar, options) => {
+    const handler = toNodeHandler(
+      createMcpHandler(() => register(withConsent(new McpServer(INFO), options), calendar)),
+    );
+    return (request, response, body) => handler(request as never, response, body);
+  },
+} satisfies Record<string, HostFactory>;
+
+/** What both generations of `McpServer` have in common. */
+interface Registering {
+  registerTool(name: string, config: object, handler: (...args: never[]) => unknown): unknown;
+  registerPrompt(name: string, config: object, handler: () => unknown): unknown;
+  registerResource(
+    name: string,
+    uri: string,
+    config: object,
+    handler: (uri: URL) => unknown,
+  ): unknown;
+}
+
+/** Tools without a single `try`. */
+function register<Server extends object>(server: Server, calendar: Calendar): Server {
+  const registering = server as Registering;
+  registering.registerTool(
+    'events',
+    {
+      description: 'Events of a day',
+      inputSchema: z.object({ day: z.string() }),
+      outputSchema: z.object({ events: z.string() }),
+    },
+    async ({ day }: { day: string }) => {
+      const events = await calendar.events();
+      return { ...text(`${day}: ${events}`), structuredContent: { events } };
+    },
+  );
+  registering.registerTool('delete_all', { description: 'Deletes all' }, () =>
+    text(calendar.deleteAll()),
+  );
+  registering.registerTool('bug', { description: 'Has a bug' }, () => {
+    throw new Error('a bug of the application');
+  });
+  registering.registerPrompt('briefing', { description: 'A briefing' }, async () => ({
+    messages: [{ role: 'user', content: { type: 'text', text: await calendar.events() } }],
+  }));
+  registering.registerResource('today', 'calendar://today', {}, async (uri) => ({
+    contents: [{ uri: uri.href, text: await calendar.events() }],
+  }));
+  return server;
+}
+
+function lowLevelV1(calendar: Calendar, options: ConsentOptions): ServerV1 {
+  const server = withConsent(new ServerV1(INFO, { capabilities: { tools: {} } }), options);
+  server.setRequestHandler(CallToolRequestSchema, async ({ params }) => {
+    if (params.name === 'delete_all') return text(calendar.deleteAll());
+    return text(`${String(params.arguments?.['day'])}: ${await calendar.events()}`);
+  });
+  return server;
+}
+
+type AnyServerV1 = McpServerV1 | ServerV1;
+type ServerFactoryV1 = (calendar: Calendar, options: ConsentOptions) => AnyServerV1;
+
+function statelessV1(create: ServerFactoryV1): HostFactory {
+  return (calendar, options) => async (request, response, body) => {
+    if (request.method !== 'POST') {
+      response.writeHead(405, { Allow: 'POST' }).end();
+      return;
+    }
+    const server = create(calendar, options);
+    const transport = new StreamableHTTPServerTransport({});
+    response.on('close', () => void server.close());
+    await server.connect(transport); // its types disagree with each other
+    await transport.handleRequest(request, response, body);
+  };
+}
+
+function statefulV1(create: ServerFactoryV1): HostFactory {
+  return (calendar, options) => {
+    const sessions = new Map<string, StreamableHTTPServerTransport>();
+    return async (request, response, body) => {
+      const known = sessions.get(String(request.headers['mcp-session-id']));
+      if (known !== undefined) return known.handleRequest(request, response, body);
+      const transport = new StreamableHTTPServerTransport({
+        sessionIdGenerator: () => crypto.randomUUID(),
+        onsessioninitialized: (id) => void sessions.set(id, transport),
+      });
+      await create(calendar, options).connect(transport);
+      return transport.handleRequest(request, response, body);
+    };
+  };
+}
+
+function text(value: string) {
+  return { content: [{ type: 'text' as const, text: value }] };
+}
