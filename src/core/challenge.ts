@@ -1,5 +1,7 @@
+import { type ConsentPolicy, consentUrlProblem } from './consent-url.js';
 import {
   AuthorizationServerUnavailableError,
+  ConsentRequiredError,
   DPoPBindingMismatchError,
   DPoPError,
   DPoPKeyMismatchError,
@@ -10,8 +12,10 @@ import {
   InsufficientScopeError,
   InvalidClaimsError,
   InvalidDPoPProofError,
+  InvalidRequestError,
   InvalidSignatureError,
   MalformedCredentialsError,
+  OperationRefusedError,
   TokenExpiredError,
   TokenMissingError,
   TokenRevokedError,
@@ -33,6 +37,8 @@ export interface ChallengeOptions {
   readonly proofAlgorithms?: readonly string[];
   /** The scheme the request came with; an error about its token is answered in that scheme. */
   readonly presentedScheme?: ChallengeScheme | undefined;
+  /** Which consent pages may be shown; without it none is. */
+  readonly consentPolicy?: ConsentPolicy;
   /** The nonce to send along with DPoP challenges (RFC 9449 §9). */
   readonly dpopNonce?: string;
 }
@@ -50,6 +56,8 @@ interface Answer {
   readonly error: string;
   /** Which schemes are challenged: what the resource accepts, or the one the error belongs to. */
   readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
+  /** Instead of the one that belongs to the code. */
+  readonly description?: string;
 }
 
 /** Together below 1 KB: one challenge in full and the brief one of a second scheme. */
@@ -63,6 +71,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   invalid_token: 'The access token is missing, expired, revoked or not valid for this resource',
   insufficient_scope: 'The access token lacks a scope that this operation needs',
   invalid_dpop_proof: 'The DPoP proof is not valid for this request',
+  access_denied: 'The caller may not use this operation',
+  consent_required: 'The user has to give consent for the service behind this operation',
   use_dpop_nonce: 'The DPoP proof must carry the nonce of this response',
 };
 
@@ -73,6 +83,18 @@ const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challen
 const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answer])[] = [
   [TokenMissingError, { status: 401, error: 'unauthorized', challenged: 'accepted-without-code' }],
   [MalformedCredentialsError, { status: 400, error: 'invalid_request', challenged: 'accepted' }],
+  [
+    InvalidRequestError,
+    {
+      status: 400,
+      error: 'invalid_request',
+      challenged: 'none',
+      description: 'The request has no JSON-RPC body that can be checked',
+    },
+  ],
+  // No challenge: whoever followed one would get a token that is refused again.
+  [OperationRefusedError, { status: 403, error: 'access_denied', challenged: 'none' }],
+  [ConsentRequiredError, { status: 403, error: 'consent_required', challenged: 'none' }],
   [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
   [TokenExpiredError, invalidToken],
   [InvalidSignatureError, invalidToken],
@@ -95,10 +117,8 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
 
 const UNKNOWN: Answer = { status: 500, error: 'server_error', challenged: 'none' };
 
-/** Whether this package answers the error itself; others are the application's. */
-export function isChallengeable(error: unknown): error is Error {
-  return answerFor(error) !== UNKNOWN;
-}
+/** The errors this package answers itself; all others are the application's. */
+export const ANSWERED_ERRORS = ANSWERS.map(([kind]) => kind);
 
 /** HTTP status for an error; 500 for one that is not about the inbound request. */
 export function httpStatus(error: unknown): number {
@@ -127,18 +147,18 @@ export function wwwAuthenticate(
 
 /** Status, headers and body for an error: everything a framework needs to answer. */
 export function toChallenge(error: unknown, options: ChallengeOptions = {}): Challenge {
-  const { status, error: code } = answerFor(error);
+  const answer = answerFor(error);
   const challenge = wwwAuthenticate(error, options);
   const nonce = challenge?.includes('DPoP ') === true ? options.dpopNonce : undefined;
   return {
-    status,
+    status: answer.status,
     headers: {
       'Cache-Control': 'no-store',
       ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
       ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }),
       ...(isUnavailable(error) ? { 'Retry-After': String(error.retryAfterSeconds) } : {}),
     },
-    body: bodyFor(code, error),
+    body: bodyFor(answer, error, options),
   };
 }
 
@@ -152,14 +172,26 @@ function answerFor(error: unknown): Answer {
   return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? UNKNOWN;
 }
 
-function bodyFor(code: string, error: unknown): Record<string, string> {
+function bodyFor(
+  answer: Answer,
+  error: unknown,
+  { consentPolicy }: ChallengeOptions,
+): Record<string, string> {
+  const { error: code } = answer;
   if (error instanceof InsufficientScopeError) {
     return { error: code, scope: error.requiredScopes.join(' ') };
   }
-  const description = DESCRIPTIONS[code];
-  return description === undefined
-    ? { error: code }
-    : { error: code, error_description: description };
+  const description = answer.description ?? DESCRIPTIONS[code];
+  return {
+    error: code,
+    ...(description === undefined ? {} : { error_description: description }),
+    ...(error instanceof ConsentRequiredError ? consentPage(error, consentPolicy) : {}),
+  };
+}
+
+function consentPage({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy | undefined) {
+  if (consentUrl === undefined || policy === undefined) return {};
+  return consentUrlProblem(consentUrl, policy) === undefined ? { consent_url: consentUrl } : {};
 }
 
 /** The scheme that is challenged in full, and those that are named besides. */

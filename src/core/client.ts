@@ -34,6 +34,9 @@ export class AuthplaneClient {
   readonly issuer: string;
   /** Development mode, see `ClientOptions.devMode`. */
   readonly devMode: boolean;
+  /** See `ConsentPageOptions`; these three are what `withConsent` asks of a client. */
+  readonly allowedOrigins: readonly string[] | undefined;
+  readonly retryDelaysMs: readonly number[] | undefined;
   readonly #options: ResolvedClientOptions;
   readonly #http: OutboundHttp;
   readonly #authorizationServer: AuthorizationServer;
@@ -44,6 +47,8 @@ export class AuthplaneClient {
   constructor(options: ResolvedClientOptions) {
     this.issuer = options.issuer;
     this.devMode = options.devMode;
+    this.allowedOrigins = options.consent.allowedOrigins;
+    this.retryDelaysMs = options.consent.retryDelaysMs;
     this.#options = options;
     this.#http = new OutboundHttp({
       devMode: options.devMode,
@@ -92,6 +97,7 @@ export class AuthplaneClient {
         jwks: this.#jwks,
         clock,
         operations: this.#operations,
+        consentPolicy: this,
         onUnchecked: (error) => onBackgroundFailure?.(error),
       },
       options,

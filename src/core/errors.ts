@@ -66,6 +66,19 @@ export class InsufficientScopeError extends AuthplaneError {
   }
 }
 
+/**
+ * A request to an MCP endpoint whose operations cannot be told: no parsed body, or one that no server
+ * should be asked to read.
+ */
+export class InvalidRequestError extends AuthplaneError {
+  readonly code = 'invalid_request';
+}
+
+/** A scope rule refuses this caller, and no scope would change that. */
+export class OperationRefusedError extends AuthplaneError {
+  readonly code = 'access_denied';
+}
+
 /** Scopes come from a token: nothing in them may break a log line. */
 function printable(scopes: readonly string[]): string {
   return (

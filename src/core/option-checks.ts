@@ -146,6 +146,39 @@ export function nested(checks: Readonly<Record<string, Check>>): Check {
       : 'must be an object';
 }
 
+/** A table whose values all have to pass. */
+export function mapOf(check: Check): Check {
+  return (value, devMode) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return 'must be a table';
+    const problems = Object.entries(value).flatMap(([name, entry]) => {
+      const problem = check(entry, devMode);
+      return problem === undefined ? [] : [`${inspect(name)}: ${problem}`];
+    });
+    return problems.join('; ') || undefined;
+  };
+}
+
+/** Origins as browsers write them (RFC 6454 §6.2): nothing else would ever be equal to one. */
+export function originListProblem(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return 'must be a list of origins';
+  const bad = value.findIndex(
+    (origin) => typeof origin !== 'string' || !isOrigin(origin), // the bad one may be undefined
+  );
+  return bad === -1
+    ? undefined
+    : `${inspect(value[bad])} is not an origin: scheme, host and port only, such as https://app.example.com`;
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).host !== '' && originOf(new URL(text)) === text;
+}
+
+/** Also for schemes that the URL standard gives no origin, such as those of browser extensions. */
+function originOf({ protocol, host, origin }: URL): string {
+  return origin === 'null' ? `${protocol}//${host}` : origin;
+}
+
 export function hierarchyProblem(value: unknown): string | undefined {
   if (typeof value === 'function') return undefined;
   if (typeof value !== 'object' || value === null) return 'must be a table or a function';

@@ -11,6 +11,7 @@ import type { DPoPNonceOptions } from './dpop-nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http.js';
+import { type McpOptions, requirementProblem } from './operation-scopes.js';
 import {
   algorithmsProblem,
   baseUrlProblem,
@@ -20,9 +21,11 @@ import {
   isBoolean,
   isFunction,
   issuerProblem,
+  mapOf,
   nested,
   nonceProblem,
   oneOf,
+  originListProblem,
   pathProblem,
   problemsOf,
   publicUrlProblem,
@@ -76,10 +79,23 @@ interface ServerOptions {
   readonly circuitBreakerThreshold?: number;
   /** How long it is left alone, in seconds. Default 30. */
   readonly circuitBreakerCooldownSeconds?: number;
+  /** The pages where users give consent, see `ConsentRequiredError`. */
+  readonly consent?: ConsentPageOptions;
   /** Told of failures that no caller sees: a background reload that failed. Must not throw. */
   readonly onBackgroundFailure?: (error: AuthplaneError) => void;
   /** Source of time, for tests. */
   readonly clock?: Clock;
+}
+
+/** Which consent pages are shown to users, and how patient we are with them. */
+export interface ConsentPageOptions {
+  /** Further origins of consent pages, such as `https://connect.example.com`. Default: the issuer's only. */
+  readonly allowedOrigins?: readonly string[];
+  /**
+   * Pauses in milliseconds before an operation is tried again after the user agreed to open the page.
+   * Default 250, 500, 1000, 2000; then the user is asked again.
+   */
+  readonly retryDelaysMs?: readonly number[];
 }
 
 /** Options of `AuthplaneClient.create`. */
@@ -141,13 +157,22 @@ export interface InboundDPoPOptions {
   readonly strictHtu?: boolean;
 }
 
-/** Options of `AuthplaneModule`. */
-export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions {
-  /** How this server authenticates, for every call that needs it. Default: it does not. */
-  readonly asCredentials?: AsCredentials;
+/** What guards need to know of a resource besides the resource itself. */
+interface GuardOptions {
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
   readonly enforceScopesOnAllRequests?: boolean;
+  /** The MCP endpoint: scopes of single tools, resources and prompts, sessions, origins. */
+  readonly mcp?: McpOptions;
 }
+
+/** Options of `AuthplaneModule`. */
+export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, GuardOptions {
+  /** How this server authenticates, for every call that needs it. Default: it does not. */
+  readonly asCredentials?: AsCredentials;
+}
+
+/** Options of a further resource in the same application. */
+export type FurtherResourceOptions = ResourceOptions & GuardOptions;
 
 type OptionalServerOptions = 'fetch' | 'dpop' | 'onBackgroundFailure';
 
@@ -180,12 +205,20 @@ export interface ResolvedInboundDPoP {
   readonly strictHtu: boolean;
 }
 
-export interface ResolvedModuleOptions {
-  readonly client: ResolvedClientOptions;
-  readonly resource: ResolvedResourceOptions;
+export interface ResolvedGuardOptions {
   readonly enforceScopesOnAllRequests: boolean;
+  readonly mcp: McpOptions;
   /** Legal settings that are probably not meant. */
   readonly warnings: readonly string[];
+}
+
+export interface ResolvedModuleOptions extends ResolvedGuardOptions {
+  readonly client: ResolvedClientOptions;
+  readonly resource: ResolvedResourceOptions;
+}
+
+export interface ResolvedFurtherOptions extends ResolvedGuardOptions {
+  readonly resource: ResolvedResourceOptions;
 }
 
 /** @throws ConfigurationError naming every problem. */
@@ -214,9 +247,19 @@ export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedM
   return {
     client,
     resource,
-    enforceScopesOnAllRequests: options.enforceScopesOnAllRequests ?? false,
-    warnings: warningsFor(client, resource),
+    ...withGuardDefaults(options),
+    warnings: [...clientWarnings(client), ...warningsFor(client, resource)],
   };
+}
+
+/** @throws ConfigurationError naming every problem. */
+export function resolveFurtherOptions(
+  options: FurtherResourceOptions,
+  client: ResolvedClientOptions,
+): ResolvedFurtherOptions {
+  refuse(resourceProblems(options, { ...resourceChecks, ...guardChecks }, client.devMode));
+  const resource = withResourceDefaults(options);
+  return { resource, ...withGuardDefaults(options), warnings: warningsFor(client, resource) };
 }
 
 /**
@@ -279,6 +322,7 @@ function withClientDefaults(
     cacheMaxEntries: options.cacheMaxEntries ?? 10_000,
     circuitBreakerThreshold: options.circuitBreakerThreshold ?? 5,
     circuitBreakerCooldownSeconds: options.circuitBreakerCooldownSeconds ?? 30,
+    consent: options.consent ?? {},
     ...(options.dpop === undefined ? {} : { dpop: options.dpop }),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     ...(options.onBackgroundFailure === undefined
@@ -300,6 +344,10 @@ function withResourceDefaults(options: ResourceOptions): ResolvedResourceOptions
   };
 }
 
+function withGuardDefaults({ enforceScopesOnAllRequests, mcp }: GuardOptions) {
+  return { enforceScopesOnAllRequests: enforceScopesOnAllRequests ?? false, mcp: mcp ?? {} };
+}
+
 function withDPoPDefaults(options: InboundDPoPOptions): ResolvedInboundDPoP {
   const algorithms = options.allowedProofAlgorithms ?? DEFAULT_PROOF_ALGORITHMS;
   return {
@@ -318,14 +366,17 @@ function joinUrl(baseUrl: string, path: string): string {
   return `${baseUrl.replace(/\/+$/, '')}${path}`;
 }
 
+function clientWarnings({ devMode }: ResolvedClientOptions): string[] {
+  return devMode
+    ? [
+        'devMode is on: http, loopback and private addresses are accepted. Never use it in production',
+      ]
+    : [];
+}
+
 function warningsFor(client: ResolvedClientOptions, options: ResolvedResourceOptions) {
   const { resource, scopes, inboundDPoP, revocationChecker } = options;
   const warnings: string[] = [];
-  if (client.devMode) {
-    warnings.push(
-      'devMode is on: http, loopback and private addresses are accepted. Never use it in production',
-    );
-  }
   const { href } = new URL(resource);
   if (href !== resource) {
     warnings.push(
@@ -360,6 +411,16 @@ function warningsFor(client: ResolvedClientOptions, options: ResolvedResourceOpt
 
 // ---- checks --------------------------------------------------------------------------------------
 
+const consentChecks: Record<keyof ConsentPageOptions, Check> = {
+  allowedOrigins: originListProblem,
+  retryDelaysMs: (value) =>
+    Array.isArray(value) &&
+    value.length <= 10 &&
+    value.every((pause) => pause >= 0 && pause <= 30_000)
+      ? undefined
+      : 'must be a list of at most 10 pauses of 0 to 30000 milliseconds',
+};
+
 const serverChecks: Record<keyof ServerOptions, Check> = {
   issuer: issuerProblem,
   devMode: isBoolean,
@@ -381,6 +442,7 @@ const serverChecks: Record<keyof ServerOptions, Check> = {
   cacheMaxEntries: count(1, 1_000_000),
   circuitBreakerThreshold: count(1, 1000),
   circuitBreakerCooldownSeconds: seconds(1, 3600),
+  consent: nested(consentChecks),
 };
 
 const clientChecks: Record<keyof ClientOptions, Check> = {
@@ -418,11 +480,25 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
   failClosed: isBoolean,
 };
 
+const mcpChecks: Record<keyof McpOptions, Check> = {
+  tools: mapOf(requirementProblem),
+  resources: mapOf(requirementProblem),
+  prompts: mapOf(requirementProblem),
+  list: oneOf('show', 'hide'),
+  sessionBinding: isBoolean,
+  allowedOrigins: originListProblem,
+};
+
+const guardChecks: Record<keyof GuardOptions, Check> = {
+  enforceScopesOnAllRequests: isBoolean,
+  mcp: nested(mcpChecks),
+};
+
 const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
   ...serverChecks,
   ...resourceChecks,
+  ...guardChecks,
   asCredentials: credentialsProblem,
-  enforceScopesOnAllRequests: isBoolean,
 };
 
 function refuse(problems: readonly string[]): void {

@@ -7,6 +7,7 @@ import {
 } from './challenge.js';
 import type { Clock } from './clock.js';
 import { MAX_TOKEN_LENGTH } from './compact-jws.js';
+import type { ConsentPolicy } from './consent-url.js';
 import {
   type Credentials,
   type HeaderLines,
@@ -77,6 +78,8 @@ export interface ResourceDependencies {
   readonly jwks: Jwks;
   readonly clock: Clock;
   readonly operations: Pick<TokenOperations, 'introspect' | 'onRevoked'>;
+  /** Which consent pages an answer may name. */
+  readonly consentPolicy: ConsentPolicy;
   /** Told of tokens that were accepted although nobody could tell whether they were revoked. */
   readonly onUnchecked: (error: AuthplaneError) => void;
 }
@@ -126,6 +129,7 @@ export class AuthplaneResource {
       revocation?.forget(token);
     });
     this.#challengeOptions = {
+      consentPolicy: dependencies.consentPolicy,
       realm: options.resource,
       resourceMetadataUrl: this.metadataUrl,
       schemes: acceptedSchemes(inboundDPoP),

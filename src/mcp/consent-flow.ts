@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthplaneError } from '../core/errors.js';
-import { consentKey, type ConsentPolicy, isConsentRequired } from './consent.js';
+import type { ConsentPolicy } from '../core/consent-url.js';
+import { consentKey, isConsentRequired } from './consent.js';
 import type { McpCall } from './mcp-call.js';
 
 /** Options of everything here that answers MCP calls. */

@@ -6,11 +6,9 @@ const MAX_RETRIES = 10;
 const MAX_PAUSE_MS = 30_000;
 
 /** What the module's options say about consent. @throws ConfigurationError */
-export function moduleConsentOptions(
-  options: ResolvedModuleOptions & { readonly consent?: Partial<ConsentOptions> },
-): ConsentOptions {
-  const { issuer, devMode } = options.client;
-  return checkedConsentOptions({ ...options.consent, issuer, devMode });
+export function moduleConsentOptions({ client }: ResolvedModuleOptions): ConsentOptions {
+  const { issuer, devMode, consent } = client;
+  return checkedConsentOptions({ ...consent, issuer, devMode });
 }
 
 /**

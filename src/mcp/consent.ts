@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { type ConsentPolicy, consentUrlProblem } from '../core/consent-url.js';
 import { ConsentRequiredError } from '../core/errors.js';
 
 /**
@@ -6,16 +7,6 @@ import { ConsentRequiredError } from '../core/errors.js';
  * `initialize` and sessions; `2026-07-28` for the stateless ones.
  */
 export type ProtocolEra = '2025-11-25' | '2026-07-28';
-
-/** Which consent pages may be shown to a user. `AuthplaneModuleOptions` have the same members. */
-export interface ConsentPolicy {
-  /** The issuer; consent pages are of its origin. */
-  readonly issuer: string;
-  /** Lets `http:` pages pass, for development only. Default `false`. */
-  readonly devMode?: boolean | undefined;
-  /** Further origins of consent pages, such as `https://connect.example.com`. Default none. */
-  readonly allowedOrigins?: readonly string[] | undefined;
-}
 
 export interface ElicitationOptions extends ConsentPolicy {
   readonly era: ProtocolEra;
@@ -72,10 +63,7 @@ export const URL_ELICITATION_REQUIRED = -32042;
 const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion';
 const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 const KEY_PREFIX = 'authplane-consent-';
-const MAX_URL_LENGTH = 2048;
 const MAX_SERVICE_LENGTH = 200;
-/** RFC 3986 §2: what parsers disagree about, such as backslashes and line breaks, is not in it. */
-const URI_CHARACTERS = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/;
 
 /**
  * The answer to a call whose token exchange needs the user's consent, in the shape of the protocol
@@ -101,27 +89,6 @@ export function toElicitation(
     message,
     data: { elicitations: [elicitation] },
   };
-}
-
-/**
- * Why a `consent_url` must not be shown to a user, or `undefined` when it may. What a user is asked
- * to open has to be https, of the issuer's or an allowed origin, short and without user information:
- * clients have executed what servers sent them (CVE-2025-6514).
- */
-export function consentUrlProblem(
-  consentUrl: string,
-  { issuer, devMode = false, allowedOrigins = [] }: ConsentPolicy,
-): string | undefined {
-  if (consentUrl.length > MAX_URL_LENGTH) return `it is longer than ${MAX_URL_LENGTH} characters`;
-  if (!URI_CHARACTERS.test(consentUrl)) return 'it has characters that no URI has';
-  const url = parsed(consentUrl);
-  if (url === undefined) return 'it is no absolute URL';
-  if (url.protocol !== 'https:' && !(devMode && url.protocol === 'http:')) return 'it is not https';
-  if (url.username !== '' || url.password !== '') return 'it has user information';
-  const origins = [issuer, ...allowedOrigins].map((allowed) => parsed(allowed)?.origin);
-  return origins.includes(url.origin)
-    ? undefined
-    : 'it is of another origin than the issuer and the allowed ones';
 }
 
 /** By class, or by name for an error of another copy of this package. */

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
+import { consentUrlProblem } from '../core/consent-url.js';
 import type { AuthplaneError } from '../core/errors.js';
-import { consentUrlProblem, isConsentRequired } from './consent.js';
+import { isConsentRequired } from './consent.js';
 import type { ConsentOptions } from './consent-flow.js';
 import type { McpCall } from './mcp-call.js';
 

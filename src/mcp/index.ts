@@ -5,13 +5,12 @@
  * @packageDocumentation
  */
 
+export { type ConsentPolicy, consentUrlProblem } from '../core/consent-url.js';
 export {
   type ConsentAnswer,
-  type ConsentPolicy,
   type ConsentResponses,
   consentKey,
   consentResponses,
-  consentUrlProblem,
   type ElicitationOptions,
   hasUrlElicitation,
   type InputRequiredResult,

@@ -1,19 +1,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import {
-  type AuthplaneError,
-  AuthorizationServerUnavailableError,
-  DPoPError,
-  InsufficientScopeError,
-  InvalidClaimsError,
-  InvalidSignatureError,
-  MalformedCredentialsError,
-  TokenExpiredError,
-  TokenMissingError,
-  TokenRevokedError,
-} from '../core/errors.js';
+import { ANSWERED_ERRORS } from '../core/challenge.js';
+import type { AuthplaneError } from '../core/errors.js';
 import { AuthplaneResource } from '../core/resource.js';
-import { ReplayStoreError } from '../core/replay-store.js';
 import { inboundRequest, requestState } from './request.js';
 
 /**
@@ -21,18 +10,7 @@ import { inboundRequest, requestState } from './request.js';
  * `toChallenge`. Other errors, also this package's own about outbound calls, go on to the
  * application's filters.
  */
-@Catch(
-  TokenMissingError,
-  MalformedCredentialsError,
-  TokenExpiredError,
-  InvalidSignatureError,
-  InvalidClaimsError,
-  InsufficientScopeError,
-  TokenRevokedError,
-  DPoPError,
-  AuthorizationServerUnavailableError,
-  ReplayStoreError,
-)
+@Catch(...ANSWERED_ERRORS)
 @Injectable()
 export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError> {
   constructor(
@@ -50,9 +28,9 @@ export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError>
       return;
     }
     const request = http.getRequest<object>();
-    const { challengeScopes: scopes } = requestState(request);
+    const { challengeScopes: scopes, resource = this.resource } = requestState(request);
     const { headers: received } = inboundRequest(request);
-    const { status, headers, body } = this.resource.challenge(error, {
+    const { status, headers, body } = resource.challenge(error, {
       headers: received,
       ...(scopes === undefined ? {} : { scopes }),
     });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {
   type ChallengeOptions,
   httpStatus,
-  isChallengeable,
+  ANSWERED_ERRORS,
   toChallenge,
   wwwAuthenticate,
 } from '../../src/core/challenge.js';
@@ -58,6 +58,8 @@ const notInbound = [
   undefined,
 ];
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : String(error));
+
+const isAnswered = (error: unknown) => ANSWERED_ERRORS.some((kind) => error instanceof kind);
 
 describe('at a resource with bearer tokens', () => {
   it('RFC 6750 §3.1: no credentials: 401 and no error code', () => {
@@ -151,7 +153,7 @@ describe('at a resource with bearer tokens', () => {
 
   it('what is not about the inbound request: 500, no challenge, no detail', () => {
     for (const error of notInbound) {
-      expect(isChallengeable(error)).toBe(false);
+      expect(isAnswered(error)).toBe(false);
       expect(httpStatus(error)).toBe(500);
       expect(wwwAuthenticate(error, OPTIONS)).toBeUndefined();
       expect(toChallenge(error, OPTIONS).body).toEqual({ error: 'server_error' });
@@ -397,8 +399,10 @@ describe('the table of answers', () => {
       if (typeof type !== 'function' || name === 'AuthplaneError') continue;
       const anyType = type as unknown as new (message: string, options: object) => Error;
       const error = make[name]?.() ?? new anyType('x', base);
-      const isOutbound = outbound.has(name) || error instanceof errors.OAuthError;
-      expect([name, isChallengeable(error)]).toEqual([name, !isOutbound]);
+      const isOutbound =
+        outbound.has(name) ||
+        (error instanceof errors.OAuthError && !(error instanceof errors.ConsentRequiredError));
+      expect([name, isAnswered(error)]).toEqual([name, !isOutbound]);
       expect([name, nameOf(error)]).toEqual([name, name]);
     }
   });

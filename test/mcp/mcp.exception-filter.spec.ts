@@ -114,8 +114,7 @@ describe('AuthplaneMcpExceptionFilter', () => {
 
 describe('AuthplaneMcpInterceptor', () => {
   const interceptor = new AuthplaneMcpInterceptor({
-    client: { issuer, devMode: false },
-    consent: { retryDelaysMs: [1, 1] },
+    client: { issuer, devMode: false, consent: { retryDelaysMs: [1, 1] } },
   } as never);
 
   async function run(context: unknown, failures: number) {

@@ -1,0 +1,38 @@
+/** Which consent pages may be shown to a user. */
+export interface ConsentPolicy {
+  /** The issuer; consent pages are of its origin. */
+  readonly issuer: string;
+  /** Lets `http:` pages pass, for development only. Default `false`. */
+  readonly devMode?: boolean | undefined;
+  /** Further origins of consent pages, such as `https://connect.example.com`. Default none. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+}
+
+const MAX_URL_LENGTH = 2048;
+/** RFC 3986 §2: what parsers disagree about, such as backslashes and line breaks, is not in it. */
+const URI_CHARACTERS = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/;
+
+/**
+ * Why a `consent_url` must not be shown to a user, or `undefined` when it may. What a user is asked
+ * to open has to be https, of the issuer's or an allowed origin, short and without user information:
+ * clients have executed what servers sent them (CVE-2025-6514).
+ */
+export function consentUrlProblem(
+  consentUrl: string,
+  { issuer, devMode = false, allowedOrigins = [] }: ConsentPolicy,
+): string | undefined {
+  if (consentUrl.length > MAX_URL_LENGTH) return `it is longer than ${MAX_URL_LENGTH} characters`;
+  if (!URI_CHARACTERS.test(consentUrl)) return 'it has characters that no URI has';
+  const url = parsed(consentUrl);
+  if (url === undefined) return 'it is no absolute URL';
+  if (url.protocol !== 'https:' && !(devMode && url.protocol === 'http:')) return 'it is not https';
+  if (url.username !== '' || url.password !== '') return 'it has user information';
+  const origins = [issuer, ...allowedOrigins].map((allowed) => parsed(allowed)?.origin);
+  return origins.includes(url.origin)
+    ? undefined
+    : 'it is of another origin than the issuer and the allowed ones';
+}
+
+function parsed(url: string): URL | undefined {
+  return URL.canParse(url) ? new URL(url) : undefined;
+}

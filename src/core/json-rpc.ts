@@ -1,0 +1,146 @@
+import { InvalidRequestError } from './errors.js';
+
+/** What scopes can be asked for: everything an MCP server offers by name or URI. */
+export type OperationKind = 'tool' | 'resource' | 'prompt';
+
+/** One use of a tool, resource or prompt, as a JSON-RPC message asks for it. */
+export interface McpOperation {
+  readonly kind: OperationKind;
+  /** JSON-RPC method, such as `tools/call`. */
+  readonly method: string;
+  /** Name of the tool or prompt, URI of the resource. */
+  readonly name: string;
+  /** `params` of the message, unchecked. */
+  readonly params: unknown;
+}
+
+/** An operation and where in the parsed body its name stands. */
+export interface FoundOperation extends McpOperation {
+  readonly holder: object;
+  readonly member: string | number;
+}
+
+/** As many as both MCP SDKs take. */
+const MAX_BATCH = 100;
+const MAX_SUBSCRIPTIONS = 1000;
+
+type Finder = (method: string, params: object) => FoundOperation[];
+
+/** Which members name what, per method. Anything else needs no more than the endpoint itself. */
+const FINDERS: ReadonlyMap<string, Finder> = new Map([
+  ['tools/call', named('tool', 'name')],
+  ['prompts/get', named('prompt', 'name')],
+  ['resources/read', named('resource', 'uri')],
+  ['resources/subscribe', named('resource', 'uri')],
+  ['resources/unsubscribe', named('resource', 'uri')],
+  ['completion/complete', completed],
+  ['subscriptions/listen', listenedTo],
+]);
+
+const LISTS: ReadonlySet<string> = new Set([
+  'tools/list',
+  'resources/list',
+  'resources/templates/list',
+  'prompts/list',
+]);
+
+/**
+ * Every operation of a parsed JSON-RPC body, single or batch. Read the very object that the MCP server
+ * gets, or the two may disagree about it.
+ *
+ * What is no request asks for nothing and is left to the server's own error. A message is taken for a
+ * request by its `method` alone: a server that is careless about `id` is not to be reached past this.
+ *
+ * @throws InvalidRequestError for a batch that is too long, and for members named `__proto__`, which
+ * validating libraries may copy into the prototype of what the server then reads.
+ */
+export function operationsOf(body: unknown): FoundOperation[] {
+  return messagesOf(body).flatMap((message) => {
+    const method = ownString(message, 'method');
+    const finder = method === undefined ? undefined : FINDERS.get(method);
+    if (method === undefined || finder === undefined) return [];
+    const params = ownObject(message, 'params');
+    return params === undefined ? [] : finder(method, params);
+  });
+}
+
+/** Whether the body asks for a list of tools, resources, templates or prompts. */
+export function asksForList(body: unknown): boolean {
+  return messagesOf(body).some((message) => LISTS.has(ownString(message, 'method') ?? ''));
+}
+
+/** Another name in the body. Only the guard does this, for operations that a caller must not see. */
+export function renameOperation({ holder, member }: FoundOperation, name: string): void {
+  Object.assign(holder, { [member]: name });
+}
+
+function messagesOf(body: unknown): object[] {
+  if (!Array.isArray(body)) return isObject(body) ? [withoutPrototype(body)] : [];
+  if (body.length > MAX_BATCH) {
+    throw new InvalidRequestError(`a batch of ${body.length} messages; at most ${MAX_BATCH}`);
+  }
+  return body.filter(isObject).map(withoutPrototype);
+}
+
+function named(kind: OperationKind, member: string): Finder {
+  return (method, params) => found(kind, method, params, params, member);
+}
+
+/** `ref` names a prompt or the URI template of a resource; its `type` is not trusted. */
+function completed(method: string, params: object): FoundOperation[] {
+  const ref = ownObject(params, 'ref');
+  if (ref === undefined) return [];
+  return [
+    ...found('prompt', method, params, ref, 'name'),
+    ...found('resource', method, params, ref, 'uri'),
+  ];
+}
+
+/** 2026-07-28: one stream for the updates of many resources. */
+function listenedTo(method: string, params: object): FoundOperation[] {
+  const wanted = ownObject(params, 'notifications');
+  const uris: unknown = wanted && own(wanted, 'resourceSubscriptions');
+  if (!Array.isArray(uris)) return [];
+  if (uris.length > MAX_SUBSCRIPTIONS) {
+    throw new InvalidRequestError(
+      `${uris.length} subscriptions in a message; at most ${MAX_SUBSCRIPTIONS}`,
+    );
+  }
+  return uris.flatMap((_, index) => found('resource', method, params, uris, index));
+}
+
+function found(
+  kind: OperationKind,
+  method: string,
+  params: object,
+  holder: object,
+  member: string | number,
+): FoundOperation[] {
+  const name = ownString(holder, member);
+  return name === undefined ? [] : [{ kind, method, name, params, holder, member }];
+}
+
+// ---- members of untrusted objects: own ones only ---------------------------------------------------
+
+function own(object: object, member: string | number): unknown {
+  return Object.hasOwn(object, member) ? (object as Record<string, unknown>)[member] : undefined;
+}
+
+function ownString(object: object, member: string | number): string | undefined {
+  const value = own(object, member);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function ownObject(object: object, member: string): object | undefined {
+  const value = own(object, member);
+  return isObject(value) ? withoutPrototype(value) : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function withoutPrototype(object: object): object {
+  if (!Object.hasOwn(object, '__proto__')) return object;
+  throw new InvalidRequestError('a member named __proto__ in a JSON-RPC message');
+}

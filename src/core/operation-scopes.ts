@@ -1,0 +1,238 @@
+import { inspect } from 'node:util';
+import { AuthplaneError, ConfigurationError, InsufficientScopeError } from './errors.js';
+import type { McpOperation, OperationKind } from './json-rpc.js';
+import { scopeListProblem } from './option-checks.js';
+import { UriTable } from './resource-uris.js';
+import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from './scopes.js';
+import type { VerifiedClaims } from './verified-claims.js';
+
+/** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
+export type RequiredScopes =
+  readonly string[] | { readonly all?: readonly string[]; readonly any?: readonly string[] };
+
+/**
+ * Decides from what is asked and who asks: arguments of the call, agent, chain of delegation. `false`
+ * refuses, whatever scopes the caller has or could get.
+ *
+ * It runs before the server has validated anything, so `operation.params` may be of any shape. What it
+ * throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
+ */
+export type ScopeRule = (operation: McpOperation, claims: VerifiedClaims) => RequiredScopes | false;
+
+export type ScopeRequirement = RequiredScopes | ScopeRule;
+
+/** Options of the MCP endpoint of a resource. */
+export interface McpOptions {
+  /** Requirements by the name of the tool. They add up with those of decorators. */
+  readonly tools?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * Requirements by URI or URI template (RFC 6570), as the server registers them. A URI needs what all
+   * entries say that it matches; any text counts as an expansion of a template.
+   */
+  readonly resources?: Readonly<Record<string, ScopeRequirement>>;
+  /** Requirements by the name of the prompt. */
+  readonly prompts?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * `'hide'` leaves out of the lists what the caller may not use, and answers its use as if it did not
+   * exist. Default `'show'`: the list is complete, because a client asks for more scopes only after it
+   * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one.
+   */
+  readonly list?: 'show' | 'hide';
+  /**
+   * Ties each session (protocol revisions up to 2025-11-25) to the user and client it was opened by;
+   * others get 404 for its id. Default `true`. The memory is that of this process: with several, use
+   * sticky sessions, which MCP sessions need anyway.
+   */
+  readonly sessionBinding?: boolean;
+  /**
+   * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
+   * with another `Origin` gets 403 before anything else. Default: not checked, because tokens in the
+   * `Authorization` header, unlike cookies, are not sent by foreign pages. A request without `Origin`
+   * always passes, as every client that is no browser sends none.
+   */
+  readonly allowedOrigins?: readonly string[];
+}
+
+/** One requirement, wherever it was declared. */
+export interface OperationRequirement {
+  readonly kind: OperationKind;
+  /** Name of the tool or prompt, URI or URI template of the resource. */
+  readonly name: string;
+  readonly requirement: RequiredScopes | ScopeRule | ScopeNeeds;
+  readonly hidden: boolean;
+}
+
+/** What is to be done with an operation. */
+export interface Verdict {
+  /** Everything it needs; empty when it is to be hidden. */
+  readonly needs: ScopeNeeds;
+  /** The caller lacks something and must not learn that the operation exists. */
+  readonly hidden: boolean;
+  /** A rule refuses this caller; no scope helps. */
+  readonly refusal?: Refusal;
+}
+
+export interface Refusal {
+  readonly reason: string;
+  /** What a rule threw or wrongly returned. */
+  readonly fault?: unknown;
+}
+
+const NOTHING_NEEDED: Verdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
+
+/** Scope requirements of all tools, resources and prompts of an endpoint. */
+export class OperationScopes {
+  /** Whether anything is hidden from anybody. */
+  readonly hides: boolean;
+  readonly #byName = new Map<string, OperationRequirement[]>();
+  readonly #resources: UriTable<OperationRequirement>;
+
+  /** @param looseUris see {@link UriTable}; for MCP-Nest. */
+  constructor(requirements: readonly OperationRequirement[], looseUris = false) {
+    this.hides = requirements.some(({ hidden }) => hidden);
+    const ofResources = requirements.filter(({ kind }) => kind === 'resource');
+    this.#resources = new UriTable(
+      ofResources.map((requirement) => [requirement.name, requirement] as const),
+      looseUris,
+    );
+    for (const requirement of requirements) {
+      const key = nameKey(requirement);
+      this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
+    }
+  }
+
+  /** What a caller without a token has to ask for; rules decide later, hidden operations are not told. */
+  announcedNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+    const announced = this.#matching(operation).filter(({ hidden }) => !hidden);
+    return addScopeNeeds(
+      ...announced.map(({ requirement }) =>
+        typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement),
+      ),
+    );
+  }
+
+  /** Whether anything was declared for it. */
+  knows(operation: Pick<McpOperation, 'kind' | 'name'>): boolean {
+    return this.#matching(operation).length > 0;
+  }
+
+  judge(operation: McpOperation, claims: VerifiedClaims): Verdict {
+    const requirements = this.#matching(operation);
+    if (requirements.length === 0) return NOTHING_NEEDED;
+    const demands = requirements.map(({ requirement, hidden }) => ({
+      hidden,
+      demand: demandOf(requirement, operation, claims),
+    }));
+    if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, claims))) {
+      return { needs: NO_SCOPES, hidden: true };
+    }
+    const refusal = demands.map(({ demand }) => demand).find(isRefusal);
+    const needs = demands.map(({ demand }) => (isRefusal(demand) ? NO_SCOPES : demand));
+    return {
+      needs: addScopeNeeds(...needs),
+      hidden: false,
+      ...(refusal === undefined ? {} : { refusal }),
+    };
+  }
+
+  #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
+    return operation.kind === 'resource'
+      ? this.#resources.find(operation.name)
+      : (this.#byName.get(nameKey(operation)) ?? []);
+  }
+}
+
+/** The requirements of the options. */
+export function requirementsOf(options: McpOptions): OperationRequirement[] {
+  const hidden = options.list === 'hide';
+  const entries = (kind: OperationKind, map: McpOptions['tools']): OperationRequirement[] =>
+    Object.entries(map ?? {}).map(([name, requirement]) => ({ kind, name, requirement, hidden }));
+  return [
+    ...entries('tool', options.tools),
+    ...entries('resource', options.resources),
+    ...entries('prompt', options.prompts),
+  ];
+}
+
+export function requirementProblem(value: unknown): string | undefined {
+  if (typeof value === 'function') return undefined;
+  if (Array.isArray(value)) return emptyProblem(value) ?? scopeListProblem(value);
+  if (typeof value !== 'object' || value === null) {
+    return 'must be a list of scopes, an object with all or any, or a function';
+  }
+  const members = Object.entries(value);
+  const unknown = members.find(([name]) => name !== 'all' && name !== 'any');
+  if (unknown !== undefined) return `${unknown[0]}: unknown; use all and any`;
+  return emptyProblem(members) ?? firstProblem(members);
+}
+
+function firstProblem(members: readonly (readonly [string, unknown])[]): string | undefined {
+  for (const [name, scopes] of members) {
+    const problem = scopeListProblem(scopes) ?? emptyProblem(scopes as unknown[]);
+    if (problem !== undefined) return `${name}: ${problem}`;
+  }
+  return undefined;
+}
+
+/** An empty requirement would be one that protects nothing. */
+function emptyProblem(list: readonly unknown[]): string | undefined {
+  return list.length === 0 ? 'names no scope; leave the entry out' : undefined;
+}
+
+/** What requirements say that do not depend on the caller. */
+export function staticNeeds({ requirement }: OperationRequirement): ScopeNeeds {
+  return typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement);
+}
+
+function scopeNeeds(requirement: RequiredScopes | ScopeNeeds): ScopeNeeds {
+  if (Array.isArray(requirement)) return { all: requirement as readonly string[], anyOf: [] };
+  if ('anyOf' in requirement) return requirement;
+  const { all, any } = requirement as Exclude<RequiredScopes, readonly string[]>;
+  return { all: all ?? [], anyOf: any === undefined ? [] : [any] };
+}
+
+function demandOf(
+  requirement: OperationRequirement['requirement'],
+  operation: McpOperation,
+  claims: VerifiedClaims,
+): ScopeNeeds | Refusal {
+  if (typeof requirement !== 'function') return scopeNeeds(requirement);
+  const { kind, method, name, params } = operation;
+  try {
+    return answerOf(requirement({ kind, method, name, params }, claims));
+  } catch (error) {
+    if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
+    const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';
+    return { reason, fault: error };
+  }
+}
+
+/** Of a function of the application: it may return anything, a promise for example. */
+function answerOf(answer: unknown): ScopeNeeds | Refusal {
+  if (answer === false) return { reason: 'its rule refuses this caller' };
+  if (Array.isArray(answer) && answer.length === 0) return NO_SCOPES;
+  const problem = typeof answer === 'function' ? 'a function' : requirementProblem(answer);
+  if (problem === undefined) return scopeNeeds(answer as RequiredScopes);
+  return {
+    reason: 'its rule is broken',
+    fault: new ConfigurationError(
+      `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
+    ),
+  };
+}
+
+function isRefusal(demand: ScopeNeeds | Refusal): demand is Refusal {
+  return 'reason' in demand;
+}
+
+function isMet(demand: ScopeNeeds | Refusal, claims: VerifiedClaims): boolean {
+  if (isRefusal(demand)) return false;
+  return (
+    demand.all.every((scope) => claims.hasScope(scope)) &&
+    demand.anyOf.every((group) => group.some((scope) => claims.hasScope(scope)))
+  );
+}
+
+function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
+  return `${kind} ${name}`;
+}
