@@ -242,7 +242,7 @@ function refusedAs(
 function consentRequired(error: string, answer: HttpAnswer, asked: AskedFor): AuthplaneError {
   const [message, options] = refusedWith(error, answer, asked);
   const body = objectOf(answer) ?? {};
-  const consentUrl = webUrl(member(body, 'consent_url'));
+  const consentUrl = unlessSecret(webUrl(member(body, 'consent_url')), asked);
   const cause = unlessSecret(codeText(member(body, 'cause')), asked);
   const serviceId = readableName(asked.target);
   return new ConsentRequiredError(message, {
@@ -284,17 +284,15 @@ function objectOf({ json }: HttpAnswer): Record<string, unknown> | undefined {
 // ---- text of the other side ------------------------------------------------------------------------
 
 /** RFC 6749 §5.2; RFC 9457 §3.1.4 where a server sends nothing else. */
-function descriptionOf(answer: HttpAnswer, { secrets = [] }: AskedFor): string {
+function descriptionOf(answer: HttpAnswer, asked: AskedFor): string {
   const body = objectOf(answer) ?? {};
-  const text = textOf(member(body, 'error_description')) ?? textOf(member(body, 'detail')) ?? '';
-  let safe = text.slice(0, MAX_READ);
-  for (const secret of secrets) {
-    const asSent = new URLSearchParams([['', secret]]).toString().slice(1);
-    for (const spelling of secret.length < 4 ? [] : [secret, asSent]) {
-      safe = safe.replaceAll(spelling, '[redacted]');
-    }
+  let safe = textOf(member(body, 'error_description')) ?? textOf(member(body, 'detail')) ?? '';
+  // Before anything is cut off, or the cut could leave a part of a secret that no longer matches.
+  for (const secret of spellings(asked)) {
+    if (secret.length >= 4) safe = safe.replaceAll(secret, '[redacted]');
   }
   return safe
+    .slice(0, MAX_READ)
     .replace(/\beyJ[\w-]*\.[\w.-]+/g, '[redacted]') // any JWT
     .replace(/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, '$1')
     .replace(/[^\x20-\x7e]+/g, ' ')
@@ -302,11 +300,22 @@ function descriptionOf(answer: HttpAnswer, { secrets = [] }: AskedFor): string {
     .slice(0, MAX_DESCRIPTION);
 }
 
-/** A server that answers with what it was sent must not put it into `code`. */
-function unlessSecret(text: string | undefined, { secrets = [] }: AskedFor): string | undefined {
+/** A server that answers with what it was sent, or a good part of it, must not put it into `code`. */
+function unlessSecret(text: string | undefined, asked: AskedFor): string | undefined {
+  if (text === undefined) return undefined;
   const repeats = (secret: string): boolean =>
-    text === secret || (secret.length >= 16 && text?.includes(secret) === true);
-  return [...secrets].some(repeats) ? undefined : text;
+    text === secret ||
+    (secret.length >= 16 && text.includes(secret)) ||
+    (text.length >= 16 && secret.includes(text));
+  return spellings(asked).some(repeats) ? undefined : text;
+}
+
+/** The secrets as they are, and as a form spells them. */
+function spellings({ secrets = [] }: AskedFor): string[] {
+  return [...secrets].flatMap((secret) => [
+    secret,
+    new URLSearchParams([['', secret]]).toString().slice(1),
+  ]);
 }
 
 function codeText(value: unknown): string | undefined {

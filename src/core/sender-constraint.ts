@@ -1,6 +1,6 @@
 import type { Credentials } from './credentials.js';
 import { ProofKeys } from './dpop-key.js';
-import { DPoPNonces } from './dpop-nonce.js';
+import type { DPoPNonces } from './dpop-nonce.js';
 import { type DPoPProofRules, verifyDPoPProof } from './dpop.js';
 import {
   DPoPBindingMismatchError,
@@ -81,8 +81,7 @@ export class DPoPConstraint implements SenderConstraint {
     this.#clock = clock;
     this.#origin = htuOrigin(resource);
     this.#pathPrefix = htuPathPrefix(options.publicPathPrefix);
-    this.#nonces =
-      options.nonce === undefined ? undefined : new DPoPNonces({ ...options.nonce, clock });
+    this.#nonces = options.nonce?.(clock);
     this.#store = options.replayStore ?? new InMemoryDPoPReplayStore({ clock });
   }
 
