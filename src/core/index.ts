@@ -18,6 +18,13 @@ export { type HeaderLines } from './credentials.js';
 export * from './errors.js';
 export { DPoPSigner, type DPoPProofRequest, type DPoPSignerOptions } from './dpop-signer.js';
 export { type OutboundFetch } from './http.js';
+export { type McpOperation, type OperationKind } from './json-rpc.js';
+export {
+  type McpOptions,
+  type RequiredScopes,
+  type ScopeRequirement,
+  type ScopeRule,
+} from './operation-scopes.js';
 export {
   authplaneOptionsFromEnv,
   type AuthplaneModuleOptions,

@@ -7,7 +7,7 @@ import {
   clientAuthentication,
   credentialsProblem,
 } from './client-authentication.js';
-import type { DPoPNonceOptions } from './dpop-nonce.js';
+import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http.js';
@@ -200,7 +200,8 @@ export interface ResolvedInboundDPoP {
   readonly maxProofAgeSeconds: number;
   readonly clockSkewSeconds: number;
   readonly allowedProofAlgorithms: readonly string[];
-  readonly nonce: Omit<DPoPNonceOptions, 'clock'> | undefined;
+  /** A function, which prints no secret, unlike what it was made of. */
+  readonly nonce: ((clock: Clock) => DPoPNonces) | undefined;
   readonly publicPathPrefix: string;
   readonly strictHtu: boolean;
 }
@@ -356,10 +357,15 @@ function withDPoPDefaults(options: InboundDPoPOptions): ResolvedInboundDPoP {
     maxProofAgeSeconds: options.maxProofAgeSeconds ?? 300,
     clockSkewSeconds: options.clockSkewSeconds ?? 30,
     allowedProofAlgorithms: Object.freeze([...algorithms]),
-    nonce: options.nonce === true ? {} : options.nonce,
+    nonce: noncesOf(options),
     publicPathPrefix: options.publicPathPrefix ?? '',
     strictHtu: options.strictHtu ?? false,
   };
+}
+
+function noncesOf({ nonce }: InboundDPoPOptions): ResolvedInboundDPoP['nonce'] {
+  if (nonce === undefined) return undefined;
+  return (clock) => new DPoPNonces({ ...(nonce === true ? {} : nonce), clock });
 }
 
 function joinUrl(baseUrl: string, path: string): string {

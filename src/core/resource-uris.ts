@@ -28,25 +28,32 @@ export class UriTable<Entry> {
     for (const spelling of this.#spellings(uri)) {
       this.#exact.set(spelling, [...(this.#exact.get(spelling) ?? []), entry]);
     }
-    const literals = (this.#loose ? looseSpelling(uri) : uri).split(wildcards);
+    const literals = (this.#loose ? withoutFinalSlashes(looseSpelling(uri)) : uri).split(wildcards);
     if (literals.length > 1) this.#templates.push({ literals, entry });
   }
 
   /** SDK servers look up the normalised URI, MCP-Nest the URI as sent. */
   #spellings(uri: string): string[] {
     const spellings = URL.canParse(uri) ? [uri, new URL(uri).href] : [uri];
-    return [...new Set(this.#loose ? spellings.map(looseSpelling) : spellings)];
+    return [...new Set(this.#loose ? spellings.flatMap(looseSpellings) : spellings)];
   }
 }
 
 const EXPRESSIONS = /\{[^{}]*\}/;
-const PATH_TO_REGEXP_WILDCARDS = /\{[^{}]*\}|[:*]\w+|[{}]|\\./;
+/** The name of a parameter takes in all that follows and could belong to it, also after a brace. */
+const PATH_TO_REGEXP_WILDCARDS = /(?:\{[^{}]*\}|[:*])[$\u200c\u200d\p{ID_Continue}]*|[{}]|\\./u;
+
+/** MCP-Nest drops the query for templates and keeps it for other resources; final slashes are optional. */
+function looseSpellings(uri: string): string[] {
+  const spelling = looseSpelling(uri);
+  const spellings = [spelling, spelling.split('?', 1)[0] ?? ''];
+  return [...spellings, ...spellings.map(withoutFinalSlashes)];
+}
 
 /** Upper case, because a case-insensitive RegExp compares that way. */
 function looseSpelling(uri: string): string {
   const afterScheme = uri.includes('://') ? (uri.split('://')[1] ?? '') : uri;
-  const withoutQuery = afterScheme.replace(/\{\?[^}]*\}/g, '').split('?', 1)[0] ?? '';
-  return withoutFinalSlashes(withoutQuery).toUpperCase();
+  return afterScheme.replace(/\{\?[^}]*\}/g, '').toUpperCase();
 }
 
 /** By hand: a RegExp for this takes quadratic time on a run of slashes. */

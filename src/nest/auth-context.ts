@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   type CallHandler,
   type ExecutionContext,
@@ -9,7 +8,7 @@ import { Observable } from 'rxjs';
 import { TokenMissingError } from '../core/errors.js';
 import type { Authentication } from '../core/resource.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { httpRequest, requestState } from './request.js';
+import { callers, requestOf, requestState } from './request.js';
 
 /**
  * Who is calling, anywhere below a guarded handler: in services, and in MCP tools that an SDK server
@@ -17,8 +16,6 @@ import { httpRequest, requestState } from './request.js';
  */
 @Injectable()
 export class AuthContext {
-  readonly #storage = new AsyncLocalStorage<Authentication>();
-
   /** The verified claims. @throws TokenMissingError outside a guarded handler. */
   get claims(): VerifiedClaims {
     return this.#current().claims;
@@ -39,11 +36,11 @@ export class AuthContext {
 
   /** Runs `callback`, and all it starts, as this caller. */
   run<T>(authentication: Authentication, callback: () => T): T {
-    return this.#storage.run(authentication, callback);
+    return callers.run(authentication, callback);
   }
 
   #current(): Authentication {
-    const current = this.#storage.getStore();
+    const current = callers.getStore();
     if (current !== undefined) return current;
     throw new TokenMissingError('there is no caller here: no guarded handler is running');
   }
@@ -55,11 +52,20 @@ export class AuthContextInterceptor implements NestInterceptor {
   constructor(private readonly authContext: AuthContext) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (context.getType() !== 'http') return next.handle();
-    const { current } = requestState(httpRequest(context));
+    const current = callerOf(context);
     if (current === undefined) return next.handle();
     return new Observable((subscriber) =>
       this.authContext.run(current, () => next.handle().subscribe(subscriber)),
     );
   }
+}
+
+/**
+ * In an RPC context the caller is usually set already, by the HTTP handler that the message came
+ * through. That one is right: a stateful MCP server may show a later request of the same session.
+ */
+function callerOf(context: ExecutionContext): Authentication | undefined {
+  const known = context.getType() === 'rpc' ? callers.getStore() : undefined;
+  const request = requestOf(context);
+  return known ?? (request && requestState(request).current);
 }

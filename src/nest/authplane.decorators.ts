@@ -1,4 +1,5 @@
 import {
+  applyDecorators,
   createParamDecorator,
   type CustomDecorator,
   type ExecutionContext,
@@ -8,22 +9,37 @@ import { ConfigurationError } from '../core/errors.js';
 import type { ScopeNeeds } from '../core/scopes.js';
 import { addScopeNeeds, isScopeToken, NO_SCOPES } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { httpRequest, requestState } from './request.js';
+import { callers, requestOf, requestState } from './request.js';
 
 const ALL_SCOPES = Symbol.for('authplane-nestjs:scopes');
 const ANY_SCOPE = Symbol.for('authplane-nestjs:any-scope');
 const PUBLIC = Symbol.for('authplane-nestjs:public');
+const LISTING = Symbol.for('authplane-nestjs:list');
+const RESOURCE = Symbol.for('authplane-nestjs:resource');
+const MCP_ENDPOINT = Symbol.for('authplane-nestjs:mcp-endpoint');
+
+/** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */
+export interface ScopesOptions {
+  /** Who lacks the scopes sees the operation in the lists, or must not know of it. Default `'show'`. */
+  readonly list: 'show' | 'hide';
+}
+
+type ScopesArguments = string[] | [...scopes: string[], options: ScopesOptions];
 
 /**
  * The handler, or every handler of the class, needs all of these scopes. Requirements of class and
  * handler add up. The guard answers 403 with a challenge that names them (RFC 6750 §3.1).
  *
+ * Also on methods that an MCP library runs as tools, resources or prompts (`@Tool`, `@Resource`,
+ * `@ResourceTemplate`, `@Prompt` of MCP-Nest): the guard of the MCP endpoint decides before dispatch.
+ * With `{ list: 'hide' }` as the last argument who lacks the scopes does not learn of the operation.
+ *
  * Marks only; the guard enforces, so put `AuthplaneGuard` on the route or make it global.
  *
  * @throws ConfigurationError when the list is empty or holds something that is not a scope.
  */
-export function Scopes(...scopes: string[]): CustomDecorator<symbol> {
-  return SetMetadata(ALL_SCOPES, checkedScopes('@Scopes', scopes));
+export function Scopes(...scopes: ScopesArguments): ClassDecorator & MethodDecorator {
+  return scopesDecorator('@Scopes', ALL_SCOPES, scopes);
 }
 
 /**
@@ -32,8 +48,8 @@ export function Scopes(...scopes: string[]): CustomDecorator<symbol> {
  *
  * @throws ConfigurationError when the list is empty or holds something that is not a scope.
  */
-export function AnyScope(...scopes: string[]): CustomDecorator<symbol> {
-  return SetMetadata(ANY_SCOPE, checkedScopes('@AnyScope', scopes));
+export function AnyScope(...scopes: ScopesArguments): ClassDecorator & MethodDecorator {
+  return scopesDecorator('@AnyScope', ANY_SCOPE, scopes);
 }
 
 /**
@@ -45,12 +61,31 @@ export function Public(): CustomDecorator<symbol> {
 }
 
 /**
+ * The routes of the class are an MCP endpoint: the guard reads the JSON-RPC body and asks for the
+ * scopes of the tools, resources and prompts in it. Needed only where the path is another one than
+ * that of the resource, behind a proxy that rewrites it for example.
+ */
+export function McpEndpoint(): ClassDecorator {
+  return SetMetadata(MCP_ENDPOINT, true);
+}
+
+/**
+ * The handler, or every handler of the class, belongs to the resource that `AuthplaneModule.forFeature`
+ * gave this name to: tokens have to be issued for that one, and challenges point to its metadata.
+ */
+export function UseResource(name: string): CustomDecorator<symbol> {
+  return SetMetadata(RESOURCE, name);
+}
+
+/**
  * The caller's verified claims as a handler parameter. `undefined` on a `@Public()` handler; on one
  * that no guard protects it throws `ConfigurationError`.
  */
 export const Claims = createParamDecorator(
   (_data: unknown, context: ExecutionContext): VerifiedClaims | undefined => {
-    const { current, isPublic } = requestState(httpRequest(context));
+    const request = requestOf(context);
+    const { current, isPublic } = request === undefined ? NOBODY : requestState(request);
+    if (context.getType() === 'rpc') return (callers.getStore() ?? current)?.claims;
     if (current === undefined && isPublic !== true) {
       throw new ConfigurationError(
         `@Claims() in ${context.getClass().name}.${context.getHandler().name}, which no AuthplaneGuard ` +
@@ -61,10 +96,16 @@ export const Claims = createParamDecorator(
   },
 );
 
+const NOBODY: { readonly current?: undefined; readonly isPublic?: boolean } = {};
+
 /** What the guard does with a handler. */
 export interface HandlerPolicy {
   readonly isPublic: boolean;
   readonly needs: ScopeNeeds;
+  /** As given to `@UseResource`; `undefined`: the resource of the module. */
+  readonly resourceName: string | undefined;
+  /** Its class carries `@McpEndpoint()`. */
+  readonly isMcpEndpoint: boolean;
 }
 
 /** Requirements of the class and of the handler, added up. */
@@ -75,14 +116,48 @@ export function handlerPolicy(controller: object, handler: object): HandlerPolic
     !handlerNeedsScopes &&
     (Reflect.getMetadata(PUBLIC, handler) === true ||
       Reflect.getMetadata(PUBLIC, controller) === true);
-  return { isPublic, needs: addScopeNeeds(ownNeeds(controller), ofHandler) };
+  return {
+    isPublic,
+    needs: addScopeNeeds(ownNeeds(controller), ofHandler),
+    resourceName: ownResource(handler) ?? ownResource(controller),
+    isMcpEndpoint: isMcpEndpoint(controller),
+  };
 }
 
-function ownNeeds(target: object): ScopeNeeds {
+export function isMcpEndpoint(controller: object): boolean {
+  return Reflect.getMetadata(MCP_ENDPOINT, controller) === true;
+}
+
+/** Whether class or handler ask not to be seen by those who may not use it. */
+export function isHidden(...targets: readonly object[]): boolean {
+  return targets.some((target) => Reflect.getMetadata(LISTING, target) === 'hide');
+}
+
+function ownResource(target: object): string | undefined {
+  return Reflect.getMetadata(RESOURCE, target) as string | undefined;
+}
+
+/** Requirements that stand on the class, or on the handler, itself. */
+export function ownNeeds(target: object): ScopeNeeds {
   const all = Reflect.getMetadata(ALL_SCOPES, target) as string[] | undefined;
   const any = Reflect.getMetadata(ANY_SCOPE, target) as string[] | undefined;
   if (all === undefined && any === undefined) return NO_SCOPES;
   return { all: all ?? [], anyOf: any === undefined ? [] : [any] };
+}
+
+function scopesDecorator(
+  name: string,
+  key: symbol,
+  args: ScopesArguments,
+): ClassDecorator & MethodDecorator {
+  const options = args.at(-1);
+  const hasOptions = typeof options === 'object';
+  const scopes = checkedScopes(name, (hasOptions ? args.slice(0, -1) : args) as string[]);
+  if (!hasOptions) return SetMetadata(key, scopes);
+  if (options.list !== 'show' && options.list !== 'hide') {
+    throw new ConfigurationError(`${name}: list must be 'show' or 'hide'`);
+  }
+  return applyDecorators(SetMetadata(key, scopes), SetMetadata(LISTING, options.list));
 }
 
 /** An empty list would be a mark that protects nothing. */

@@ -1,53 +1,82 @@
-import {
-  type CanActivate,
-  type ExecutionContext,
-  Inject,
-  Injectable,
-  Logger,
-} from '@nestjs/common';
-import { AuthplaneError, InvalidClaimsError } from '../core/errors.js';
-import type { ResolvedModuleOptions } from '../core/options.js';
+import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
+import { AuthplaneError, InvalidClaimsError, TokenMissingError } from '../core/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
-import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/scopes.js';
+import { addScopeNeeds, challengeScopes, type ScopeNeeds } from '../core/scopes.js';
 import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
-import { MODULE_OPTIONS } from './module-options.js';
-import { httpRequest, inboundRequest, publishCaller, requestState, sendAlong } from './request.js';
+import type { McpRequest, McpRules } from './mcp-endpoint.js';
+import { type ProtectedResource, ProtectedResources } from './protected-resources.js';
+import {
+  httpRequest,
+  inboundRequest,
+  publishCaller,
+  requestOf,
+  requestState,
+  sendAlong,
+  urlsOf,
+} from './request.js';
+import { servesPath } from './routes.js';
 
 /** A refusal that points at a configuration mistake is worth a line, a flood of them is not. */
 const WARNING_PAUSE_MS = 60_000;
 
+interface Policy extends HandlerPolicy {
+  readonly protectedBy: ProtectedResource;
+  /** With those that every request to the resource has. */
+  readonly allNeeds: ScopeNeeds;
+}
+
+/** What the body of a request to an MCP endpoint asks for, and the rules for it. */
+interface McpPart {
+  readonly rules: McpRules;
+  readonly request: McpRequest;
+}
+
 /**
  * Lets a request pass when it carries an access token that is good for this resource and that grants
- * the scopes of the handler. Verifies once per request, however many guards are on its way.
+ * the scopes of the handler and, at an MCP endpoint, of every tool, resource and prompt that the body
+ * names. Verifies once per request, however many guards are on its way.
  *
- * HTTP only. A handler of any other context is refused, because nothing here could tell its caller.
+ * On MCP-Nest's tool classes it checks their scopes once more, in an RPC context, for the caller that
+ * the HTTP handler was let in for. A handler of any other context is refused, because nothing here
+ * could tell its caller.
  */
 @Injectable()
 export class AuthplaneGuard implements CanActivate {
   readonly #logger = new Logger(AuthplaneGuard.name);
-  readonly #policies = new WeakMap<object, WeakMap<object, HandlerPolicy>>();
+  readonly #policies = new WeakMap<object, WeakMap<object, Policy>>();
   #warnedAt = -Infinity;
 
-  constructor(
-    private readonly resource: AuthplaneResource,
-    @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
-  ) {}
+  constructor(private readonly resources: ProtectedResources) {}
 
   /** @throws AuthplaneError for every refusal; the exception filter answers it. */
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (context.getType() !== 'http') return this.#refuseContext(context);
+    switch (context.getType()) {
+      case 'http':
+        return this.#canActivateHttp(context);
+      case 'rpc':
+        return this.#canActivateRpc(context);
+      default:
+        return this.#refuseContext(context);
+    }
+  }
+
+  async #canActivateHttp(context: ExecutionContext): Promise<boolean> {
+    const policy = this.#policy(context);
+    const { resource } = policy.protectedBy;
     const request = httpRequest(context);
     const state = requestState(request);
-    const { isPublic, needs } = this.#policy(context);
-    if (isPublic) {
+    state.resource = resource;
+    const mcp = this.#mcpPart(context, policy);
+    mcp?.rules.requireOrigin(context);
+    if (policy.isPublic) {
       state.isPublic = true;
       return true;
     }
-    const scopes = challengeScopes(needs);
-    state.challengeScopes = scopes.length > 0 ? scopes : this.resource.scopes;
+    const scopes = challengeScopes(announced(policy.allNeeds, mcp));
+    state.challengeScopes = scopes.length > 0 ? scopes : resource.scopes;
     try {
-      const authentication = await this.#authenticateOnce(request);
-      this.resource.requireScopes(authentication.claims, needs);
+      const authentication = await this.#authenticateOnce(request, resource);
+      this.#authorize(context, policy, mcp, authentication);
       state.current = authentication;
       publishCaller(request, authentication);
       sendAlong(context, authentication.responseHeaders);
@@ -58,40 +87,86 @@ export class AuthplaneGuard implements CanActivate {
     }
   }
 
-  #authenticateOnce(request: object): Promise<Authentication> {
+  /** `undefined` where there is nothing to check: no MCP endpoint, or an earlier guard has done it. */
+  #mcpPart(context: ExecutionContext, policy: Policy): McpPart | undefined {
+    const { mcp: rules, resource } = policy.protectedBy;
+    const request = httpRequest(context);
+    if (requestState(request).inspectedFor === resource) return undefined;
+    const isEndpoint = policy.isMcpEndpoint || urlsOf(request).some((url) => rules.isEndpoint(url));
+    return isEndpoint ? { rules, request: rules.read(context) } : undefined;
+  }
+
+  #authorize(
+    context: ExecutionContext,
+    { allNeeds, protectedBy }: Policy,
+    mcp: McpPart | undefined,
+    { claims }: Authentication,
+  ): void {
+    const { resource } = protectedBy;
+    if (mcp === undefined) return resource.requireScopes(claims, allNeeds);
+    mcp.rules.requireOwnSession(context, claims);
+    const verdict = mcp.rules.judge(mcp.request, claims);
+    resource.requireScopes(claims, addScopeNeeds(allNeeds, verdict.needs));
+    mcp.rules.letPass(context, claims, mcp.request, verdict.hidden);
+    requestState(httpRequest(context)).inspectedFor = resource;
+  }
+
+  /** The token was verified for the HTTP request that the message came in; nothing is verified twice. */
+  #canActivateRpc(context: ExecutionContext): boolean {
+    const { needs, isPublic } = this.#policy(context);
+    const request = requestOf(context);
+    if (request === undefined) return this.#refuseContext(context);
+    const { current, resource, isPublic: isPublicRoute } = requestState(request);
+    if (current === undefined || resource === undefined) {
+      if (isPublic && isPublicRoute === true) return true;
+      throw new TokenMissingError(
+        `${nameOf(context)} runs for no HTTP request that AuthplaneGuard has let in: put the guard on ` +
+          `the controller of the MCP endpoint, too`,
+      );
+    }
+    resource.requireScopes(current.claims, needs);
+    return true;
+  }
+
+  #authenticateOnce(request: object, resource: AuthplaneResource): Promise<Authentication> {
     const { authentications } = requestState(request);
-    let authentication = authentications.get(this.resource);
+    let authentication = authentications.get(resource);
     if (authentication === undefined) {
-      authentication = this.resource.authenticate(inboundRequest(request));
-      authentications.set(this.resource, authentication);
+      authentication = resource.authenticate(inboundRequest(request));
+      authentications.set(resource, authentication);
     }
     return authentication;
   }
 
-  #policy(context: ExecutionContext): HandlerPolicy {
+  #policy(context: ExecutionContext): Policy {
     const controller = context.getClass();
     const handler = context.getHandler();
-    const ofController = this.#policies.get(controller) ?? new WeakMap<object, HandlerPolicy>();
+    const ofController = this.#policies.get(controller) ?? new WeakMap<object, Policy>();
     this.#policies.set(controller, ofController);
     let policy = ofController.get(handler);
     if (policy === undefined) {
-      policy = this.#withModuleScopes(handlerPolicy(controller, handler));
+      policy = this.#createPolicy(controller, handler);
       ofController.set(handler, policy);
     }
     return policy;
   }
 
-  #withModuleScopes({ isPublic, needs }: HandlerPolicy): HandlerPolicy {
-    const ofModule = this.options.enforceScopesOnAllRequests
-      ? { all: this.resource.scopes, anyOf: [] }
-      : NO_SCOPES;
-    return { isPublic, needs: addScopeNeeds(ofModule, needs) };
+  #createPolicy(controller: object, handler: object): Policy {
+    const policy = handlerPolicy(controller, handler);
+    const protectedBy = this.resources.get(policy.resourceName);
+    const { pathname } = new URL(protectedBy.resource.resource);
+    return {
+      ...policy,
+      protectedBy,
+      allNeeds: addScopeNeeds(protectedBy.baseNeeds, policy.needs),
+      isMcpEndpoint: policy.isMcpEndpoint || servesPath(controller, handler, pathname),
+    };
   }
 
   #refuseContext(context: ExecutionContext): false {
     this.#logger.error(
-      `refused ${context.getClass().name}.${context.getHandler().name}: AuthplaneGuard protects HTTP ` +
-        `handlers, and this one runs in a "${context.getType()}" context`,
+      `refused ${nameOf(context)}: AuthplaneGuard protects HTTP handlers and the MCP handlers behind ` +
+        `them, and this one runs in a "${context.getType()}" context`,
     );
     return false;
   }
@@ -105,4 +180,13 @@ export class AuthplaneGuard implements CanActivate {
       this.#logger.warn(`refused a token: ${error.message}`);
     }
   }
+}
+
+/** What a request without a token is told to ask for: all of it, so that the first token is right. */
+function announced(needs: ScopeNeeds, mcp: McpPart | undefined): ScopeNeeds {
+  return mcp === undefined ? needs : addScopeNeeds(needs, mcp.rules.announcedNeeds(mcp.request));
+}
+
+function nameOf(context: ExecutionContext): string {
+  return `${context.getClass().name}.${context.getHandler().name}`;
 }

@@ -8,11 +8,19 @@ import {
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR, ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import {
+  APP_GUARD,
+  APP_INTERCEPTOR,
+  ApplicationConfig,
+  HttpAdapterHost,
+  ModulesContainer,
+} from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
 import { ConfigurationError } from '../core/errors.js';
 import {
   type AuthplaneModuleOptions,
+  type FurtherResourceOptions,
+  resolveFurtherOptions,
   type ResolvedModuleOptions,
   resolveModuleOptions,
 } from '../core/options.js';
@@ -20,16 +28,28 @@ import { AuthplaneResource } from '../core/resource.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { AuthplaneGuard } from './authplane.guard.js';
+import { AuthplaneOperations } from './authplane-operations.js';
+import { bootWarnings, isAuthplaneGuard } from './mcp-boot-checks.js';
+import { declaredOperations, knownClasses, usesMcpNest } from './mcp-discovery.js';
 import {
+  type AuthplaneFeatureAsyncOptions,
+  type AuthplaneFeatureOptions,
   type AuthplaneModuleAsyncOptions,
   type AuthplaneModuleExtras,
   type AuthplaneOptionsFactory,
+  authplaneResource,
   checkExtras,
+  checkFeatureName,
   MODULE_OPTIONS,
 } from './module-options.js';
+import { ProtectedResources } from './protected-resources.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
+
+/** Nest tells dynamic modules apart by their content; a class of its own keeps the hooks of the main one single. */
+@Module({})
+class AuthplaneFeatureModule {}
 
 /**
  * Protects the application as one OAuth 2.1 resource: import it once, in the root module.
@@ -47,6 +67,8 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     private readonly filter: AuthplaneExceptionFilter,
     private readonly adapterHost: HttpAdapterHost,
     private readonly applicationConfig: ApplicationConfig,
+    private readonly modules: ModulesContainer,
+    private readonly resources: ProtectedResources,
     @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
     @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
   ) {}
@@ -70,8 +92,10 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
         { provide: MODULE_EXTRAS, useValue: options },
         clientProvider,
         resourceProvider,
+        resourcesProvider,
         AuthContext,
         AuthplaneGuard,
+        AuthplaneOperations,
         AuthplaneExceptionFilter,
         { provide: APP_INTERCEPTOR, useClass: AuthContextInterceptor },
         ...(options.guard === 'global'
@@ -82,10 +106,47 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
         MODULE_OPTIONS,
         AuthplaneClient,
         AuthplaneResource,
+        ProtectedResources,
         AuthContext,
         AuthplaneGuard,
         AuthplaneExceptionFilter,
+        AuthplaneOperations,
       ],
+    };
+  }
+
+  /**
+   * A further resource of the application, with its own path, audience, scopes and metadata document;
+   * `@UseResource(name)` puts handlers under it. Shares the authorization server of `forRoot`.
+   *
+   * @throws ConfigurationError without a name; wrong options are reported at boot.
+   */
+  static forFeature({ name, ...options }: AuthplaneFeatureOptions): DynamicModule {
+    return AuthplaneModule.forFeatureAsync({ name, useFactory: () => options });
+  }
+
+  /** @throws ConfigurationError without a name; wrong options are reported at boot. */
+  static forFeatureAsync({
+    name,
+    imports = [],
+    inject = [],
+    useFactory,
+  }: AuthplaneFeatureAsyncOptions): DynamicModule {
+    checkFeatureName(name);
+    const token = authplaneResource(name);
+    const options = Symbol(`authplane-nestjs:options:${name}`);
+    return {
+      module: AuthplaneFeatureModule,
+      imports,
+      providers: [
+        { provide: options, inject, useFactory },
+        {
+          provide: token,
+          inject: [ProtectedResources, AuthplaneClient, MODULE_OPTIONS, options],
+          useFactory: addResource(name),
+        },
+      ],
+      exports: [token],
     };
   }
 
@@ -96,14 +157,22 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
    */
   configure(): void {
     if (this.extras.metadataRoute ?? true) {
-      this.adapterHost.httpAdapter.use(resourceMetadataRoute(this.resource));
+      const others = this.resources.all().slice(1);
+      this.adapterHost.httpAdapter.use(
+        resourceMetadataRoute(this.resource, ...others.map(({ resource }) => resource)),
+      );
     }
     if (this.extras.filter ?? true) this.applicationConfig.addGlobalFilter(this.filter);
   }
 
-  /** @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError for a wrong server. */
+  /**
+   * @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError for a wrong server.
+   * @throws ConfigurationError for decorators that name what does not exist.
+   */
   async onModuleInit(): Promise<void> {
-    for (const warning of this.options.warnings) this.#logger.warn(warning);
+    for (const warning of [...this.options.warnings, ...this.#collectOperations()]) {
+      this.#logger.warn(warning);
+    }
     try {
       await this.client.start();
     } catch (error) {
@@ -113,6 +182,31 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     this.#logger.log(
       `protecting ${this.resource.resource} with tokens of ${this.client.issuer}` +
         (this.client.isReady ? '' : '; requests get 503 until it can be reached'),
+    );
+  }
+
+  /** What decorators say about MCP operations goes to the guards. @returns warnings. */
+  #collectOperations(): string[] {
+    const classes = knownClasses(this.modules);
+    const declared = declaredOperations(classes);
+    const looseUris = usesMcpNest(this.modules, declared);
+    const { resources } = this;
+    for (const { mcp } of resources.all()) mcp.declare(declared, looseUris);
+    return bootWarnings({
+      classes,
+      declared,
+      resources,
+      isGuardedGlobally: this.#isGuardedGlobally(),
+    });
+  }
+
+  #isGuardedGlobally(): boolean {
+    const { applicationConfig, extras } = this;
+    const requestScoped = applicationConfig.getGlobalRequestGuards();
+    return (
+      extras.guard === 'global' ||
+      applicationConfig.getGlobalGuards().some(isAuthplaneGuard) ||
+      requestScoped.some(({ metatype }) => isAuthplaneGuard(metatype))
     );
   }
 
@@ -143,6 +237,29 @@ const resourceProvider: Provider = {
   useFactory: (client: AuthplaneClient, { resource }: ResolvedModuleOptions) =>
     client.resolvedResource(resource),
 };
+
+const resourcesProvider: Provider = {
+  provide: ProtectedResources,
+  inject: [AuthplaneResource, MODULE_OPTIONS],
+  useFactory: (resource: AuthplaneResource, options: ResolvedModuleOptions) =>
+    new ProtectedResources(resource, options),
+};
+
+function addResource(name: string) {
+  return (
+    resources: ProtectedResources,
+    client: AuthplaneClient,
+    module: ResolvedModuleOptions,
+    options: FurtherResourceOptions,
+  ): AuthplaneResource => {
+    const { resource: resolved, ...guard } = resolveFurtherOptions(options, module.client);
+    const resource = client.resolvedResource(resolved);
+    resources.add(name, resource, guard);
+    const logger = new Logger(AuthplaneModule.name);
+    for (const warning of guard.warnings) logger.warn(`${name}: ${warning}`);
+    return resource;
+  };
+}
 
 function optionsProviders(options: AuthplaneModuleAsyncOptions): Provider[] {
   if ('useFactory' in options) {

@@ -5,7 +5,7 @@ import type {
   Type,
 } from '@nestjs/common';
 import { ConfigurationError } from '../core/errors.js';
-import type { AuthplaneModuleOptions } from '../core/options.js';
+import type { AuthplaneModuleOptions, FurtherResourceOptions } from '../core/options.js';
 
 /** Injection token of the checked options. Internal: inject `AuthplaneClient` or `AuthplaneResource`. */
 export const MODULE_OPTIONS = Symbol('authplane-nestjs:module-options');
@@ -50,6 +50,34 @@ export interface AuthplaneModuleExistingOptions extends AsyncCommon {
 /** Options of `AuthplaneModule.forRootAsync`. */
 export type AuthplaneModuleAsyncOptions =
   AuthplaneModuleFactoryOptions | AuthplaneModuleClassOptions | AuthplaneModuleExistingOptions;
+
+/** Options of `AuthplaneModule.forFeature`: a further resource of the same application. */
+export type AuthplaneFeatureOptions = FurtherResourceOptions & {
+  /** For `@UseResource` and {@link authplaneResource}. */
+  readonly name: string;
+};
+
+/** Options of `AuthplaneModule.forFeatureAsync`. */
+export interface AuthplaneFeatureAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+  /** For `@UseResource` and {@link authplaneResource}; known before anything is injected. */
+  readonly name: string;
+  readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
+  /** Gets what `inject` names, in that order. Annotate the parameters. */
+  readonly useFactory: (
+    ...dependencies: never[]
+  ) => FurtherResourceOptions | Promise<FurtherResourceOptions>;
+}
+
+/** Injection token of the `AuthplaneResource` that `forFeature` gave this name to. */
+export function authplaneResource(name: string): symbol {
+  return Symbol.for(`authplane-nestjs:resource:${name}`);
+}
+
+/** @throws ConfigurationError */
+export function checkFeatureName(name: unknown): void {
+  if (typeof name === 'string' && name !== '') return;
+  throw new ConfigurationError('forFeature: name is required');
+}
 
 /** @throws ConfigurationError: a misspelt extra would be a guard that silently is not there. */
 export function checkExtras(extras: AuthplaneModuleExtras): void {

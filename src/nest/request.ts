@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { Authentication, AuthplaneResource, InboundRequest } from '../core/resource.js';
@@ -7,6 +8,8 @@ interface FrameworkRequest {
   readonly raw?: IncomingMessage;
   /** Express: the request target before routers rewrote `url`. */
   readonly originalUrl?: string;
+  /** What the body parser made of the body. */
+  readonly body?: unknown;
 }
 
 /** What guards find out about one request, shared by all guards on its way. */
@@ -19,7 +22,14 @@ export interface RequestState {
   challengeScopes?: readonly string[];
   /** A guard has seen a `@Public()` handler. */
   isPublic?: boolean;
+  /** What the handler belongs to, for the challenge and for guards further on. */
+  resource?: AuthplaneResource;
+  /** The MCP operations of the body have been checked for this resource. */
+  inspectedFor?: AuthplaneResource;
 }
+
+/** The caller of whatever runs below a guarded handler. */
+export const callers = new AsyncLocalStorage<Authentication>();
 
 // Keyed by Node's request, which every guard and decorator of a request can reach; param decorators
 // have no dependency injection. An entry dies with its request.
@@ -33,6 +43,13 @@ export function requestState(request: object): RequestState {
     states.set(raw, state);
   }
   return state;
+}
+
+/** As sent, and as middleware may have rewritten it: a router has matched one of them. */
+export function urlsOf(request: FrameworkRequest): string[] {
+  const { originalUrl, url } = request as FrameworkRequest & { readonly url?: string };
+  const raw = rawRequest(request) as IncomingMessage;
+  return [...new Set([originalUrl, url, raw.url])].filter((one) => one !== undefined);
 }
 
 export function rawRequest(request: FrameworkRequest): object {
@@ -49,6 +66,35 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
   };
 }
 
+/**
+ * The HTTP request that a handler of any context runs for. MCP-Nest 2 runs tools in an RPC context
+ * whose own context object has Node's request; no other RPC or WebSocket transport is known here.
+ */
+export function requestOf(
+  context: Pick<ExecutionContext, ContextMethods>,
+): FrameworkRequest | undefined {
+  if (context.getType() === 'http') return httpRequest(context);
+  return context.getType() === 'rpc' ? rpcRequest(context) : undefined;
+}
+
+type ContextMethods = 'getType' | 'switchToHttp' | 'switchToRpc';
+
+function rpcRequest(context: Pick<ExecutionContext, 'switchToRpc'>): FrameworkRequest | undefined {
+  const ofTransport: unknown = context.switchToRpc().getContext();
+  if (!hasRawRequest(ofTransport)) return undefined;
+  const request: unknown = ofTransport.getRawRequest();
+  return typeof request === 'object' && request !== null ? request : undefined;
+}
+
+function hasRawRequest(context: unknown): context is { getRawRequest(): unknown } {
+  return (
+    typeof context === 'object' &&
+    context !== null &&
+    'getRawRequest' in context &&
+    typeof context.getRawRequest === 'function'
+  );
+}
+
 export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): FrameworkRequest {
   return context.switchToHttp().getRequest<FrameworkRequest>();
 }
@@ -61,9 +107,13 @@ export function sendAlong(
   context: Pick<ExecutionContext, 'switchToHttp'>,
   headers: Readonly<Record<string, string>>,
 ): void {
-  const response = context.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
-  const raw = response.raw ?? response;
+  const raw = rawResponse(context);
   for (const [name, value] of Object.entries(headers)) raw.setHeader(name, value);
+}
+
+export function rawResponse(context: Pick<ExecutionContext, 'switchToHttp'>): ServerResponse {
+  const response = context.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
+  return response.raw ?? response;
 }
 
 /**

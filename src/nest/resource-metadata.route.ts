@@ -10,22 +10,33 @@ const CORS = {
 };
 
 /**
- * Serves the protected resource metadata (RFC 9728 §3) at the path-aware URL and at the root one.
+ * Serves the protected resource metadata (RFC 9728 §3) of all resources at their path-aware URLs, and
+ * that of the first one at the root URL, too.
  *
  * It compares the request target with two fixed paths in front of all routes, so a global prefix,
  * versioning, global guards and wildcard routes cannot move, hide or protect it.
  */
-export function resourceMetadataRoute(resource: AuthplaneResource) {
-  const paths = new Set([resourceMetadataPath(resource.resource), ROOT_METADATA_PATH]);
-  const document = Buffer.from(JSON.stringify(resource.metadata()));
+export function resourceMetadataRoute(main: AuthplaneResource, ...others: AuthplaneResource[]) {
+  const documents = new Map(
+    [...others, main].map((resource) => [
+      resourceMetadataPath(resource.resource),
+      documentOf(resource),
+    ]),
+  );
+  documents.set(ROOT_METADATA_PATH, documentOf(main));
   return (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (!paths.has(path)) next();
+    const document = documents.get(path);
+    if (document === undefined) next();
     else if (request.method === 'OPTIONS') response.writeHead(204, CORS).end();
     else if (request.method === 'GET' || request.method === 'HEAD')
       sendDocument(response, document);
     else response.writeHead(405, { ...CORS, Allow: 'GET, HEAD, OPTIONS' }).end();
   };
+}
+
+function documentOf(resource: AuthplaneResource): Buffer {
+  return Buffer.from(JSON.stringify(resource.metadata()));
 }
 
 function sendDocument(response: ServerResponse, document: Buffer): void {

@@ -7,7 +7,7 @@ export function moduleOptionNames(): string[] {
     ts.sys.readFile('src/core/options.ts') ?? '',
     ts.ScriptTarget.ES2022,
   );
-  const wanted = ['ServerOptions', 'ResourceOptions', 'AuthplaneModuleOptions'];
+  const wanted = ['ServerOptions', 'ResourceOptions', 'GuardOptions', 'AuthplaneModuleOptions'];
   return file.statements
     .filter(ts.isInterfaceDeclaration)
     .filter(({ name }) => wanted.includes(name.text))

@@ -24,9 +24,9 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     const connect = async () => {
       const client = new Client({ name: 'v1', version: '1' });
       const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
-        authProvider: provider as never, // its types are those of v2; the shapes are the same
+        authProvider: provider, // its types are those of v2; the shapes are the same
       });
-      return { client, transport, connected: client.connect(transport as never) };
+      return { client, transport, connected: client.connect(transport) };
     };
 
     const first = await connect();
@@ -102,7 +102,7 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
 
     const client = new Client({ name: 'v1', version: '1' });
     const transport = new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
-      authProvider: provider as never,
+      authProvider: provider,
     });
     await expect(client.connect(transport as never)).rejects.toBeInstanceOf(UnauthorizedError);
     const authorizationUrl = provider.authorizationUrl as URL;
@@ -114,7 +114,7 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     await again.connect(
       new StreamableHTTPClientTransport(new URL(server.mcpUrl), {
         authProvider: provider,
-      }) as never,
+      }),
     );
     expect((await again.callTool({ name: 'add', arguments: { a: 1, b: 2 } })).content).toEqual([
       { type: 'text', text: '3' },

@@ -110,7 +110,7 @@ describe.each(platforms)('refusals on the wire, on %s', (platform) => {
       { authorization: `DPoP ${good}` },
       { authorization: `Bearer ${good}`, dpop: 'a.b.c' },
     ]) {
-      const response = await get('/things', headers as Record<string, string>);
+      const response = await get('/things', headers);
       expect(response.status).toBe(401);
       expect(response.headers.get('www-authenticate')).toContain('Bearer realm=');
       expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');

@@ -43,7 +43,7 @@ class FailingController {
   stream(@Res() reply: ServerResponse & { raw?: ServerResponse; hijack?(): void }) {
     reply.hijack?.();
     (reply.raw ?? reply).writeHead(200, { 'Content-Type': 'text/plain' }).write('begun');
-    throw failures['unavailable']?.();
+    throw new MetadataFetchError('x');
   }
 }
 

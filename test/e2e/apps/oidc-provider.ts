@@ -41,7 +41,7 @@ export async function startOidcProvider(): Promise<ForeignAuthorizationServer> {
           kid: 'oidc-provider-1',
         },
       ],
-    } as never, // its types know node's JWK only by a narrower name
+    }, // its types know node's JWK only by a narrower name
     scopes: ['things:read', 'things:write'],
     enabledJWA: { dPoPSigningAlgValues: ['ES256', 'EdDSA', 'PS256', 'RS256'] } as never,
     features: {

@@ -1,0 +1,27 @@
+import { Injectable } from '@nestjs/common';
+import type { McpOperation } from '../core/json-rpc.js';
+import type { VerifiedClaims } from '../core/verified-claims.js';
+import { isVisible } from './mcp-lists.js';
+import { ProtectedResources } from './protected-resources.js';
+
+/** A tool, resource or prompt, and the named resource (`forFeature`) whose rules count, if not the main one. */
+export interface OperationQuery extends Pick<McpOperation, 'kind' | 'name'> {
+  readonly resource?: string;
+}
+
+/**
+ * What a caller may know of, for servers that are wired by hand: to leave out tools per request, or to
+ * describe them in the instructions. The guard needs no help with either lists or calls.
+ */
+@Injectable()
+export class AuthplaneOperations {
+  constructor(private readonly resources: ProtectedResources) {}
+
+  /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */
+  isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
+    const { mcp } = this.resources.get(resource);
+    return isVisible({ kind, name, method: METHODS[kind] }, mcp.scopes, claims);
+  }
+}
+
+const METHODS = { tool: 'tools/call', resource: 'resources/read', prompt: 'prompts/get' } as const;

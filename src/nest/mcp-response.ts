@@ -1,0 +1,197 @@
+import type { ServerResponse } from 'node:http';
+import { StringDecoder } from 'node:string_decoder';
+
+/** Gets the text of one JSON-RPC message, or batch, and returns what is sent instead. */
+export type RewriteMessage = (json: string) => string;
+
+type Headers = Record<string, number | string | readonly string[] | undefined>;
+
+/** Told of the status and of one header, whichever way they are set, before they are sent. */
+export function onResponseHead(
+  response: ServerResponse,
+  header: string,
+  listener: (status: number, value: string | undefined) => void,
+): void {
+  const writeHead = response.writeHead.bind(response);
+  response.writeHead = (...args: unknown[]) => {
+    listener(Number(args[0]), headerOf(response, args, header));
+    return writeHead(...(args as [number]));
+  };
+}
+
+/**
+ * Rewrites the JSON-RPC messages of an answer, be it a document or an event stream, on its way out.
+ * On Node's response, because MCP transports write to that and not to the framework's.
+ */
+export function rewriteMessages(response: ServerResponse, rewrite: RewriteMessage): void {
+  new Rewriter(response, rewrite).install();
+}
+
+type Callback = (() => void) | undefined;
+
+/**
+ * `held` until its end, because its length is announced in front; `streamed` event by event; `left`
+ * alone, because it is no JSON.
+ */
+type Handling = 'held' | 'streamed' | 'left';
+
+class Rewriter {
+  readonly #response: ServerResponse;
+  readonly #rewrite: RewriteMessage;
+  readonly #send: Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders'>;
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #chunks: Buffer[] = [];
+  #handling: Handling | undefined;
+  #isEvents = false;
+  /** Arguments of `writeHead`, held back until the length is known. */
+  #head: unknown[] | undefined;
+  #text = '';
+
+  constructor(response: ServerResponse, rewrite: RewriteMessage) {
+    this.#response = response;
+    this.#rewrite = rewrite;
+    this.#send = {
+      writeHead: response.writeHead.bind(response),
+      write: response.write.bind(response),
+      end: response.end.bind(response),
+      flushHeaders: response.flushHeaders.bind(response),
+    };
+  }
+
+  install(): void {
+    const response = this.#response;
+    response.writeHead = (...args: unknown[]) => this.#writeHead(args);
+    response.write = ((...args: unknown[]) => this.#write(args)) as never;
+    response.end = ((...args: unknown[]) => this.#end(args)) as never;
+    response.flushHeaders = () => {
+      if (this.#decide([]) !== 'held') this.#send.flushHeaders();
+    };
+  }
+
+  #writeHead(args: unknown[]): ServerResponse {
+    if (this.#decide(args) === 'held') this.#head = args;
+    else this.#send.writeHead(...(args as [number]));
+    return this.#response;
+  }
+
+  #write(args: unknown[]): boolean {
+    const { chunk, callback } = chunkOf(args);
+    switch (this.#decide([])) {
+      case 'held':
+        this.#chunks.push(chunk);
+        if (callback !== undefined) process.nextTick(callback);
+        return true;
+      case 'streamed':
+        return this.#send.write(this.#events(this.#decoder.write(chunk)), () => callback?.());
+      default:
+        return this.#send.write(...(args as [string]));
+    }
+  }
+
+  #end(args: unknown[]): ServerResponse {
+    const { chunk, callback } = chunkOf(args);
+    switch (this.#decide([])) {
+      case 'held':
+        this.#endHeld(Buffer.concat([...this.#chunks, chunk]), callback);
+        break;
+      case 'streamed':
+        this.#send.end(this.#rest(chunk), () => callback?.());
+        break;
+      default:
+        this.#send.end(...(args as [string]));
+    }
+    return this.#response;
+  }
+
+  #endHeld(original: Buffer, callback: Callback): void {
+    const text = original.toString();
+    const rewritten = this.#isEvents ? this.#rest(original) : this.#rewrite(text);
+    const body = rewritten === text ? original : Buffer.from(rewritten);
+    if (body !== original) this.#correctLength(body.length);
+    Object.assign(this.#response, this.#send); // `end` without a head writes one, by way of writeHead
+    if (this.#head !== undefined) this.#send.writeHead(...(this.#head as [number]));
+    this.#send.end(body, () => callback?.());
+  }
+
+  /** In its place: the order of headers is part of the answer. */
+  #correctLength(length: number): void {
+    const response = this.#response;
+    if (response.hasHeader('content-length')) response.setHeader('content-length', length);
+    this.#head = this.#head?.map((arg) => withLength(arg, length));
+  }
+
+  #rest(chunk: Buffer): string {
+    return this.#events(this.#decoder.end(chunk)) + this.#event(this.#text);
+  }
+
+  /** Complete events; the rest is kept until more comes. */
+  #events(text: string): string {
+    const events = (this.#text + text).split(/(?<=\r?\n\r?\n)/);
+    this.#text = events.at(-1)?.match(/\r?\n\r?\n$/) ? '' : (events.pop() ?? '');
+    return events.map((event) => this.#event(event)).join('');
+  }
+
+  #event(event: string): string {
+    return event.replace(/^(data: ?)(.+)$/gm, (_, field: string, json: string) =>
+      field.concat(this.#rewrite(json)),
+    );
+  }
+
+  #decide(head: readonly unknown[]): Handling {
+    if (this.#handling !== undefined) return this.#handling;
+    const type = headerOf(this.#response, head, 'content-type') ?? '';
+    const length = headerOf(this.#response, head, 'content-length');
+    this.#isEvents = /^\s*text\/event-stream\b/i.test(type);
+    if (this.#isEvents) this.#handling = length === undefined ? 'streamed' : 'held';
+    else this.#handling = /^\s*application\/json\b/i.test(type) ? 'held' : 'left';
+    return this.#handling;
+  }
+}
+
+/** From the arguments of `writeHead`, which win, or as set before. Names are compared in any case. */
+function headerOf(
+  response: ServerResponse,
+  args: readonly unknown[],
+  name: string,
+): string | undefined {
+  const given = args.find((arg) => typeof arg === 'object' && arg !== null);
+  const value = given === undefined ? undefined : headerIn(pairsOf(given), name);
+  const found = (value ?? response.getHeader(name)) as Headers[string];
+  return typeof found === 'object' ? found.join(', ') : found?.toString();
+}
+
+function headerIn(pairs: readonly (readonly [string, unknown])[], name: string): unknown {
+  return pairs.find(([given]) => given.toLowerCase() === name)?.[1];
+}
+
+/** `writeHead` takes an object, a flat list of names and values, or a list of pairs. */
+function pairsOf(headers: object): (readonly [string, unknown])[] {
+  if (!Array.isArray(headers)) return Object.entries(headers as Headers);
+  if (Array.isArray(headers[0])) return headers as [string, unknown][];
+  const flat = headers as unknown[];
+  return flat.flatMap((name, index) =>
+    index % 2 === 0 ? [[String(name), flat[index + 1]] as const] : [],
+  );
+}
+
+function withLength(arg: unknown, length: number): unknown {
+  if (typeof arg !== 'object' || arg === null) return arg;
+  const pairs = pairsOf(arg).map(([name, value]) =>
+    name.toLowerCase() === 'content-length' ? ([name, String(length)] as const) : [name, value],
+  );
+  return Array.isArray(arg) ? pairs.flat() : Object.fromEntries(pairs);
+}
+
+/** `write` and `end` take chunk, encoding and callback, each of which may be left out. */
+function chunkOf(args: readonly unknown[]): { chunk: Buffer; callback: Callback } {
+  const [data, encoding] = args;
+  const callback = args.find((arg): arg is () => void => typeof arg === 'function');
+  return { chunk: bufferOf(data, encoding), callback };
+}
+
+function bufferOf(data: unknown, encoding: unknown): Buffer {
+  if (typeof data === 'string') {
+    return Buffer.from(data, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
+  }
+  return data instanceof Uint8Array ? Buffer.from(data) : Buffer.alloc(0);
+}

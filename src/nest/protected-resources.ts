@@ -1,0 +1,65 @@
+import { ConfigurationError } from '../core/errors.js';
+import type { ResolvedGuardOptions } from '../core/options.js';
+import type { AuthplaneResource } from '../core/resource.js';
+import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
+import { McpRules } from './mcp-endpoint.js';
+
+/** A resource of the application, and what is asked of its requests. */
+export interface ProtectedResource {
+  /** `undefined`: the one of the module. */
+  readonly name: string | undefined;
+  readonly resource: AuthplaneResource;
+  readonly baseNeeds: ScopeNeeds;
+  readonly mcp: McpRules;
+}
+
+/** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
+export class ProtectedResources {
+  readonly #named = new Map<string, ProtectedResource>();
+  readonly main: ProtectedResource;
+
+  constructor(
+    resource: AuthplaneResource,
+    readonly options: ResolvedGuardOptions,
+  ) {
+    this.main = protect(undefined, resource, options);
+  }
+
+  /** @throws ConfigurationError when the name, or the URI of the resource, is taken. */
+  add(name: string, resource: AuthplaneResource, options: ResolvedGuardOptions): void {
+    if (this.#named.has(name)) {
+      throw new ConfigurationError(`forFeature: two resources are named "${name}"`);
+    }
+    const same = this.all().find((other) => other.resource.resource === resource.resource);
+    if (same !== undefined) {
+      throw new ConfigurationError(
+        `forFeature "${name}": ${resource.resource} is the resource of ${same.name ?? 'forRoot'} already`,
+      );
+    }
+    this.#named.set(name, protect(name, resource, options));
+  }
+
+  /** @throws ConfigurationError for a name that no `forFeature` has given. */
+  get(name: string | undefined): ProtectedResource {
+    if (name === undefined) return this.main;
+    const found = this.#named.get(name);
+    if (found !== undefined) return found;
+    const known = [...this.#named.keys()].map((other) => `"${other}"`).join(', ') || 'none';
+    throw new ConfigurationError(
+      `@UseResource("${name}"): no such resource; AuthplaneModule.forFeature has named: ${known}`,
+    );
+  }
+
+  all(): ProtectedResource[] {
+    return [this.main, ...this.#named.values()];
+  }
+}
+
+function protect(
+  name: string | undefined,
+  resource: AuthplaneResource,
+  { enforceScopesOnAllRequests, mcp }: ResolvedGuardOptions,
+): ProtectedResource {
+  const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
+  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp) };
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import { InvalidRequestError } from 'authplane-nestjs/core';
+import { asksForList, operationsOf, renameOperation } from '../../src/core/json-rpc.js';
+
+const message = (method: unknown, params?: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
+const found = (body: unknown) =>
+  operationsOf(body).map(({ kind, method, name }) => `${kind} ${method} ${name}`);
+
+describe('operations of a JSON-RPC body', () => {
+  it.each([
+    [message('tools/call', { name: 'a' }), ['tool tools/call a']],
+    [message('prompts/get', { name: 'a' }), ['prompt prompts/get a']],
+    [message('resources/read', { uri: 'x://y' }), ['resource resources/read x://y']],
+    [message('resources/subscribe', { uri: 'x://y' }), ['resource resources/subscribe x://y']],
+    [message('resources/unsubscribe', { uri: 'x://y' }), ['resource resources/unsubscribe x://y']],
+    [
+      message('completion/complete', { ref: { type: 'ref/prompt', name: 'a' } }),
+      ['prompt completion/complete a'],
+    ],
+    [
+      message('completion/complete', { ref: { type: 'x', name: 'a', uri: 'b' } }),
+      ['prompt completion/complete a', 'resource completion/complete b'],
+    ],
+    [
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: ['a', 1, 'b'] } }),
+      ['resource subscriptions/listen a', 'resource subscriptions/listen b'],
+    ],
+    // A server that is careless about ids is not to be reached past the guard.
+    [{ method: 'tools/call', params: { name: 'a' } }, ['tool tools/call a']],
+    [message('tools/call', { name: '' }), ['tool tools/call ']],
+    [message('tools/call', { name: '__proto__' }), ['tool tools/call __proto__']],
+  ])('%j', (body, expected) => {
+    expect(found(body)).toEqual(expected);
+    expect(found([body, body])).toEqual([...expected, ...expected]);
+  });
+
+  it.each([
+    undefined,
+    null,
+    1,
+    'tools/call',
+    [],
+    {},
+    [[message('tools/call', { name: 'nested' })]],
+    message('Tools/Call', { name: 'a' }),
+    message('tools/call ', { name: 'a' }),
+    message(['tools/call'], { name: 'a' }),
+    message('tools/call'),
+    message('tools/call', 'a'),
+    message('tools/call', ['a']),
+    message('tools/call', { name: ['a'] }),
+    message('tools/call', { name: { toString: 'a' } }),
+    message('tools/call', { Name: 'a' }),
+    message('tools/call', Object.create({ name: 'inherited' })),
+    Object.create(message('tools/call', { name: 'inherited' })),
+    message('completion/complete', { ref: 'a' }),
+    message('completion/complete', {}),
+    message('subscriptions/listen', {}),
+    message('subscriptions/listen', { notifications: { resourceSubscriptions: 'a' } }),
+    message('constructor', { name: 'a' }),
+    { jsonrpc: '2.0', id: 1, result: { name: 'a' } },
+  ])('nothing to ask scopes for: %j', (body) => {
+    expect(operationsOf(body)).toEqual([]);
+  });
+
+  it('refuses long batches, many subscriptions and members that may become prototypes', () => {
+    const call = message('tools/call', { name: 'a' });
+    expect(operationsOf(Array(100).fill(call))).toHaveLength(100);
+    const uris = Array(1001).fill('x://y');
+    const refused = [
+      Array(101).fill(call),
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: uris } }),
+      JSON.parse('{"method":"tools/call","__proto__":{"params":{"name":"a"}}}'),
+      JSON.parse('{"method":"tools/call","params":{"__proto__":{"name":"a"}}}'),
+      JSON.parse('[{"method":"completion/complete","params":{"ref":{"__proto__":{}}}}]'),
+    ];
+    for (const body of refused) expect(() => operationsOf(body)).toThrow(InvalidRequestError);
+  });
+
+  it('renames in the very object', () => {
+    const uris = ['a', 'b'];
+    const body = [
+      message('tools/call', { name: 'a' }),
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: uris } }),
+    ];
+    for (const operation of operationsOf(body)) renameOperation(operation, `${operation.name}!`);
+    expect(body[0]).toMatchObject({ params: { name: 'a!' } });
+    expect(uris).toEqual(['a!', 'b!']);
+  });
+
+  it('knows the list methods', () => {
+    for (const method of [
+      'tools/list',
+      'resources/list',
+      'resources/templates/list',
+      'prompts/list',
+    ]) {
+      expect(asksForList(message(method))).toBe(true);
+      expect(asksForList([message('ping'), message(method)])).toBe(true);
+    }
+    expect(asksForList(message('tools/call'))).toBe(false);
+    expect(asksForList(undefined)).toBe(false);
+  });
+});

@@ -1,0 +1,153 @@
+import { describe, expect, it } from '@jest/globals';
+import { InsufficientScopeError } from 'authplane-nestjs/core';
+import {
+  type OperationRequirement,
+  OperationScopes,
+  requirementProblem,
+  requirementsOf,
+  type ScopeRule,
+} from '../../src/core/operation-scopes.js';
+import { scopeCoverage } from '../../src/core/scopes.js';
+import { VerifiedClaims } from '../../src/core/verified-claims.js';
+
+function claimsOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): VerifiedClaims {
+  return new VerifiedClaims(
+    {
+      issuer: 'https://as.example',
+      sub: 'alice',
+      clientId: 'client',
+      audience: [],
+      expiresAt: 0,
+      issuedAt: 0,
+      notBefore: 0,
+      jti: '',
+      kid: '',
+      scopes,
+      agentId: '',
+      agentChain,
+      act: undefined,
+      raw: {},
+    },
+    scopeCoverage(hierarchy),
+  );
+}
+
+const tool = (name: string, params: unknown = {}) =>
+  ({ kind: 'tool', method: 'tools/call', name, params }) as const;
+const requirement = (
+  name: string,
+  needs: OperationRequirement['requirement'],
+  hidden = false,
+): OperationRequirement => ({ kind: 'tool', name, requirement: needs, hidden });
+
+describe('OperationScopes', () => {
+  it('requirements for one name add up, whatever their shape', () => {
+    const scopes = new OperationScopes([
+      requirement('t', ['a']),
+      requirement('t', { all: ['b'], any: ['c', 'd'] }),
+      requirement('t', { any: ['e', 'a'] }),
+      requirement('t', { all: ['f'], anyOf: [['g']] }),
+      requirement('t', () => ['h']),
+    ]);
+    expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+      needs: { all: ['a', 'b', 'f', 'h'], anyOf: [['c', 'd'], ['e', 'a'], ['g']] },
+      hidden: false,
+    });
+    expect(scopes.announcedNeeds(tool('t')).all).toEqual(['a', 'b', 'f']);
+  });
+
+  it('kinds are apart, and what nobody named needs nothing', () => {
+    const scopes = new OperationScopes(
+      requirementsOf({ tools: { x: ['t'] }, prompts: { x: ['p'] }, resources: { x: ['r'] } }),
+    );
+    for (const [kind, scope] of [
+      ['tool', 't'],
+      ['prompt', 'p'],
+      ['resource', 'r'],
+    ] as const) {
+      expect(scopes.announcedNeeds({ kind, name: 'x' }).all).toEqual([scope]);
+      expect(scopes.knows({ kind, name: 'X' })).toBe(false);
+      expect(scopes.knows({ kind, name: 'constructor' })).toBe(false);
+    }
+    expect(scopes.judge(tool('__proto__'), claimsOf([])).needs.all).toEqual([]);
+  });
+
+  it('hidden: one lacking requirement is enough, a hierarchy may fulfil it', () => {
+    const scopes = new OperationScopes([
+      requirement('t', ['shown']),
+      requirement('t', ['secret'], true),
+    ]);
+    expect(scopes.hides).toBe(true);
+    expect(scopes.judge(tool('t'), claimsOf(['shown']))).toMatchObject({
+      hidden: true,
+      needs: { all: [] },
+    });
+    expect(scopes.judge(tool('t'), claimsOf(['secret']))).toMatchObject({ hidden: false });
+    const root = claimsOf(['root'], { root: ['secret'] });
+    expect(scopes.judge(tool('t'), root).hidden).toBe(false);
+    expect(scopes.announcedNeeds(tool('t')).all).toEqual(['shown']);
+  });
+
+  it('a rule sees what is asked and who asks', () => {
+    const rule: ScopeRule = ({ kind, method, name, params }, { agentChain }) =>
+      agentChain.length > 0
+        ? false
+        : [kind, method, name, JSON.stringify(params).length.toString()];
+    const scopes = new OperationScopes([requirement('t', rule)]);
+    expect(scopes.judge(tool('t', { a: 1 }), claimsOf([])).needs.all).toEqual([
+      'tool',
+      'tools/call',
+      't',
+      '7',
+    ]);
+    expect(scopes.judge(tool('t'), claimsOf([], {}, ['agent'])).refusal).toEqual({
+      reason: 'its rule refuses this caller',
+    });
+    const hiding = new OperationScopes([requirement('t', rule, true)]);
+    expect(hiding.judge(tool('t'), claimsOf([], {}, ['agent']))).toMatchObject({ hidden: true });
+  });
+
+  it.each([undefined, null, true, 'a', 1, {}, { al: [] }, [1], Promise.resolve([]), () => ['a']])(
+    'a rule that returns %p refuses',
+    (answer) => {
+      const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
+      const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
+      expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
+    },
+  );
+
+  it('a rule that throws refuses, or names what it misses', () => {
+    const throwing = (error: unknown) =>
+      new OperationScopes([
+        requirement('t', () => {
+          throw error;
+        }),
+      ]).judge(tool('t'), claimsOf([]));
+    expect(throwing(new TypeError('x')).refusal).toMatchObject({ reason: 'its rule failed' });
+    expect(throwing(undefined).refusal).toBeDefined();
+    expect(throwing(new InsufficientScopeError(['late'])).needs.all).toEqual(['late']);
+  });
+
+  it('a rule may need nothing', () => {
+    const scopes = new OperationScopes([requirement('t', () => [])]);
+    expect(scopes.judge(tool('t'), claimsOf([])).needs).toEqual({ all: [], anyOf: [] });
+  });
+
+  it.each([
+    [['a'], undefined],
+    [{ all: ['a'] }, undefined],
+    [{ any: ['a'], all: ['b'] }, undefined],
+    [() => [], undefined],
+    [[], /names no scope/],
+    [{}, /names no scope/],
+    [{ all: [] }, /all: names no scope/],
+    [{ any: ['a b'] }, /any: 'a b' is not a scope/],
+    [{ some: ['a'] }, /some: unknown/],
+    [null, /must be a list/],
+    [5, /must be a list/],
+  ])('requirement %j', (value, problem) => {
+    const found = requirementProblem(value);
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+});

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { UnauthorizedError as UnauthorizedErrorV2 } from '@modelcontextprotocol/client';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { type ClientName, walk } from './hosts-clients.js';
+import {
+  type Caller,
+  type Era,
+  type HostServer,
+  type Message,
+  RawClient,
+} from './hosts-requests.js';
+
+/** Scopes of the examples: what every request needs, and what is registered for the resource. */
+export const BASE = 'notes:use';
+export const SCOPES = [BASE, 'notes:read', 'notes:write', 'notes:admin'];
+
+export interface HostTraits {
+  readonly era: Era;
+  readonly sessions: boolean;
+  readonly clients: readonly ClientName[];
+  /** What the server that `startHiding` starts shows only to callers with the scope. */
+  readonly hidden: readonly HiddenOperation[];
+  start(): Promise<HostServer>;
+  /** With a list that leaves out what the caller may not use. */
+  startHiding(): Promise<HostServer>;
+}
+
+export interface HiddenOperation {
+  readonly list: string;
+  readonly method: string;
+  readonly member: 'name' | 'uri';
+  readonly name: string;
+  readonly scope: string;
+}
+
+const add: Message = {
+  method: 'tools/call',
+  params: { name: 'add_note', arguments: { note: 'milk' } },
+};
+const history: Message = { method: 'tools/call', params: { name: 'history', arguments: {} } };
+const operations: readonly (readonly [Message, string])[] = [
+  [add, 'notes:write'],
+  [{ method: 'tools/call', params: { name: 'read_notes', arguments: {} } }, 'notes:read'],
+  [{ method: 'resources/read', params: { uri: 'notes://all' } }, 'notes:read'],
+  [{ method: 'prompts/get', params: { name: 'summary' } }, 'notes:read'],
+];
+
+/** The same for every host: what a caller without the scopes of an operation gets, and a way to them. */
+export function describeHost(name: string, traits: HostTraits): void {
+  const { era, sessions } = traits;
+
+  async function rawClient(server: HostServer, caller: Caller = { scope: BASE }) {
+    const client = new RawClient(server, era);
+    if (sessions) await client.openSession(caller);
+    return client;
+  }
+
+  async function whatRan(client: RawClient): Promise<string[]> {
+    const { text, status } = await client.send(history, { scope: BASE });
+    expect(status).toBe(200);
+    return text.match(/\w+ has \w+/g) ?? [];
+  }
+
+  describe(name, () => {
+    let server: HostServer;
+    beforeAll(async () => {
+      server = await traits.start();
+    });
+    afterAll(() => server.close());
+
+    it.each(operations)(
+      'an operation without its scope is a 403 that names all scopes, and does not run: %j',
+      async (message, scope) => {
+        const client = await rawClient(server);
+        const before = await whatRan(client);
+        const refused = await client.send(message, { scope: BASE });
+        expect(refused.status).toBe(403);
+        const metadataUrl = server.mcpUrl.replace(
+          '/mcp',
+          '/.well-known/oauth-protected-resource/mcp',
+        );
+        expect(refused.headers.get('www-authenticate')).toBe(
+          `Bearer realm="${server.mcpUrl}", error="insufficient_scope", scope="${BASE} ${scope}", ` +
+            `resource_metadata="${metadataUrl}", ` +
+            `error_description="The access token lacks a scope that this operation needs"`,
+        );
+        expect(refused.message).toEqual({ error: 'insufficient_scope', scope: `${BASE} ${scope}` });
+        expect(await whatRan(client)).toEqual(before);
+
+        const passed = await client.send(message, { scope: `${BASE} ${scope}` });
+        expect([passed.status, passed.message['error']]).toEqual([200, undefined]);
+        expect(await whatRan(client)).toHaveLength(before.length + 1);
+      },
+    );
+
+    it('without a token it is a 401 that names the same scopes', async () => {
+      const { status, headers } = await (await rawClient(server)).send(add, { scope: null });
+      expect(status).toBe(401);
+      expect(headers.get('www-authenticate')).toContain(`scope="${BASE} notes:write"`);
+    });
+
+    it('a batch with one forbidden element is refused whole', async () => {
+      const client = await rawClient(server);
+      const before = await whatRan(client);
+      const read = { method: 'resources/read', params: { uri: 'notes://all' } };
+      const refused = await client.batch([read, history, add], { scope: `${BASE} notes:read` });
+      expect(refused.status).toBe(403);
+      expect(refused.message['scope']).toBe(`${BASE} notes:read notes:write`);
+      expect(await whatRan(client)).toEqual(before);
+      if (era === '2026') return; // it has no batches
+      const scope = `${BASE} notes:read notes:write`;
+      expect((await client.batch([read, history, add], { scope })).status).toBe(200);
+      expect(await whatRan(client)).toHaveLength(before.length + 2);
+    });
+
+    it("an unknown tool gets the server's own answer", async () => {
+      const unknown = { method: 'tools/call', params: { name: 'nothing', arguments: {} } };
+      const { status, text } = await (await rawClient(server)).send(unknown, { scope: BASE });
+      expect([401, 403, 500]).not.toContain(status);
+      expect(text).toContain('nothing');
+    });
+
+    it.each(traits.clients)('a client of %s steps up and succeeds', async (client) => {
+      const { asked, refusals, result } = await walk(client, server, 'add_note', { note: 'x' });
+      expect(asked).toEqual([BASE, `${BASE} notes:write`]);
+      const kind = client === 'SDK v1' ? UnauthorizedError : UnauthorizedErrorV2;
+      for (const refusal of refusals) expect(refusal).toBeInstanceOf(kind);
+      expect(JSON.stringify(result)).toContain('added');
+    });
+
+    it('a page of another origin is refused, with or without a token', async () => {
+      const client = await rawClient(server);
+      const origin = 'https://evil.example';
+      for (const scope of [BASE, null]) {
+        const refused = await client.send(history, { scope, headers: { origin } });
+        expect(refused.status).toBe(403);
+        expect(refused.headers.get('www-authenticate')).toBeNull();
+        expect(refused.message['error']).toMatchObject({ code: -32000 });
+      }
+      const allowed = { origin: 'https://app.example.com' };
+      expect((await client.send(history, { scope: BASE, headers: allowed })).status).toBe(200);
+      expect((await client.send(history, { scope: BASE })).status).toBe(200);
+    });
+
+    if (sessions) {
+      it.each([{ user: 'mallory' }, { client: 'client-2' }])(
+        "nobody uses another one's session: %j",
+        async (other) => {
+          const client = await rawClient(server);
+          const foreign = { scope: SCOPES.join(' '), ...other };
+          const refused = await client.send(history, foreign);
+          expect(refused.status).toBe(404);
+          expect(refused.message['error']).toMatchObject({ code: -32001 });
+          expect(await client.bodiless('GET', foreign)).toBe(404);
+          expect(await client.bodiless('DELETE', foreign)).toBe(404);
+          expect((await client.send(history, { scope: BASE })).status).toBe(200);
+          expect(await client.bodiless('GET', { scope: BASE })).toBe(200);
+          expect(await client.bodiless('DELETE', { scope: BASE })).toBe(200);
+          expect((await client.send(history, { scope: BASE })).status).toBe(404);
+        },
+      );
+    }
+  });
+
+  describe(`${name}, with a list for each caller`, () => {
+    let server: HostServer;
+    beforeAll(async () => {
+      server = await traits.startHiding();
+    });
+    afterAll(() => server.close());
+
+    it.each(traits.hidden)('$list leaves out $name for who may not use it', async (hidden) => {
+      const client = await rawClient(server);
+      const list = { method: hidden.list };
+      const short = await client.send(list, { scope: BASE });
+      const long = await client.send(list, { scope: `${BASE} ${hidden.scope}` });
+      expect([short.status, long.status]).toEqual([200, 200]);
+      expect(short.text).not.toContain(hidden.name);
+      expect(long.text).toContain(`"${hidden.name}"`);
+      expect(short.text).not.toContain('"cacheScope":"public"');
+    });
+
+    it.each(traits.hidden)('$method: $name is answered as if there were none', async (hidden) => {
+      const { method, member, name: known, scope } = hidden;
+      const client = await rawClient(server);
+      const before = await whatRan(client);
+      const unknown = `${known.slice(0, -1)}!`;
+      const answerTo = async (name: string) => {
+        const params = { [member]: name, ...(method === 'tools/call' ? { arguments: {} } : {}) };
+        const { status, headers, text } = await client.send({ method, params }, { scope: BASE });
+        const shown = ['content-type', 'www-authenticate', 'content-length'].map((one) =>
+          headers.get(one),
+        );
+        return { status, shown, text: withoutEventIds(text).replaceAll(name, '(name)') };
+      };
+      const answer = await answerTo(known);
+      expect(answer).toEqual(await answerTo(unknown));
+      expect([401, 403, 500]).not.toContain(answer.status);
+      expect(await whatRan(client)).toEqual(before);
+
+      const args = { arguments: { note: 'x' } };
+      const params = { [member]: known, ...(method === 'tools/call' ? args : {}) };
+      const allowed = await client.send({ method, params }, { scope: `${BASE} ${scope}` });
+      expect([allowed.status, allowed.message['error']]).toEqual([200, undefined]);
+      expect(await whatRan(client)).toHaveLength(before.length + 1);
+    });
+  });
+}
+
+function withoutEventIds(text: string): string {
+  return text.replace(/^id: .*\n/gm, '');
+}

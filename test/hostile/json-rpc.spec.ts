@@ -1,0 +1,372 @@
+import { createRequire } from 'node:module';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import {
+  McpServer as McpServerV1,
+  ResourceTemplate as TemplateV1,
+} from '@modelcontextprotocol/sdk/server/mcp.js';
+import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
+import { JSONRPCMessageSchema } from '@modelcontextprotocol/sdk/types.js';
+import { AuthplaneError, InvalidRequestError } from 'authplane-nestjs/core';
+import { z } from 'zod';
+import { type FoundOperation, operationsOf } from '../../src/core/json-rpc.js';
+import { OperationScopes, requirementsOf } from '../../src/core/operation-scopes.js';
+import { platforms } from '../e2e/apps/start-app.js';
+import { startMcpApp } from '../nest/mcp-app.js';
+
+const BODIES = 100_000;
+
+/** A handler runs under the name that its scope has, so that both sides can be compared. */
+const TOOLS = ['open', 'admin', 'constructor ', 'Admin', 'ａdmin', 'a'.repeat(50_000)];
+const FIXED = ['config://app', 'https://example.com/secret', 'file:///x'];
+const TEMPLATES = ['users://{id}', 'file:///{+path}', 'https://example.com/{a}/{b}'];
+const PROMPTS = ['brief', 'toString '];
+
+const scopes = new OperationScopes(
+  requirementsOf({
+    tools: table('tool', TOOLS),
+    resources: { ...table('resource', FIXED), ...table('resource', TEMPLATES) },
+    prompts: table('prompt', PROMPTS),
+  }),
+);
+
+function table(kind: string, names: readonly string[]): Record<string, string[]> {
+  return Object.fromEntries(names.map((name) => [name, [scopeOf(kind, name)]]));
+}
+
+function scopeOf(kind: string, name: string): string {
+  const index = [...TOOLS, ...FIXED, ...TEMPLATES, ...PROMPTS].indexOf(name);
+  return `${kind}:${index}`;
+}
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+describe('what the guard lets through is what the dispatcher runs', () => {
+  it(`${BODIES.toLocaleString('en')} generated bodies against the dispatcher of SDK v1`, async () => {
+    jest.spyOn(console, 'warn').mockImplementation(() => undefined); // of the SDK, about names
+    const random = generator(20_261_121);
+    const dispatcher = await startDispatcher();
+    const count = { parsed: 0, refused: 0, dispatched: 0, ran: 0 };
+    for (let index = 0; index < BODIES; index++) {
+      const body = parse(bodyText(random), index % 2 === 0);
+      if (body === undefined) continue;
+      count.parsed++;
+      const operations = seen(body);
+      if (operations === undefined) {
+        count.refused++;
+        continue;
+      }
+      const needed = new Set(operations.flatMap((one) => scopes.announcedNeeds(one).all));
+      const ran = await dispatcher.dispatch(body);
+      if (ran === undefined) continue;
+      count.dispatched++;
+      count.ran += ran.length;
+      for (const scope of ran) {
+        if (!needed.has(scope)) throw new Error(`${scope} ran unseen: ${JSON.stringify(body)}`);
+      }
+    }
+    expect(count.parsed).toBeGreaterThan(BODIES / 2);
+    expect(count.refused).toBeGreaterThan(500);
+    expect(count.ran).toBeGreaterThan(5000);
+  }, 180_000);
+
+  it.each(platforms)(
+    '1,000 of them over HTTP on %s: nothing runs, nothing is 5xx',
+    async (platform) => {
+      const tools = { open: ['never'], read: ['never'], write: ['never'] };
+      const resources = { '{+any}': ['never'] };
+      const mcp = { tools, resources, prompts: { briefing: ['never'] } };
+      const server = await startMcpApp({ platform, host: 'SDK v1 with JSON answers', mcp });
+      const random = generator(7);
+      const statuses = new Map<number, number>();
+      const names = ['open', 'read', 'write', 'briefing'];
+      const uris = ['calendar://today', 'calendar://days/1', 'https://example.com/secret'];
+      for (let index = 0; index < 1000; index++) {
+        const text = bodyText(random, { names, uris });
+        if (text.length > 90_000) continue;
+        const { status } = await server.post(undefined, { raw: text });
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+      expect([...statuses.keys()].filter((status) => status >= 500)).toEqual([]);
+      expect(statuses.get(403)).toBeGreaterThan(100);
+      expect([...server.runs]).toEqual([]);
+      await server.close();
+    },
+  );
+});
+
+/** `undefined`: refused. Anything but the one typed error fails the test. */
+function seen(body: unknown): FoundOperation[] | undefined {
+  try {
+    return operationsOf(body);
+  } catch (error) {
+    expect(error).toBeInstanceOf(AuthplaneError);
+    expect(error).toBeInstanceOf(InvalidRequestError);
+    return undefined;
+  }
+}
+
+/** As the body parsers do: Express with `JSON.parse`, Fastify with one that refuses `__proto__`. */
+function parse(text: string, asExpress: boolean): unknown {
+  try {
+    const body: unknown = asExpress ? JSON.parse(text) : secureJsonParse(text);
+    return typeof body === 'object' && body !== null ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const secureJsonParse = (
+  createRequire(createRequire(import.meta.url).resolve('fastify'))('secure-json-parse') as {
+    parse(text: string): unknown;
+  }
+).parse;
+
+interface Dispatcher {
+  /** Scopes of what ran; `undefined` when the transport refuses the body before. */
+  dispatch(body: unknown): Promise<string[] | undefined>;
+}
+
+async function startDispatcher(): Promise<Dispatcher> {
+  let ran: string[] = [];
+  const server = new McpServerV1({ name: 'hostile', version: '1' });
+  for (const name of TOOLS) {
+    server.registerTool(name, { inputSchema: z.object({}).loose() }, () => {
+      ran.push(scopeOf('tool', name));
+      return { content: [] };
+    });
+  }
+  for (const uri of FIXED) {
+    server.registerResource(uri, uri, {}, () => {
+      ran.push(scopeOf('resource', uri));
+      return { contents: [] };
+    });
+  }
+  for (const template of TEMPLATES) {
+    const complete = () => {
+      ran.push(scopeOf('resource', template));
+      return [];
+    };
+    const callbacks = { id: complete, path: complete, a: complete };
+    server.registerResource(
+      template,
+      new TemplateV1(template, { list: undefined, complete: callbacks }),
+      {},
+      () => {
+        ran.push(scopeOf('resource', template));
+        return { contents: [] };
+      },
+    );
+  }
+  for (const name of PROMPTS) {
+    const record = () => void ran.push(scopeOf('prompt', name));
+    const day = completable(z.string().optional(), () => {
+      record();
+      return [];
+    });
+    const prompt = () => {
+      record();
+      return { messages: [] };
+    };
+    server.registerPrompt(name, { argsSchema: { day } as never }, prompt as never);
+  }
+  const transport = {
+    onmessage: undefined as ((message: unknown, extra: object) => void) | undefined,
+    start: async () => undefined,
+    send: async () => undefined,
+    close: async () => undefined,
+  };
+  await server.connect(transport as never);
+  return {
+    async dispatch(body) {
+      const messages = messagesOf(body);
+      if (messages === undefined) return undefined;
+      ran = [];
+      for (const message of messages) transport.onmessage?.(message, {});
+      await new Promise((resolve) => setImmediate(resolve));
+      return ran;
+    },
+  };
+}
+
+/** As the SDK's HTTP transport reads a parsed body. */
+function messagesOf(body: unknown): unknown[] | undefined {
+  const list: unknown[] = Array.isArray(body) ? body : [body];
+  if (list.length > 100) return undefined;
+  try {
+    return list.map((message) => JSONRPCMessageSchema.parse(message));
+  } catch {
+    return undefined;
+  }
+}
+
+// ---- raw JSON text: what an object cannot express, such as a member twice, is in it --------------------
+
+type Random = (below: number) => number;
+
+/** Mulberry32: the same bodies in every run. */
+function generator(seed: number): Random {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+const METHODS = [
+  'tools/call',
+  'tools/call',
+  'tools/call',
+  'resources/read',
+  'resources/read',
+  'resources/subscribe',
+  'prompts/get',
+  'completion/complete',
+  'subscriptions/listen',
+  'tools/list',
+  'ping',
+  'initialize',
+  'constructor',
+];
+const JUNK = ['constructor', '__proto__', 'toString', 'hasOwnProperty', '', 'nothing'];
+const NAMES = [...TOOLS.slice(0, 5), ...TOOLS.slice(0, 5), ...PROMPTS, ...PROMPTS, ...JUNK];
+const URIS = [
+  ...FIXED,
+  ...TEMPLATES,
+  'users://1',
+  'USERS://1/../2',
+  'file:///a/../x',
+  'FILE:///y',
+  'https://EXAMPLE.com:443/secret',
+  'https://example.com/./secret',
+  ' https://example.com/sec\tret',
+  'https://example.com/1/2',
+  TOOLS[5] ?? '',
+  ...JUNK,
+];
+
+interface Pools {
+  readonly names: readonly string[];
+  readonly uris: readonly string[];
+}
+
+function bodyText(random: Random, pools: Pools = { names: NAMES, uris: URIS }): string {
+  const one = () => messageText(random, pools);
+  switch (random(12)) {
+    case 0:
+    case 1:
+      return `[${repeat(random(4), one).join(',')}]`;
+    case 2:
+      return `[[${one()}],${one()}]`;
+    case 3:
+      return random(20) === 0 ? `[${repeat(95 + random(10), one).join(',')}]` : one();
+    case 4:
+      return `${['\ufeff', ' \n', ''][random(3)]}${one()}${['', '{}', ' '][random(3)]}`;
+    default:
+      return one();
+  }
+}
+
+function messageText(random: Random, pools: Pools): string {
+  const id = ['1', '"a"', 'null', '1.5', '{}', '-1', '1e400'][random(random(4) === 0 ? 7 : 2)];
+  const members = [
+    member(random, 'jsonrpc', random(30) === 0 ? '"1.0"' : '"2.0"'),
+    ...(random(15) === 0 ? [] : [member(random, 'id', id ?? '1')]),
+    ...twice(random, () => member(random, 'method', methodText(random))),
+    ...twice(random, () => member(random, 'params', paramsText(random, pools))),
+  ];
+  if (random(40) === 0) members.push(`"__proto__":{"method":"tools/call"}`);
+  if (random(40) === 0) members.push(`"result":{}`);
+  return `{${shuffled(random, members).join(',')}}`;
+}
+
+function methodText(random: Random): string {
+  const method = METHODS[random(METHODS.length)] ?? '';
+  switch (random(25)) {
+    case 0:
+      return text(random, method.toUpperCase());
+    case 1:
+      return text(random, `${method} `);
+    case 2:
+      return `[${text(random, method)}]`;
+    case 3:
+      return ['null', '1', '{}', 'true'][random(4)] ?? 'null';
+    default:
+      return text(random, method);
+  }
+}
+
+function paramsText(random: Random, { names, uris }: Pools): string {
+  const name = () => nameText(random, random(20) === 0 ? [TOOLS[5] ?? ''] : names);
+  const uri = () => nameText(random, uris);
+  const members = [
+    ...twice(random, () => member(random, 'name', name())),
+    ...twice(random, () => member(random, 'uri', uri())),
+    `"arguments":${random(20) === 0 ? '{"__proto__":{"a":1}}' : '{}'}`,
+    `"ref":{"type":"${random(2) === 0 ? 'ref/prompt' : 'ref/resource'}",${shuffled(random, [
+      ...twice(random, () => member(random, 'name', name())),
+      ...twice(random, () => member(random, 'uri', uri())),
+    ]).join(',')}}`,
+    `"argument":{"name":"${['day', 'id', 'path', 'a'][random(4)]}","value":"x"}`,
+    `"notifications":{"resourceSubscriptions":[${repeat(random(3), uri).join(',')}]}`,
+  ];
+  if (random(12) === 0) members.push(`"__proto__":{"name":${name()},"uri":${uri()}}`);
+  if (random(12) === 0) members.push(`"constructor":{"prototype":{"name":${name()}}}`);
+  if (random(20) === 0) members.push(`"task":{"ttl":1}`, `"_meta":{"progressToken":1}`);
+  const params = `{${shuffled(
+    random,
+    members.filter(() => random(25) !== 0),
+  ).join(',')}}`;
+  return random(40) === 0 ? `[${params}]` : params;
+}
+
+function nameText(random: Random, names: readonly string[]): string {
+  const name = names[random(names.length)] ?? '';
+  switch (random(20)) {
+    case 0:
+      return `[${text(random, name)}]`;
+    case 1:
+      return `{"toString":${text(random, name)}}`;
+    case 2:
+      return ['null', '0', 'true', '[]', '{}'][random(5)] ?? 'null';
+    case 3:
+      return text(
+        random,
+        [name.toUpperCase(), ` ${name}`, `${name}\u0000`, `${name}/`][random(4)] ?? '',
+      );
+    default:
+      return text(random, name);
+  }
+}
+
+function member(random: Random, name: string, value: string): string {
+  return `${random(50) === 0 ? text(random, [name.toUpperCase(), `${name}\u0000`][random(2)] ?? '') : text(random, name)}:${value}`;
+}
+
+/** Now and then a member is there twice, and the last one counts. */
+function twice(random: Random, make: () => string): string[] {
+  return random(10) === 0 ? [make(), make()] : [make()];
+}
+
+/** With or without escapes, which mean the same. */
+function text(random: Random, value: string): string {
+  if (value.length > 1000 || random(6) !== 0) return JSON.stringify(value);
+  const escaped = Array.from({ length: value.length }, (_, index) =>
+    random(3) === 0
+      ? `\\u${value.charCodeAt(index).toString(16).padStart(4, '0')}`
+      : JSON.stringify(value[index]).slice(1, -1),
+  );
+  return `"${escaped.join('')}"`;
+}
+
+function shuffled(random: Random, list: readonly string[]): string[] {
+  const left = [...list];
+  return list.map(() => left.splice(random(left.length), 1)[0] ?? '');
+}
+
+function repeat(times: number, make: () => string): string[] {
+  return Array.from({ length: times }, make);
+}

@@ -1,0 +1,120 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { onResponseHead, rewriteMessages } from '../../src/nest/mcp-response.js';
+
+let server: Server | undefined;
+afterEach(() => void server?.close());
+
+async function answer(respond: (response: ServerResponse) => void) {
+  server = createServer((_, response) => {
+    rewriteMessages(response, (json) => json.replaceAll('secret', 'x'));
+    respond(response);
+  });
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const response = await fetch(`http://127.0.0.1:${port}`);
+  return { text: await response.text(), status: response.status, headers: response.headers };
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const EVENTS = 'text/event-stream';
+const bytes = Buffer.from('{"a":"sécret secret"}');
+
+describe('rewriteMessages', () => {
+  it.each([
+    ['an object', { 'Content-Type': JSON_TYPE, 'Content-Length': bytes.length }],
+    ['a flat list', ['content-type', JSON_TYPE, 'CONTENT-LENGTH', String(bytes.length)]],
+  ])('a document, with its head as %s', async (_, head) => {
+    const { text, headers, status } = await answer((response) => {
+      response.writeHead(201, head as never);
+      response.write(bytes.subarray(0, 8)); // inside a character
+      response.end(bytes.subarray(8));
+    });
+    expect([status, text]).toEqual([201, '{"a":"sécret x"}']);
+    expect(headers.get('content-length')).toBe(String(Buffer.byteLength(text)));
+  });
+
+  it('a document with headers set before, and callbacks', async () => {
+    const called: string[] = [];
+    const { text, headers } = await answer((response) => {
+      response.setHeader('content-type', JSON_TYPE).setHeader('content-length', bytes.length);
+      response.flushHeaders();
+      response.write('{"a":"sécret ', () => called.push('write'));
+      response.end('secret"}', 'utf8', () => called.push('end'));
+    });
+    expect(text).toBe('{"a":"sécret x"}');
+    expect(headers.get('content-length')).toBe('17');
+    expect(called).toEqual(['write', 'end']);
+  });
+
+  it('a document without length, and one that stays as it is', async () => {
+    const plain = await answer((response) => {
+      response.writeHead(200, 'Fine', { 'content-type': JSON_TYPE });
+      response.end(Buffer.from(bytes).toString('latin1'), 'latin1');
+    });
+    expect(plain.text).toBe('{"a":"sécret x"}');
+    server?.close();
+    const same = await answer((response) => {
+      response.writeHead(200, { 'content-type': JSON_TYPE, 'content-length': 2 }).end('{}');
+    });
+    expect(same.text).toBe('{}');
+  });
+
+  it('events, however they are cut, one by one as they come', async () => {
+    const { text } = await answer((response) => {
+      response.writeHead(200, { 'content-type': EVENTS });
+      response.flushHeaders();
+      const stream = Buffer.from(
+        ': comment secret\n\nevent: message\nid: 1\ndata: {"a":"sécret secret"}\n\ndata:"secret"\r\n\r\ndata: "secret',
+      );
+      const send = (index: number) => {
+        if (index >= stream.length) return void response.end('"');
+        response.write(stream.subarray(index, index + 7), () => send(index + 7));
+      };
+      send(0);
+    });
+    expect(text).toBe(
+      ': comment secret\n\nevent: message\nid: 1\ndata: {"a":"sécret x"}\n\ndata:"x"\r\n\r\ndata: "x"',
+    );
+  });
+
+  it('events whose length is announced', async () => {
+    const body = 'data: "secret"\n\n';
+    const { text, headers } = await answer((response) => {
+      response.writeHead(200, { 'content-type': EVENTS, 'content-length': body.length });
+      response.write(body);
+      response.end();
+    });
+    expect(text).toBe('data: "x"\n\n');
+    expect(headers.get('content-length')).toBe('11');
+  });
+
+  it('anything else is left alone', async () => {
+    const text = await answer((response) => response.end('secret'));
+    expect(text.text).toBe('secret');
+    server?.close();
+    const empty = await answer((response) => response.writeHead(204).end());
+    expect([empty.status, empty.text]).toEqual([204, '']);
+  });
+});
+
+describe('onResponseHead', () => {
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['set before', (response) => response.setHeader('Mcp-Session-Id', 'a').end()],
+    ['an object', (response) => response.writeHead(200, { 'MCP-Session-ID': 'a' }).end()],
+    ['a message and an object', (r) => r.writeHead(200, 'OK', { 'mcp-session-id': 'a' }).end()],
+    ['a flat list', (response) => response.writeHead(200, ['mcp-session-id', 'a'] as never).end()],
+    [
+      'an implicit head',
+      (response) => response.setHeader('mcp-session-id', 'a').write('x', () => response.end()),
+    ],
+  ])('sees a header that is %s', async (_, respond) => {
+    const seen: unknown[] = [];
+    await answer((response) => {
+      onResponseHead(response, 'mcp-session-id', (...args) => seen.push(args));
+      respond(response);
+    });
+    expect(seen).toEqual([[200, 'a']]);
+  });
+});
