@@ -216,7 +216,10 @@ export async function startMcpApp({
       ],
     },
     { platform, port },
-  );
+  ).catch(async (error: unknown) => {
+    await authorizationServer.close();
+    throw error;
+  });
   const bearer = async (scope = '', claims: Record<string, unknown> = {}) =>
     `Bearer ${await authorizationServer.issueToken({ aud: [mcpUrl], scope, ...claims })}`;
   const post = async (body: unknown, init: PostInit = {}): Promise<McpAnswer> => {
