@@ -31,6 +31,7 @@ export {
   type McpOptions,
   type OperationKind,
   type OutboundFetch,
+  type ProofSigner,
   type ProtectedResourceMetadata,
   type RequiredScopes,
   type ScopeHierarchy,

@@ -1,5 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
-import { AuthplaneError, InvalidClaimsError, TokenMissingError } from '../core/errors.js';
+import {
+  AuthplaneError,
+  InvalidClaimsError,
+  TokenMissingError,
+  TokenRevokedError,
+} from '../core/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, challengeScopes, type ScopeNeeds } from '../core/scopes.js';
 import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
@@ -175,7 +180,8 @@ export class AuthplaneGuard implements CanActivate {
     if (!(error instanceof AuthplaneError)) return;
     this.#logger.debug(`refused: ${error.code}: ${error.message}`);
     const now = performance.now();
-    if (error instanceof InvalidClaimsError && now - this.#warnedAt > WARNING_PAUSE_MS) {
+    const isTelling = error instanceof InvalidClaimsError || error instanceof TokenRevokedError;
+    if (isTelling && now - this.#warnedAt > WARNING_PAUSE_MS) {
       this.#warnedAt = now;
       this.#logger.warn(`refused a token: ${error.message}`);
     }

@@ -79,7 +79,7 @@ function register<Server extends object>(server: Server, runs: Runs, Template: T
 }
 
 const INFO = { name: 'server', version: '1' };
-const v1 = (runs: Runs) => register(new McpServerV1(INFO), runs, TemplateV1 as Type);
+const v1 = (runs: Runs) => register(new McpServerV1(INFO), runs, TemplateV1);
 
 function statelessV1(runs: Runs, enableJsonResponse: boolean): McpHost {
   return async (request, response, body) => {
@@ -112,7 +112,7 @@ function statefulV1(runs: Runs): McpHost {
 
 function v2(runs: Runs): McpHost {
   const handler = toNodeHandler(
-    createMcpHandler(() => register(new McpServer(INFO), runs, ResourceTemplate as Type)),
+    createMcpHandler(() => register(new McpServer(INFO), runs, ResourceTemplate)),
   );
   return (request, response, body) => handler(request as never, response, body);
 }
