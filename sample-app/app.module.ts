@@ -4,6 +4,9 @@ import { McpController } from './mcp.controller.js';
 import { SETTINGS, type Settings } from './settings.js';
 import { ToolsService } from './tools.service.js';
 
+/** What single tools need besides the `mcp:tools` of the endpoint. */
+export const TOOL_SCOPES = { now_utc: ['mcp:time'] };
+
 /** An MCP server, protected: everything about OAuth is the import of `AuthplaneModule`. */
 @Module({})
 export class AppModule {
@@ -16,6 +19,7 @@ export class AppModule {
             issuer: settings.issuer,
             baseUrl: settings.baseUrl,
             scopes: settings.scopes,
+            mcp: { tools: TOOL_SCOPES },
             devMode: settings.devMode,
             asCredentials: { clientId: settings.clientId, clientSecret: settings.clientSecret },
             ...(settings.dpop ? await boundTokensOnly() : {}),

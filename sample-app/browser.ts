@@ -5,18 +5,9 @@ import type { AddressInfo } from 'node:net';
 /** The loopback address to which the authorization server sends the user's browser back. */
 export class CallbackListener {
   readonly #server: Server;
-  readonly #callback: Promise<URL>;
 
   private constructor(server: Server) {
     this.#server = server;
-    this.#callback = new Promise((resolve) => {
-      server.on('request', (request, response) => {
-        const url = new URL(request.url ?? '/', this.redirectUrl);
-        if (url.pathname !== '/callback') return void response.writeHead(404).end();
-        response.end('You can close this page.');
-        resolve(url);
-      });
-    });
   }
 
   static async start(): Promise<CallbackListener> {
@@ -30,9 +21,17 @@ export class CallbackListener {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/callback`;
   }
 
-  /** The callback with its code, once the user has decided. */
+  /** The next callback with its code, once the user has decided. */
   callback(): Promise<URL> {
-    return this.#callback;
+    return new Promise((resolve) => {
+      this.#server.on('request', (request, response) => {
+        const url = new URL(request.url ?? '/', this.redirectUrl);
+        if (url.pathname !== '/callback') return void response.writeHead(404).end();
+        response.end('You can close this page.');
+        this.#server.removeAllListeners('request');
+        resolve(url);
+      });
+    });
   }
 
   close(): void {

@@ -34,7 +34,7 @@ export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, calendarUrl }: Choi
     issuer: issuer ?? `http://localhost:${devPort}`,
     embedded: issuer === undefined,
     baseUrl: env['AUTHPLANE_BASE_URL'] ?? `http://localhost:${port}`,
-    scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools').split(/[\s,]+/),
+    scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools mcp:time').split(/[\s,]+/),
     // The embedded server and localhost need it; a real server on https does not.
     dpop,
     calendarUrl: env['CALENDAR_URL'] ?? (issuer === undefined ? calendarUrl : undefined),

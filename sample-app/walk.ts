@@ -29,8 +29,9 @@ export async function walk({ mcpUrl, approve, approveConsent, dpop, print }: Wal
     const metadataUrl = await callWithoutToken(mcpUrl, step);
     await readMetadata(metadataUrl, step);
     await connectAndAuthorize({ mcpUrl, provider, browser, approve, step });
-    const client = await connect(mcpUrl, provider);
+    const { client, transport, refusals } = await connect(mcpUrl, provider);
     await useTools(client, step);
+    await stepUp({ client, transport, refusals, provider, browser, approve, step });
     if (approveConsent !== undefined) await useCalendar(client, approveConsent, step);
     await client.close();
   } finally {
@@ -115,11 +116,45 @@ async function connectUntilAuthorization(
   throw new Error('the server let a client in that has no token');
 }
 
-async function connect(mcpUrl: string, provider: MemoryOAuthProvider): Promise<Client> {
+interface Connection {
+  readonly client: Client;
+  readonly transport: StreamableHTTPClientTransport;
+  /** Challenges of the answers with status 403, oldest first. */
+  readonly refusals: readonly string[];
+}
+
+async function connect(mcpUrl: string, provider: MemoryOAuthProvider): Promise<Connection> {
   const client = new Client({ name: 'sample-walk', version: '1.0.0' });
-  const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider });
+  const refusals: string[] = [];
+  const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), {
+    authProvider: provider,
+    fetch: async (url, init) => {
+      const response = await fetch(url, init);
+      if (response.status === 403) refusals.push(response.headers.get('www-authenticate') ?? '');
+      return response;
+    },
+  });
   await client.connect(transport);
-  return client;
+  return { client, transport, refusals };
+}
+
+type StepUp = Connection & Omit<Authorization, 'mcpUrl'>;
+
+/** One tool needs a scope of its own: the client hears of it in a 403 and asks the user for it. */
+async function stepUp({ client, transport, refusals, provider, browser, approve, step }: StepUp) {
+  const refused = await client.callTool({ name: 'now_utc' }).then(
+    () => false,
+    (error: unknown) => error instanceof UnauthorizedError,
+  );
+  const url = provider.authorizationUrl;
+  if (!refused || url === undefined) throw new Error('now_utc ran without its scope');
+  step('tools/call now_utc: HTTP 403, the tool needs a scope', `WWW-Authenticate: ${refusals[0]}`);
+  const callback = approve === undefined ? await browser.callback() : await approve(url);
+  await transport.finishAuth(callback.searchParams);
+  step(
+    `the user grants it (scope: ${provider.tokens()?.scope}); the same call again`,
+    await call(client, 'now_utc', {}),
+  );
 }
 
 async function useTools(client: Client, step: Step): Promise<void> {

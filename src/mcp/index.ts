@@ -28,3 +28,4 @@ export { type ConsentOptions, ConsentRefusedError } from './consent-flow.js';
 export { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
 export { AuthplaneMcpInterceptor, WithConsent } from './mcp.interceptor.js';
 export { withConsent } from './with-consent.js';
+export { type McpServe, type PlatformReply, type PlatformRequest, serveMcp } from './serve-mcp.js';

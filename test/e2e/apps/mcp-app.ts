@@ -5,6 +5,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
+import { TOOL_SCOPES } from '../../../sample-app/app.module.js';
 import { McpController } from '../../../sample-app/mcp.controller.js';
 import { SETTINGS } from '../../../sample-app/settings.js';
 import { ToolsService } from '../../../sample-app/tools.service.js';
@@ -28,14 +29,15 @@ export async function startProtectedMcpServer(
   const baseUrl = `http://127.0.0.1:${port}`;
   const mcpUrl = `${baseUrl}/mcp`;
   const authorizationServer = await startAuthorizationServer({
-    resources: [{ uri: mcpUrl, scopes: ['mcp:tools'] }],
+    resources: [{ uri: mcpUrl, scopes: ['mcp:tools', 'mcp:time'] }],
     ...options,
   });
   const app = await startApp(
     mcpServer({
       issuer: authorizationServer.issuer,
       baseUrl,
-      scopes: ['mcp:tools'],
+      scopes: ['mcp:tools', 'mcp:time'],
+      mcp: { tools: TOOL_SCOPES },
       devMode: true,
       ...moduleOptions,
     }),

@@ -1,0 +1,69 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, ForbiddenException, Header, Post, Query, Req, Res } from '@nestjs/common';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
+import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+
+@Controller('mcp')
+class McpController {
+  @Post()
+  @Header('X-Before', 'set')
+  handle(
+    @Req() request: PlatformRequest,
+    @Res() reply: PlatformReply,
+    @Query('fails') fails: string | undefined,
+  ): Promise<void> {
+    return serveMcp(request, reply, () => {
+      if (fails === 'early') throw new ForbiddenException();
+      return (_request, response, body) => {
+        if (fails === 'late') return Promise.reject(new Error('a bug'));
+        response.writeHead(200, { 'Content-Type': 'text/plain' }).write(JSON.stringify(body));
+        if (fails === 'streaming') return Promise.reject(new Error('a bug'));
+        response.end();
+        return Promise.resolve();
+      };
+    });
+  }
+}
+
+describe.each(platforms)('serveMcp on %s', (platform) => {
+  let app: RunningApp;
+
+  afterEach(() => app.close());
+
+  async function post(fails = '') {
+    app = await startApp({ controllers: [McpController] }, { platform });
+    const response = await fetch(`${app.url}/mcp?fails=${fails}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'ping' }),
+    });
+    return { response, text: await response.text() };
+  }
+
+  it('hands over the parsed body and keeps headers that were set before', async () => {
+    const { response, text } = await post();
+    expect(response.status).toBe(200);
+    expect(JSON.parse(text)).toEqual({ jsonrpc: '2.0', id: 7, method: 'ping' });
+    expect(response.headers.get('x-before')).toBe('set');
+  });
+
+  it('what fails before is answered by the filters of the application', async () => {
+    expect((await post('early')).response.status).toBe(403);
+  });
+
+  it('what fails late is a JSON-RPC error for this request, which tells nothing', async () => {
+    const { response, text } = await post('late');
+    expect(response.status).toBe(500);
+    expect(JSON.parse(text)).toEqual({
+      jsonrpc: '2.0',
+      error: { code: -32603, message: 'Internal error' },
+      id: 7,
+    });
+  });
+
+  it('a stream that has begun is ended', async () => {
+    const { response, text } = await post('streaming');
+    expect(response.status).toBe(200);
+    expect(text).toContain('ping');
+  });
+});
