@@ -75,7 +75,7 @@ function threeSegments(token: string): [string, string, string] {
 }
 
 /** No padding, no blanks, and no spare bits set: one signature has one spelling (RFC 4648 §3.5). */
-function isCanonicalBase64url(text: string): boolean {
+export function isCanonicalBase64url(text: string): boolean {
   if (!CANONICAL_SEGMENT.test(text)) return false;
   const last = BASE64URL.indexOf(text.at(-1) ?? '');
   switch (text.length % 4) {

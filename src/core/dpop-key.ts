@@ -1,6 +1,8 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmRule } from './algorithms.js';
+import { isCanonicalBase64url } from './compact-jws.js';
 import { InvalidDPoPProofError } from './errors.js';
+import { Generations } from './generations.js';
 import { isWeakRsaModulus } from './rsa-strength.js';
 import { isJsonObject, member } from './strict-json.js';
 
@@ -87,43 +89,25 @@ const MAX_HEADER_LENGTH = 2048;
  * one client: reading, thumbprint and import are paid once.
  *
  * Only a header whose key was the one a token is bound to, and whose signature held, gets in.
- * Bounded by two generations, as `VerifiedTokens` is.
+ * Bounded, see `Generations`.
  */
 export class ProofKeys {
-  #young = new Map<string, ProofKey>();
-  #old = new Map<string, ProofKey>();
+  readonly #keys = new Generations<ProofKey>(MAX_KEYS / 2);
 
   get(header: string): ProofKey | undefined {
-    const young = this.#young.get(header);
-    if (young !== undefined) return young;
-    const old = this.#old.get(header);
-    if (old !== undefined) this.#put(header, old);
-    return old;
+    return this.#keys.get(header);
   }
 
   remember(header: string, key: ProofKey): void {
-    if (header.length > MAX_HEADER_LENGTH || this.#young.has(header)) return;
+    if (header.length > MAX_HEADER_LENGTH || this.#keys.isYoung(header)) return;
     // A slice would keep the whole proof in memory.
-    this.#put(Buffer.from(header, 'latin1').toString('latin1'), key);
+    this.#keys.set(Buffer.from(header, 'latin1').toString('latin1'), key);
   }
 
   /** Keys in memory; one that moved to the young generation counts twice. */
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#keys.size;
   }
-
-  #put(header: string, key: ProofKey): void {
-    if (this.#young.size >= MAX_KEYS / 2) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(header, key);
-  }
-}
-
-/** Canonical base64url: no padding, no other alphabet, no spare bits set. */
-export function isCanonicalBase64url(text: string): boolean {
-  return text !== '' && Buffer.from(text, 'base64url').toString('base64url') === text;
 }
 
 /** An allow-list, because new private members (`oth`, `k`, …) must not slip through. */

@@ -1,7 +1,12 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { compactVerify, errors as joseErrors } from 'jose';
-import { type CompactJws, MAX_TOKEN_LENGTH, parseCompactJws } from './compact-jws.js';
-import { importProofKey, isCanonicalBase64url, type ProofKeys, readProofJwk } from './dpop-key.js';
+import {
+  type CompactJws,
+  isCanonicalBase64url,
+  MAX_TOKEN_LENGTH,
+  parseCompactJws,
+} from './compact-jws.js';
+import { importProofKey, type ProofKeys, readProofJwk } from './dpop-key.js';
 import {
   DPoPKeyMismatchError,
   DPoPNonceRequiredError,
