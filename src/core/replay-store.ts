@@ -63,9 +63,10 @@ export async function checkReplay(
 async function within<T>(deadlineMs: number, ask: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+    const late = (): void =>
       reject(new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`));
-    }, deadlineMs);
+    // After a pause of this process the timer comes first, before an answer that arrived in time.
+    timer = setTimeout(() => setImmediate(late), deadlineMs);
   });
   try {
     // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.

@@ -66,7 +66,7 @@ describe('UriTable', () => {
       expect(table(keys, loose).find(`x://${'/'.repeat(1_000_000)}b`)).toEqual([]);
       expect(table(keys, loose).find(`x://${'://'.repeat(300_000)}`)).toEqual([]);
     }
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(20_000); // quadratic time would be an hour
   });
 
   it("whatever the SDK's own matcher takes is found", () => {

@@ -16,7 +16,7 @@ describe('the pages', () => {
     }
     expect(files.size).toBeGreaterThan(4);
     expect(compile(files)).toEqual([]);
-  }, 120_000);
+  }, 600_000);
 
   it.each(pages)('%s: every JSON block parses', (page) => {
     for (const { code } of codeBlocks(page).filter(({ language }) => language === 'json')) {

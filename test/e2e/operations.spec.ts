@@ -585,7 +585,7 @@ describe.each(platforms)('outbound operations of an application on %s', (platfor
         const code: unknown = await exchangeFor(client, caller).catch(
           (error: { code: string }) => error.code,
         );
-        return { code, quick: performance.now() - before < 1_000 };
+        return { code, quick: performance.now() - before < 5_000 };
       });
       const codes: unknown[] = [];
       for (let i = 0; i < 8; i++) codes.push((await call(await token(`u${i}`), 'timed')).body);

@@ -76,6 +76,14 @@ export interface SignedRequest {
   readonly headers: readonly string[];
 }
 
+/** What the processes answered to the copies of one request, all together. */
+export interface Outcome {
+  accepted: number;
+  replays: number;
+  /** The store gave no answer in time: nothing is known of that copy. */
+  unavailable: number;
+}
+
 /** Processes that protect one resource, with a replay store of their own each, on one Redis. */
 export class ResourceProcesses {
   readonly #folder: string;
@@ -98,17 +106,20 @@ export class ResourceProcesses {
     }
   }
 
-  /** How many copies of one request each process accepted, asked of all of them at once. */
-  async send(request: SignedRequest, copies: number): Promise<number[]> {
-    return Promise.all(
-      this.#children.map(async (child) => {
-        const answer = once(child, 'message');
-        child.send({ request, copies });
-        const [{ accepted, replays }] = await answer;
-        if (accepted + replays !== copies) throw new Error('a copy got another answer');
-        return accepted as number;
-      }),
-    );
+  /** So many copies of one request to each process, asked of all of them at once. */
+  async send(request: SignedRequest, copies: number): Promise<Outcome> {
+    const total: Outcome = { accepted: 0, replays: 0, unavailable: 0 };
+    const ask = async (child: ChildProcess): Promise<void> => {
+      const answer = once(child, 'message');
+      child.send({ request, copies });
+      const [{ accepted, replays, unavailable, others }] = await answer;
+      if (others.length > 0) throw new Error(`a copy was answered ${others.join()}`);
+      total.accepted += accepted;
+      total.replays += replays;
+      total.unavailable += unavailable;
+    };
+    await Promise.all(this.#children.map(ask));
+    return total;
   }
 
   async stop(): Promise<void> {
@@ -140,10 +151,11 @@ process.on('message', async ({ request, copies }) => {
       guarded.authenticate(request).then(() => 'accepted', (error) => error.code),
     ),
   );
-  process.send({
-    accepted: answers.filter((answer) => answer === 'accepted').length,
-    replays: answers.filter((answer) => answer === 'dpop_replay_detected').length,
-  });
+  const take = (code) => answers.filter((answer) => answer === code).length;
+  const known = ['accepted', 'dpop_replay_detected', 'replay_store_unavailable'];
+  const [accepted, replays, unavailable] = known.map(take);
+  const others = answers.filter((answer) => !known.includes(answer));
+  process.send({ accepted, replays, unavailable, others });
 });
 process.send('ready');
 `;
