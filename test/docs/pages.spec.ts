@@ -33,8 +33,8 @@ describe('the pages', () => {
       for (const [, script = ''] of code.matchAll(/npm (?:run )?(\S+)/g)) {
         expect(known).toContain(script);
       }
-      for (const [variable = ''] of code.matchAll(/^[A-Z_]+(?==)/gm)) {
-        expect(readFileSync('src/core/options.ts', 'utf8')).toContain(`'${variable}'`);
+      for (const [, variable = ''] of code.matchAll(/^(?:export )?([A-Z_]+)=/gm)) {
+        expect(readFileSync('src/core/options-from-env.ts', 'utf8')).toContain(`'${variable}'`);
       }
     }
   });
@@ -52,17 +52,27 @@ describe('the pages', () => {
     }
   });
 
+  it.each(pages)('%s: every link to a heading leads somewhere', (page) => {
+    const text = readFileSync(page, 'utf8');
+    for (const [, target = '', anchor = ''] of text.matchAll(/\]\(([^)#:]*)#([^)]+)\)/g)) {
+      const file = target === '' ? page : join(dirname(page), target);
+      expect([file, headings(file)]).toEqual([file, expect.arrayContaining([anchor])]);
+    }
+  });
+
   it('the README links every page of docs', () => {
     const readme = readFileSync('README.md', 'utf8');
     for (const page of pages.slice(1)) expect(readme).toContain(`(${page})`);
   });
 
-  it('docs/architecture.md names every source file of core, nest, mcp and redis', () => {
+  it('docs/architecture.md names every source file of core, nest, mcp and redis, and no other', () => {
     const text = readFileSync('docs/architecture.md', 'utf8');
+    const named = [...text.matchAll(/^ {4}([\w.-]+\.ts) /gm)].map(([, name]) => name);
     const sources = ts.sys
       .readDirectory('src', ['.ts'])
-      .filter((file) => !file.includes('/testing/') && !file.endsWith('/index.ts'));
-    for (const source of sources) expect(text).toContain(source.slice(source.lastIndexOf('/') + 1));
+      .filter((file) => !file.includes('/testing/') && !file.endsWith('/index.ts'))
+      .map((file) => file.slice(file.lastIndexOf('/') + 1));
+    expect(named.sort()).toEqual(sources.sort());
   });
 
   it('docs/options.md names every option and its page no other', async () => {
@@ -71,6 +81,17 @@ describe('the pages', () => {
     for (const name of moduleOptionNames()) expect(text).toContain(`\`${name}\``);
   });
 });
+
+/** The anchors of a page, as GitHub makes them. */
+function headings(page: string): string[] {
+  const lines = readFileSync(page, 'utf8').matchAll(/^#+ (.+)$/gm);
+  return [...lines].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 /** Type-checks the blocks as files of this project; nothing is written. */
 function compile(files: ReadonlyMap<string, string>): string[] {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
 import { ConsoleLogger, Controller, Get, Logger } from '@nestjs/common';
 import { AuthplaneModule, type AuthplaneModuleOptions, Scopes } from 'authplane-nestjs';
 import {
@@ -9,6 +8,7 @@ import {
   type TokenHeader,
 } from 'authplane-nestjs/testing';
 import { freePort, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { codeBlocks } from './markdown.js';
 
 const ISSUER = 'https://auth.example.com';
 const RESOURCE = 'https://mcp.example.com/mcp';
@@ -36,9 +36,11 @@ class RecordingLogger extends ConsoleLogger {
   }
 }
 
-/** Each message stands in the README exactly as it is printed. */
-describe('the troubleshooting tables of the README', () => {
-  const readme = readFileSync('README.md', 'utf8');
+/** Each message is a code block of the README, exactly as it is printed. */
+describe('the messages in the README', () => {
+  const shown = codeBlocks('README.md')
+    .filter(({ language }) => language === '')
+    .map(({ code }) => code.trimEnd());
   let authorizationServer: StandInAuthorizationServer;
   let logger: RecordingLogger;
   let app: RunningApp | undefined;
@@ -58,18 +60,18 @@ describe('the troubleshooting tables of the README', () => {
   });
 
   /** The names are those of the README; the application's own `fetch` leads them to loopback. */
-  async function start(options: Partial<AuthplaneModuleOptions> = {}): Promise<RunningApp> {
+  function start(options: Partial<AuthplaneModuleOptions> = {}): Promise<RunningApp> {
+    return startWith({
+      issuer: ISSUER,
+      fetch: (url, init) => fetch(url.replace(ISSUER, origin), init),
+      ...options,
+    });
+  }
+
+  async function startWith(options: Omit<AuthplaneModuleOptions, 'resource'>): Promise<RunningApp> {
     app = await startApp(
       {
-        imports: [
-          AuthplaneModule.forRoot({
-            issuer: ISSUER,
-            resource: RESOURCE,
-            guard: 'global',
-            fetch: (url, init) => fetch(url.replace(ISSUER, origin), init),
-            ...options,
-          }),
-        ],
+        imports: [AuthplaneModule.forRoot({ ...options, resource: RESOURCE, guard: 'global' })],
         controllers: [ToolsController],
       },
       { platform: 'fastify', configure: () => Logger.overrideLogger(logger) },
@@ -88,47 +90,47 @@ describe('the troubleshooting tables of the README', () => {
   it('issuer', async () => {
     const boot: unknown = await start({ issuer: `${ISSUER}/` }).catch((error: unknown) => error);
     expect(boot).toBeInstanceOf(Error);
-    expect(readme).toContain((boot as Error).message);
+    expect(shown).toContain((boot as Error).message);
   });
 
   it('resource URI', async () => {
     const message = await refusal({ aud: [`${RESOURCE}/`] });
     expect(message).toContain('does not contain the resource');
-    expect(readme).toContain(`\`${message}\``);
+    expect(shown).toContain(message);
   });
 
   it('scope string', async () => {
     const message = await refusal({ scope: 'mcp:tool' });
     expect(message).toContain('mcp:tool');
-    expect(readme).toContain(`\`${message}\``);
+    expect(shown).toContain(message);
   });
 
   it('a token for the issuer itself', async () => {
     const message = await refusal({ aud: [ISSUER] });
     expect(message).toContain('asked for no resource');
-    expect(readme).toContain(`\`${message}\``);
+    expect(shown).toContain(message);
   });
 
   it('another kind of JWT', async () => {
     const message = await refusal({}, { typ: 'JWT' });
     expect(message).toContain('at+jwt');
-    expect(readme).toContain(`\`${message}\``);
+    expect(shown).toContain(message);
   });
 
   it('clocks that differ', async () => {
     const message = await refusal({ iat: Math.floor(Date.now() / 1000) + 600 });
     const shape = (text: string) => text.replace(/\d{10}/g, '<time>');
     expect(message).toContain('in the future');
-    expect(shape(readme)).toContain(`\`${shape(message)}\``);
+    expect(shown.map(shape)).toContain(shape(message));
   });
 
   it('plain http outside devMode', async () => {
     const boot: unknown = await start({ issuer: 'http://localhost:9000' }).catch(
       (error: unknown) => error,
     );
-    const message = (boot as Error).message.replace('authplane-nestjs: ', '');
+    const { message } = boot as Error;
     expect(message).toContain('devMode');
-    expect(readme).toContain(`\`${message}\``);
+    expect(shown).toContain(message);
   });
 
   it('an authorization server that is away', async () => {
@@ -136,6 +138,13 @@ describe('the troubleshooting tables of the README', () => {
     await start();
     const line = logger.lines.find((text) => text.startsWith('protecting')) ?? '';
     expect(line).toContain('requests get 503 until it can be reached');
-    expect(readme).toContain('requests get 503 until it can be reached');
+    expect(shown).toContain(line);
+  });
+
+  it('an authorization server with a private address', async () => {
+    await startWith({ issuer: 'https://10.0.0.5' }); // refused before anything is sent
+    const line = logger.lines.find((text) => text.startsWith('the address')) ?? '';
+    expect(line).toContain('private');
+    expect(shown).toContain(line.replace('of 10.0.0.5', 'of auth.example.com'));
   });
 });

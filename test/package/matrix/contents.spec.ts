@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, posix, relative } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { entries, importsOf, manifest, packPackage, PROJECT } from './packed-package.js';
 
@@ -12,9 +12,23 @@ const DOCUMENTS = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'packa
 describe('the packed files', () => {
   test('are the build and documents, nothing else', () => {
     const others = packed.files.filter(
-      (path) => !DOCUMENTS.includes(path) && !/^dist\/[\w./-]+(?:\.js|\.d\.ts)$/.test(path),
+      (path) =>
+        !DOCUMENTS.includes(path) &&
+        !/^docs\/[\w-]+\.md$/.test(path) &&
+        !/^dist\/[\w./-]+(?:\.js|\.d\.ts)$/.test(path),
     );
     expect(others).toEqual([]);
+  });
+
+  test('hold every file that their documents link', () => {
+    const linked = packed.files
+      .filter((path) => path.endsWith('.md'))
+      .flatMap((page) => {
+        const text = readFileSync(join(PROJECT, page), 'utf8');
+        const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)];
+        return links.map(([, target = '']) => posix.join(posix.dirname(page), target));
+      });
+    expect(linked.filter((path) => !packed.files.includes(path))).toEqual([]);
   });
 
   test.each(['CHANGELOG.md', 'LICENSE', 'SECURITY.md'])('include %s', (document) => {
