@@ -13,29 +13,41 @@ import { CalendarModule } from './calendar.module.js';
 import { type Settings, settingsFrom } from './settings.js';
 import { walk } from './walk.js';
 
-const USAGE = `usage: npm start [-- [--once] [--dpop]]
+const USAGE = `usage: npm start [-- [--once] [--dpop] [--help]]
 
   --once   exit after the walk; the exit status says whether it worked
   --dpop   the server takes only tokens that are bound to a key, with a proof on every request
+  --help   print this
 
-  PORT                  port of the MCP server (default 8080)
-  AUTHPLANE_DEV_PORT    port of the embedded stand-in authorization server (default 9000)
-  AUTHPLANE_ISSUER      use this authorization server instead of the embedded one
+  PORT                     port of the MCP server (default 8080)
+  AUTHPLANE_BASE_URL       URL of the MCP server for its clients (default http://localhost:PORT)
+  AUTHPLANE_SCOPES         scopes it announces, separated by blanks (default "mcp:tools mcp:time")
+  AUTHPLANE_CLIENT_ID      its own client at the authorization server (default sample-server),
+  AUTHPLANE_CLIENT_SECRET  with which it gets tokens for the calendar (default sample-secret)
+  AUTHPLANE_DEV_PORT       port of the embedded stand-in authorization server (default 9000)
+
+  AUTHPLANE_ISSUER         use this authorization server instead of the embedded one; then also:
+  AUTHPLANE_DEV_MODE       true accepts http and localhost (default false; true when embedded)
+  CALENDAR_URL             a calendar service behind the tool "calendar" (default none)
 `;
+
+const OPTIONS = ['--once', '--dpop', '--help'];
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 async function main(args: readonly string[]): Promise<void> {
-  const unknown = args.filter((arg) => arg !== '--once' && arg !== '--dpop');
+  const unknown = args.filter((arg) => !OPTIONS.includes(arg));
   if (unknown.length > 0) throw new Error(`unknown argument ${unknown.join(' ')}\n\n${USAGE}`);
+  if (args.includes('--help')) return console.log(USAGE);
   const dpop = args.includes('--dpop');
   const once = args.includes('--once');
   const calendarUrl = `http://localhost:${await freePort()}/events`;
   const settings = settingsFrom(process.env, { dpop, calendarUrl });
-  const standIn = settings.embedded ? await startStandIn(settings) : undefined;
-  const calendar = standIn === undefined ? undefined : await startCalendar(settings, calendarUrl);
-  const app = await startApp(settings);
   const mcpUrl = `${settings.baseUrl}/mcp`;
+  console.log(whatRuns(settings, mcpUrl));
+  const standIn = settings.embedded ? await startStandIn(settings, mcpUrl) : undefined;
+  const calendar = settings.embedded ? await startCalendar(settings, calendarUrl) : undefined;
+  const app = await startApp(settings);
   try {
     await walk({
       mcpUrl,
@@ -66,7 +78,17 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function startStandIn(settings: Settings): Promise<StandInAuthorizationServer> {
+function whatRuns({ embedded, issuer, devMode }: Settings, mcpUrl: string): string {
+  const servers = embedded
+    ? `Stand-in authorization server ${issuer}, MCP server ${mcpUrl}, and a small calendar service.`
+    : `Authorization server ${issuer}, MCP server ${mcpUrl}.`;
+  return devMode ? `${servers}\nThe devMode warning is expected here.\n` : `${servers}\n`;
+}
+
+async function startStandIn(
+  settings: Settings,
+  mcpUrl: string,
+): Promise<StandInAuthorizationServer> {
   const { clientId, clientSecret, calendarUrl = '' } = settings;
   const starting = startAuthorizationServer({
     host: 'localhost',
@@ -75,7 +97,7 @@ async function startStandIn(settings: Settings): Promise<StandInAuthorizationSer
     resources: [
       {
         slug: 'sample',
-        uri: `${settings.baseUrl}/mcp`,
+        uri: mcpUrl,
         scopes: settings.scopes,
         policy: { runtimeClients: [clientId] },
       },
@@ -99,7 +121,7 @@ async function startCalendar(settings: Settings, calendarUrl: string): Promise<I
   const app = await NestFactory.create(
     CalendarModule.with(settings.issuer, calendarUrl),
     new FastifyAdapter(),
-    { logger: ['warn', 'error'], abortOnError: false },
+    { logger: ['error'], abortOnError: false },
   );
   await app.listen(Number(new URL(calendarUrl).port), 'localhost');
   return app;
@@ -112,8 +134,9 @@ async function startApp(settings: Settings): Promise<NestFastifyApplication> {
     { logger: ['log', 'warn', 'error'], abortOnError: false },
   );
   app.enableShutdownHooks();
-  // For MCP clients that run in a browser: they have to read the challenge.
-  app.enableCors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id'] });
+  // For MCP clients that run in a browser: they have to read the challenge and the nonce.
+  const ofDpop = settings.dpop ? ['DPoP-Nonce'] : [];
+  app.enableCors({ exposedHeaders: ['WWW-Authenticate', 'Mcp-Session-Id', ...ofDpop] });
   await named(app.listen(settings.port, 'localhost'), settings.port, 'PORT');
   return app;
 }

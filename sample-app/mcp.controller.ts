@@ -1,18 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { All, Controller, Req, Res, UseGuards } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { AuthplaneGuard, Scopes } from 'authplane-nestjs';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { ToolsService } from './tools.service.js';
-
-/** Fastify wraps Node's request and response, Express extends them. */
-interface PlatformRequest extends IncomingMessage {
-  readonly raw?: IncomingMessage;
-  readonly body?: unknown;
-}
-interface PlatformResponse extends ServerResponse {
-  readonly raw?: ServerResponse;
-  hijack?(): void;
-}
 
 /** Streamable HTTP without sessions: one MCP server and one transport for each request. */
 @Controller('mcp')
@@ -21,18 +11,21 @@ interface PlatformResponse extends ServerResponse {
 export class McpController {
   constructor(private readonly tools: ToolsService) {}
 
-  @All()
-  async handle(@Req() request: PlatformRequest, @Res() reply: PlatformResponse): Promise<void> {
-    const response = reply.raw ?? reply;
-    reply.hijack?.(); // Fastify: the transport answers, not the framework
-    if (request.method !== 'POST') {
-      response.writeHead(405, { Allow: 'POST' }).end();
-      return;
-    }
-    const server = this.tools.createServer();
-    const transport = new StreamableHTTPServerTransport({});
-    response.on('close', () => void server.close());
-    await server.connect(transport);
-    await transport.handleRequest(request.raw ?? request, response, request.body);
+  @Post()
+  handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+    return serveMcp(request, reply, async () => {
+      const server = this.tools.createServer();
+      const transport = new StreamableHTTPServerTransport({});
+      await server.connect(transport);
+      return (raw, response, body) => {
+        response.on('close', () => void server.close());
+        return transport.handleRequest(raw, response, body);
+      };
+    });
   }
+
+  @Get()
+  @HttpCode(405) // there is no stream to listen to
+  @Header('Allow', 'POST')
+  stream(): void {}
 }

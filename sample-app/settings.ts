@@ -15,32 +15,36 @@ export interface Settings {
   readonly dpop: boolean;
   /** The calendar service behind the tool `calendar`; `undefined`: there is none. */
   readonly calendarUrl: string | undefined;
+  /** How this server authenticates at the authorization server when it calls the calendar. */
   readonly clientId: string;
   readonly clientSecret: string;
 }
 
 export interface Choices {
   readonly dpop: boolean;
-  readonly calendarUrl: string | undefined;
+  /** Of the calendar in this process, which belongs to the embedded authorization server. */
+  readonly calendarUrl: string;
 }
 
 export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, calendarUrl }: Choices): Settings {
   const port = portFrom('PORT', env['PORT'], 8080);
   const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
-  const issuer = env['AUTHPLANE_ISSUER'];
+  const issuer = env['AUTHPLANE_ISSUER'] || undefined;
   return {
     port,
     devPort,
     issuer: issuer ?? `http://localhost:${devPort}`,
     embedded: issuer === undefined,
-    baseUrl: env['AUTHPLANE_BASE_URL'] ?? `http://localhost:${port}`,
-    scopes: (env['AUTHPLANE_SCOPES'] ?? 'mcp:tools mcp:time').split(/[\s,]+/),
-    // The embedded server and localhost need it; a real server on https does not.
+    baseUrl: env['AUTHPLANE_BASE_URL'] || `http://localhost:${port}`,
+    scopes: (env['AUTHPLANE_SCOPES'] || 'mcp:tools mcp:time').split(/[\s,]+/),
     dpop,
-    calendarUrl: env['CALENDAR_URL'] ?? (issuer === undefined ? calendarUrl : undefined),
-    clientId: env['AUTHPLANE_CLIENT_ID'] ?? 'sample-server',
-    clientSecret: env['AUTHPLANE_CLIENT_SECRET'] ?? 'sample-secret',
-    devMode: env['AUTHPLANE_DEV_MODE'] ? env['AUTHPLANE_DEV_MODE'] === 'true' : true,
+    calendarUrl: issuer === undefined ? calendarUrl : env['CALENDAR_URL'] || undefined,
+    clientId: env['AUTHPLANE_CLIENT_ID'] || 'sample-server',
+    clientSecret: env['AUTHPLANE_CLIENT_SECRET'] || 'sample-secret',
+    // http and localhost, which the embedded server is on, are accepted in devMode only.
+    devMode: env['AUTHPLANE_DEV_MODE']
+      ? env['AUTHPLANE_DEV_MODE'] === 'true'
+      : issuer === undefined,
   };
 }
 

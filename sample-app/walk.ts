@@ -88,7 +88,7 @@ async function connectAndAuthorize({ mcpUrl, provider, browser, approve, step }:
     'the MCP client finds the authorization server and registers',
     `client_id: ${provider.clientInformation()?.client_id}`,
   );
-  step('the user is sent to the authorization server', url.href);
+  step(`the user is sent to the authorization server ${whoApproves(approve)}`, url.href);
   const callback = approve === undefined ? await browser.callback() : await approve(url);
   await transport.finishAuth(callback.searchParams);
   const tokens = provider.tokens();
@@ -98,6 +98,12 @@ async function connectAndAuthorize({ mcpUrl, provider, browser, approve, step }:
       : 'the client gets an access token for this server (PKCE, resource indicator)',
     `${tokens?.token_type}, good for ${tokens?.expires_in} s, scope: ${tokens?.scope}`,
   );
+}
+
+function whoApproves(approve: Walk['approve']): string {
+  return approve === undefined
+    ? '(open this address in your browser and approve)'
+    : "(the walk approves in the user's place)";
 }
 
 async function connectUntilAuthorization(
@@ -149,10 +155,11 @@ async function stepUp({ client, transport, refusals, provider, browser, approve,
   const url = provider.authorizationUrl;
   if (!refused || url === undefined) throw new Error('now_utc ran without its scope');
   step('tools/call now_utc: HTTP 403, the tool needs a scope', `WWW-Authenticate: ${refusals[0]}`);
+  step(`the client asks the user for it ${whoApproves(approve)}`, url.href);
   const callback = approve === undefined ? await browser.callback() : await approve(url);
   await transport.finishAuth(callback.searchParams);
   step(
-    `the user grants it (scope: ${provider.tokens()?.scope}); the same call again`,
+    `the new token has the scopes ${provider.tokens()?.scope}; the same call again`,
     await call(client, 'now_utc', {}),
   );
 }
@@ -176,7 +183,10 @@ async function useCalendar(
   );
   step('tools/call calendar: the client is asked to send the user to a page (-32042)', consentUrl);
   await approveConsent(consentUrl);
-  step('the user agrees; the same call again', await call(client, 'calendar', {}));
+  step(
+    `the user agrees (the walk, in the user's place); the same call again ("sample" is this server)`,
+    await call(client, 'calendar', {}),
+  );
 }
 
 function consentPage(error: unknown): string {

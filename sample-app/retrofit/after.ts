@@ -20,11 +20,11 @@ interface FastifyReply {
 export class McpController {
   @Post()
   async handle(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    reply.hijack();
     const server = createServer();
     const transport = new StreamableHTTPServerTransport({});
-    reply.raw.on('close', () => void server.close());
     await server.connect(transport);
+    reply.raw.on('close', () => void server.close());
+    reply.hijack(); // from here on the transport answers, so what may fail comes before
     await transport.handleRequest(request.raw, reply.raw, request.body);
   }
 }

@@ -12,7 +12,7 @@ import { AuthplaneModule } from 'authplane-nestjs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { type ClientName, walk } from './apps/hosts-clients.js';
 import type { HostServer } from './apps/hosts-requests.js';
-import { McpController, mcp, Notes, NotesServer } from './apps/hosts-sdk-v2.js';
+import { McpController, mcp, NotesServer } from './apps/hosts-sdk-v2.js';
 import { SCOPES } from './apps/hosts-suite.js';
 import { freePort, startApp } from './apps/start-app.js';
 
@@ -35,7 +35,7 @@ async function start(issueRefreshTokens: boolean): Promise<HostServer> {
     {
       imports: [AuthplaneModule.forRoot(options)],
       controllers: [McpController],
-      providers: [Notes, NotesServer],
+      providers: [NotesServer],
     },
     { platform: 'express', port },
   );

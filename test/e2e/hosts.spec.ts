@@ -5,7 +5,6 @@ import { AuthplaneModule, type McpOptions } from 'authplane-nestjs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import type { Era, HostServer } from './apps/hosts-requests.js';
 import * as v1 from './apps/hosts-sdk-v1.js';
-import { ServerFactory, SessionsController } from './apps/hosts-sdk-v1-sessions.js';
 import * as v2 from './apps/hosts-sdk-v2.js';
 import { describeHost, type HiddenOperation, type HostTraits, SCOPES } from './apps/hosts-suite.js';
 import { freePort, type Platform, platforms, startApp } from './apps/start-app.js';
@@ -16,13 +15,9 @@ interface Example extends Pick<ModuleMetadata, 'providers'> {
 }
 
 const examples = {
-  v1: { controller: v1.McpController, mcp: v1.mcp, providers: [v1.Notes, v1.NotesServer] },
-  v1Sessions: {
-    controller: SessionsController,
-    mcp: v1.mcp,
-    providers: [v1.Notes, v1.NotesServer, { provide: ServerFactory, useExisting: v1.NotesServer }],
-  },
-  v2: { controller: v2.McpController, mcp: v2.mcp, providers: [v2.Notes, v2.NotesServer] },
+  v1: { controller: v1.McpController, mcp: v1.mcp, providers: [v1.NotesServer] },
+  v1Sessions: { controller: v1.SessionsController, mcp: v1.mcp, providers: [v1.NotesServer] },
+  v2: { controller: v2.McpController, mcp: v2.mcp, providers: [v2.NotesServer] },
 } satisfies Record<string, Example>;
 
 const legacyClients = ['SDK v1', 'SDK v2 (2025 era)'] as const;
@@ -54,7 +49,6 @@ for (const platform of platforms) {
 
 it.each([
   ['docs/hosts-sdk-v1.md', 'hosts-sdk-v1'],
-  ['docs/hosts-sdk-v1.md', 'hosts-sdk-v1-sessions'],
   ['docs/hosts-sdk-v2.md', 'hosts-sdk-v2'],
   ['docs/hosts-mcp-nest.md', 'hosts-mcp-nest'],
 ])('%s shows the application of these tests: %s', (page, file) => {
@@ -64,7 +58,7 @@ it.each([
 
 async function start(
   platform: Platform,
-  { controller, mcp, providers = [] }: Example,
+  { controller, mcp: shown, providers = [] }: Example,
 ): Promise<HostServer> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
@@ -74,6 +68,7 @@ async function start(
     resources: [{ uri: mcpUrl, scopes: SCOPES }],
   });
   const { issuer } = authorizationServer;
+  const mcp = { ...shown, allowedOrigins: ['https://app.example.com'] };
   const options = { issuer, baseUrl, devMode: true, scopes: SCOPES, mcp };
   const app = await startApp(
     { imports: [AuthplaneModule.forRoot(options)], controllers: [controller], providers },

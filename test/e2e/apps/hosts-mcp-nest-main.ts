@@ -1,11 +1,46 @@
 /** Starts the MCP-Nest example as a process of its own: Jest on Node 20 cannot load it with Nest 12. */
 
+import { Module } from '@nestjs/common';
+import { ModuleRef, NestFactory } from '@nestjs/core';
+import { Payload } from '@nestjs/microservices';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { main } from './hosts-mcp-nest.js';
+import { McpController, Prompt, Resource } from '@rekog/mcp-nest';
+import { Claims, Scopes, type VerifiedClaims } from 'authplane-nestjs';
+import { AppModule, NotesTools, strategy } from './hosts-mcp-nest.js';
+
+/** What the example does not show: a hidden resource and a hidden prompt, on an unguarded class. */
+@McpController()
+class HiddenNotes {
+  constructor(private readonly moduleRef: ModuleRef) {}
+
+  @Resource({ uri: 'notes://secret', name: 'secret' })
+  @Scopes('notes:admin', { list: 'hide' })
+  secret(@Payload() { uri }: { uri: string }, @Claims() caller: VerifiedClaims) {
+    return { contents: [{ uri, text: this.note(caller) }] };
+  }
+
+  @Prompt({ name: 'confession', description: 'A prompt for few' })
+  @Scopes('notes:admin', { list: 'hide' })
+  confession(@Claims() caller: VerifiedClaims) {
+    return { messages: [{ role: 'user', content: { type: 'text', text: this.note(caller) } }] };
+  }
+
+  private note(caller: VerifiedClaims): string {
+    return this.moduleRef.get(NotesTools, { strict: false }).note(caller, 'read');
+  }
+}
+
+@Module({ imports: [AppModule], controllers: [HiddenNotes] })
+class TestModule {}
 
 const [platform, port] = process.argv.slice(2);
-
-await main(platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter(), Number(port));
+const app = await NestFactory.create(
+  TestModule,
+  platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter(),
+);
+app.connectMicroservice({ strategy });
+await app.startAllMicroservices();
+await app.listen(Number(port));
 process.on('disconnect', () => process.exit()); // the tests are gone
 process.send?.('ready');

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
-import { Controller, Injectable, Module, UseGuards } from '@nestjs/common';
-import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
+import { Controller, Module, UseGuards } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { Payload } from '@nestjs/microservices';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import {
@@ -25,98 +25,62 @@ import { z } from 'zod';
 const transport = new StreamableHttpTransport({
   statefulMode: process.env['MCP_SESSIONS'] === 'true', // of protocol revisions up to 2025-11-25
 });
-const strategy = new McpStrategy({ name: 'notes', version: '1.0.0', transports: [transport] });
+export const strategy = new McpStrategy({
+  name: 'notes',
+  version: '1.0.0',
+  transports: [transport],
+});
 
-/** The route. Without a controller of your own the transport would have no guard. */
+/** The route. Without it the transport mounts itself, and nothing is protected. */
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
 @Scopes('notes:use')
 class HttpController extends McpHttpControllerFor(transport) {}
 
-/** The service behind the tools. */
-@Injectable()
-class Notes {
-  readonly #notes: string[] = [];
-  readonly #log: string[] = [];
-
-  read(user: string): string {
-    this.#log.push(`${user} has read`);
-    return this.#notes.join('\n');
-  }
-
-  add(user: string, note: string): string {
-    this.#log.push(`${user} has added`);
-    this.#notes.push(note);
-    return 'added';
-  }
-
-  forget(user: string): string {
-    this.#log.push(`${user} has deleted`);
-    this.#notes.length = 0;
-    return 'deleted';
-  }
-
-  history(): string {
-    return this.#log.join('\n');
-  }
-}
-
 @McpController()
-@UseGuards(AuthplaneGuard) // once more, right before the method
-class NotesTools {
-  constructor(private readonly notes: Notes) {}
+@UseGuards(AuthplaneGuard) // optional: checks once more, right before the method
+export class NotesTools {
+  readonly #notes: string[] = []; // who did what
 
   @Tool({ name: 'history', description: 'Who did what' })
   history() {
-    return this.notes.history();
+    return this.#notes.join('\n');
   }
 
   @Tool({ name: 'read_notes', description: 'All notes' })
   @Scopes('notes:read')
-  read(@Claims() { sub }: VerifiedClaims) {
-    return this.notes.read(sub);
+  read(@Claims() caller: VerifiedClaims) {
+    return this.note(caller, 'read');
   }
 
-  @Tool({
-    name: 'add_note',
-    description: 'Adds a note',
-    parameters: z.object({ note: z.string() }),
-  })
+  @Tool({ name: 'add_note', description: 'Adds', parameters: z.object({ note: z.string() }) })
   @Scopes('notes:write')
-  add(@Payload() { note }: { note: string }, @Claims() { sub }: VerifiedClaims) {
-    return this.notes.add(sub, note);
+  add(@Payload() { note }: { note: string }, @Claims() caller: VerifiedClaims) {
+    return this.note(caller, `added ${note}`);
   }
 
-  @Tool({ name: 'forget_all', description: 'Deletes all notes' })
+  @Tool({ name: 'forget_all', description: 'Marks all notes as deleted' })
   @Scopes('notes:admin', { list: 'hide' }) // others do not learn that it exists
-  forgetAll(@Claims() { sub }: VerifiedClaims) {
-    return this.notes.forget(sub);
+  forgetAll(@Claims() caller: VerifiedClaims) {
+    return this.note(caller, 'deleted all');
   }
 
   @Resource({ uri: 'notes://all', name: 'all' })
   @Scopes('notes:read')
-  all(@Payload() { uri }: { uri: string }, @Claims() { sub }: VerifiedClaims) {
-    return { contents: [{ uri, text: this.notes.read(sub) }] };
-  }
-
-  @Resource({ uri: 'notes://secret', name: 'secret' })
-  @Scopes('notes:admin', { list: 'hide' })
-  secret(@Payload() { uri }: { uri: string }, @Claims() { sub }: VerifiedClaims) {
-    return { contents: [{ uri, text: this.notes.read(sub) }] };
+  all(@Payload() { uri }: { uri: string }, @Claims() caller: VerifiedClaims) {
+    return { contents: [{ uri, text: this.note(caller, 'read') }] };
   }
 
   @Prompt({ name: 'summary', description: 'A summary of all notes' })
   @Scopes('notes:read')
-  summary(@Claims() { sub }: VerifiedClaims) {
-    const text = this.notes.read(sub);
+  summary(@Claims() caller: VerifiedClaims) {
+    const text = this.note(caller, 'read');
     return { messages: [{ role: 'user', content: { type: 'text', text } }] };
   }
 
-  @Prompt({ name: 'confession', description: 'A prompt for few' })
-  @Scopes('notes:admin', { list: 'hide' })
-  confession(@Claims() { sub }: VerifiedClaims) {
-    const text = this.notes.read(sub);
-    return { messages: [{ role: 'user', content: { type: 'text', text } }] };
+  note({ sub }: VerifiedClaims, what: string): string {
+    this.#notes.push(`${sub} has ${what}`);
+    return this.#notes.join('\n');
   }
 }
 
@@ -125,21 +89,16 @@ class NotesTools {
     AuthplaneModule.forRoot({
       ...authplaneOptionsFromEnv(),
       scopes: ['notes:use', 'notes:read', 'notes:write', 'notes:admin'],
-      mcp: { allowedOrigins: ['https://app.example.com'] },
+      // mcp: { allowedOrigins: ['https://app.example.com'] }, // 403 for other pages, inspectors too
     }),
   ],
   controllers: [HttpController, NotesTools],
-  providers: [Notes],
 })
 export class AppModule {}
 
-export async function main(
-  adapter: AbstractHttpAdapter = new FastifyAdapter(),
-  port = 3000,
-): Promise<void> {
-  const app = await NestFactory.create(AppModule, adapter);
-  strategy.setHttpAdapter(app.getHttpAdapter());
+export async function main(): Promise<void> {
+  const app = await NestFactory.create(AppModule, new FastifyAdapter());
   app.connectMicroservice({ strategy });
   await app.startAllMicroservices();
-  await app.listen(port);
+  await app.listen(3000);
 }

@@ -1,8 +1,23 @@
 import 'reflect-metadata';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { All, Controller, Injectable, Module, Req, Res, UseGuards } from '@nestjs/common';
+import {
+  All,
+  Controller,
+  Get,
+  Header,
+  Headers,
+  HttpCode,
+  Injectable,
+  Module,
+  NotFoundException,
+  type OnModuleDestroy,
+  Post,
+  Req,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import {
@@ -10,9 +25,9 @@ import {
   AuthplaneGuard,
   AuthplaneModule,
   authplaneOptionsFromEnv,
-  type McpOptions,
   Scopes,
 } from 'authplane-nestjs';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 
 /** What each tool, resource and prompt needs besides `notes:use`. */
@@ -20,55 +35,39 @@ export const mcp = {
   tools: { read_notes: ['notes:read'], add_note: ['notes:write'] },
   resources: { 'notes://all': ['notes:read'] },
   prompts: { summary: ['notes:read'] },
-  allowedOrigins: ['https://app.example.com'],
-} satisfies McpOptions;
-
-/** The service behind the tools. */
-@Injectable()
-export class Notes {
-  readonly #notes: string[] = [];
-  readonly #log: string[] = [];
-
-  constructor(private readonly caller: AuthContext) {}
-
-  read(): string {
-    this.#log.push(`${this.caller.claims.sub} has read`);
-    return this.#notes.join('\n');
-  }
-
-  add(note: string): string {
-    this.#log.push(`${this.caller.claims.sub} has added`);
-    this.#notes.push(note);
-    return 'added';
-  }
-
-  history(): string {
-    return this.#log.join('\n');
-  }
-}
+  // list: 'hide', // lists only what the caller may use
+  // allowedOrigins: ['https://app.example.com'], // 403 for other pages, inspectors too
+};
 
 @Injectable()
 export class NotesServer {
-  constructor(private readonly notes: Notes) {}
+  readonly #notes: string[] = []; // who did what
+
+  constructor(private readonly caller: AuthContext) {}
 
   createServer(): McpServer {
     const server = new McpServer({ name: 'notes', version: '1.0.0' });
     server.registerTool('history', { description: 'Who did what' }, () =>
-      text(this.notes.history()),
+      text(this.#notes.join('\n')),
     );
-    server.registerTool('read_notes', { description: 'All notes' }, () => text(this.notes.read()));
+    server.registerTool('read_notes', { description: 'All notes' }, () => text(this.#note('read')));
     server.registerTool(
       'add_note',
       { description: 'Adds a note', inputSchema: { note: z.string() } },
-      ({ note }) => text(this.notes.add(note)),
+      ({ note }) => text(this.#note(`added ${note}`)),
     );
     server.registerResource('all', 'notes://all', {}, ({ href }) => ({
-      contents: [{ uri: href, text: this.notes.read() }],
+      contents: [{ uri: href, text: this.#note('read') }],
     }));
     server.registerPrompt('summary', { description: 'A summary of all notes' }, () => ({
-      messages: [{ role: 'user', content: { type: 'text', text: this.notes.read() } }],
+      messages: [{ role: 'user', content: { type: 'text', text: this.#note('read') } }],
     }));
     return server;
+  }
+
+  #note(what: string): string {
+    this.#notes.push(`${this.caller.claims.sub} has ${what}`);
+    return this.#notes.join('\n');
   }
 }
 
@@ -76,31 +75,69 @@ function text(value: string) {
   return { content: [{ type: 'text' as const, text: value }] };
 }
 
-/** Fastify wraps Node's request and response, Express extends them. */
-export type PlatformRequest = IncomingMessage & { raw?: IncomingMessage; body?: unknown };
-export type PlatformResponse = ServerResponse & { raw?: ServerResponse; hijack?(): void };
-
-/** One MCP server and one transport for each request. */
+/** Without sessions: one server and one transport for each request. */
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
 @Scopes('notes:use')
 export class McpController {
   constructor(private readonly notes: NotesServer) {}
 
+  @Post()
+  handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+    return serveMcp(request, reply, async () => {
+      const server = this.notes.createServer();
+      const transport = new StreamableHTTPServerTransport({});
+      await server.connect(transport);
+      return (raw, response, body) => {
+        response.on('close', () => void server.close());
+        return transport.handleRequest(raw, response, body);
+      };
+    });
+  }
+
+  @Get()
+  @HttpCode(405) // there is no stream to listen to
+  @Header('Allow', 'POST')
+  stream(): void {}
+}
+
+/** With sessions, instead of `McpController`: one server and one transport for each session. */
+@Controller('mcp')
+@UseGuards(AuthplaneGuard)
+@Scopes('notes:use')
+export class SessionsController implements OnModuleDestroy {
+  readonly #sessions = new Map<string, StreamableHTTPServerTransport>();
+
+  constructor(private readonly notes: NotesServer) {}
+
   @All()
-  async handle(@Req() request: PlatformRequest, @Res() reply: PlatformResponse): Promise<void> {
-    const response = reply.raw ?? reply;
-    if (request.method !== 'POST') {
-      reply.hijack?.();
-      response.writeHead(405, { Allow: 'POST' }).end();
-      return;
-    }
-    const server = this.notes.createServer();
-    const transport = new StreamableHTTPServerTransport({});
-    await server.connect(transport);
-    response.on('close', () => void server.close());
-    reply.hijack?.(); // Fastify: from here on the transport answers, not the framework
-    await transport.handleRequest(request.raw ?? request, response, request.body);
+  handle(
+    @Req() request: PlatformRequest,
+    @Res() reply: PlatformReply,
+    @Headers('mcp-session-id') id: string | undefined,
+  ): Promise<void> {
+    return serveMcp(request, reply, async () => {
+      const transport = id === undefined ? await this.#open() : this.#sessions.get(id);
+      if (transport === undefined) {
+        const error = { code: -32001, message: 'Session not found' };
+        throw new NotFoundException({ jsonrpc: '2.0', error, id: null });
+      }
+      return (...http) => transport.handleRequest(...http);
+    });
+  }
+
+  async #open(): Promise<StreamableHTTPServerTransport> {
+    const transport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => void this.#sessions.set(id, transport),
+      onsessionclosed: (id) => void this.#sessions.delete(id),
+    });
+    await this.notes.createServer().connect(transport);
+    return transport;
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map((transport) => transport.close()));
   }
 }
 
@@ -114,8 +151,8 @@ export class McpController {
       }),
     }),
   ],
-  controllers: [McpController],
-  providers: [Notes, NotesServer],
+  controllers: [McpController], // or SessionsController
+  providers: [NotesServer],
 })
 export class AppModule {}
 

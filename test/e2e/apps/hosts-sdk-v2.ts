@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import {
@@ -19,9 +18,14 @@ import {
   AuthplaneGuard,
   AuthplaneModule,
   authplaneOptionsFromEnv,
-  type McpOptions,
   Scopes,
 } from 'authplane-nestjs';
+import {
+  type McpServe,
+  type PlatformReply,
+  type PlatformRequest,
+  serveMcp,
+} from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 
 /** What each tool, resource and prompt needs besides `notes:use`. */
@@ -29,55 +33,39 @@ export const mcp = {
   tools: { read_notes: ['notes:read'], add_note: ['notes:write'] },
   resources: { 'notes://all': ['notes:read'] },
   prompts: { summary: ['notes:read'] },
-  allowedOrigins: ['https://app.example.com'],
-} satisfies McpOptions;
-
-/** The service behind the tools. */
-@Injectable()
-export class Notes {
-  readonly #notes: string[] = [];
-  readonly #log: string[] = [];
-
-  constructor(private readonly caller: AuthContext) {}
-
-  read(): string {
-    this.#log.push(`${this.caller.claims.sub} has read`);
-    return this.#notes.join('\n');
-  }
-
-  add(note: string): string {
-    this.#log.push(`${this.caller.claims.sub} has added`);
-    this.#notes.push(note);
-    return 'added';
-  }
-
-  history(): string {
-    return this.#log.join('\n');
-  }
-}
+  // list: 'hide', // lists only what the caller may use
+  // allowedOrigins: ['https://app.example.com'], // 403 for other pages, inspectors too
+};
 
 @Injectable()
 export class NotesServer {
-  constructor(private readonly notes: Notes) {}
+  readonly #notes: string[] = []; // who did what
+
+  constructor(private readonly caller: AuthContext) {}
 
   createServer(): McpServer {
     const server = new McpServer({ name: 'notes', version: '1.0.0' });
     server.registerTool('history', { description: 'Who did what' }, () =>
-      text(this.notes.history()),
+      text(this.#notes.join('\n')),
     );
-    server.registerTool('read_notes', { description: 'All notes' }, () => text(this.notes.read()));
+    server.registerTool('read_notes', { description: 'All notes' }, () => text(this.#note('read')));
     server.registerTool(
       'add_note',
       { description: 'Adds a note', inputSchema: z.object({ note: z.string() }) },
-      ({ note }) => text(this.notes.add(note)),
+      ({ note }) => text(this.#note(`added ${note}`)),
     );
     server.registerResource('all', 'notes://all', {}, ({ href }) => ({
-      contents: [{ uri: href, text: this.notes.read() }],
+      contents: [{ uri: href, text: this.#note('read') }],
     }));
     server.registerPrompt('summary', { description: 'A summary of all notes' }, () => ({
-      messages: [{ role: 'user', content: { type: 'text', text: this.notes.read() } }],
+      messages: [{ role: 'user', content: { type: 'text', text: this.#note('read') } }],
     }));
     return server;
+  }
+
+  #note(what: string): string {
+    this.#notes.push(`${this.caller.claims.sub} has ${what}`);
+    return this.#notes.join('\n');
   }
 }
 
@@ -85,25 +73,19 @@ function text(value: string) {
   return { content: [{ type: 'text' as const, text: value }] };
 }
 
-/** Fastify wraps Node's request and response, Express extends them. */
-export type PlatformRequest = IncomingMessage & { raw?: IncomingMessage; body?: unknown };
-export type PlatformResponse = ServerResponse & { raw?: ServerResponse; hijack?(): void };
-
 /** Both protocol eras on one endpoint; nothing is kept between requests. */
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
 @Scopes('notes:use')
 export class McpController implements OnModuleDestroy {
   readonly #mcp = createMcpHandler(() => this.notes.createServer());
-  readonly #handle = toNodeHandler(this.#mcp);
+  readonly #serve = toNodeHandler(this.#mcp) as McpServe;
 
   constructor(private readonly notes: NotesServer) {}
 
   @All()
-  async handle(@Req() request: PlatformRequest, @Res() reply: PlatformResponse): Promise<void> {
-    reply.hijack?.(); // Fastify: the handler answers, not the framework
-    const { raw = request } = request;
-    await this.#handle(raw as never, reply.raw ?? reply, request.body); // its types are narrower
+  handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+    return serveMcp(request, reply, () => this.#serve);
   }
 
   async onModuleDestroy(): Promise<void> {
@@ -122,7 +104,7 @@ export class McpController implements OnModuleDestroy {
     }),
   ],
   controllers: [McpController],
-  providers: [Notes, NotesServer],
+  providers: [NotesServer],
 })
 export class AppModule {}
 
