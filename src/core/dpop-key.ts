@@ -1,6 +1,7 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmRule } from './algorithms.js';
 import { isCanonicalBase64url } from './compact-jws.js';
+import { sha256 } from './digest.js';
 import { InvalidDPoPProofError } from './errors.js';
 import { Generations } from './generations.js';
 import { isWeakRsaModulus } from './rsa-strength.js';
@@ -165,5 +166,5 @@ function requireRsaSize({ n = '', e }: Record<string, string>): void {
 
 /** RFC 7638 §3. The members are checked, sorted and of a charset that JSON never escapes. */
 function thumbprint(members: Readonly<Record<string, string>>): string {
-  return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
+  return sha256(JSON.stringify(members));
 }

@@ -11,12 +11,22 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { RequestOptions } from 'node:https';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import { types } from 'node:util';
 
-import { AuthplaneError, ConfigurationError } from './errors.js';
-import type { AuthplaneErrorOptions } from './errors.js';
+import { judgedAddress, type ResolvedAddress } from './address-policy.js';
+import { ConfigurationError } from './errors.js';
+import {
+  closed,
+  encoded,
+  late,
+  noAddress,
+  OutboundHttpError,
+  redirected,
+  refusedUrl,
+  tooLarge,
+} from './outbound-errors.js';
 import { parseStrictJson, StrictJsonError } from './strict-json.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -36,44 +46,6 @@ const REQUEST_HEADERS = {
   'accept-encoding': 'identity',
   'user-agent': 'authplane-nestjs',
 };
-
-/**
- * Why a request got no usable answer.
- *
- * - `url`: not an absolute `https` URL, or one with user information or a fragment
- * - `address_refused`: the host has an address that the address policy refuses; nothing was sent
- * - `connection`: name resolution, connecting, TLS or the HTTP exchange failed
- * - `timeout`: the total deadline passed
- * - `redirect`: a 3xx answer; none is followed
- * - `too_large`: the body exceeds `maxBytes`
- * - `content_encoding`: the body is compressed although `identity` was asked for
- * - `closed`: `close()` was called
- */
-export type OutboundFailure =
-  | 'url'
-  | 'address_refused'
-  | 'connection'
-  | 'timeout'
-  | 'redirect'
-  | 'too_large'
-  | 'content_encoding'
-  | 'closed';
-
-/** A request that got no usable answer. The message names the host, never query or body. */
-export class OutboundHttpError extends AuthplaneError {
-  readonly code = 'outbound_http_error';
-  readonly reason: OutboundFailure;
-
-  constructor(reason: OutboundFailure, message: string, options?: AuthplaneErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
-export interface ResolvedAddress {
-  readonly address: string;
-  readonly family: 4 | 6;
-}
 
 /** Name resolution. Called once per request; every address it answers is judged. */
 export type AddressLookup = (
@@ -250,7 +222,8 @@ export class OutboundHttp {
       ? [{ address: host }]
       : await untilAborted(this.#lookup(host, signal), signal);
     if (found.length === 0) throw noAddress(url.host);
-    return found.map(({ address }) => judged(address, url.host, this.#devMode));
+    const policy = { host: url.host, devMode: this.#devMode };
+    return found.map(({ address }) => judgedAddress(address, policy));
   }
 }
 
@@ -277,131 +250,6 @@ function acceptedUrl(input: string, devMode: boolean): URL {
 
 function unbracketed(hostname: string): string {
   return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-}
-
-// ---- address policy --------------------------------------------------------------------------------
-
-type AddressTable = readonly (readonly [cidr: string, why: string])[];
-
-/** The IANA special-purpose blocks that are not globally reachable, and what else is no AS. */
-const REFUSED_IPV4 = judges([
-  ['0.0.0.0/8', 'this network, RFC 791'],
-  ['10.0.0.0/8', 'private, RFC 1918'],
-  ['100.64.0.0/10', 'shared by carriers, RFC 6598'],
-  ['127.0.0.0/8', 'loopback'],
-  ['169.254.0.0/16', 'link-local, cloud metadata, RFC 3927'],
-  ['168.63.129.16/32', 'Azure platform services'],
-  ['172.16.0.0/12', 'private, RFC 1918'],
-  ['192.0.0.0/24', 'IETF protocol assignments, RFC 6890'],
-  ['192.0.2.0/24', 'documentation, RFC 5737'],
-  ['192.88.99.0/24', '6to4 relay, RFC 7526'],
-  ['192.168.0.0/16', 'private, RFC 1918'],
-  ['198.18.0.0/15', 'benchmarking, RFC 2544'],
-  ['198.51.100.0/24', 'documentation, RFC 5737'],
-  ['203.0.113.0/24', 'documentation, RFC 5737'],
-  ['224.0.0.0/4', 'multicast, RFC 5771'],
-  ['240.0.0.0/4', 'reserved, RFC 1112'],
-]);
-
-/**
- * Only 2000::/3 is global unicast (RFC 4291 §2.4); the rows outside it are here for the message.
- * Ranges that embed an IPv4 address are refused whole, whatever they embed.
- */
-const REFUSED_IPV6 = judges([
-  ['::/128', 'unspecified'],
-  ['::1/128', 'loopback'],
-  ['::/96', 'IPv4-compatible, RFC 4291'],
-  ['::ffff:0:0/96', 'IPv4-mapped, RFC 4291'],
-  ['::ffff:0:0:0/96', 'IPv4-translated, RFC 2765'],
-  ['64:ff9b::/96', 'NAT64, RFC 6052'],
-  ['64:ff9b:1::/48', 'NAT64, RFC 8215'],
-  ['2001::/23', 'IETF protocol assignments and Teredo, RFC 2928'],
-  ['2001:db8::/32', 'documentation, RFC 3849'],
-  ['2002::/16', '6to4, RFC 3056'],
-  ['3fff::/20', 'documentation, RFC 9637'],
-  ['5f00::/16', 'segment routing, RFC 9602'],
-  ['fc00::/7', 'private, RFC 4193'],
-  ['fe80::/10', 'link-local, RFC 4291'],
-  ['fec0::/10', 'site-local, RFC 3879'],
-  ['ff00::/8', 'multicast, RFC 4291'],
-]);
-
-const GLOBAL_UNICAST_IPV6 = judges([['2000::/3', 'global unicast']]);
-
-const ALLOWED_IN_DEV_MODE = judges([
-  ['10.0.0.0/8', 'private'],
-  ['100.64.0.0/10', 'shared by carriers'],
-  ['127.0.0.0/8', 'loopback'],
-  ['172.16.0.0/12', 'private'],
-  ['192.168.0.0/16', 'private'],
-  ['::1/128', 'loopback'],
-  ['fc00::/7', 'private'],
-]);
-
-/** Instance metadata hands out credentials, and sits inside blocks that devMode allows. */
-const CLOUD_METADATA = judges([
-  ['100.100.100.200/32', 'Alibaba Cloud metadata'],
-  ['fd00:ec2::/32', 'AWS instance services'],
-  ['fd20:ce::/32', 'Google Cloud metadata'],
-]);
-
-type Judge = (address: string, family: 4 | 6) => string | undefined;
-
-/** The `why` of the first block that holds the address. */
-function judges(table: AddressTable): Judge {
-  const rows = table.map(([cidr, why]) => ({ why, ...block(cidr) }));
-  return (address, family) =>
-    rows.find((row) => row.family === family && row.list.check(address, ipName(family)))?.why;
-}
-
-function block(cidr: string): { list: BlockList; family: 4 | 6 } {
-  const [network = '', prefix] = cidr.split('/');
-  const family = isIP(network) === 4 ? 4 : 6;
-  const list = new BlockList();
-  list.addSubnet(network, Number(prefix), ipName(family));
-  return { list, family };
-}
-
-function ipName(family: 4 | 6): 'ipv4' | 'ipv6' {
-  return family === 4 ? 'ipv4' : 'ipv6';
-}
-
-/**
- * Whether an address is a plain public unicast one. `false` for every IANA special-purpose block
- * that is not globally reachable, multicast, IPv6 that embeds IPv4, zone ids and anything that is
- * not an IP address in its usual spelling.
- */
-export function isPublicAddress(address: string): boolean {
-  const family = familyOf(address);
-  return family !== undefined && whyNotPublic(address, family) === undefined;
-}
-
-/** A zone id (`fe80::1%eth0`) names an interface of this host; `isIP` lets it pass. */
-function familyOf(address: string): 4 | 6 | undefined {
-  const version = address.includes('%') ? 0 : isIP(address);
-  return version === 4 || version === 6 ? version : undefined;
-}
-
-function whyNotPublic(address: string, family: 4 | 6): string | undefined {
-  if (family === 4) return REFUSED_IPV4(address, family);
-  const why = REFUSED_IPV6(address, family);
-  if (why !== undefined) return why;
-  return GLOBAL_UNICAST_IPV6(address, family) ? undefined : 'not global unicast, RFC 4291';
-}
-
-function allowedInDevMode(address: string, family: 4 | 6): boolean {
-  if (CLOUD_METADATA(address, family) !== undefined) return false;
-  return ALLOWED_IN_DEV_MODE(address, family) !== undefined;
-}
-
-function judged(address: string, host: string, devMode: boolean): ResolvedAddress {
-  const family = familyOf(address);
-  if (family === undefined) throw notAnAddress(host);
-  const why = whyNotPublic(address, family);
-  if (why === undefined) return { address, family };
-  const local = allowedInDevMode(address, family);
-  if (devMode && local) return { address, family };
-  throw refusedAddress(`${address} of ${host}`, why, local);
 }
 
 // ---- over a socket of our own ----------------------------------------------------------------------
@@ -689,61 +537,4 @@ function errorCode(error: unknown): string | undefined {
 function ownCode(error: unknown): string | undefined {
   if (!types.isNativeError(error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
-}
-
-function refusedUrl(url: URL, problem: string): OutboundHttpError {
-  return new OutboundHttpError('url', `the URL at ${url.host} ${problem}`);
-}
-
-function refusedAddress(subject: string, why: string, local: boolean): OutboundHttpError {
-  const advice = local
-    ? 'set devMode for local development, or the fetch option to reach a private network'
-    : 'devMode does not allow it either; correct the host name or its DNS records';
-  return new OutboundHttpError(
-    'address_refused',
-    `the address ${subject} is not a public one (${why}); ${advice}`,
-  );
-}
-
-function notAnAddress(host: string): OutboundHttpError {
-  return new OutboundHttpError(
-    'address_refused',
-    `${host} resolves to something that is not a plain IP address; correct the lookup option`,
-  );
-}
-
-function noAddress(host: string): OutboundHttpError {
-  return new OutboundHttpError('connection', `${host} has no address; check its DNS records`);
-}
-
-function redirected(host: string, status: number): OutboundHttpError {
-  return new OutboundHttpError(
-    'redirect',
-    `${host} answered with a redirect (${status}), which is not followed; configure the final URL`,
-  );
-}
-
-function encoded(host: string): OutboundHttpError {
-  return new OutboundHttpError(
-    'content_encoding',
-    `${host} sent a compressed body although identity was asked for; switch compression off there`,
-  );
-}
-
-function tooLarge(host: string, maxBytes: number): OutboundHttpError {
-  return new OutboundHttpError(
-    'too_large',
-    `the body that ${host} sent exceeds ${maxBytes} bytes; raise maxBytes if that is expected`,
-  );
-}
-
-function late(host: string, timeoutMs: number): OutboundHttpError {
-  return new OutboundHttpError(
-    'timeout',
-    `${host} did not complete its answer within ${timeoutMs} ms; check it or raise timeoutMs`,
-  );
-}
-
-function closed(host: string): OutboundHttpError {
-  return new OutboundHttpError('closed', `the client was closed before ${host} answered`);
 }

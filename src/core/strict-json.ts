@@ -37,6 +37,16 @@ export function member(object: Readonly<Record<string, unknown>>, name: string):
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
+/**
+ * The value, frozen with all that is in it; what is frozen already is taken for done. Depth is
+ * bounded by the parser, so plain recursion is safe.
+ */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}
+
 function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);

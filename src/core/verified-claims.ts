@@ -1,5 +1,6 @@
 import { InsufficientScopeError } from './errors.js';
 import type { ScopeCoverage } from './scopes.js';
+import { deepFreeze } from './strict-json.js';
 
 /**
  * Who acts for the subject (RFC 8693 §4.1). Only the outermost actor may drive a decision; inner
@@ -120,11 +121,4 @@ export class VerifiedClaims {
     if (scopes.every((scope) => this.hasScope(scope))) return;
     throw new InsufficientScopeError(scopes, this.scopes);
   }
-}
-
-/** Depth is bounded by the parser, so plain recursion is safe. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
 }

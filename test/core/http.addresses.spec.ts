@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { isPublicAddress, OutboundHttp } from '../../src/core/http.js';
+import { OutboundHttp } from '../../src/core/http.js';
 import type { OutboundHttpOptions } from '../../src/core/http.js';
+import { REFUSED } from './fixtures/special-addresses.js';
 import {
   cleanUp,
   client,
@@ -19,90 +17,6 @@ import {
 
 afterEach(cleanUp);
 
-interface Block {
-  readonly block: string;
-  readonly name: string;
-  readonly globally_reachable: string;
-  readonly first: string;
-  readonly middle: string;
-  readonly last: string;
-}
-
-interface Vectors {
-  readonly ipv4: readonly Block[];
-  readonly ipv6: readonly Block[];
-  readonly other_blocks: readonly Pick<Block, 'block' | 'name'>[];
-}
-
-/** First, middle and last address of the blocks that the vectors name without addresses. */
-const OTHER_BLOCKS: Readonly<Record<string, readonly string[]>> = {
-  '224.0.0.0/4': ['224.0.0.0', '232.0.0.0', '239.255.255.255'],
-  'ff00::/8': ['ff00::', 'ff80::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
-  '::/96': ['::', '::8000:0', '::ffff:ffff'],
-  '::ffff:0:0:0/96': ['::ffff:0:0:0', '::ffff:0:8000:0', '::ffff:0:ffff:ffff'],
-  'fec0::/10': ['fec0::', 'fee0::', 'feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
-};
-
-/** Cloud metadata, embedded IPv4 and further blocks that no AS lives in. */
-const ALSO_REFUSED = [
-  '169.254.169.254',
-  '168.63.129.16',
-  '192.0.0.192',
-  '100.100.100.200',
-  'fd00:ec2::254',
-  'fd20:ce::254',
-  '64:ff9b::a9fe:a9fe',
-  '64:ff9b::808:808',
-  '64:ff9b:1::808:808',
-  '::a9fe:a9fe',
-  '::ffff:169.254.169.254',
-  '::ffff:8.8.8.8',
-  '::ffff:0:a9fe:a9fe',
-  '2002:7f00:1::',
-  '2002:808:808::1',
-  '2001:0:4136:e378:8000:63bf:3fff:fdd2',
-  '192.88.99.1',
-  '4000::1',
-  '1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
-  'fe00::1',
-];
-
-const PUBLIC = [
-  '1.0.0.0',
-  '8.8.8.8',
-  '9.255.255.255',
-  '11.0.0.0',
-  '100.63.255.255',
-  '100.128.0.0',
-  '126.255.255.255',
-  '128.0.0.0',
-  '168.63.129.15',
-  '168.63.129.17',
-  '169.253.255.255',
-  '169.255.0.0',
-  '172.15.255.255',
-  '172.32.0.0',
-  '192.167.255.255',
-  '192.169.0.0',
-  '198.17.255.255',
-  '198.20.0.0',
-  '223.255.255.255',
-  '2000::',
-  '2001:200::',
-  '2001:4860:4860::8888',
-  '2001:db7:ffff:ffff:ffff:ffff:ffff:ffff',
-  '2001:db9::',
-  '2003::',
-  '2606:4700::1111',
-  '3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
-  '3fff:1000::',
-];
-
-const vectors = readVectors();
-const REFUSED = [
-  ...new Set([...ALSO_REFUSED, ...Object.values(OTHER_BLOCKS).flat(), ...notReachable(vectors)]),
-];
-
 /** The production policy; the `fetch`-less client of an application. */
 function production(options: OutboundHttpOptions = {}): OutboundHttp {
   const http = new OutboundHttp(options);
@@ -113,48 +27,6 @@ function production(options: OutboundHttpOptions = {}): OutboundHttp {
 function literal(address: string): string {
   return address.includes(':') ? `[${address}]` : address;
 }
-
-describe('isPublicAddress', () => {
-  it.each(REFUSED)('T51 refuses %s', (address) => {
-    expect(isPublicAddress(address)).toBe(false);
-  });
-
-  it.each(PUBLIC)('accepts %s', (address) => {
-    expect(isPublicAddress(address)).toBe(true);
-  });
-
-  it.each([
-    '',
-    'localhost',
-    'as.example.com',
-    '2130706433',
-    '0x7f.1',
-    '0177.0.0.1',
-    '127.1',
-    '8.8.8.8 ',
-    '8.8.8.8/32',
-    '[2606:4700::1111]',
-    '2606:4700::1111%eth0',
-    'fe80::1%1',
-  ])('refuses %j, which is not a plain IP address', (address) => {
-    expect(isPublicAddress(address)).toBe(false);
-  });
-});
-
-const whenVectors = vectors === undefined ? it.skip : it;
-
-describe('the IANA special-purpose registries', () => {
-  whenVectors('have no block that is not globally reachable and public here', () => {
-    const addresses = notReachable(vectors);
-    expect(addresses.length).toBeGreaterThan(100);
-    expect(addresses.filter(isPublicAddress)).toEqual([]);
-  });
-
-  whenVectors('name no further block whose addresses are not tried here', () => {
-    const named = vectors?.other_blocks.map(({ block }) => block) ?? [];
-    expect(named.filter((block) => OTHER_BLOCKS[block] === undefined)).toEqual([]);
-  });
-});
 
 describe('an address that is not public', () => {
   it('T51 opens no socket when the URL names it', async () => {
@@ -403,17 +275,3 @@ describe('the connection', () => {
     expect(await reasonOf(http.getJson('https://as.example.com/'))).toBe('connection');
   });
 });
-
-function readVectors(): Vectors | undefined {
-  const file = path.resolve('../shared/vectors/iana/special-purpose-addresses.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Vectors;
-  console.warn(`SKIPPED: the IANA special-purpose address vectors are not at ${file}`);
-  return undefined;
-}
-
-function notReachable(from: Vectors | undefined): string[] {
-  const blocks = [...(from?.ipv4 ?? []), ...(from?.ipv6 ?? [])];
-  return blocks
-    .filter((entry) => entry.globally_reachable !== 'True')
-    .flatMap(({ first, middle, last }) => [first, middle, last]);
-}

@@ -5,8 +5,9 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import net from 'node:net';
 import type { AddressInfo, LookupFunction, Server, Socket } from 'node:net';
 
-import { OutboundHttp, OutboundHttpError } from '../../src/core/http.js';
-import type { AddressLookup, OutboundFailure, OutboundHttpOptions } from '../../src/core/http.js';
+import { OutboundHttp } from '../../src/core/http.js';
+import type { AddressLookup, OutboundHttpOptions } from '../../src/core/http.js';
+import { type OutboundFailure, OutboundHttpError } from '../../src/core/outbound-errors.js';
 
 const cleanups: (() => unknown)[] = [];
 

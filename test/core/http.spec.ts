@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { ConfigurationError } from '../../src/core/errors.js';
-import { OutboundHttp, OutboundHttpError } from '../../src/core/http.js';
+import { OutboundHttp } from '../../src/core/http.js';
+import { OutboundHttpError } from '../../src/core/outbound-errors.js';
 import {
   bodyOf,
   cleanUp,

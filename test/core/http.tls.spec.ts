@@ -279,7 +279,7 @@ function output(name: string): string[] {
 function compileClient(): void {
   mkdirSync(file('core'));
   writeFileSync(file('package.json'), '{"type":"module"}');
-  for (const name of ['errors', 'strict-json', 'http']) {
+  for (const name of ['errors', 'strict-json', 'outbound-errors', 'address-policy', 'http']) {
     const source = readFileSync(path.resolve(`src/core/${name}.ts`), 'utf8');
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  deepFreeze,
   isJsonObject,
   member,
   parseStrictJson,
@@ -181,6 +182,18 @@ describe('objects', () => {
   it('isJsonObject tells objects from all else', () => {
     expect([{}, { a: 1 }].every(isJsonObject)).toBe(true);
     expect([[], null, undefined, 'a', 1, true].some(isJsonObject)).toBe(false);
+  });
+
+  it('deepFreeze freezes the value and all that is in it', () => {
+    const value = parse('{"a":{"b":[{"c":1}]},"d":null,"__proto__":{"e":1}}') as {
+      a: { b: [object] };
+    };
+    expect(deepFreeze(value)).toBe(value);
+    const own = member(value, '__proto__');
+    expect([value, value.a, value.a.b, value.a.b[0], own].every(Object.isFrozen)).toBe(true);
+    expect(Object.isFrozen(Object.prototype)).toBe(false);
+    expect(deepFreeze('text')).toBe('text');
+    expect(deepFreeze(null)).toBeNull();
   });
 
   it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(

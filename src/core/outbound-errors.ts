@@ -1,0 +1,94 @@
+import { AuthplaneError, type AuthplaneErrorOptions } from './errors.js';
+
+/**
+ * Why a request got no usable answer.
+ *
+ * - `url`: not an absolute `https` URL, or one with user information or a fragment
+ * - `address_refused`: the host has an address that the address policy refuses; nothing was sent
+ * - `connection`: name resolution, connecting, TLS or the HTTP exchange failed
+ * - `timeout`: the total deadline passed
+ * - `redirect`: a 3xx answer; none is followed
+ * - `too_large`: the body exceeds the size limit
+ * - `content_encoding`: the body is compressed although `identity` was asked for
+ * - `closed`: `close()` was called
+ */
+export type OutboundFailure =
+  | 'url'
+  | 'address_refused'
+  | 'connection'
+  | 'timeout'
+  | 'redirect'
+  | 'too_large'
+  | 'content_encoding'
+  | 'closed';
+
+/** A request that got no usable answer. The message names the host, never query or body. */
+export class OutboundHttpError extends AuthplaneError {
+  readonly code = 'outbound_http_error';
+  readonly reason: OutboundFailure;
+
+  constructor(reason: OutboundFailure, message: string, options?: AuthplaneErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export function refusedUrl(url: URL, problem: string): OutboundHttpError {
+  return new OutboundHttpError('url', `the URL at ${url.host} ${problem}`);
+}
+
+export function refusedAddress(subject: string, why: string, local: boolean): OutboundHttpError {
+  const advice = local
+    ? 'set devMode for local development, or the fetch option to reach a private network'
+    : 'devMode does not allow it either; correct the host name or its DNS records';
+  return new OutboundHttpError(
+    'address_refused',
+    `the address ${subject} is not a public one (${why}); ${advice}`,
+  );
+}
+
+export function notAnAddress(host: string): OutboundHttpError {
+  return new OutboundHttpError(
+    'address_refused',
+    `${host} resolves to something that is not a plain IP address; correct its DNS records or ` +
+      `the hosts file of this machine`,
+  );
+}
+
+export function noAddress(host: string): OutboundHttpError {
+  return new OutboundHttpError('connection', `${host} has no address; check its DNS records`);
+}
+
+export function redirected(host: string, status: number): OutboundHttpError {
+  return new OutboundHttpError(
+    'redirect',
+    `${host} answered with a redirect (${status}), which is not followed; configure the final URL`,
+  );
+}
+
+export function encoded(host: string): OutboundHttpError {
+  return new OutboundHttpError(
+    'content_encoding',
+    `${host} sent a compressed body although identity was asked for; switch compression off there`,
+  );
+}
+
+export function tooLarge(host: string, maxBytes: number): OutboundHttpError {
+  return new OutboundHttpError(
+    'too_large',
+    `the body that ${host} sent exceeds the limit of ${maxBytes} bytes; check that the ` +
+      `URL is the right one, or have the authorization server send less`,
+  );
+}
+
+export function late(host: string, timeoutMs: number): OutboundHttpError {
+  return new OutboundHttpError(
+    'timeout',
+    `${host} did not complete its answer within ${timeoutMs} ms; check it and the network in ` +
+      `between, or set the fetch option when only a proxy reaches it`,
+  );
+}
+
+export function closed(host: string): OutboundHttpError {
+  return new OutboundHttpError('closed', `the client was closed before ${host} answered`);
+}

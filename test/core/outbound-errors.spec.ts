@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import * as outbound from '../../src/core/outbound-errors.js';
+
+const HOST = 'as.example.com:8443';
+
+const failures = [
+  outbound.refusedUrl(new URL(`https://${HOST}/x?secret=canary`), 'has port 0; correct it'),
+  outbound.refusedAddress(`10.0.0.1 of ${HOST}`, 'private, RFC 1918', true),
+  outbound.notAnAddress(HOST),
+  outbound.noAddress(HOST),
+  outbound.redirected(HOST, 302),
+  outbound.encoded(HOST),
+  outbound.tooLarge(HOST, 262_144),
+  outbound.late(HOST, 5_000),
+  outbound.closed(HOST),
+];
+
+describe('a failure of an outbound request', () => {
+  it.each(failures)('$reason: $message', (error) => {
+    expect(error).toBeInstanceOf(outbound.OutboundHttpError);
+    expect(error.code).toBe('outbound_http_error');
+    expect(error.message).toContain(HOST);
+    expect(error.message).not.toContain('canary');
+  });
+
+  it.each(failures)('advises no option that an application cannot set: $message', ({ message }) => {
+    expect(message).not.toMatch(/maxBytes|timeoutMs|maxSockets|lookup option/);
+  });
+
+  it('of size or time names the limit and what can be done', () => {
+    expect(outbound.tooLarge(HOST, 262_144).message).toMatch(/262144 bytes; check that the URL/);
+    expect(outbound.late(HOST, 5_000).message).toMatch(/5000 ms; check it .* the fetch option/);
+  });
+});
