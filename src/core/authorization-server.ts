@@ -1,18 +1,23 @@
 import { MetadataFetchError, MissingMetadataEndpointError } from './errors.js';
 import type { HttpAnswer, OutboundHttp } from './http.js';
 import type { ResolvedClientOptions } from './options.js';
+import { quoted } from './quoted.js';
 import { DocumentRefused, RemoteDocument } from './remote-document.js';
 import { isJsonObject, member } from './strict-json.js';
 
 /** Metadata of the authorization server (RFC 8414 §2) as far as this package reads it. */
 export interface AuthorizationServerMetadata {
-  readonly issuer: string;
-  /** Checked: absolute, https unless `devMode`, without user info and fragment. */
+  /** Those that are called. Checked: absolute, https unless `devMode`, no user info, no fragment. */
   readonly endpoints: ReadonlyMap<string, string>;
 }
 
-/** Names of members that hold a URL this package may call or hand on. */
-const ENDPOINT = /^(?:jwks_uri|[a-z_]+_endpoint)$/;
+/** What this package calls; other members are not kept. */
+const CALLED = new Set([
+  'jwks_uri',
+  'token_endpoint',
+  'introspection_endpoint',
+  'revocation_endpoint',
+]);
 
 /** The authorization server: its checked metadata, kept fresh. */
 export class AuthorizationServer {
@@ -96,10 +101,17 @@ function checkedMetadata(
   requireIssuer(member(document, 'issuer'), options.issuer, url);
   const endpoints = new Map<string, string>();
   for (const [name, value] of Object.entries(document)) {
-    if (!ENDPOINT.test(name)) continue;
-    endpoints.set(name, requireEndpoint(name, value, options.devMode));
+    if (!isEndpoint(name, value)) continue;
+    const endpoint = requireEndpoint(name, value, options.devMode);
+    if (CALLED.has(name)) endpoints.set(name, endpoint);
   }
-  return { issuer: options.issuer, endpoints };
+  return { endpoints };
+}
+
+/** A server may leave one that nobody here calls empty: that must not take the resource down. */
+function isEndpoint(name: string, value: unknown): boolean {
+  if (CALLED.has(name)) return true;
+  return name.endsWith('_endpoint') && typeof value === 'string' && value !== '';
 }
 
 /** RFC 8414 §3.3: identical to the issuer the document was asked for. No slash is forgiven. */
@@ -110,7 +122,7 @@ function requireIssuer(received: unknown, expected: string, url: string): void {
       wrongServer: true,
     });
   }
-  const theirs = JSON.stringify(received.slice(0, 300));
+  const theirs = quoted(received, 300);
   throw new DocumentRefused(
     `wrong issuer: configured "${expected}", but the authorization server at ${url} calls itself ` +
       `${theirs}. Both must be equal byte for byte (a trailing slash counts): set issuer ` +
@@ -119,6 +131,7 @@ function requireIssuer(received: unknown, expected: string, url: string): void {
   );
 }
 
+/** RFC 8414 §2. Before the document replaces the copy in hand: a call must not find it out. */
 function requireEndpoint(name: string, value: unknown, devMode: boolean): string {
   const refuse = (rule: string): never => {
     throw new DocumentRefused(`the authorization server's metadata: ${name} ${rule}`, {

@@ -107,15 +107,17 @@ describe('RFC 8414 §3.3: the issuer', () => {
   });
 
   it('a foreign issuer is shown bounded and on one line', async () => {
-    const issuer = `https://x/\r\n\u0000${'y'.repeat(5000)}`;
+    const issuer = `https://x/\r\n\u0000\u009b\u2028\u202e${'y'.repeat(5000)}`;
     const { server } = production({ issuer, jwks_uri: `${ISSUER}/jwks` });
     const { message } = await refusalOf(server.endpoint('jwks_uri'));
-    expect(message).not.toMatch(/[\r\n\0]/);
+    expect(message).toMatch(/^[\x20-\x7e]+$/);
     expect(message.length).toBeLessThan(2000);
   });
 });
 
 describe('T39: endpoints', () => {
+  const CALLED = ['jwks_uri', 'token_endpoint', 'introspection_endpoint', 'revocation_endpoint'];
+
   it.each([
     ['relative', '/jwks', /not an absolute URL/],
     ['empty', '', /not an absolute URL/],
@@ -129,8 +131,8 @@ describe('T39: endpoints', () => {
     ['user info', 'https://a:b@auth.example.com/jwks', /user info or a fragment/],
     ['a user name', 'https://a@auth.example.com/jwks', /user info or a fragment/],
     ['a fragment', 'https://auth.example.com/jwks#a', /user info or a fragment/],
-  ])('RFC 8414 §2: %s is refused in any of them', async (_, url, problem) => {
-    for (const name of ['jwks_uri', 'token_endpoint', 'introspection_endpoint']) {
+  ])('RFC 8414 §2: %s is refused in any that is called', async (_, url, problem) => {
+    for (const name of CALLED) {
       const document = { issuer: ISSUER, jwks_uri: `${ISSUER}/jwks`, [name]: url };
       const { server } = production(document);
       await expectRefusal(server.endpoint('jwks_uri'), MetadataFetchError, problem);
@@ -158,6 +160,55 @@ describe('T39: endpoints', () => {
   it('other members may be anything', async () => {
     const document = { issuer: ISSUER, jwks_uri: `${ISSUER}/jwks`, op_policy_uri: 1, x: null };
     expect(await production(document).server.endpoint('jwks_uri')).toBe(`${ISSUER}/jwks`);
+  });
+
+  it.each([
+    ['registration_endpoint', null],
+    ['userinfo_endpoint', ''],
+    ['device_authorization_endpoint', false],
+    ['end_session_endpoint', 1],
+    ['pushed_authorization_request_endpoint', ['x']],
+  ])(
+    '%s: %p is never called and empty, so it refuses nothing and is not kept',
+    async (name, value) => {
+      const document = { issuer: ISSUER, jwks_uri: `${ISSUER}/jwks`, [name]: value };
+      const { server } = production(document);
+      expect(await server.endpoint('jwks_uri')).toBe(`${ISSUER}/jwks`);
+      await expectRefusal(server.endpoint(name), MissingMetadataEndpointError, /has no/);
+    },
+  );
+
+  it.each([
+    ['device_authorization_endpoint', '/device'],
+    ['authorization_endpoint', 'http://auth.example.com/authorize'],
+  ])('RFC 8414 §2: %s: %p is refused, called or not', async (name, value) => {
+    const document = { issuer: ISSUER, jwks_uri: `${ISSUER}/jwks`, [name]: value };
+    await expectRefusal(
+      production(document).server.endpoint('jwks_uri'),
+      MetadataFetchError,
+      /_endpoint/,
+    );
+  });
+
+  it('one that is never called is not kept either when it is good', async () => {
+    const registration = `${ISSUER}/register`;
+    const document = {
+      issuer: ISSUER,
+      jwks_uri: `${ISSUER}/jwks`,
+      registration_endpoint: registration,
+    };
+    const refused = production(document).server.endpoint('registration_endpoint');
+    await expectRefusal(refused, MissingMetadataEndpointError, /has no/);
+  });
+
+  it('one that is called and spoilt later leaves the last good copy in use', async () => {
+    const { as, server, clock } = await loopback();
+    const good = await server.endpoint('token_endpoint');
+    as.answers.set(as.metadataPath, json({ ...as.metadata(), token_endpoint: '/token' }));
+    clock.advance(61);
+    await server.refreshIfOlderThan(60);
+    expect(as.metadataFetches).toBe(2);
+    expect(await server.endpoint('token_endpoint')).toBe(good);
   });
 
   it('RFC 8414 §2: one that is missing is named, and only jwks_uri is a wrong server', async () => {
