@@ -1,4 +1,4 @@
-import { type ConsentPolicy, consentUrlProblem } from './consent-url.js';
+import { consentPage, type ConsentPolicy } from './consent-url.js';
 import {
   AuthorizationServerUnavailableError,
   ConsentRequiredError,
@@ -31,7 +31,10 @@ export interface ChallengeOptions {
   readonly resourceMetadataUrl?: string;
   /** Scopes this access needs; a missing scope names its own. */
   readonly scopes?: readonly string[];
-  /** Schemes the resource accepts, in the order they are offered. Default `['Bearer']`. */
+  /**
+   * Schemes the resource accepts, in the order they are offered. Default `['Bearer']`; an error about
+   * a DPoP proof or binding is then still challenged as `DPoP`.
+   */
   readonly schemes?: readonly ChallengeScheme[];
   /** Proof algorithms, named in DPoP challenges (RFC 9449 §7.1). */
   readonly proofAlgorithms?: readonly string[];
@@ -135,7 +138,15 @@ export function wwwAuthenticate(
   options: ChallengeOptions = {},
 ): string | undefined {
   const answer = answerFor(error);
-  const [scheme, ...others] = schemesOf(answer, options);
+  return challengeOf(error, answer, schemesOf(answer, options), options);
+}
+
+function challengeOf(
+  error: unknown,
+  answer: Answer,
+  [scheme, ...others]: readonly ChallengeScheme[],
+  options: ChallengeOptions,
+): string | undefined {
   if (scheme === undefined) return undefined;
   const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
   const full = { ...options, scopes: scopes ?? [] };
@@ -148,8 +159,9 @@ export function wwwAuthenticate(
 /** Status, headers and body for an error: everything a framework needs to answer. */
 export function toChallenge(error: unknown, options: ChallengeOptions = {}): Challenge {
   const answer = answerFor(error);
-  const challenge = wwwAuthenticate(error, options);
-  const nonce = challenge?.includes('DPoP ') === true ? options.dpopNonce : undefined;
+  const schemes = schemesOf(answer, options);
+  const challenge = challengeOf(error, answer, schemes, options);
+  const nonce = schemes.includes('DPoP') ? options.dpopNonce : undefined;
   return {
     status: answer.status,
     headers: {
@@ -185,13 +197,13 @@ function bodyFor(
   return {
     error: code,
     ...(description === undefined ? {} : { error_description: description }),
-    ...(error instanceof ConsentRequiredError ? consentPage(error, consentPolicy) : {}),
+    ...(error instanceof ConsentRequiredError ? consentMember(error, consentPolicy) : {}),
   };
 }
 
-function consentPage({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy | undefined) {
-  if (consentUrl === undefined || policy === undefined) return {};
-  return consentUrlProblem(consentUrl, policy) === undefined ? { consent_url: consentUrl } : {};
+function consentMember({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy | undefined) {
+  const page = policy === undefined ? undefined : consentPage(consentUrl, policy);
+  return page === undefined ? {} : { consent_url: page };
 }
 
 /** The scheme that is challenged in full, and those that are named besides. */

@@ -33,6 +33,29 @@ export function consentUrlProblem(
     : 'it is of another origin than the issuer and the allowed ones';
 }
 
+/**
+ * AuthPlane's second flavour of `consent_url`, `<issuer>/authorize?resource=…`, is no page: it has no
+ * `client_id` and tells the client to run its own authorization again.
+ */
+export function asksForAuthorization(consentUrl: string, { issuer }: ConsentPolicy): boolean {
+  const url = parsed(consentUrl);
+  if (url === undefined || url.searchParams.has('client_id')) return false;
+  const base = parsed(issuer)?.pathname.replace(/\/$/, '') ?? '';
+  return url.pathname === `${base}/authorize` || url.pathname === `${base}/oauth/authorize`;
+}
+
+/**
+ * The page a user may be asked to open, in the one form that all parsers read alike; `undefined`
+ * when there is none. The one rule for all answers.
+ */
+export function consentPage(
+  consentUrl: string | undefined,
+  policy: ConsentPolicy,
+): string | undefined {
+  if (consentUrl === undefined || consentUrlProblem(consentUrl, policy) !== undefined) return;
+  return asksForAuthorization(consentUrl, policy) ? undefined : new URL(consentUrl).href;
+}
+
 function parsed(url: string): URL | undefined {
   return URL.canParse(url) ? new URL(url) : undefined;
 }

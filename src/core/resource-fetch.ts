@@ -49,7 +49,9 @@ interface Prepared {
  * - The address is yours to trust: unlike the calls to the authorization server, it is not judged.
  *
  * @throws ConfigurationError for a URL that is not https, for `Authorization` or `DPoP` headers,
- * when the request holds the caller's token, and when the exchange gave back that very token.
+ * when the exchange gave back the caller's token, and when the request holds that token in its URL,
+ * a header or the body. Bodies of text, form fields or bytes are looked through for it as it is
+ * spelt; a `Blob`, a file and a stream are **not**.
  * @throws what `TokenOperations.exchange` throws, and what `fetch` throws.
  */
 export async function fetchAs(
@@ -171,7 +173,10 @@ function prepare(request: FetchAsRequest, devMode: boolean): Prepared {
   }
   const headers = passedOn(request.inboundHeaders);
   for (const [name, value] of own) headers.set(name, value);
-  refuseInboundToken(subjectToken, [url.href, ...headers.values(), ...textsOf(init.body)]);
+  refuseInboundToken(subjectToken, [
+    ...[url.href, ...url.searchParams.values(), ...headers.values()],
+    ...readableParts(init.body),
+  ]);
   const method = methodOf(init);
   return { url, method, init, headers, isRepeatable: isRepeatable(init.body) };
 }
@@ -214,14 +219,20 @@ function isKeptBack(name: string): boolean {
 }
 
 /** MCP authorization, "Token Passthrough": the inbound token must not reach another service. */
-function refuseInboundToken(token: string, texts: readonly string[]): void {
-  if (texts.some((text) => text.includes(token))) {
+function refuseInboundToken(token: string, parts: readonly (string | Buffer)[]): void {
+  if (parts.some((part) => part.includes(token))) {
     throw misuse('the request holds the inbound token, which must not be passed on');
   }
 }
 
-function textsOf(body: RequestInit['body']): string[] {
-  return typeof body === 'string' || body instanceof URLSearchParams ? [body.toString()] : [];
+/** What of a body can be looked at without waiting for it or using it up. */
+function readableParts(body: RequestInit['body']): (string | Buffer)[] {
+  if (typeof body === 'string') return [body];
+  if (body instanceof URLSearchParams) return [body.toString(), ...[...body].flat()];
+  if (body instanceof FormData) return [...body].flat().filter((part) => typeof part === 'string');
+  if (body instanceof ArrayBuffer) return [Buffer.from(body)];
+  if (!ArrayBuffer.isView(body)) return [];
+  return [Buffer.from(body.buffer, body.byteOffset, body.byteLength)];
 }
 
 function isRepeatable(body: RequestInit['body']): boolean {

@@ -242,7 +242,70 @@ describe('at a resource with DPoP', () => {
   });
 });
 
+describe('RFC 9449 §9: the nonce', () => {
+  const dpopNonce = 'nonce-1';
+
+  it('goes with every answer that challenges DPoP', () => {
+    for (const error of [...proofErrors, ...tokenErrors, new errors.TokenMissingError()]) {
+      const { headers } = toChallenge(error, { ...BOTH, dpopNonce });
+      expect(headers['DPoP-Nonce']).toBe(dpopNonce);
+    }
+    const bare = toChallenge(new errors.TokenMissingError(), { schemes: ['DPoP'], dpopNonce });
+    expect(bare.headers).toMatchObject({ 'WWW-Authenticate': 'DPoP', 'DPoP-Nonce': dpopNonce });
+  });
+
+  it('goes with no other, whatever the realm says', () => {
+    const realm = 'No DPoP here';
+    const bearer = toChallenge(tokenErrors[0], { ...OPTIONS, realm, dpopNonce });
+    expect(bearer.headers['WWW-Authenticate']).toContain(realm);
+    expect(bearer.headers).not.toHaveProperty('DPoP-Nonce');
+    for (const error of [new errors.InsufficientScopeError(['a']), ...unavailable]) {
+      const options = { ...BOTH, realm, dpopNonce, presentedScheme: 'Bearer' } as const;
+      expect(toChallenge(error, options).headers).not.toHaveProperty('DPoP-Nonce');
+    }
+  });
+});
+
+describe('consent', () => {
+  const issuer = 'https://auth.example.com';
+  const bodyOf = (consentUrl: string, consentPolicy?: { issuer: string }) => {
+    const error = new errors.ConsentRequiredError('x', {
+      error: 'consent_required',
+      statusCode: 400,
+      consentUrl,
+    });
+    const answer = toChallenge(error, consentPolicy === undefined ? {} : { consentPolicy });
+    expect(answer.status).toBe(403);
+    expect(answer.body['error']).toBe('consent_required');
+    return answer.body;
+  };
+
+  it('names the page to open', () => {
+    const page = `${issuer}/connect/google?resource=google-cal`;
+    expect(bodyOf(page, { issuer })).toMatchObject({ consent_url: page });
+  });
+
+  it.each([
+    `${issuer}/authorize?resource=google-cal`,
+    `${issuer}/oauth/authorize?resource=google-cal`,
+    'https://evil.example/connect',
+    'javascript:alert(1)',
+  ])('T50: names none: %s', (consentUrl) => {
+    expect(bodyOf(consentUrl, { issuer })).not.toHaveProperty('consent_url');
+  });
+
+  it('names none without a policy', () => {
+    expect(bodyOf(`${issuer}/connect/google`)).not.toHaveProperty('consent_url');
+  });
+});
+
 describe('without options', () => {
+  it('a DPoP error is challenged as DPoP, anything else as Bearer', () => {
+    expect(wwwAuthenticate(new errors.InvalidDPoPProofError('x'))).toMatch(/^DPoP error=/);
+    expect(wwwAuthenticate(new errors.DPoPError('x'))).toMatch(/^DPoP error=/);
+    expect(wwwAuthenticate(new errors.MalformedCredentialsError('x'))).toMatch(/^Bearer error=/);
+  });
+
   it('there is still a challenge, of a bare scheme or with the code', () => {
     expect(wwwAuthenticate(new errors.TokenMissingError())).toBe('Bearer');
     expect(wwwAuthenticate(new errors.InvalidClaimsError('x'))).toMatch(

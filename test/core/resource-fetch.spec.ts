@@ -46,6 +46,17 @@ function call({ dependencies, ...request }: Call = {}): Promise<Response> {
   );
 }
 
+function tokenBytes() {
+  return new TextEncoder().encode('"canary-inbound"     ');
+}
+
+function formWith(value: string): FormData {
+  const form = new FormData();
+  form.append('file', new Blob(['x']), 'file.txt');
+  form.append('t', value);
+  return form;
+}
+
 function exchanges(): number {
   return setup.server.requests.length;
 }
@@ -240,6 +251,30 @@ describe('T48: the inbound token', () => {
       'the token in a form',
       { init: { method: 'POST', body: new URLSearchParams({ t: 'canary-inbound' }) } },
     ],
+    [
+      'the token in bytes',
+      { init: { method: 'POST', body: new TextEncoder().encode('t=canary-inbound&x') } },
+    ],
+    [
+      'the token in a part of a buffer',
+      { init: { method: 'POST', body: new DataView(tokenBytes().buffer, 1, 20) } },
+    ],
+    ['the token in a buffer', { init: { method: 'POST', body: tokenBytes().buffer } }],
+    ['the token in a form field', { init: { method: 'POST', body: formWith('canary-inbound') } }],
+    [
+      'a token that a form spells otherwise',
+      {
+        subjectToken: 'canary+in/bound==',
+        init: { method: 'POST', body: new URLSearchParams({ t: 'canary+in/bound==' }) },
+      },
+    ],
+    [
+      'a token that a URL spells otherwise',
+      {
+        subjectToken: 'canary+in/bound==',
+        url: `https://a.example.com/?${new URLSearchParams({ t: 'canary+in/bound==' })}`,
+      },
+    ],
     ['redirects to be followed', { init: { redirect: 'follow' } }],
     ['no subject token', { subjectToken: ' ' }],
     ['a relative URL', { url: '/api' }],
@@ -250,6 +285,14 @@ describe('T48: the inbound token', () => {
     expect(thrown).toBeInstanceOf(ConfigurationError);
     expect(inspect(thrown)).not.toContain('canary');
     expect(exchanges() + service.requests.length).toBe(0);
+  });
+
+  it('what its TSDoc names as not looked through is sent as it is', async () => {
+    const body = new Blob(['canary-inbound']);
+    expect((await call({ init: { method: 'POST', body } })).status).toBe(200);
+    const other = tokenBytes().subarray(4); // "ary-inbound" is not the token
+    expect((await call({ init: { method: 'POST', body: other } })).status).toBe(200);
+    expect((await call({ init: { method: 'POST', body: formWith('harmless') } })).status).toBe(200);
   });
 
   it('stays behind with all that came with it', async () => {
