@@ -1,8 +1,10 @@
 import { compactVerify, errors as joseErrors } from 'jose';
+import { isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
 import { InvalidClaimsError, InvalidSignatureError, TokenExpiredError } from './errors.js';
 import type { VerificationKey } from './jwks.js';
 import type { ResolvedResourceOptions } from './options.js';
+import { quoted } from './quoted.js';
 import type { ScopeCoverage } from './scopes.js';
 import { isJsonObject, member } from './strict-json.js';
 import { type ActorClaim, VerifiedClaims } from './verified-claims.js';
@@ -22,8 +24,6 @@ export interface VerifiedAccessToken {
   readonly key: VerificationKey;
 }
 
-/** Later than any real date in seconds, earlier than any in milliseconds. */
-const MAX_NUMERIC_DATE = 99_999_999_999;
 const MAX_TEXT_LENGTH = 1024;
 const MAX_AGENT_CHAIN = 64;
 
@@ -107,7 +107,7 @@ function requireIssuerAndAudience(
 ): void {
   if (issuer !== rules.issuer) {
     throw new InvalidClaimsError(
-      `iss ${quote(issuer)} is not the configured issuer ${quote(rules.issuer)}; they must be equal byte for byte`,
+      `iss ${quoted(issuer)} is not the configured issuer ${quoted(rules.issuer)}; they must be equal byte for byte`,
     );
   }
   const expected = rules.resource.resource;
@@ -115,8 +115,9 @@ function requireIssuerAndAudience(
     const hint = audience.includes(rules.issuer)
       ? '; the client asked for no resource, so the authorization server put itself'
       : '';
+    const named = audience.slice(0, 3).map((entry) => quoted(entry));
     throw new InvalidClaimsError(
-      `aud ${audience.slice(0, 3).map(quote).join(', ')} does not contain the resource ${quote(expected)}; ` +
+      `aud ${named.join(', ')} does not contain the resource ${quoted(expected)}; ` +
         `register exactly that URI at the authorization server${hint}`,
     );
   }
@@ -164,14 +165,8 @@ function optionalText(payload: Payload, name: string): string | undefined {
   );
 }
 
-/** A lone surrogate compares and encodes differently from place to place, so it is no identity. */
 function isText(value: unknown): value is string {
-  return (
-    typeof value === 'string' &&
-    value !== '' &&
-    value.length <= MAX_TEXT_LENGTH &&
-    !/\p{Surrogate}/u.test(value)
-  );
+  return isClaimText(value, MAX_TEXT_LENGTH);
 }
 
 function requiredTime(payload: Payload, name: string): number {
@@ -184,9 +179,7 @@ function requiredTime(payload: Payload, name: string): number {
 function optionalTime(payload: Payload, name: string): number | undefined {
   const value = member(payload, name);
   if (value === undefined) return undefined;
-  if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_NUMERIC_DATE) {
-    return Number(value);
-  }
+  if (isNumericDate(value)) return value;
   throw new InvalidClaimsError(`the claim ${name} must be a whole number of seconds since 1970`);
 }
 
@@ -233,9 +226,4 @@ function isActor(value: unknown): value is ActorClaim {
     texts.every((text) => text === undefined || isText(text)) &&
     (inner === undefined || isActor(inner))
   );
-}
-
-/** For operators' logs: bounded, and nothing that could break a line. */
-function quote(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
 }

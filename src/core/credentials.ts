@@ -2,10 +2,12 @@ import { MalformedCredentialsError, TokenMissingError } from './errors.js';
 
 /**
  * Header lines of one request: Node's `rawHeaders` (name, value, name, value, …), which alone tells
- * two lines from one, or a plain record.
+ * two lines from one, a plain record, or pairs, such as a `Headers` object of `fetch`.
  */
 export type HeaderLines =
-  readonly string[] | Readonly<Record<string, string | readonly string[] | undefined>>;
+  | readonly string[]
+  | Iterable<readonly [name: string, value: string]>
+  | Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export interface Credentials {
   readonly scheme: 'Bearer' | 'DPoP';
@@ -51,13 +53,18 @@ export function presentedScheme(headers: HeaderLines): Credentials['scheme'] | u
   return schemeOf(/^[A-Za-z]+/.exec(headerLines(headers, 'authorization')[0] ?? '')?.[0]);
 }
 
-/** All lines of a header, in order. A record cannot tell apart lines that Node has joined. */
+/** All lines of a header, in order. Only raw headers and pairs tell apart lines that others join. */
 export function headerLines(headers: HeaderLines, name: string): readonly string[] {
-  return isRawHeaders(headers) ? linesOfRaw(headers, name) : linesOfRecord(headers, name);
+  if (isRawHeaders(headers)) return linesOfRaw(headers, name);
+  return linesOfEntries(isPairs(headers) ? headers : Object.entries(headers), name);
 }
 
 function isRawHeaders(headers: HeaderLines): headers is readonly string[] {
-  return Array.isArray(headers);
+  return Array.isArray(headers) && headers.every((text) => typeof text === 'string');
+}
+
+function isPairs(headers: HeaderLines): headers is Iterable<readonly [string, string]> {
+  return Symbol.iterator in headers;
 }
 
 function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
@@ -68,11 +75,11 @@ function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
   return lines;
 }
 
-function linesOfRecord(
-  record: Readonly<Record<string, string | readonly string[] | undefined>>,
+function linesOfEntries(
+  entries: Iterable<readonly [string, string | readonly string[] | undefined]>,
   name: string,
 ): string[] {
-  return Object.entries(record).flatMap(([key, value]) =>
+  return [...entries].flatMap(([key, value]) =>
     key.toLowerCase() === name && value !== undefined ? value : [],
   );
 }

@@ -1,5 +1,4 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPair,
@@ -12,6 +11,7 @@ import {
 import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import { type Clock, systemClock } from './clock.js';
+import { sha256 } from './digest.js';
 import { importProofKey, type ProofJwk, readProofJwk } from './dpop-key.js';
 import { ConfigurationError } from './errors.js';
 
@@ -38,6 +38,8 @@ export interface DPoPProofRequest {
 const LIFETIME_SECONDS = 60;
 const MAX_ORIGINS = 100;
 /** RFC 9449 §8.1: `1*NQCHAR`; bounded, because it comes from a server and goes into a header. */
+/** A token of RFC 9110 §5.6.2. */
+const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 
 const generateKeys = promisify(generateKeyPair);
@@ -87,9 +89,12 @@ export class DPoPSigner {
   /**
    * A proof for one request; every request needs its own.
    *
-   * @throws ConfigurationError when `url` is no absolute http or https URL.
+   * @throws ConfigurationError when `url` is no absolute http or https URL, or `method` no method.
    */
   async proof({ method, url, accessToken, nonce }: DPoPProofRequest): Promise<string> {
+    if (typeof method !== 'string' || !METHOD.test(method)) {
+      throw new ConfigurationError('a DPoP proof needs an HTTP method');
+    }
     const { origin, pathname } = httpUrl(url);
     const iat = Math.floor(this.#clock.now());
     const knownNonce = nonce ?? this.#nonces.get(origin);
@@ -99,7 +104,7 @@ export class DPoPSigner {
       jti: randomUUID(),
       iat,
       exp: iat + LIFETIME_SECONDS,
-      ...(accessToken === undefined ? {} : { ath: hashOf(accessToken) }),
+      ...(accessToken === undefined ? {} : { ath: sha256(accessToken) }),
       ...(knownNonce === undefined ? {} : { nonce: knownNonce }),
     })
       .setProtectedHeader({ typ: 'dpop+jwt', alg: this.algorithm, jwk: this.#publicJwk })
@@ -174,8 +179,4 @@ function httpUrl(text: string): URL {
     throw new ConfigurationError('a DPoP proof needs an absolute http or https URL');
   }
   return url;
-}
-
-function hashOf(accessToken: string): string {
-  return createHash('sha256').update(accessToken).digest('base64url');
 }

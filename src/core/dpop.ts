@@ -1,11 +1,13 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { compactVerify, errors as joseErrors } from 'jose';
+import { isClaimText, isNumericDate } from './claim-values.js';
 import {
   type CompactJws,
   isCanonicalBase64url,
   MAX_TOKEN_LENGTH,
   parseCompactJws,
 } from './compact-jws.js';
+import { sha256, tupleHash } from './digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './dpop-key.js';
 import {
   DPoPKeyMismatchError,
@@ -52,7 +54,6 @@ export interface CheckedDPoPProof {
   readonly expiresAt: number;
 }
 
-const MAX_NUMERIC_DATE = 99_999_999_999;
 const MAX_JTI_LENGTH = 256;
 
 /**
@@ -89,7 +90,7 @@ export async function verifyDPoPProof(
   rules.keys.remember(parsed.header, { alg, jkt, key });
   return {
     proof: Object.freeze({ jkt, jti, iat }),
-    replayKey: replayKey([jkt, jti, rules.method, rules.expectedHtu]),
+    replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu]),
     expiresAt: replayExpiry(iat, rules),
   };
 }
@@ -220,17 +221,10 @@ function requireNotExpired(claims: Record<string, unknown>, rules: DPoPProofRule
 /** RFC 9449 §4.2: unique, and of a length that a replay store can be asked to bear. */
 function requireJti(claims: Record<string, unknown>): string {
   const jti = member(claims, 'jti');
-  if (
-    typeof jti !== 'string' ||
-    jti === '' ||
-    jti.length > MAX_JTI_LENGTH ||
-    /\p{Surrogate}/u.test(jti)
-  ) {
-    throw new InvalidDPoPProofError(
-      `the claim jti of the proof must be a well-formed string of 1 to ${MAX_JTI_LENGTH} characters`,
-    );
-  }
-  return jti;
+  if (isClaimText(jti, MAX_JTI_LENGTH)) return jti;
+  throw new InvalidDPoPProofError(
+    `the claim jti of the proof must be a well-formed string of 1 to ${MAX_JTI_LENGTH} characters`,
+  );
 }
 
 /** RFC 9449 §4.3 #12, first half; mandatory with an access token (§7). */
@@ -238,7 +232,7 @@ function requireAccessTokenHash(
   claims: Record<string, unknown>,
   { accessToken }: DPoPProofRules,
 ): void {
-  if (member(claims, 'ath') !== createHash('sha256').update(accessToken).digest('base64url')) {
+  if (member(claims, 'ath') !== sha256(accessToken)) {
     throw new InvalidDPoPProofError('ath of the proof is not the hash of the access token');
   }
 }
@@ -265,10 +259,7 @@ async function requireSignature(proof: string, key: KeyObject, alg: string): Pro
 
 function timeClaim(claims: Record<string, unknown>, name: string): number | undefined {
   const value = member(claims, name);
-  if (value === undefined) return undefined;
-  if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_NUMERIC_DATE) {
-    return Number(value);
-  }
+  if (value === undefined || isNumericDate(value)) return value;
   throw new InvalidDPoPProofError(
     `the claim ${name} of the proof must be a whole number of seconds since 1970`,
   );
@@ -281,10 +272,4 @@ function lastAcceptance(iat: number, rules: DPoPProofRules): number {
 function replayExpiry(iat: number, rules: DPoPProofRules): number {
   // `now` too, because the clock may have stepped while the signature was verified.
   return Math.ceil(Math.max(lastAcceptance(iat, rules), rules.now()) + REPLAY_MARGIN_SECONDS);
-}
-
-/** Lengths in front, so that no two tuples are one text. */
-function replayKey(parts: readonly string[]): string {
-  const text = parts.map((part) => `${part.length}:${part}`).join('');
-  return createHash('sha256').update(text).digest('base64url');
 }

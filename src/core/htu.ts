@@ -14,7 +14,7 @@ const MALFORMED_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const ESCAPE = /%[0-9A-Fa-f]{2}/g;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
 const HTTP_URL = /^(https?):\/\/([^/?#]*)([^?#]*)([?#].*)?$/i;
-/** A user name, a percent-encoded host and a zone do not fit in. */
+/** A user name, an escape that stands for a reserved character, and a zone do not fit in. */
 const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([1-9][0-9]{0,4})?)?$/;
 const ABSOLUTE_FORM = /^https?:\/\/[^/?#]*/i;
 
@@ -96,7 +96,8 @@ function requireUrlText(text: string): void {
 }
 
 function canonicalOrigin(scheme: string, authority: string): string {
-  const [, host, port = ''] = AUTHORITY.exec(authority) ?? [];
+  const unescaped = authority.replace(ESCAPE, canonicalEscape);
+  const [, host, port = ''] = AUTHORITY.exec(unescaped) ?? [];
   if (host === undefined) throw mismatch('its authority is not of the form host or host:port');
   if (host.startsWith('[') && !isIPv6(host.slice(1, -1))) {
     throw mismatch('its host is not an IPv6 address');

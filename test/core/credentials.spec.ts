@@ -135,6 +135,17 @@ describe('where headers come from', () => {
     },
   );
 
+  it('pairs, as of fetch: Headers, Map and a list of pairs', () => {
+    const pairs = [['Authorization', 'Bearer abc'] as const];
+    for (const headers of [new Headers(pairs.map((pair) => [...pair])), new Map(pairs), pairs]) {
+      expect(parseCredentials(headers)).toEqual({ scheme: 'Bearer', token: 'abc' });
+    }
+    const twice = new Headers(pairs.map((pair) => [...pair]));
+    twice.append('authorization', 'Bearer def'); // joined to one line, which is none of the grammar
+    expect(() => parseCredentials(twice)).toThrow(MalformedCredentialsError);
+    expect(() => parseCredentials([...pairs, ...pairs])).toThrow(MalformedCredentialsError);
+  });
+
   it('headerLines keeps order and repetition', () => {
     const raw = ['DPoP', 'a', 'Host', 'x', 'dpop', 'b', 'DPoP'];
     expect(headerLines(raw, 'dpop')).toEqual(['a', 'b']);
