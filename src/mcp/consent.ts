@@ -1,5 +1,6 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { type ConsentPolicy, consentUrlProblem } from '../core/consent-url.js';
+import { randomUUID } from 'node:crypto';
+import { asksForAuthorization, consentPage, type ConsentPolicy } from '../core/consent-url.js';
+import { sha256 } from '../core/digest.js';
 import { ConsentRequiredError } from '../core/errors.js';
 
 /**
@@ -12,7 +13,8 @@ export interface ElicitationOptions extends ConsentPolicy {
   readonly era: ProtocolEra;
   /**
    * Whether the client has declared URL elicitation. `undefined`: not known, which a request without
-   * a session of the older era cannot avoid; it is then taken for able.
+   * a session of the older era cannot avoid; it is then taken for able, and the message of the error
+   * names the page, too, for a client that only shows messages.
    */
   readonly urlElicitation: boolean | undefined;
   /** See {@link stableElicitationId}. Default: a new one. */
@@ -68,25 +70,24 @@ const MAX_SERVICE_LENGTH = 200;
 /**
  * The answer to a call whose token exchange needs the user's consent, in the shape of the protocol
  * era: error -32042 (2025-11-25), an `input_required` result (2026-07-28), or a text in words for a
- * client that cannot open URLs and for a page that must not be shown; see {@link consentUrlProblem}.
+ * client that cannot open URLs and for a page that must not be shown; see {@link consentPage}.
  */
 export function toElicitation(
   error: ConsentRequiredError,
   options: ElicitationOptions,
 ): ConsentAnswer {
   const message = consentMessage(error);
-  const page = consentPage(error, options);
+  const page = consentPage(error.consentUrl, options);
   if (page === undefined) return inWords(`${message} ${withoutPage(error, options)}`);
-  if (!canOpenUrls(options)) {
-    return inWords(`${message} Open ${page} in a browser, give it there, then call this again.`);
-  }
+  const withPage = `${message} Open ${page} in a browser, give it there, then call this again.`;
+  if (!canOpenUrls(options)) return inWords(withPage);
   if (options.era === '2026-07-28') return inputRequired(error, page, message);
   const elicitationId = options.elicitationId ?? randomUUID();
   const elicitation = { mode: 'url', elicitationId, url: page, message } as const;
   return {
     kind: 'error',
     code: URL_ELICITATION_REQUIRED,
-    message,
+    message: options.urlElicitation === undefined ? withPage : message,
     data: { elicitations: [elicitation] },
   };
 }
@@ -168,26 +169,8 @@ function canOpenUrls({ era, urlElicitation }: ElicitationOptions): boolean {
   return urlElicitation ?? era === '2025-11-25';
 }
 
-/** The page to open, in the one form that all parsers read alike. */
-function consentPage(error: ConsentRequiredError, policy: ConsentPolicy): string | undefined {
-  const { consentUrl } = error;
-  if (consentUrl === undefined || consentUrlProblem(consentUrl, policy) !== undefined) return;
-  return asksForAuthorization(error, policy) ? undefined : new URL(consentUrl).href;
-}
-
-/**
- * AuthPlane's second flavour, `<issuer>/authorize?resource=…`, is no page: it has no `client_id` and
- * tells the client to run its own authorization again.
- */
-function asksForAuthorization({ consentUrl }: ConsentRequiredError, { issuer }: ConsentPolicy) {
-  const url = parsed(consentUrl ?? '');
-  if (url === undefined || url.searchParams.has('client_id')) return false;
-  const base = parsed(issuer)?.pathname.replace(/\/$/, '') ?? '';
-  return url.pathname === `${base}/authorize` || url.pathname === `${base}/oauth/authorize`;
-}
-
-function withoutPage(error: ConsentRequiredError, policy: ConsentPolicy): string {
-  return asksForAuthorization(error, policy)
+function withoutPage({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy): string {
+  return consentUrl !== undefined && asksForAuthorization(consentUrl, policy)
     ? 'Sign in to this server again so that you are asked for it, then call this again.'
     : `Give it in your account at ${policy.issuer}, then call this again.`;
 }
@@ -206,11 +189,7 @@ export function printable(text: string, maxLength = MAX_SERVICE_LENGTH): string 
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22); // 132 bits
-}
-
-function parsed(url: string): URL | undefined {
-  return URL.canParse(url) ? new URL(url) : undefined;
+  return sha256(text).slice(0, 22); // 132 bits
 }
 
 /** A member of what may be anything. */

@@ -31,6 +31,10 @@ export interface McpCallSource {
   readonly sessionCapabilities: unknown;
 }
 
+/** The first revision with URL elicitation. */
+const URL_ELICITATION_REVISION = '2025-11-25';
+const REVISION_HEADER = 'mcp-protocol-version';
+
 /** `undefined` when this is not a context of an MCP SDK. */
 export function mcpCall(source: McpCallSource): McpCall | undefined {
   return memberOf(source.sdkContext, 'mcpReq') === undefined ? callV1(source) : callV2(source);
@@ -40,11 +44,12 @@ export function mcpCall(source: McpCallSource): McpCall | undefined {
 function callV1({ sdkContext, method, sessionCapabilities }: McpCallSource): McpCall | undefined {
   const requestId = requestIdOf(memberOf(sdkContext, 'requestId'));
   if (requestId === undefined) return undefined;
+  const headers = memberOf(memberOf(sdkContext, 'requestInfo'), 'headers');
   return {
     method: method ?? '',
     requestId,
     era: '2025-11-25',
-    urlElicitation: sessionElicitation(sessionCapabilities),
+    urlElicitation: legacyElicitation(sessionCapabilities, headers),
     responses: consentResponses(undefined),
     caller: callerOf(memberOf(sdkContext, 'authInfo')),
     signal: signalOf(memberOf(sdkContext, 'signal')),
@@ -57,6 +62,7 @@ function callV2({ sdkContext, method, sessionCapabilities }: McpCallSource): Mcp
   const params = { _meta: memberOf(request, 'envelope') };
   const era = protocolEra(params);
   const ownMethod = memberOf(request, 'method');
+  const http = memberOf(sdkContext, 'http');
   return {
     method: typeof ownMethod === 'string' ? ownMethod : (method ?? ''),
     requestId: requestIdOf(memberOf(request, 'id')),
@@ -64,15 +70,34 @@ function callV2({ sdkContext, method, sessionCapabilities }: McpCallSource): Mcp
     urlElicitation:
       era === '2026-07-28'
         ? requestsUrlElicitation(params)
-        : sessionElicitation(sessionCapabilities),
+        : legacyElicitation(sessionCapabilities, headersOf(memberOf(http, 'req'))),
     responses: consentResponses(memberOf(request, 'inputResponses')),
-    caller: callerOf(memberOf(memberOf(sdkContext, 'http'), 'authInfo')),
+    caller: callerOf(memberOf(http, 'authInfo')),
     signal: signalOf(memberOf(request, 'signal')),
   };
 }
 
-function sessionElicitation(capabilities: unknown): boolean | undefined {
-  return capabilities === undefined ? undefined : hasUrlElicitation(capabilities);
+/**
+ * Whether a client of the 2025 era can open URLs. Without a session its revision is all that is
+ * known, and only where a request came over HTTP.
+ */
+function legacyElicitation(capabilities: unknown, headers: unknown): boolean | undefined {
+  if (capabilities !== undefined) return hasUrlElicitation(capabilities);
+  return headers === undefined || knowsUrlElicitation(headers) ? undefined : false;
+}
+
+/** A client that does not say its revision is of 2025-03-26 (2025-11-25, transports). */
+function knowsUrlElicitation(headers: unknown): boolean {
+  const revision =
+    headers instanceof Headers ? headers.get(REVISION_HEADER) : memberOf(headers, REVISION_HEADER);
+  return typeof revision === 'string' && revision >= URL_ELICITATION_REVISION;
+}
+
+/** Of a web `Request`, of the platform or of a server that imitates it. */
+function headersOf(request: unknown): unknown {
+  return typeof request === 'object' && request !== null && 'headers' in request
+    ? request.headers
+    : undefined;
 }
 
 /** From the `AuthInfo` that the guard put on the request. */

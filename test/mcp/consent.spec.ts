@@ -150,9 +150,24 @@ describe('toElicitation', () => {
     });
   });
 
-  it('takes a client of the 2025 era of which nothing is known for able', () => {
+  it('takes a client of the 2025 era of which nothing is known for able, and says it in words, too', () => {
+    const options = { ...legacy, urlElicitation: undefined, elicitationId: 'e-1' };
+    expect(toElicitation(consentError({ consentUrl: PAGE }), options)).toEqual({
+      kind: 'error',
+      code: -32042,
+      message: `${MESSAGE} Open ${PAGE} in a browser, give it there, then call this again.`,
+      data: {
+        elicitations: [{ mode: 'url', elicitationId: 'e-1', url: PAGE, message: MESSAGE }],
+      },
+    });
+  });
+
+  it('names a page that may not be shown in no message, whatever is known of the client', () => {
+    const consentUrl = 'https://evil.example/connect';
     const options = { ...legacy, urlElicitation: undefined };
-    expect(toElicitation(consentError({ consentUrl: PAGE }), options).kind).toBe('error');
+    expect(textOf(toElicitation(consentError({ consentUrl }), options))).toBe(
+      `${MESSAGE} Give it in your account at ${issuer}, then call this again.`,
+    );
   });
 
   it.each([legacy, modern])('says what to do when there is no page ($era)', (options) => {

@@ -14,6 +14,7 @@ import {
   AuthorizationServerUnavailableError,
   ConfigurationError,
   ConsentRequiredError,
+  InsufficientScopeError,
   InvalidClientError,
   ProtocolError,
   TokenMissingError,
@@ -26,10 +27,12 @@ const { McpServer: McpServerCjs } = require('@modelcontextprotocol/sdk/server/mc
 };
 
 const warnings: unknown[] = [];
+const details: unknown[] = [];
 beforeEach(() => {
   const ignore = () => undefined;
+  const debug = (message: unknown) => void details.push(message);
   const warn = (message: unknown) => void warnings.push(message);
-  Logger.overrideLogger({ log: ignore, error: ignore, debug: ignore, warn });
+  Logger.overrideLogger({ log: ignore, error: ignore, debug, warn });
 });
 afterEach(() => Logger.overrideLogger(false));
 
@@ -227,6 +230,33 @@ describe('withConsent', () => {
       content: [{ text: expect.stringMatching(text) }],
     });
     expect(JSON.stringify(result)).not.toContain('inner detail');
+  });
+
+  it('names the scopes that a handler needs, and only to operators those that the token has', async () => {
+    const error = new InsufficientScopeError(['files:delete', 'files:write'], ['files:list']);
+    expect(await call(await connected(failing(error)))).toEqual({
+      isError: true,
+      content: [
+        {
+          type: 'text',
+          text: 'This operation needs an access token with these scopes: files:delete files:write',
+        },
+      ],
+    });
+    expect(details).toContain(
+      'tools/call: insufficient_scope: ' +
+        'the operation needs the scopes: files:delete files:write; the token has: files:list',
+    );
+  });
+
+  it('is not needed to keep from the client what the token has', async () => {
+    const server = new McpServer(INFO);
+    server.registerTool('tool', {}, () => {
+      throw new InsufficientScopeError(['files:delete'], ['files:list']);
+    });
+    const result = await call(await connected(server));
+    expect(result).toMatchObject({ isError: true });
+    expect(JSON.stringify(result)).not.toContain('files:list');
   });
 
   it('warns operators of a page that it does not show, and not for every request', async () => {

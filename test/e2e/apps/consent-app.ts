@@ -1,16 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { All, Controller, Inject, Req, Res, UseGuards } from '@nestjs/common';
+import { All, Controller, Headers, Inject, Req, Res, UseGuards } from '@nestjs/common';
 import { AuthContext, AuthplaneClient, AuthplaneGuard, AuthplaneModule } from 'authplane-nestjs';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { Calendar } from './consent-calendar.js';
 import type { HostFactory, McpHost } from './consent-hosts.js';
-import { startVault, type Vault } from './consent-vault.js';
 import { freePort, type Platform, startApp } from './start-app.js';
 
 const HOST = Symbol('mcp-host');
+const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
@@ -18,51 +18,70 @@ class ConsentController {
   constructor(@Inject(HOST) private readonly host: McpHost) {}
 
   @All()
-  async handle(
-    @Req() request: IncomingMessage & { raw?: IncomingMessage; body?: unknown },
-    @Res() reply: ServerResponse & { raw?: ServerResponse; hijack?(): void },
+  handle(
+    @Req() request: PlatformRequest,
+    @Res() reply: PlatformReply,
+    @Headers('mcp-session-id') sessionId: string | undefined,
   ): Promise<void> {
-    reply.hijack?.(); // Fastify: the transport answers, not the framework
-    await this.host(request.raw ?? request, reply.raw ?? reply, request.body);
+    return serveMcp(request, reply, () => this.host(sessionId));
   }
 }
 
-/** A protected MCP server whose tools need the user's consent at the vault. */
+/** A protected MCP server whose tools need a token for `google-cal`, which is in the vault. */
 export interface ConsentServer {
   readonly mcpUrl: string;
-  readonly issuer: string;
-  readonly vault: Vault;
+  readonly authorizationServer: StandInAuthorizationServer;
   token(user: string): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Starts the application on `port`. The application gets its settings and gives a way to stop it. */
-export type StartServer = (settings: {
+export interface ServerSettings {
   readonly issuer: string;
   readonly baseUrl: string;
   readonly port: number;
-  readonly vaultUrl: string;
-}) => Promise<() => Promise<void>>;
+  readonly asCredentials: { readonly clientId: string; readonly clientSecret: string };
+}
+
+/** Starts the application on `port`, and gives a way to stop it. */
+export type StartServer = (settings: ServerSettings) => Promise<() => Promise<void>>;
 
 export async function startConsentServer(start: StartServer): Promise<ConsentServer> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
   const mcpUrl = `${baseUrl}/mcp`;
-  const authorizationServer: StandInAuthorizationServer = await startAuthorizationServer({
-    resources: [{ uri: mcpUrl, scopes: ['calendar:read'] }],
+  const asCredentials = { clientId: 'calendar-server', clientSecret: 'secret' };
+  const authorizationServer = await startAuthorizationServer({
+    clients: [{ ...asCredentials, grantTypes: [TOKEN_EXCHANGE] }],
+    resources: [
+      {
+        uri: mcpUrl,
+        scopes: ['calendar:read'],
+        policy: { runtimeClients: [asCredentials.clientId] },
+      },
+      {
+        uri: 'https://calendar.example.com',
+        slug: 'google-cal',
+        scopes: ['calendar.read'],
+        broker: { provider: 'google', expiresIn: 1 }, // too short to be kept: each call asks
+      },
+    ],
+    fronting: [
+      {
+        source: mcpUrl,
+        target: 'google-cal',
+        scopeMap: { 'calendar:read': ['calendar.read'] },
+      },
+    ],
   });
   const { issuer } = authorizationServer;
-  const vault = await startVault(issuer);
-  const stop = await start({ issuer, baseUrl, port, vaultUrl: vault.url });
+  const stop = await start({ issuer, baseUrl, port, asCredentials });
   return {
     mcpUrl,
-    issuer,
-    vault,
+    authorizationServer,
     token: (user) =>
       authorizationServer.issueToken({ sub: user, aud: mcpUrl, scope: 'calendar:read' }),
     close: async () => {
       await stop();
-      await vault.close();
       await authorizationServer.close();
     },
   };
@@ -70,21 +89,18 @@ export async function startConsentServer(start: StartServer): Promise<ConsentSer
 
 /** An application of this process around a hand-wired SDK server. */
 export function nestApp(platform: Platform, createHost: HostFactory): StartServer {
-  return async ({ issuer, baseUrl, port, vaultUrl }) => {
+  return async ({ port, ...options }) => {
+    const consent = { retryDelaysMs: [20, 40, 80] };
     const app = await startApp(
       {
-        imports: [AuthplaneModule.forRoot({ issuer, baseUrl, devMode: true })],
+        imports: [AuthplaneModule.forRoot({ ...options, devMode: true, consent })],
         controllers: [ConsentController],
         providers: [
           {
             provide: HOST,
-            inject: [AuthContext, AuthplaneClient],
-            useFactory: (caller: AuthContext, client: AuthplaneClient) =>
-              createHost(new Calendar(caller, vaultUrl), {
-                issuer: client.issuer,
-                devMode: true,
-                retryDelaysMs: [20, 40, 80],
-              }),
+            inject: [AuthplaneClient, AuthContext],
+            useFactory: (client: AuthplaneClient, caller: AuthContext) =>
+              createHost(new Calendar(client, caller), client),
           },
         ],
       },

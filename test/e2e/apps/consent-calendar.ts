@@ -1,31 +1,24 @@
-import { type AuthContext, ConsentRequiredError } from 'authplane-nestjs';
+import type { AuthContext, AuthplaneClient } from 'authplane-nestjs';
 
-/** What tools call. It knows nothing of MCP and says with one error that consent is missing. */
+/** What tools call. It knows nothing of MCP, and of consent only that an exchange may fail. */
 export class Calendar {
   constructor(
+    private readonly authplane: AuthplaneClient,
     private readonly caller: AuthContext,
-    private readonly vaultUrl: string,
   ) {}
 
+  /** Shows the token, so that tests can tell whose it is. */
   async events(): Promise<string> {
-    return `events read with ${await this.#token()}`;
+    const { accessToken } = await this.authplane.exchange({
+      subjectToken: this.caller.token,
+      resources: ['google-cal'],
+      scope: 'calendar.read',
+    });
+    return `events of ${this.caller.claims.sub} read with ${accessToken}`;
   }
 
   deleteAll(): string {
     this.caller.requireScope('calendar:delete');
     return 'deleted';
-  }
-
-  async #token(): Promise<string> {
-    const response = await fetch(this.vaultUrl, { method: 'POST', body: this.caller.claims.sub });
-    const answer = (await response.json()) as Record<string, string>;
-    if (response.ok) return answer['access_token'] ?? '';
-    throw new ConsentRequiredError('exchange: 400 consent_required', {
-      statusCode: response.status,
-      error: answer['error'] ?? '',
-      serviceId: 'google-cal',
-      ...(answer['consent_url'] === undefined ? {} : { consentUrl: answer['consent_url'] }),
-      ...(answer['cause'] === undefined ? {} : { causeDetail: answer['cause'] }),
-    });
   }
 }

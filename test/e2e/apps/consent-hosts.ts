@@ -1,21 +1,16 @@
 import { createRequire } from 'node:module';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js';
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
-import { type ConsentOptions, withConsent } from 'authplane-nestjs/mcp';
+import { type ConsentOptions, type McpServe, withConsent } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 import type { Calendar } from './consent-calendar.js';
 
-/** Something that serves one HTTP request to the MCP endpoint. */
-export type McpHost = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  body: unknown,
-) => Promise<void>;
+/** Prepares what serves one HTTP request to the MCP endpoint. */
+export type McpHost = (sessionId: string | undefined) => McpServe | Promise<McpServe>;
 
 export type HostFactory = (calendar: Calendar, options: ConsentOptions) => McpHost;
 
@@ -41,10 +36,11 @@ export const hosts = {
   ),
   'SDK v1 low-level': statelessV1(lowLevelV1),
   'SDK v2': (calendar, options) => {
-    const handler = toNodeHandler(
-      createMcpHandler(() => register(withConsent(new McpServer(INFO), options), calendar)),
+    const handler = createMcpHandler(() =>
+      register(withConsent(new McpServer(INFO), options), calendar),
     );
-    return (request, response, body) => handler(request as never, response, body);
+    const serve = toNodeHandler(handler) as McpServe;
+    return () => serve;
   },
 } satisfies Record<string, HostFactory>;
 
@@ -103,31 +99,32 @@ type AnyServerV1 = McpServerV1 | ServerV1;
 type ServerFactoryV1 = (calendar: Calendar, options: ConsentOptions) => AnyServerV1;
 
 function statelessV1(create: ServerFactoryV1): HostFactory {
-  return (calendar, options) => async (request, response, body) => {
-    if (request.method !== 'POST') {
-      response.writeHead(405, { Allow: 'POST' }).end();
-      return;
-    }
+  return (calendar, options) => async () => {
     const server = create(calendar, options);
     const transport = new StreamableHTTPServerTransport({});
-    response.on('close', () => void server.close());
-    await server.connect(transport); // its types disagree with each other
-    await transport.handleRequest(request, response, body);
+    await server.connect(transport);
+    return async (request, response, body) => {
+      response.on('close', () => void server.close());
+      if (request.method === 'POST') return transport.handleRequest(request, response, body);
+      response.writeHead(405, { Allow: 'POST' }).end(); // there is no stream to listen to
+    };
   };
 }
 
 function statefulV1(create: ServerFactoryV1): HostFactory {
   return (calendar, options) => {
     const sessions = new Map<string, StreamableHTTPServerTransport>();
-    return async (request, response, body) => {
-      const known = sessions.get(String(request.headers['mcp-session-id']));
-      if (known !== undefined) return known.handleRequest(request, response, body);
+    const open = async () => {
       const transport = new StreamableHTTPServerTransport({
         sessionIdGenerator: () => crypto.randomUUID(),
         onsessioninitialized: (id) => void sessions.set(id, transport),
       });
       await create(calendar, options).connect(transport);
-      return transport.handleRequest(request, response, body);
+      return transport;
+    };
+    return async (sessionId = '') => {
+      const transport = sessions.get(sessionId) ?? (await open());
+      return (...http) => transport.handleRequest(...http);
     };
   };
 }

@@ -15,17 +15,15 @@ import {
   StreamableHttpTransport,
   Tool,
 } from '@rekog/mcp-nest';
-import { AuthContext, AuthplaneGuard, AuthplaneModule } from 'authplane-nestjs';
+import { AuthContext, AuthplaneClient, AuthplaneGuard, AuthplaneModule } from 'authplane-nestjs';
 import { WithConsent } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
+import type { ServerSettings } from './consent-app.js';
 import { Calendar } from './consent-calendar.js';
+import type { Platform } from './start-app.js';
 
-export interface McpNestSettings {
-  readonly issuer: string;
-  readonly baseUrl: string;
-  readonly port: number;
-  readonly vaultUrl: string;
-  readonly platform: 'fastify' | 'express';
+export interface McpNestSettings extends ServerSettings {
+  readonly platform: Platform;
   readonly statefulMode: boolean;
 }
 
@@ -81,6 +79,7 @@ class CalendarTools {
     AuthplaneModule.forRoot({
       issuer: settings.issuer,
       baseUrl: settings.baseUrl,
+      asCredentials: settings.asCredentials,
       devMode: true,
     }),
   ],
@@ -88,8 +87,8 @@ class CalendarTools {
   providers: [
     {
       provide: Calendar,
-      inject: [AuthContext],
-      useFactory: (caller: AuthContext) => new Calendar(caller, settings.vaultUrl),
+      inject: [AuthplaneClient, AuthContext],
+      useFactory: (client: AuthplaneClient, caller: AuthContext) => new Calendar(client, caller),
     },
   ],
 })

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   Client as ClientV2,
@@ -19,7 +20,9 @@ export interface HostTraits {
 
 const EVENTS = { name: 'events', arguments: { day: 'monday' } };
 const URL_CAPABLE = { elicitation: { url: {} } };
-const PAGE = '/connect/google?resource=google-cal';
+const CONSENT = { resource: 'google-cal' };
+/** Of the user, with a token of the provider. */
+const EVENTS_OF_ALICE = /events of alice read with google-[\w-]{43}/;
 
 /** What every host has to do: the tools throw one error, and real clients get on with it. */
 export function describeConsent(
@@ -29,12 +32,23 @@ export function describeConsent(
 ): void {
   describe(title, () => {
     let server: ConsentServer;
+    let authorizationServer: ConsentServer['authorizationServer'];
+    /** The page that a user has to open. */
+    let page: string;
     const open: { close(): Promise<void> }[] = [];
 
     beforeAll(async () => {
       server = await startConsentServer(start);
+      ({ authorizationServer } = server);
+      const { issuer } = authorizationServer;
+      const returnUrl = encodeURIComponent(`${issuer}/connections`);
+      page = `${issuer}/connect/google?resource=google-cal&return_url=${returnUrl}`;
     });
-    beforeEach(() => server.vault.reset());
+    beforeEach(() => {
+      authorizationServer.fail('token', null);
+      authorizationServer.requireConsent(CONSENT);
+      authorizationServer.resetCounters();
+    });
     afterAll(async () => {
       await Promise.all(open.map((client) => client.close()));
       await server.close();
@@ -42,6 +56,29 @@ export function describeConsent(
 
     async function headersOf(user: string) {
       return { headers: { authorization: `Bearer ${await server.token(user)}` } };
+    }
+
+    const approve = (url: string) => authorizationServer.approveConsent(url, { user: 'alice' });
+    const exchanges = () => authorizationServer.requests().token;
+
+    /** Whatever the user has agreed to. */
+    function refuseAll(consentUrl: string | undefined): void {
+      const body = { error: 'consent_required', consent_url: consentUrl, cause: 'consent_missing' };
+      const contentType = 'application/problem+json';
+      const fault = { status: 400, contentType, body: JSON.stringify(body) };
+      authorizationServer.fail('token', fault);
+    }
+
+    /** Consent takes effect after some more refusals, as with a slow upstream. */
+    async function approveWithDelay(url: string, { refusals }: { refusals: number }) {
+      await approve(url);
+      refuseAll(url);
+      const enough = exchanges() + refusals;
+      const lift = async () => {
+        while (exchanges() < enough) await delay(1, undefined, { ref: false });
+        authorizationServer.fail('token', null);
+      };
+      void lift();
     }
 
     async function connectV1(user = 'alice', capabilities: object = URL_CAPABLE) {
@@ -81,17 +118,19 @@ export function describeConsent(
           elicitations: [
             {
               mode: 'url',
-              url: `${server.issuer}${PAGE}`,
+              url: page,
               message: 'Access to google-cal needs your consent.',
               elicitationId: expect.stringMatching(/^[\w-]{22}$/),
             },
           ],
         });
         expect((error as Error).constructor.name).toBe('UrlElicitationRequiredError');
+        // Without a session nobody knows whether the client does more than show the message.
+        expect((error as Error).message.includes(page)).toBe(!sessions);
 
-        server.vault.approve('alice');
+        await approve((error as UrlElicitations).elicitations[0]?.url ?? '');
         const result = await client.callTool(EVENTS);
-        expect(textOf(result)).toContain('upstream-of-alice');
+        expect(textOf(result)).toMatch(EVENTS_OF_ALICE);
         expect(result.isError ?? false).toBe(false);
       },
     );
@@ -103,12 +142,18 @@ export function describeConsent(
         )
           .callTool(EVENTS)
           .catch((reason: unknown) => reason);
-        return (error as { elicitations: { elicitationId: string }[] }).elicitations[0]
-          ?.elicitationId;
+        return (error as UrlElicitations).elicitations[0]?.elicitationId;
       };
       const ids = [await idFor('alice'), await idFor('alice'), await idFor('bob')];
       expect(new Set(ids).size).toBe(2);
       expect(ids[0]).toBe(ids[1]);
+    });
+
+    it('gives nobody what another user has agreed to', async () => {
+      await approve(page);
+      const [alice, bob] = [await connectV1('alice'), await connectV1('bob')];
+      expect(textOf(await alice.callTool(EVENTS))).toMatch(EVENTS_OF_ALICE);
+      await expect(bob.callTool(EVENTS)).rejects.toMatchObject({ code: -32042 });
     });
 
     it('keeps concurrent calls of one client apart', async () => {
@@ -125,13 +170,13 @@ export function describeConsent(
       ['of another origin', 'https://evil.example/connect/google'],
       ['that runs a script', 'javascript:alert(1)'],
       ['that is missing', undefined],
-    ])('says what to do instead of showing a page %s', async (_, consent_url) => {
-      server.vault.refuseWith({ error: 'consent_required', consent_url });
+    ])('says what to do instead of showing a page %s', async (_, consentUrl) => {
+      refuseAll(consentUrl);
       const result = await (await connectV1()).callTool(EVENTS);
       expect(result.isError).toBe(true);
       expect(textOf(result)).toBe(
         'Access to google-cal needs your consent. ' +
-          `Give it in your account at ${server.issuer}, then call this again.`,
+          `Give it in your account at ${authorizationServer.issuer}, then call this again.`,
       );
     });
 
@@ -147,8 +192,19 @@ export function describeConsent(
       it('gives a client of a session that cannot open URLs the link in words', async () => {
         const result = await (await connectV1('alice', {})).callTool(EVENTS);
         expect(result.isError).toBe(true);
-        expect(textOf(result)).toContain(`Open ${server.issuer}${PAGE} in a browser`);
+        expect(textOf(result)).toContain(`Open ${page} in a browser`);
       });
+    } else {
+      it.each(['2025-03-26', '2025-06-18'])(
+        'gives a client of %s, which has no URL elicitation, the link in words',
+        async (revision) => {
+          const client = await connectV1();
+          client.transport?.setProtocolVersion?.(revision);
+          const result = await client.callTool(EVENTS);
+          expect(result.isError).toBe(true);
+          expect(textOf(result)).toContain(`Open ${page} in a browser`);
+        },
+      );
     }
 
     if (!toolsOnly) {
@@ -162,7 +218,7 @@ export function describeConsent(
           await expect(client.readResource({ uri: 'calendar://today' })).rejects.toMatchObject({
             code: -32042,
           });
-          server.vault.refuseWith({ error: 'consent_required' });
+          authorizationServer.requireConsent({ ...CONSENT, withoutUrl: true });
           await expect(client.getPrompt({ name: 'briefing' })).rejects.toMatchObject({
             code: -32603,
             message: expect.stringContaining('Give it in your account at'),
@@ -178,42 +234,44 @@ export function describeConsent(
 
     if (!modern) return;
 
-    async function modernClient(answer: (asked: number) => 'accept' | 'decline' | 'cancel') {
+    async function modernClient(
+      action: 'accept' | 'decline' | 'cancel',
+      answering: (url: string, asked: number) => unknown = () => undefined,
+    ) {
       const client = await connectV2('auto');
       const asked: unknown[] = [];
-      client.setRequestHandler('elicitation/create', ({ params }) => {
+      client.setRequestHandler('elicitation/create', async ({ params }) => {
         asked.push(params);
-        return { action: answer(asked.length) };
+        await answering('url' in params ? params.url : '', asked.length);
+        return { action };
       });
       return { client, asked };
     }
 
     it('a client of the 2026 era opens the page once and completes by itself, though consent takes effect late', async () => {
-      const { client, asked } = await modernClient(() => {
-        server.vault.approve('alice', { afterRefusals: 2 });
-        return 'accept';
-      });
+      const { client, asked } = await modernClient('accept', (url) =>
+        approveWithDelay(url, { refusals: 2 }),
+      );
       const result = await client.callTool(EVENTS);
-      expect(textOf(result)).toContain('upstream-of-alice');
+      expect(textOf(result)).toMatch(EVENTS_OF_ALICE);
       expect(asked).toEqual([
         {
           mode: 'url',
-          url: `${server.issuer}${PAGE}`,
+          url: page,
           message: 'Access to google-cal needs your consent.',
         },
       ]);
-      expect(server.vault.exchanges).toHaveLength(1 + 3);
+      expect(exchanges()).toBe(1 + 3);
     });
 
     it('asks again after the pauses when consent was still not given', async () => {
-      const { client, asked } = await modernClient((times) => {
-        if (times === 2) server.vault.approve('alice');
-        return 'accept';
-      });
+      const { client, asked } = await modernClient('accept', (url, times) =>
+        times === 2 ? approve(url) : undefined,
+      );
       const result = await client.callTool(EVENTS);
-      expect(textOf(result)).toContain('upstream-of-alice');
+      expect(textOf(result)).toMatch(EVENTS_OF_ALICE);
       expect(asked).toHaveLength(2);
-      expect(server.vault.exchanges.length).toBeGreaterThanOrEqual(1 + 4 + 1);
+      expect(exchanges()).toBeGreaterThanOrEqual(1 + 4 + 1);
     });
 
     it.each([
@@ -222,12 +280,12 @@ export function describeConsent(
     ] as const)(
       'ends with a clear result on %s, without calling the tool',
       async (action, text) => {
-        const { client, asked } = await modernClient(() => action);
+        const { client, asked } = await modernClient(action);
         const result = await client.callTool(EVENTS);
         expect(result.isError).toBe(true);
         expect(textOf(result)).toBe(text);
         expect(asked).toHaveLength(1);
-        expect(server.vault.exchanges).toHaveLength(1);
+        expect(exchanges()).toBe(1);
       },
     );
 
@@ -241,7 +299,7 @@ export function describeConsent(
         expect(result.isError).toBe(true);
         expect(textOf(result)).toBe(
           'Access to google-cal needs your consent. ' +
-            `Open ${server.issuer}${PAGE} in a browser, give it there, then call this again.`,
+            `Open ${page} in a browser, give it there, then call this again.`,
         );
       },
     );
@@ -249,18 +307,19 @@ export function describeConsent(
     if (toolsOnly) return;
 
     it('asks for prompts and resources in the 2026 era, too', async () => {
-      const { client, asked } = await modernClient(() => {
-        server.vault.approve('alice');
-        return 'accept';
-      });
+      const { client, asked } = await modernClient('accept', approve);
       const prompt = await client.getPrompt({ name: 'briefing' });
-      expect(JSON.stringify(prompt)).toContain('upstream-of-alice');
-      server.vault.reset();
+      expect(JSON.stringify(prompt)).toMatch(EVENTS_OF_ALICE);
+      authorizationServer.requireConsent(CONSENT);
       const resource = await client.readResource({ uri: 'calendar://today' });
-      expect(JSON.stringify(resource)).toContain('upstream-of-alice');
+      expect(JSON.stringify(resource)).toMatch(EVENTS_OF_ALICE);
       expect(asked).toHaveLength(2);
     });
   });
+}
+
+interface UrlElicitations {
+  readonly elicitations: readonly { readonly url: string; readonly elicitationId: string }[];
 }
 
 function textOf(result: object): string {
