@@ -56,13 +56,13 @@ export class InsufficientScopeError extends AuthplaneError {
   readonly code = 'insufficient_scope';
   /** All scopes the operation needs, base scopes included; not only the missing ones. */
   readonly requiredScopes: readonly string[];
+  /** What the token has, as it says so; for logs. The message, which may reach clients, is without. */
+  readonly grantedScopes: readonly string[] | undefined;
 
-  /** @param grantedScopes what the token has, for the message. */
   constructor(requiredScopes: readonly string[], grantedScopes?: readonly string[]) {
-    const granted =
-      grantedScopes === undefined ? '' : `; the token has: ${printable(grantedScopes)}`;
-    super(`the operation needs the scopes: ${requiredScopes.join(' ')}${granted}`);
+    super(`the operation needs the scopes: ${requiredScopes.join(' ')}`);
     this.requiredScopes = Object.freeze([...requiredScopes]);
+    this.grantedScopes = grantedScopes && Object.freeze([...grantedScopes]);
   }
 }
 
@@ -79,19 +79,22 @@ export class OperationRefusedError extends AuthplaneError {
   readonly code = 'access_denied';
 }
 
-/** Scopes come from a token: nothing in them may break a log line. */
-function printable(scopes: readonly string[]): string {
-  return (
-    scopes
-      .join(' ')
-      .slice(0, 500)
-      .replace(/[^\x20-\x7e]/g, '?') || 'none'
-  );
+export interface TokenRevokedErrorOptions extends AuthplaneErrorOptions {
+  /** See {@link TokenRevokedError.hint}. */
+  readonly hint?: string;
 }
 
 /** The authorization server or the application's own check says the token is no longer good. */
 export class TokenRevokedError extends AuthplaneError {
   readonly code = 'token_revoked';
+  /** Why it may be a mistake in the set-up and not the token; the message ends with it. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, options?: TokenRevokedErrorOptions) {
+    const hint = options?.hint;
+    super(hint === undefined ? message : `${message}; ${hint}`, options);
+    this.hint = hint;
+  }
 }
 
 // ---- DPoP (RFC 9449) -----------------------------------------------------------------------------
@@ -175,20 +178,33 @@ export class MetadataFetchError extends AuthorizationServerUnavailableError {
   override readonly code = 'metadata_fetch_error';
 }
 
+export interface MissingEndpointErrorOptions extends UnavailableErrorOptions {
+  /** Where the metadata was read, for the message. */
+  readonly metadataUrl?: string;
+}
+
 /** The metadata document does not name the endpoint that an operation needs. */
 export class MissingMetadataEndpointError extends AuthorizationServerUnavailableError {
   override readonly code = 'missing_metadata_endpoint';
   /** The missing member, for example `token_endpoint`. */
   readonly endpoint: string;
 
-  constructor(endpoint: string, options?: UnavailableErrorOptions) {
+  constructor(endpoint: string, options?: MissingEndpointErrorOptions) {
+    const { metadataUrl } = options ?? {};
+    const place = metadataUrl === undefined ? '' : ` (${metadataUrl})`;
     super(
-      `the authorization server's metadata has no ${endpoint}; switch the feature on at the ` +
-        `authorization server or do not use the operation that needs it`,
+      `the authorization server's metadata${place} has no ${endpoint}; ${adviceOn(endpoint)}`,
       options,
     );
     this.endpoint = endpoint;
   }
+}
+
+function adviceOn(endpoint: string): string {
+  return endpoint === 'jwks_uri'
+    ? 'it must name the key set that verifies access tokens (RFC 8414 §2): set issuer to a server ' +
+        'whose access tokens are JWTs'
+    : 'switch the feature on at the authorization server or do not use the operation that needs it';
 }
 
 // ---- set-up --------------------------------------------------------------------------------------
@@ -275,9 +291,23 @@ export class ConsentRequiredError extends OAuthError {
   }
 }
 
-/** An answer that breaks the protocol: no `access_token`, an unknown `token_type`, no OAuth error. */
+export interface ProtocolErrorOptions extends AuthplaneErrorOptions {
+  /** HTTP status of the answer, where there was one. */
+  readonly statusCode?: number;
+}
+
+/**
+ * An answer that breaks the protocol: no `access_token`, an unknown `token_type`, no OAuth error, or a
+ * token that is not what was asked for.
+ */
 export class ProtocolError extends AuthplaneError {
   readonly code = 'protocol_error';
+  readonly statusCode: number | undefined;
+
+  constructor(message: string, options?: ProtocolErrorOptions) {
+    super(message, options);
+    this.statusCode = options?.statusCode;
+  }
 }
 
 /** Too many failures in a row at one endpoint; calls are refused until the cool-down ends. */

@@ -13,7 +13,7 @@ export class Generations<V> {
     this.#maxYoung = maxYoung;
   }
 
-  /** Entries in memory; one that moved to the young generation counts twice. */
+  /** Entries in memory. */
   get size(): number {
     return this.#young.size + this.#old.size;
   }
@@ -35,11 +35,18 @@ export class Generations<V> {
       this.#old = this.#young;
       this.#young = new Map();
     }
+    this.#old.delete(key);
     this.#young.set(key, value);
   }
 
   delete(key: string): void {
     this.#young.delete(key);
     this.#old.delete(key);
+  }
+
+  /** Each entry once, without counting as use. Entries may be deleted meanwhile. */
+  *[Symbol.iterator](): IterableIterator<[string, V]> {
+    yield* this.#young;
+    yield* this.#old;
   }
 }

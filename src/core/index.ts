@@ -8,15 +8,24 @@ export {
 } from './challenge.js';
 export {
   type AsCredentials,
+  type AuthenticatedRequest,
   type AuthProvider,
+  type ClientAuthentication,
   type ClientSecretCredentials,
   privateKeyJwt,
+  type PrivateKeyJwtOptions,
 } from './client-authentication.js';
 export { AuthplaneClient } from './client.js';
 export { type Clock } from './clock.js';
 export { type HeaderLines } from './credentials.js';
 export * from './errors.js';
-export { DPoPSigner, type DPoPProofRequest, type DPoPSignerOptions } from './dpop-signer.js';
+export { type DPoPNonceOptions } from './dpop-nonce.js';
+export {
+  DPoPSigner,
+  type DPoPProofRequest,
+  type DPoPSignerAlgorithm,
+  type DPoPSignerOptions,
+} from './dpop-signer.js';
 export { type OutboundFetch } from './http.js';
 export { type McpOperation, type OperationKind } from './json-rpc.js';
 export {
@@ -26,12 +35,15 @@ export {
   type ScopeRule,
 } from './operation-scopes.js';
 export {
-  authplaneOptionsFromEnv,
   type AuthplaneModuleOptions,
   type ClientOptions,
+  type ConsentPageOptions,
+  type FurtherMcpOptions,
+  type FurtherResourceOptions,
   type InboundDPoPOptions,
   type ResourceOptions,
 } from './options.js';
+export { authplaneOptionsFromEnv } from './options-from-env.js';
 export type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
 export type { FetchAsRequest } from './resource-fetch.js';
 export type { RevocationChecker } from './revocation.js';
@@ -41,10 +53,12 @@ export {
   InMemoryDPoPReplayStore,
   type InMemoryDPoPReplayStoreOptions,
   ReplayStoreError,
+  type ReplayStoreErrorOptions,
 } from './replay-store.js';
 export {
   AuthplaneResource,
   type Authentication,
+  type ChallengeRequest,
   type InboundRequest,
   type VerifyOptions,
 } from './resource.js';

@@ -1,6 +1,4 @@
 import { inspect } from 'node:util';
-import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
-import { ConfigurationError } from './errors.js';
 import { isScopeToken } from './scopes.js';
 
 /** Says what is wrong with a value that is present, or nothing. */
@@ -78,6 +76,16 @@ export function seconds(min: number, max: number): Check {
       : `must be a number of seconds from ${min} to ${max}`;
 }
 
+/** A list of at most `most` pauses in milliseconds. */
+export function pauses(most: number, longestMs: number): Check {
+  const isPause = (pause: unknown): boolean =>
+    typeof pause === 'number' && pause >= 0 && pause <= longestMs;
+  return (value) =>
+    Array.isArray(value) && value.length <= most && Array.from(value).every(isPause)
+      ? undefined
+      : `must be a list of at most ${most} pauses of 0 to ${longestMs} milliseconds`;
+}
+
 export function count(min: number, max: number): Check {
   return (value) =>
     Number.isInteger(value) && Number(value) >= min && Number(value) <= max
@@ -92,11 +100,21 @@ export function oneOf(...allowed: readonly string[]): Check {
       : `must be one of ${allowed.map((name) => `'${name}'`).join(', ')}`;
 }
 
-export function isBoolean(value: unknown): string | undefined {
+export function booleanProblem(value: unknown): string | undefined {
   return typeof value === 'boolean' ? undefined : 'must be true or false';
 }
 
-export function isFunction(value: unknown): string | undefined {
+export function textProblem(value: unknown): string | undefined {
+  return typeof value === 'string' ? undefined : 'must be a string';
+}
+
+export function textListProblem(value: unknown): string | undefined {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'string')
+    ? undefined
+    : 'must be a list of strings';
+}
+
+export function functionProblem(value: unknown): string | undefined {
   return typeof value === 'function' ? undefined : 'must be a function';
 }
 
@@ -126,31 +144,36 @@ export function pathProblem(value: unknown): string | undefined {
     : 'must be a path that starts with "/", without query and fragment';
 }
 
-export function nonceProblem(value: unknown): string | undefined {
-  if (value === true) return undefined;
-  try {
-    new DPoPNonces(value as DPoPNonceOptions);
-    return undefined;
-  } catch (error) {
-    return error instanceof ConfigurationError
-      ? error.problems.join('; ')
-      : 'must be true or an object';
-  }
-}
-
 /** Options inside an option. */
 export function nested(checks: Readonly<Record<string, Check>>): Check {
   return (value, devMode) =>
-    typeof value === 'object' && value !== null
+    isTable(value)
       ? problemsOf(value, checks, devMode).join('; ') || undefined
       : 'must be an object';
+}
+
+/** Options inside an option that may also be just on or off. */
+export function switchOr(checks: Readonly<Record<string, Check>>): Check {
+  return (value, devMode) => {
+    if (typeof value === 'boolean') return undefined;
+    return isTable(value) ? nested(checks)(value, devMode) : 'must be true, false or an object';
+  };
+}
+
+/** A value, or `false` for none. */
+export function orFalse(check: Check): Check {
+  return (value, devMode) => (value === false ? undefined : check(value, devMode));
+}
+
+/** Names with values. In a list, a `Map`, bytes or a promise no option would ever be found. */
+export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return Object.prototype.toString.call(value) === '[object Object]';
 }
 
 /** A table whose values all have to pass. */
 export function mapOf(check: Check): Check {
   return (value, devMode) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      return 'must be a table';
+    if (!isTable(value)) return 'must be a table';
     const problems = Object.entries(value).flatMap(([name, entry]) => {
       const problem = check(entry, devMode);
       return problem === undefined ? [] : [`${inspect(name)}: ${problem}`];
@@ -160,14 +183,24 @@ export function mapOf(check: Check): Check {
 }
 
 /** Origins as browsers write them (RFC 6454 §6.2): nothing else would ever be equal to one. */
-export function originListProblem(value: unknown): string | undefined {
-  if (!Array.isArray(value)) return 'must be a list of origins';
-  const bad = value.findIndex(
-    (origin) => typeof origin !== 'string' || !isOrigin(origin), // the bad one may be undefined
-  );
-  return bad === -1
-    ? undefined
-    : `${inspect(value[bad])} is not an origin: scheme, host and port only, such as https://app.example.com`;
+export const originListProblem = originListCheck(isOrigin, 'an origin');
+
+/** Origins of web pages: of the other schemes no page can be opened from everywhere. */
+export const webOriginListProblem = originListCheck(
+  (text) => isOrigin(text) && /^https?:/.test(text),
+  'an http or https origin',
+);
+
+function originListCheck(isGood: (text: string) => boolean, what: string): Check {
+  return (value) => {
+    if (!Array.isArray(value)) return 'must be a list of origins';
+    const bad = value.findIndex(
+      (origin) => typeof origin !== 'string' || !isGood(origin), // the bad one may be undefined
+    );
+    return bad === -1
+      ? undefined
+      : `${inspect(value[bad])} is not ${what}: scheme, host and port only, such as https://app.example.com`;
+  };
 }
 
 function isOrigin(text: string): boolean {
@@ -181,7 +214,7 @@ function originOf({ protocol, host, origin }: URL): string {
 
 export function hierarchyProblem(value: unknown): string | undefined {
   if (typeof value === 'function') return undefined;
-  if (typeof value !== 'object' || value === null) return 'must be a table or a function';
+  if (!isTable(value)) return 'must be a table or a function';
   const bad = Object.entries(value).find(([, implied]) => scopeListProblem(implied) !== undefined);
   return bad === undefined ? undefined : `"${bad[0]}": ${scopeListProblem(bad[1])}`;
 }

@@ -1,4 +1,3 @@
-import cluster from 'node:cluster';
 import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from './algorithms.js';
 import { type Clock, systemClock } from './clock.js';
 import {
@@ -7,7 +6,7 @@ import {
   clientAuthentication,
   credentialsProblem,
 } from './client-authentication.js';
-import { type DPoPNonceOptions, DPoPNonces } from './dpop-nonce.js';
+import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop-nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http.js';
@@ -15,23 +14,27 @@ import { type McpOptions, requirementProblem } from './operation-scopes.js';
 import {
   algorithmsProblem,
   baseUrlProblem,
+  booleanProblem,
   type Check,
   count,
+  functionProblem,
   hierarchyProblem,
-  isBoolean,
-  isFunction,
   issuerProblem,
   mapOf,
   nested,
-  nonceProblem,
   oneOf,
+  orFalse,
   originListProblem,
   pathProblem,
+  pauses,
   problemsOf,
   publicUrlProblem,
   scopeListProblem,
   seconds,
+  switchOr,
+  webOriginListProblem,
 } from './option-checks.js';
+import { resourceWarnings, serverWarnings } from './option-warnings.js';
 import type { DPoPReplayStore } from './replay-store.js';
 import type { RevocationChecker } from './revocation.js';
 import type { ScopeHierarchy } from './scopes.js';
@@ -46,9 +49,9 @@ interface ServerOptions {
    * Everything else stays as strict as in production.
    */
   readonly devMode?: boolean;
-  /** Age in seconds at which the key set is read again. Default 300; the reload starts at 80 %. */
+  /** Oldest age of the key set in seconds; it is read again at 60 to 80 % of that. Default 300. */
   readonly jwksRefreshSeconds?: number;
-  /** Age in seconds at which the metadata (RFC 8414) is read again. Default 3600; at 80 %, as above. */
+  /** The same for the metadata (RFC 8414). Default 3600. */
   readonly metadataRefreshSeconds?: number;
   /**
    * How many seconds past its refresh age a document is still used while the authorization server
@@ -81,7 +84,7 @@ interface ServerOptions {
   readonly circuitBreakerCooldownSeconds?: number;
   /** The pages where users give consent, see `ConsentRequiredError`. */
   readonly consent?: ConsentPageOptions;
-  /** Told of failures that no caller sees: a background reload that failed. Must not throw. */
+  /** Told of failures that no caller sees: a background reload that failed. What it throws is dropped. */
   readonly onBackgroundFailure?: (error: AuthplaneError) => void;
   /** Source of time, for tests. */
   readonly clock?: Clock;
@@ -124,7 +127,8 @@ export interface ResourceOptions {
   readonly inboundDPoP?: InboundDPoPOptions;
   /**
    * Asks about every token whether it was revoked: `'introspection'` asks the authorization server
-   * (RFC 7662), a function answers `true` for revoked. Default: tokens live until they expire.
+   * (RFC 7662), a function answers `true` for revoked within 5 seconds. Default: tokens live until
+   * they expire.
    */
   readonly revocationChecker?: RevocationChecker;
   /** Refuse with 503 when nobody can tell whether a token was revoked. Default `true`. */
@@ -148,9 +152,9 @@ export interface InboundDPoPOptions {
   readonly allowedProofAlgorithms?: readonly string[];
   /**
    * Asks for a nonce in every proof (RFC 9449 §9). `true`: with a random secret, good for a single
-   * process; several need a shared `secret` of at least 32 bytes. Default off.
+   * process; several need a shared `secret` of at least 32 bytes. Default `false`.
    */
-  readonly nonce?: true | Omit<DPoPNonceOptions, 'clock'>;
+  readonly nonce?: boolean | DPoPNonceOptions;
   /** Path that a proxy in front takes off, such as `/api`: clients sign the public URL. Default none. */
   readonly publicPathPrefix?: string;
   /** Refuses an `htu` with query or fragment instead of leaving it out. Default `false`. */
@@ -171,10 +175,28 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
   readonly asCredentials?: AsCredentials;
 }
 
-/** Options of a further resource in the same application. */
-export type FurtherResourceOptions = ResourceOptions & GuardOptions;
+/**
+ * Options of a further resource in the same application. What protects the main resource protects
+ * this one too: an option that is left out has the value it has there, and so has a member of
+ * `inboundDPoP`. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes` and the `tools`, `resources`
+ * and `prompts` of `mcp`.
+ */
+export interface FurtherResourceOptions
+  extends Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker'>, Omit<GuardOptions, 'mcp'> {
+  /** `false` switches DPoP off for this resource. */
+  readonly inboundDPoP?: InboundDPoPOptions | false;
+  /** `false`: nobody is asked about tokens for this resource. */
+  readonly revocationChecker?: RevocationChecker | false;
+  readonly mcp?: FurtherMcpOptions;
+}
 
-type OptionalServerOptions = 'fetch' | 'dpop' | 'onBackgroundFailure';
+/** {@link McpOptions} of a further resource. */
+export interface FurtherMcpOptions extends Omit<McpOptions, 'allowedOrigins'> {
+  /** `false`: the origin of a page is not checked here. */
+  readonly allowedOrigins?: readonly string[] | false;
+}
+
+type OptionalServerOptions = 'fetch' | 'dpop';
 
 export type ResolvedClientOptions = Required<Omit<ServerOptions, OptionalServerOptions>> &
   Pick<ServerOptions, OptionalServerOptions> & {
@@ -249,57 +271,29 @@ export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedM
     client,
     resource,
     ...withGuardDefaults(options),
-    warnings: [...clientWarnings(client), ...warningsFor(client, resource)],
+    warnings: [...serverWarnings(client), ...resourceWarnings(client, resource)],
   };
-}
-
-/** @throws ConfigurationError naming every problem. */
-export function resolveFurtherOptions(
-  options: FurtherResourceOptions,
-  client: ResolvedClientOptions,
-): ResolvedFurtherOptions {
-  refuse(resourceProblems(options, { ...resourceChecks, ...guardChecks }, client.devMode));
-  const resource = withResourceDefaults(options);
-  return { resource, ...withGuardDefaults(options), warnings: warningsFor(client, resource) };
 }
 
 /**
- * Options from `AUTHPLANE_ISSUER`, `AUTHPLANE_BASE_URL` or `AUTHPLANE_RESOURCE`, `AUTHPLANE_SCOPES`
- * (separated by blanks or commas), `AUTHPLANE_CLIENT_ID` with `AUTHPLANE_CLIENT_SECRET`, and
- * `AUTHPLANE_DEV_MODE` (`true` or `false`). Unset and empty
- * variables leave the option out, so a missing one is named when the module checks its options.
- *
- * @throws ConfigurationError when `AUTHPLANE_DEV_MODE` is neither, or one of id and secret is missing.
+ * @param main whose protection is the default.
+ * @throws ConfigurationError naming every problem.
  */
-export function authplaneOptionsFromEnv(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): AuthplaneModuleOptions {
-  const scopes = env['AUTHPLANE_SCOPES']?.split(/[\s,]+/).filter((scope) => scope !== '');
-  const devMode = booleanFromEnv('AUTHPLANE_DEV_MODE', env['AUTHPLANE_DEV_MODE']);
+export function resolveFurtherOptions(
+  options: FurtherResourceOptions,
+  main: ResolvedModuleOptions,
+): ResolvedFurtherOptions {
+  refuse(resourceProblems(options, furtherChecks, main.client.devMode));
+  const resource = withResourceDefaults(options, main.resource);
+  const { enforceScopesOnAllRequests = main.enforceScopesOnAllRequests } = options;
   return {
-    issuer: env['AUTHPLANE_ISSUER'] ?? '',
-    ...(env['AUTHPLANE_BASE_URL'] ? { baseUrl: env['AUTHPLANE_BASE_URL'] } : {}),
-    ...(env['AUTHPLANE_RESOURCE'] ? { resource: env['AUTHPLANE_RESOURCE'] } : {}),
-    ...(scopes === undefined ? {} : { scopes }),
-    ...(devMode === undefined ? {} : { devMode }),
-    ...credentialsFromEnv(env['AUTHPLANE_CLIENT_ID'], env['AUTHPLANE_CLIENT_SECRET']),
+    resource,
+    enforceScopesOnAllRequests,
+    mcp: withMcpDefaults(options.mcp, main.mcp),
+    warnings: resourceWarnings(main.client, resource).filter(
+      (warning) => !main.warnings.includes(warning), // said already
+    ),
   };
-}
-
-function credentialsFromEnv(
-  clientId: string | undefined,
-  clientSecret: string | undefined,
-): Pick<AuthplaneModuleOptions, 'asCredentials'> {
-  if (!clientId && !clientSecret) return {};
-  if (clientId && clientSecret) return { asCredentials: { clientId, clientSecret } };
-  throw new ConfigurationError('AUTHPLANE_CLIENT_ID and AUTHPLANE_CLIENT_SECRET: set both or none');
-}
-
-function booleanFromEnv(name: string, value: string | undefined): boolean | undefined {
-  if (value === undefined || value === '') return undefined;
-  if (value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
-  throw new ConfigurationError(`${name}: write true or false`);
 }
 
 // ---- defaults ------------------------------------------------------------------------------------
@@ -324,24 +318,56 @@ function withClientDefaults(
     circuitBreakerThreshold: options.circuitBreakerThreshold ?? 5,
     circuitBreakerCooldownSeconds: options.circuitBreakerCooldownSeconds ?? 30,
     consent: options.consent ?? {},
+    onBackgroundFailure: harmless(options.onBackgroundFailure),
     ...(options.dpop === undefined ? {} : { dpop: options.dpop }),
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
-    ...(options.onBackgroundFailure === undefined
-      ? {}
-      : { onBackgroundFailure: options.onBackgroundFailure }),
   };
 }
 
-function withResourceDefaults(options: ResourceOptions): ResolvedResourceOptions {
+/** Tells the application; what its callback throws, at once or later, is nobody's failure. */
+function harmless(
+  tell: ServerOptions['onBackgroundFailure'],
+): ResolvedClientOptions['onBackgroundFailure'] {
+  const told = async (error: AuthplaneError): Promise<void> => tell?.(error);
+  return (error) => void told(error).catch(() => undefined);
+}
+
+type ResourceDefaults = Omit<ResolvedResourceOptions, 'resource' | 'scopes'>;
+
+const RESOURCE_DEFAULTS: ResourceDefaults = {
+  allowedAlgorithms: DEFAULT_ALGORITHMS,
+  clockSkewSeconds: 60,
+  scopeHierarchy: undefined,
+  inboundDPoP: undefined,
+  revocationChecker: undefined,
+  failClosed: true,
+};
+
+const DPOP_DEFAULTS: ResolvedInboundDPoP = {
+  required: false,
+  replayStore: undefined,
+  maxProofAgeSeconds: 300,
+  clockSkewSeconds: 30,
+  allowedProofAlgorithms: DEFAULT_PROOF_ALGORITHMS,
+  nonce: undefined,
+  publicPathPrefix: '',
+  strictHtu: false,
+};
+
+function withResourceDefaults(
+  options: FurtherResourceOptions,
+  defaults = RESOURCE_DEFAULTS,
+): ResolvedResourceOptions {
+  const { revocationChecker = defaults.revocationChecker } = options;
   return {
     resource: options.resource ?? joinUrl(options.baseUrl ?? '', options.mcpPath ?? '/mcp'),
     scopes: Object.freeze([...new Set(options.scopes ?? [])]),
-    allowedAlgorithms: Object.freeze([...(options.allowedAlgorithms ?? DEFAULT_ALGORITHMS)]),
-    clockSkewSeconds: options.clockSkewSeconds ?? 60,
-    scopeHierarchy: options.scopeHierarchy,
-    inboundDPoP: options.inboundDPoP && withDPoPDefaults(options.inboundDPoP),
-    revocationChecker: options.revocationChecker,
-    failClosed: options.failClosed ?? true,
+    allowedAlgorithms: listOr(options.allowedAlgorithms, defaults.allowedAlgorithms),
+    clockSkewSeconds: options.clockSkewSeconds ?? defaults.clockSkewSeconds,
+    scopeHierarchy: options.scopeHierarchy ?? defaults.scopeHierarchy,
+    inboundDPoP: withDPoPDefaults(options.inboundDPoP, defaults.inboundDPoP),
+    revocationChecker: revocationChecker === false ? undefined : revocationChecker,
+    failClosed: options.failClosed ?? defaults.failClosed,
   };
 }
 
@@ -349,93 +375,76 @@ function withGuardDefaults({ enforceScopesOnAllRequests, mcp }: GuardOptions) {
   return { enforceScopesOnAllRequests: enforceScopesOnAllRequests ?? false, mcp: mcp ?? {} };
 }
 
-function withDPoPDefaults(options: InboundDPoPOptions): ResolvedInboundDPoP {
-  const algorithms = options.allowedProofAlgorithms ?? DEFAULT_PROOF_ALGORITHMS;
+/** What operations need is said for each resource; the rest protects the endpoint as a whole. */
+function withMcpDefaults(own: FurtherMcpOptions = {}, main: McpOptions): McpOptions {
+  const { list = main.list, sessionBinding = main.sessionBinding } = own;
+  const { allowedOrigins = main.allowedOrigins, tools, resources, prompts } = own;
   return {
-    required: options.required ?? false,
-    replayStore: options.replayStore,
-    maxProofAgeSeconds: options.maxProofAgeSeconds ?? 300,
-    clockSkewSeconds: options.clockSkewSeconds ?? 30,
-    allowedProofAlgorithms: Object.freeze([...algorithms]),
-    nonce: noncesOf(options),
-    publicPathPrefix: options.publicPathPrefix ?? '',
-    strictHtu: options.strictHtu ?? false,
+    ...(tools === undefined ? {} : { tools }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(prompts === undefined ? {} : { prompts }),
+    ...(list === undefined ? {} : { list }),
+    ...(sessionBinding === undefined ? {} : { sessionBinding }),
+    ...(allowedOrigins === undefined || allowedOrigins === false ? {} : { allowedOrigins }),
   };
 }
 
-function noncesOf({ nonce }: InboundDPoPOptions): ResolvedInboundDPoP['nonce'] {
-  if (nonce === undefined) return undefined;
-  return (clock) => new DPoPNonces({ ...(nonce === true ? {} : nonce), clock });
+function withDPoPDefaults(
+  options: InboundDPoPOptions | false | undefined,
+  main: ResolvedInboundDPoP | undefined,
+): ResolvedInboundDPoP | undefined {
+  if (options === false) return undefined;
+  if (options === undefined) return main;
+  const defaults = main ?? DPOP_DEFAULTS;
+  const clockSkewSeconds = options.clockSkewSeconds ?? defaults.clockSkewSeconds;
+  const { nonce } = options;
+  return {
+    required: options.required ?? defaults.required,
+    replayStore: options.replayStore ?? defaults.replayStore,
+    maxProofAgeSeconds: options.maxProofAgeSeconds ?? defaults.maxProofAgeSeconds,
+    clockSkewSeconds,
+    allowedProofAlgorithms: listOr(options.allowedProofAlgorithms, defaults.allowedProofAlgorithms),
+    nonce: nonce === undefined ? defaults.nonce : noncesOf(nonce, clockSkewSeconds),
+    publicPathPrefix: options.publicPathPrefix ?? defaults.publicPathPrefix,
+    strictHtu: options.strictHtu ?? defaults.strictHtu,
+  };
+}
+
+/** A copy: later changes of the list change nothing. */
+function listOr(given: readonly string[] | undefined, byDefault: readonly string[]) {
+  return Object.freeze([...(given ?? byDefault)]);
+}
+
+function noncesOf(
+  nonce: boolean | DPoPNonceOptions,
+  clockSkewSeconds: number,
+): ResolvedInboundDPoP['nonce'] {
+  if (nonce === false) return undefined;
+  const settings = nonce === true ? {} : nonce;
+  return (clock) => new DPoPNonces({ ...settings, clockSkewSeconds, clock });
 }
 
 function joinUrl(baseUrl: string, path: string): string {
   return `${baseUrl.replace(/\/+$/, '')}${path}`;
 }
 
-function clientWarnings({ devMode }: ResolvedClientOptions): string[] {
-  return devMode
-    ? [
-        'devMode is on: http, loopback and private addresses are accepted. Never use it in production',
-      ]
-    : [];
-}
-
-function warningsFor(client: ResolvedClientOptions, options: ResolvedResourceOptions) {
-  const { resource, scopes, inboundDPoP, revocationChecker } = options;
-  const warnings: string[] = [];
-  const { href } = new URL(resource);
-  if (href !== resource) {
-    warnings.push(
-      `resource "${resource}" has an empty path; MCP clients write it "${href}", so tokens may carry ` +
-        `that audience and be refused. Register and configure "${href}", or use a path`,
-    );
-  }
-  if (scopes.includes('offline_access')) {
-    warnings.push(
-      'scopes: offline_access is for clients to ask for, not for a resource to advertise',
-    );
-  }
-  // How many processes serve the resource cannot be seen from inside one of them.
-  if (
-    inboundDPoP?.replayStore === undefined &&
-    inboundDPoP &&
-    (cluster.isWorker || !client.devMode)
-  ) {
-    warnings.push(
-      'inboundDPoP: used proofs are remembered in the memory of this process only. With several ' +
-        'processes or hosts a stolen proof works once in each: set replayStore (authplane-nestjs/redis)',
-    );
-  }
-  if (revocationChecker === 'introspection' && client.authentication === undefined) {
-    warnings.push(
-      "revocationChecker: 'introspection' without asCredentials: AuthPlane answers authenticated " +
-        'clients only, so every token would be refused',
-    );
-  }
-  return warnings;
-}
-
 // ---- checks --------------------------------------------------------------------------------------
 
-const consentChecks: Record<keyof ConsentPageOptions, Check> = {
-  allowedOrigins: originListProblem,
-  retryDelaysMs: (value) =>
-    Array.isArray(value) &&
-    value.length <= 10 &&
-    value.every((pause) => pause >= 0 && pause <= 30_000)
-      ? undefined
-      : 'must be a list of at most 10 pauses of 0 to 30000 milliseconds',
+/** Also for `withConsent`, which takes the same options. */
+export const consentChecks: Record<keyof ConsentPageOptions, Check> = {
+  allowedOrigins: webOriginListProblem,
+  retryDelaysMs: pauses(10, 30_000),
 };
 
 const serverChecks: Record<keyof ServerOptions, Check> = {
   issuer: issuerProblem,
-  devMode: isBoolean,
+  devMode: booleanProblem,
   jwksRefreshSeconds: seconds(1, 86_400),
   metadataRefreshSeconds: seconds(1, 86_400),
   maxStaleSeconds: seconds(0, 604_800),
   startup: oneOf('lazy', 'eager'),
-  fetch: isFunction,
-  onBackgroundFailure: isFunction,
+  fetch: functionProblem,
+  onBackgroundFailure: functionProblem,
   clock: (value) =>
     typeof (value as Clock | null)?.now === 'function' &&
     typeof (value as Clock | null)?.elapsed === 'function'
@@ -456,8 +465,14 @@ const clientChecks: Record<keyof ClientOptions, Check> = {
   auth: credentialsProblem,
 };
 
+const nonceChecks: Record<keyof DPoPNonceOptions, Check> = {
+  secret: nonceSecretProblem,
+  previousSecret: nonceSecretProblem,
+  ttlSeconds: seconds(2, 86_400),
+};
+
 const inboundDPoPChecks: Record<keyof InboundDPoPOptions, Check> = {
-  required: isBoolean,
+  required: booleanProblem,
   replayStore: (value) =>
     typeof (value as DPoPReplayStore | null)?.checkAndStore === 'function'
       ? undefined
@@ -465,9 +480,9 @@ const inboundDPoPChecks: Record<keyof InboundDPoPOptions, Check> = {
   maxProofAgeSeconds: seconds(1, 3600),
   clockSkewSeconds: seconds(0, 120),
   allowedProofAlgorithms: algorithmsProblem(SUPPORTED_PROOF_ALGORITHMS),
-  nonce: nonceProblem,
+  nonce: switchOr(nonceChecks),
   publicPathPrefix: pathProblem,
-  strictHtu: isBoolean,
+  strictHtu: booleanProblem,
 };
 
 const resourceChecks: Record<keyof ResourceOptions, Check> = {
@@ -483,7 +498,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
     value === 'introspection' || typeof value === 'function'
       ? undefined
       : "must be 'introspection' or a function",
-  failClosed: isBoolean,
+  failClosed: booleanProblem,
 };
 
 const mcpChecks: Record<keyof McpOptions, Check> = {
@@ -491,13 +506,21 @@ const mcpChecks: Record<keyof McpOptions, Check> = {
   resources: mapOf(requirementProblem),
   prompts: mapOf(requirementProblem),
   list: oneOf('show', 'hide'),
-  sessionBinding: isBoolean,
+  sessionBinding: booleanProblem,
   allowedOrigins: originListProblem,
 };
 
 const guardChecks: Record<keyof GuardOptions, Check> = {
-  enforceScopesOnAllRequests: isBoolean,
+  enforceScopesOnAllRequests: booleanProblem,
   mcp: nested(mcpChecks),
+};
+
+const furtherChecks: Record<keyof FurtherResourceOptions, Check> = {
+  ...resourceChecks,
+  ...guardChecks,
+  inboundDPoP: orFalse(resourceChecks.inboundDPoP),
+  revocationChecker: orFalse(resourceChecks.revocationChecker),
+  mcp: nested({ ...mcpChecks, allowedOrigins: orFalse(originListProblem) }),
 };
 
 const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
@@ -516,7 +539,7 @@ function devModeOf(options: ServerOptions | undefined): boolean {
 }
 
 function resourceProblems(
-  options: ResourceOptions | undefined,
+  options: FurtherResourceOptions | undefined,
   checks: Readonly<Record<string, Check>>,
   devMode: boolean,
 ): string[] {

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from './clock.js';
+import { sha256 } from './digest.js';
+import { Generations } from './generations.js';
 import type { TokenResponse } from './oauth-response.js';
-import { isJsonObject, member } from './strict-json.js';
+import { signingInput } from './signing-input.js';
+import { unverifiedClaim } from './unverified-claims.js';
 
 /** How long a value may be kept, and what it stands and falls with. */
 export interface Keep {
@@ -40,19 +43,19 @@ interface Flight<V> {
  * Values by key, each loaded by one flight that everybody who asks meanwhile shares. A caller who
  * gives up leaves the flight to the others. Failures go to all who wait and are not kept.
  *
- * Bounded by two generations, as `VerifiedTokens` is. Ages follow the monotonic clock.
+ * Bounded, see {@link Generations}. Ages follow the monotonic clock.
  */
 export class FlightCache<V> {
   readonly #clock: Clock;
-  readonly #maxYoung: number;
-  #young = new Map<string, Entry<V>>();
-  #old = new Map<string, Entry<V>>();
+  readonly #maxEntries: number;
+  readonly #entries: Generations<Entry<V>>;
   readonly #flights = new Map<string, Flight<V>>();
 
   /** Keeps between half of `maxEntries` values and all; 0 shares flights and keeps nothing. */
   constructor({ clock, maxEntries }: { readonly clock: Clock; readonly maxEntries: number }) {
     this.#clock = clock;
-    this.#maxYoung = maxEntries === 0 ? 0 : Math.max(1, Math.floor(maxEntries / 2));
+    this.#maxEntries = maxEntries;
+    this.#entries = new Generations(Math.max(1, Math.floor(maxEntries / 2)));
   }
 
   /** @throws the reason of `signal`, and whatever `load` throws. */
@@ -75,7 +78,7 @@ export class FlightCache<V> {
 
   /** Values in memory, used up ones included. */
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#entries.size;
   }
 
   #start(wanted: Wanted<V>): Flight<V> {
@@ -101,48 +104,28 @@ export class FlightCache<V> {
   }
 
   #keep(key: string, entry: Entry<V>): void {
-    if (this.#maxYoung > 0 && this.#isUsable(entry)) this.#put(key, entry);
+    if (this.#maxEntries > 0 && this.#isUsable(entry)) this.#entries.set(key, entry);
   }
 
   #kept(key: string): Entry<V> | undefined {
-    const entry = this.#young.get(key) ?? this.#old.get(key);
-    if (entry === undefined) return undefined;
-    if (!this.#isUsable(entry)) {
-      this.#forget(key);
-      return undefined;
-    }
-    if (!this.#young.has(key)) this.#put(key, entry);
-    return entry;
+    const entry = this.#entries.get(key);
+    if (entry === undefined || this.#isUsable(entry)) return entry;
+    this.#entries.delete(key);
+    return undefined;
   }
 
   #isUsable({ endsAt, until }: Entry<V>): boolean {
     return this.#clock.elapsed() < endsAt && this.#clock.now() < until;
   }
 
-  #put(key: string, entry: Entry<V>): void {
-    if (this.#young.size >= this.#maxYoung) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#old.delete(key);
-    this.#young.set(key, entry);
-  }
-
-  #forget(key: string): void {
-    this.#young.delete(key);
-    this.#old.delete(key);
-  }
-
   /** Drops what touches a doomed token and dooms what it held. Whether there was any. */
   #sweep(doomed: Set<string>): boolean {
     let found = false;
-    for (const generation of [this.#young, this.#old]) {
-      for (const [key, { holds, derivedFrom }] of generation) {
-        if (![...holds, ...derivedFrom].some((hash) => doomed.has(hash))) continue;
-        generation.delete(key);
-        for (const hash of holds) doomed.add(hash);
-        found = true;
-      }
+    for (const [key, { holds, derivedFrom }] of this.#entries) {
+      if (![...holds, ...derivedFrom].some((hash) => doomed.has(hash))) continue;
+      this.#entries.delete(key);
+      for (const hash of holds) doomed.add(hash);
+      found = true;
     }
     return found;
   }
@@ -223,19 +206,13 @@ function earliestEnd(tokens: readonly string[]): number {
 }
 
 function expiryOf(token: string): number | undefined {
-  const claims = token.split('.', 3)[1];
-  if (claims === undefined) return undefined;
-  try {
-    const payload: unknown = JSON.parse(Buffer.from(claims, 'base64url').toString());
-    const exp = isJsonObject(payload) ? member(payload, 'exp') : undefined;
-    return typeof exp === 'number' ? exp : undefined;
-  } catch {
-    return undefined; // no JWT: an opaque token says nothing about its end
-  }
+  const exp = unverifiedClaim(token, 'exp');
+  return typeof exp === 'number' ? exp : undefined;
 }
 
+/** One for all spellings of a signature: what came from one of them goes with the others. */
 function digest(token: string): string {
-  return createHash('sha256').update(token).digest('base64url');
+  return sha256(signingInput(token));
 }
 
 /** The result of `work`, or the reason of the signal as soon as there is one. */

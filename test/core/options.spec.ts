@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError } from '../../src/core/errors.js';
+import { ConfigurationError, JWKSFetchError } from '../../src/core/errors.js';
 import {
-  authplaneOptionsFromEnv,
+  type FurtherResourceOptions,
   resolveClientOptions,
+  resolveFurtherOptions,
   resolveModuleOptions,
   resolveResourceOptions,
 } from '../../src/core/options.js';
@@ -186,6 +188,7 @@ describe('checks', () => {
       /is not allowed; choose from ES256/,
     ],
     ['scopeHierarchy', ['admin', 1, null], /table or a function/],
+    ['scopeHierarchy', [[], new Map()], /table or a function/],
     ['scopeHierarchy', [{ admin: 'read' }, { admin: null }], /"admin": must be a list/],
     ['scopeHierarchy', [{ admin: ['a b'] }, { admin: [undefined] }], /"admin": .* is not a scope/],
   ];
@@ -214,6 +217,19 @@ describe('checks', () => {
   ];
   it.each(right)('%s takes %p', (name, values) => {
     for (const value of values) expect(withOption(name, value)).toEqual([]);
+  });
+
+  it.each(['inboundDPoP', 'mcp', 'consent'])('%s holds options by name', (name) => {
+    for (const value of [[], ['x'], new Map(), Promise.resolve({}), 'x', true, null]) {
+      expect(withOption(name, value)).toEqual([`${name}: must be an object`]);
+    }
+    expect(withOption(name, {})).toEqual([]);
+  });
+
+  it.each(['tools', 'resources', 'prompts'])('mcp.%s is a table', (name) => {
+    for (const value of [[], new Map([['tool', ['scope']]]), null]) {
+      expect(withOption('mcp', { [name]: value })).toEqual([`mcp: ${name}: must be a table`]);
+    }
   });
 
   it.each([[undefined], [null], ['https://auth.example.com'], [1]])(
@@ -298,76 +314,196 @@ describe('devMode', () => {
   });
 });
 
-describe('warnings', () => {
-  it('there are none for a plain production configuration', () => {
-    expect(resolveModuleOptions(VALID).warnings).toEqual([]);
+describe('inboundDPoP.nonce', () => {
+  const SECRET = 'canary: a secret of thirty-two bytes, at least';
+  const withNonce = (nonce: unknown) => withOption('inboundDPoP', { nonce });
+
+  it.each<[string, unknown, string]>([
+    ['a secret alone', SECRET, 'must be true, false or an object'],
+    ['a number', 5, 'must be true, false or an object'],
+    ['a list', [], 'must be true, false or an object'],
+    ['null', null, 'must be true, false or an object'],
+    ['a map', new Map([['secret', SECRET]]), 'must be true, false or an object'],
+    ['a promise', Promise.resolve({ secret: SECRET }), 'must be true, false or an object'],
+    ['bytes', Buffer.alloc(32), 'must be true, false or an object'],
+    ['a misspelt secret', { secrets: SECRET }, 'secrets: unknown option'],
+    ['a misspelt lifetime', { ttl: 60 }, 'ttl: unknown option'],
+    [
+      'the other spelling',
+      { ttl_seconds: 60 },
+      'ttl_seconds: unknown option; did you mean ttlSeconds?',
+    ],
+    ['a clock of its own', { clock: {} }, 'clock: unknown option'],
+    ['a short secret', { secret: 'canary' }, 'secret: must have at least 32 bytes'],
+    ['a secret of other kind', { secret: 5 }, 'secret: must be a string or a Uint8Array'],
+    ['no secret', { secret: null }, 'secret: must be a string or a Uint8Array'],
+    ['a list as secret', { secret: Array(32).fill(1) }, 'secret: must be a string or a Uint8Array'],
+    [
+      'a short former secret',
+      { previousSecret: '' },
+      'previousSecret: must have at least 32 bytes',
+    ],
+    [
+      'a lifetime as text',
+      { ttlSeconds: '60' },
+      'ttlSeconds: must be a number of seconds from 2 to 86400',
+    ],
+    ['no lifetime', { ttlSeconds: 0 }, 'ttlSeconds: must be a number of seconds from 2 to 86400'],
+    [
+      'an endless lifetime',
+      { ttlSeconds: Infinity },
+      'ttlSeconds: must be a number of seconds from 2 to 86400',
+    ],
+  ])('hardening: %s is a mistake, not a random secret', (_name, nonce, problem) => {
+    const problems = withNonce(nonce);
+    expect(problems).toEqual([`inboundDPoP: nonce: ${problem}`]);
+    expect(problems.join()).not.toContain('canary');
   });
 
-  it('T60: devMode is warned about', () => {
-    const { warnings } = resolveModuleOptions({ ...VALID, devMode: true });
-    expect(warnings).toEqual([expect.stringMatching(/devMode is on.*Never use it in production/)]);
+  it('every mistake in it is named', () => {
+    expect(withNonce({ secret: 'short', ttl: 1 })).toEqual([
+      'inboundDPoP: nonce: secret: must have at least 32 bytes; ttl: unknown option',
+    ]);
   });
 
-  it('a resource without path is warned about, because clients write a slash', () => {
-    const bare = resolveModuleOptions({ ...VALID, resource: 'https://api.example.com' });
-    expect(bare.warnings).toEqual([expect.stringContaining('"https://api.example.com/"')]);
-    const slashed = resolveModuleOptions({ ...VALID, resource: 'https://api.example.com/' });
-    expect(slashed.warnings).toEqual([]);
-  });
-});
+  const makes = (nonce: true | object | false | undefined): boolean => {
+    const inboundDPoP = { nonce } as object;
+    const { resource } = resolveModuleOptions({ ...VALID, inboundDPoP });
+    return resource.inboundDPoP?.nonce !== undefined;
+  };
 
-describe('authplaneOptionsFromEnv', () => {
-  it('reads every variable', () => {
-    expect(
-      authplaneOptionsFromEnv({
-        AUTHPLANE_ISSUER: ISSUER,
-        AUTHPLANE_BASE_URL: 'https://api.example.com',
-        AUTHPLANE_RESOURCE: RESOURCE,
-        AUTHPLANE_SCOPES: 'a b,c , d\te',
-        AUTHPLANE_DEV_MODE: 'true',
-      }),
-    ).toMatchObject({
-      issuer: ISSUER,
-      baseUrl: 'https://api.example.com',
-      resource: RESOURCE,
-      scopes: ['a', 'b', 'c', 'd', 'e'],
-      devMode: true,
-    });
+  it.each([undefined, false])('%p is off', (nonce) => {
+    expect(makes(nonce)).toBe(false);
   });
 
   it.each([
-    ['true', true],
-    ['1', true],
-    ['false', false],
-    ['0', false],
-    ['', undefined],
-    [undefined, undefined],
-  ])('AUTHPLANE_DEV_MODE %p is %p', (text, devMode) => {
-    expect(authplaneOptionsFromEnv({ AUTHPLANE_DEV_MODE: text }).devMode).toBe(devMode);
+    true,
+    {},
+    { secret: SECRET },
+    { secret: Buffer.alloc(32, 1), previousSecret: SECRET, ttlSeconds: 2 },
+    { secret: undefined, ttlSeconds: 86_400 },
+  ])('%p is on', (nonce) => {
+    expect(makes(nonce)).toBe(true);
+  });
+});
+
+describe('consent', () => {
+  it.each([
+    ['https://a.example'],
+    [null],
+    [['connect.example.com']],
+    [['https://connect.example.com/path']],
+    [['https://connect.example.com/']],
+    [['chrome-extension://abc']],
+    [['ftp://a.example']],
+    [[undefined]],
+    [[, 'https://a.example']],
+  ])('hardening: allowedOrigins %j is refused at the start', (allowedOrigins) => {
+    expect(withOption('consent', { allowedOrigins })).toEqual([
+      expect.stringMatching(/^consent: allowedOrigins: .*origin/),
+    ]);
   });
 
-  it.each(['yes', 'TRUE', 'on', ' true'])('AUTHPLANE_DEV_MODE "%s" is refused', (text) => {
-    expect(() => authplaneOptionsFromEnv({ AUTHPLANE_DEV_MODE: text })).toThrow(
-      'AUTHPLANE_DEV_MODE: write true or false',
-    );
+  it.each([
+    [[true]],
+    [['5']],
+    [[null]],
+    [[NaN]],
+    [[-1]],
+    [[30_001]],
+    [[, 5]],
+    [Array(11).fill(1)],
+    [5],
+    ['5'],
+  ])('hardening: retryDelaysMs %j is refused at the start', (retryDelaysMs) => {
+    expect(withOption('consent', { retryDelaysMs })).toEqual([
+      'consent: retryDelaysMs: must be a list of at most 10 pauses of 0 to 30000 milliseconds',
+    ]);
   });
 
-  it('what is unset or empty is named by the check of the options', () => {
-    for (const empty of [undefined, '']) {
-      const env = { AUTHPLANE_ISSUER: empty, AUTHPLANE_BASE_URL: empty, AUTHPLANE_RESOURCE: empty };
-      const problems = problemsOf(authplaneOptionsFromEnv(env)).join();
-      expect(problems).toMatch(/issuer: .*resource: /);
-    }
+  it('takes web origins and pauses', () => {
+    const allowedOrigins = ['https://connect.example.com', 'http://localhost:3000'];
+    const consent = { allowedOrigins, retryDelaysMs: [0, 0.5, 30_000] };
+    expect(withOption('consent', consent)).toEqual([]);
   });
 
-  it('reads process.env by default', () => {
-    const before = process.env['AUTHPLANE_ISSUER'];
-    process.env['AUTHPLANE_ISSUER'] = ISSUER;
+  it('browser extensions may call the MCP endpoint', () => {
+    expect(withOption('mcp', { allowedOrigins: ['chrome-extension://abc'] })).toEqual([]);
+  });
+});
+
+describe('onBackgroundFailure', () => {
+  const failure = new JWKSFetchError('down');
+  const tellWith = (onBackgroundFailure?: (error: unknown) => void) =>
+    resolveClientOptions({
+      issuer: ISSUER,
+      ...(onBackgroundFailure && { onBackgroundFailure }),
+    }).onBackgroundFailure(failure);
+
+  it('is told at once', () => {
+    const told: unknown[] = [];
+    tellWith((error) => told.push(error));
+    expect(told).toEqual([failure]);
+    expect(() => tellWith()).not.toThrow();
+  });
+
+  it('hardening: one that throws or rejects harms nobody', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown) => rejections.push(reason);
+    process.on('unhandledRejection', note);
     try {
-      expect(authplaneOptionsFromEnv().issuer).toBe(ISSUER);
+      expect(() =>
+        tellWith(() => {
+          throw new Error('at once');
+        }),
+      ).not.toThrow();
+      tellWith(() => Promise.reject(new Error('later')));
+      await delay(20);
     } finally {
-      if (before === undefined) delete process.env['AUTHPLANE_ISSUER'];
-      else process.env['AUTHPLANE_ISSUER'] = before;
+      process.off('unhandledRejection', note);
     }
+    expect(rejections).toEqual([]);
+  });
+});
+
+describe('a further resource', () => {
+  const replayStore = { checkAndStore: () => true };
+  const main = resolveModuleOptions({
+    ...VALID,
+    scopes: ['main'],
+    inboundDPoP: { required: true, replayStore, maxProofAgeSeconds: 60, nonce: true },
+    mcp: { tools: { a: ['main'] }, allowedOrigins: ['https://app.example.com'], list: 'hide' },
+  });
+  const further = (options: FurtherResourceOptions) =>
+    resolveFurtherOptions({ resource: 'https://api.example.com/b', ...options }, main);
+
+  it('keeps the members of inboundDPoP that it does not name', () => {
+    const { inboundDPoP } = further({ inboundDPoP: { maxProofAgeSeconds: 30 } }).resource;
+    const { nonce } = main.resource.inboundDPoP ?? {};
+    expect(inboundDPoP).toMatchObject({ required: true, maxProofAgeSeconds: 30, nonce });
+    expect(inboundDPoP?.replayStore).toBe(replayStore);
+    const lax = further({ inboundDPoP: { required: false, nonce: false } }).resource.inboundDPoP;
+    expect(lax).toMatchObject({ required: false, nonce: undefined, maxProofAgeSeconds: 60 });
+  });
+
+  it('an option or a member that is undefined is one that was left out', () => {
+    const absent = { inboundDPoP: undefined, mcp: { allowedOrigins: undefined, list: undefined } };
+    const { resource, mcp } = further(absent as never);
+    expect(resource.inboundDPoP).toEqual(main.resource.inboundDPoP);
+    expect(mcp).toEqual({ allowedOrigins: ['https://app.example.com'], list: 'hide' });
+  });
+
+  it('has its own scopes and operations', () => {
+    const { resource, mcp } = further({ mcp: { prompts: { p: ['b'] } } });
+    expect([resource.scopes, mcp.tools, mcp.prompts]).toEqual([[], undefined, { p: ['b'] }]);
+  });
+
+  it('only there does false switch a protection off', () => {
+    const off = { inboundDPoP: false, revocationChecker: false, mcp: { allowedOrigins: false } };
+    expect(further(off as FurtherResourceOptions)).toMatchObject({
+      resource: { inboundDPoP: undefined, revocationChecker: undefined },
+      mcp: { list: 'hide' },
+    });
+    expect(problemsOf({ ...VALID, ...off })).toHaveLength(3);
   });
 });

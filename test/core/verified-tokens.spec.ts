@@ -65,6 +65,14 @@ describe('VerifiedTokens', () => {
     expect([tokens.get('old'), tokens.get('young')]).toEqual([undefined, undefined]);
   });
 
+  it('hardening: T08: forgetting one spelling of a signature forgets the others', () => {
+    const tokens = new VerifiedTokens();
+    tokens.set('h.c.s', verified('a'));
+    tokens.set('h.other.s', verified('b'));
+    tokens.delete('h.c.twin');
+    expect([tokens.get('h.c.s'), tokens.get('h.other.s')?.claims.jti]).toEqual([undefined, 'b']);
+  });
+
   it('T59: 10,000 tokens later an unused one is gone', () => {
     const tokens = new VerifiedTokens();
     tokens.set('unused', verified('a'));

@@ -1,0 +1,23 @@
+/**
+ * The answer of something that may never come: a callback of the application, or a store.
+ *
+ * @throws what `late` makes when the time is over, and whatever `ask` throws, at once or later.
+ */
+export async function within<T>(
+  deadlineMs: number,
+  ask: () => T | Promise<T>,
+  late: () => Error,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    const giveUp = (): void => reject(late());
+    // After a pause of this process the timer comes first, before an answer that arrived in time.
+    timer = setTimeout(() => setImmediate(giveUp), deadlineMs);
+  });
+  try {
+    // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.
+    return await Promise.race([ask(), deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from '@jest/globals';
+import { Generations } from '../../src/core/generations.js';
+
+/** Names given to a memory of two generations of three. */
+function filled(...keys: readonly string[]): Generations<string> {
+  const generations = new Generations<string>(3);
+  for (const key of keys) generations.set(key, key.toUpperCase());
+  return generations;
+}
+
+const keysOf = (generations: Generations<string>) => [...generations].map(([key]) => key).sort();
+
+describe('Generations', () => {
+  it('forgets the old generation when the young one is full', () => {
+    const generations = filled('a', 'b', 'c', 'd', 'e', 'f');
+    expect(keysOf(generations)).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+    generations.set('g', 'G');
+    expect(keysOf(generations)).toEqual(['d', 'e', 'f', 'g']);
+    expect(generations.get('a')).toBeUndefined();
+  });
+
+  it('keeps what is used', () => {
+    const generations = filled('a', 'b', 'c', 'd');
+    expect([generations.isYoung('a'), generations.get('a')]).toEqual([false, 'A']);
+    expect(generations.isYoung('a')).toBe(true);
+    for (const key of ['e', 'f', 'g']) generations.set(key, key);
+    expect(generations.get('a')).toBe('A');
+  });
+
+  it('an entry that moved or was set again counts once, with its last value', () => {
+    const generations = filled('a', 'b', 'c', 'd');
+    generations.get('a');
+    generations.set('b', 'new');
+    expect(generations.size).toBe(4);
+    expect(new Map(generations)).toEqual(
+      new Map(Object.entries({ a: 'A', b: 'new', c: 'C', d: 'D' })),
+    );
+  });
+
+  it('deletes, also while it is gone through', () => {
+    const generations = filled('a', 'b', 'c', 'd');
+    generations.get('a');
+    generations.delete('a');
+    expect(generations.get('a')).toBeUndefined();
+    for (const [key] of generations) generations.delete(key);
+    expect(generations.size).toBe(0);
+  });
+});
