@@ -40,7 +40,7 @@ export class AuthorizationServer {
         }
       },
       errorClass: MetadataFetchError,
-      onBackgroundFailure: (error) => options.onBackgroundFailure?.(error),
+      onBackgroundFailure: options.onBackgroundFailure,
     });
   }
 
@@ -54,7 +54,10 @@ export class AuthorizationServer {
     const { endpoints } = await this.#metadata.get();
     const url = endpoints.get(name);
     if (url !== undefined) return url;
-    throw new MissingMetadataEndpointError(name, { wrongServer: name === 'jwks_uri' });
+    throw new MissingMetadataEndpointError(name, {
+      wrongServer: name === 'jwks_uri',
+      metadataUrl: this.metadataUrl,
+    });
   }
 
   /** Reads the metadata again unless the copy is younger. Failures leave the copy in hand in use. */

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js';
 import { CircuitOpenError } from './errors.js';
-import { type HttpAnswer, OutboundHttpError } from './http.js';
+import type { HttpAnswer } from './http.js';
+import { OutboundHttpError } from './outbound-errors.js';
 
 export interface CircuitBreakerOptions {
   /** What is behind it, for messages. */
@@ -17,7 +18,8 @@ interface Probe {
   readonly startedAt: number;
 }
 
-type Verdict = 'up' | 'down' | 'unknown';
+/** What the outcome of a call says about the endpoint. */
+type Health = 'up' | 'down' | 'unknown';
 
 /**
  * Spares one endpoint that is down, and the callers who would wait for it.
@@ -40,16 +42,16 @@ export class CircuitBreaker {
   /** @throws CircuitOpenError without calling `work`; otherwise whatever `work` throws. */
   async run(work: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
     const probe = this.#enter();
-    let verdict: Verdict = 'unknown';
+    let health: Health = 'unknown';
     try {
       const answer = await work();
-      verdict = answer.status >= 500 ? 'down' : 'up';
+      health = answer.status >= 500 ? 'down' : 'up';
       return answer;
     } catch (error) {
-      verdict = verdictOf(error);
+      health = healthOf(error);
       throw error;
     } finally {
-      this.#leave(probe, verdict);
+      this.#leave(probe, health);
     }
   }
 
@@ -66,12 +68,12 @@ export class CircuitBreaker {
     return this.#probe;
   }
 
-  #leave(probe: Probe | undefined, verdict: Verdict): void {
+  #leave(probe: Probe | undefined, health: Health): void {
     if (probe === this.#probe) this.#probe = undefined;
-    if (verdict === 'unknown') return;
+    if (health === 'unknown') return;
     // Begun before it opened: the probe knows better.
     if (this.#openSince !== undefined && probe === undefined) return;
-    if (verdict === 'up') {
+    if (health === 'up') {
       this.#failures = 0;
       this.#openSince = undefined;
       return;
@@ -91,7 +93,7 @@ export class CircuitBreaker {
 }
 
 /** Redirects, oversized bodies and refused URLs are no outage: waiting would not mend them. */
-function verdictOf(error: unknown): Verdict {
+function healthOf(error: unknown): Health {
   if (!(error instanceof OutboundHttpError)) return 'unknown';
   return error.reason === 'connection' || error.reason === 'timeout' ? 'down' : 'unknown';
 }

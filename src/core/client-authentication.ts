@@ -3,11 +3,13 @@ import { inspect } from 'node:util';
 import { type JWK, SignJWT } from 'jose';
 import { algorithmRule, SUPPORTED_ALGORITHMS } from './algorithms.js';
 import { type Clock, systemClock } from './clock.js';
+import { within } from './deadline.js';
 import {
   AuthorizationServerUnavailableError,
   AuthplaneError,
   ConfigurationError,
 } from './errors.js';
+import { isTable } from './option-checks.js';
 
 /** A request to the authorization server that is about to be sent. */
 export interface AuthenticatedRequest {
@@ -26,7 +28,8 @@ export interface ClientAuthentication {
 
 /**
  * Authenticates this client at the authorization server in its own way (RFC 6749 §2.3). Asked for
- * each request anew, a retry included.
+ * each request anew, a retry included, and given five seconds. What it adds counts as secret, but
+ * for `client_id`.
  */
 export interface AuthProvider {
   /** Part of the key of cached tokens. */
@@ -37,7 +40,7 @@ export interface AuthProvider {
 /** Client id and secret (RFC 6749 §2.3.1). */
 export interface ClientSecretCredentials {
   readonly clientId: string;
-  /** The secret, or a function that knows it at the time it is needed. */
+  /** The secret, or a function that knows it at the time it is needed, within five seconds. */
   readonly clientSecret: string | (() => string | Promise<string>);
   /** Default `client_secret_basic`. */
   readonly method?: 'client_secret_basic' | 'client_secret_post';
@@ -120,7 +123,7 @@ export interface AppliedAuthentication {
 /**
  * Asks the provider and checks what it adds.
  *
- * @throws AuthorizationServerUnavailableError when the provider fails.
+ * @throws AuthorizationServerUnavailableError when the provider fails or takes too long.
  * @throws ConfigurationError when it answers with something that cannot be sent.
  */
 export async function applyAuthentication(
@@ -128,28 +131,27 @@ export async function applyAuthentication(
   request: AuthenticatedRequest,
 ): Promise<AppliedAuthentication> {
   if (provider === undefined) return { headers: {}, form: request.form, secrets: [] };
+  const form = new URLSearchParams(request.form);
   const added = await askProvider(provider, {
     ...request,
     form: new URLSearchParams(request.form),
   });
+  if (!isTable(added)) throw unusable('it is no object');
   const { headers = {}, form: parameters = {} } = added;
-  const form = new URLSearchParams(request.form);
-  for (const [name, value] of Object.entries(parameters)) {
-    if (!isText(value)) throw unusable(`the parameter ${name} is no text`);
-    if (form.has(name)) throw unusable(`it would change the parameter ${name} of the request`);
-    form.set(name, value);
-  }
-  for (const [name, value] of Object.entries(headers)) {
-    // Node's own error for a bad header would look like a broken connection.
-    const sendable = HEADER_NAME.test(name) && isText(value) && HEADER_VALUE.test(value);
-    if (!sendable) throw unusable(`a header is not of the form of RFC 9110 §5.5`);
-  }
+  requireHeaders(headers);
+  requireParameters(parameters, form);
+  for (const [name, value] of Object.entries(parameters)) form.set(name, value);
   return { headers, form, secrets: [...secretsOfHeaders(headers), ...secretsOfForm(parameters)] };
 }
+
+type Texts = Readonly<Record<string, string>>;
 
 const METHODS: readonly string[] = ['client_secret_basic', 'client_secret_post'];
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const ASSERTION_SECONDS = 60;
+const PROVIDER_DEADLINE_MS = 5000;
+/** Parameters that say who asks and how, and are in every log anyway. */
+const PUBLIC_PARAMETERS = ['client_id', 'client_assertion_type'];
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const HEADER_VALUE = /^[\x20-\x7e]+$/;
 
@@ -227,15 +229,39 @@ class PrivateKeyAuthentication implements AuthProvider {
 async function askProvider(
   provider: AuthProvider,
   request: AuthenticatedRequest,
-): Promise<ClientAuthentication> {
+): Promise<unknown> {
   try {
-    return await provider.authenticate(request);
+    return await within<unknown>(
+      PROVIDER_DEADLINE_MS,
+      () => provider.authenticate(request),
+      () => new Error(`no answer within ${PROVIDER_DEADLINE_MS} ms`),
+    );
   } catch (cause) {
     if (cause instanceof AuthplaneError) throw cause;
     throw new AuthorizationServerUnavailableError(
       'the credentials for the authorization server cannot be had right now',
       { cause },
     );
+  }
+}
+
+function requireHeaders(headers: unknown): asserts headers is Texts {
+  if (!isTable(headers)) throw unusable('headers is no object of names and texts');
+  for (const [name, value] of Object.entries(headers)) {
+    // Node's own error for a bad header would look like a broken connection.
+    const sendable = HEADER_NAME.test(name) && isText(value) && HEADER_VALUE.test(value);
+    if (!sendable) throw unusable('a header is not of the form of RFC 9110 §5.5');
+  }
+}
+
+function requireParameters(
+  parameters: unknown,
+  asked: URLSearchParams,
+): asserts parameters is Texts {
+  if (!isTable(parameters)) throw unusable('form is no object of names and texts');
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!isText(value)) throw unusable(`the parameter ${name} is no text`);
+    if (asked.has(name)) throw unusable(`it would change the parameter ${name} of the request`);
   }
 }
 
@@ -248,16 +274,25 @@ function formEncoded(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1);
 }
 
-function secretsOfHeaders(headers: Readonly<Record<string, string>>): string[] {
-  const line = Object.entries(headers).find(([name]) => name.toLowerCase() === 'authorization');
-  const [scheme = '', credential = ''] = line?.[1].split(' ', 2) ?? [];
-  if (scheme.toLowerCase() !== 'basic') return [credential];
-  const password = Buffer.from(credential, 'base64').toString().split(':')[1] ?? '';
-  return [credential, password, new URLSearchParams(`=${password}`).get('') ?? ''];
+/** Each value, what follows a scheme in it, and the password of Basic credentials (RFC 7617 §2). */
+function secretsOfHeaders(headers: Texts): string[] {
+  return Object.values(headers).flatMap((value) => {
+    const credential = after(' ', value);
+    if (!/^basic /i.test(value)) return [value, credential];
+    const password = after(':', Buffer.from(credential, 'base64').toString());
+    return [value, credential, password, new URLSearchParams(`=${password}`).get('') ?? ''];
+  });
 }
 
-function secretsOfForm(form: Readonly<Record<string, string>>): string[] {
-  return ['client_secret', 'client_assertion'].flatMap((name) => form[name] ?? []);
+/** What follows the first separator; everything where there is none. */
+function after(separator: string, text: string): string {
+  return text.slice(text.indexOf(separator) + 1);
+}
+
+function secretsOfForm(form: Texts): string[] {
+  return Object.entries(form).flatMap(([name, value]) =>
+    PUBLIC_PARAMETERS.includes(name) ? [] : value,
+  );
 }
 
 function privateKeyOf(key: JWK | KeyObject): KeyObject {

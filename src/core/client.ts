@@ -11,6 +11,7 @@ import {
   resolveResourceOptions,
   type ResourceOptions,
 } from './options.js';
+import { resourceWarnings, serverWarnings } from './option-warnings.js';
 import type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
 import { fetchAs, type FetchAsRequest } from './resource-fetch.js';
 import { AuthplaneResource } from './resource.js';
@@ -42,6 +43,7 @@ export class AuthplaneClient {
   readonly #authorizationServer: AuthorizationServer;
   readonly #jwks: Jwks;
   readonly #operations: TokenOperations;
+  readonly #warned = new Set<string>();
 
   /** @internal Use {@link create}; the Nest module makes its own. */
   constructor(options: ResolvedClientOptions) {
@@ -69,11 +71,16 @@ export class AuthplaneClient {
    * A client that is ready: metadata (RFC 8414) and key set have been read. With `startup: 'lazy'`
    * it may not be ready yet and goes on trying in the background.
    *
+   * Options that are legal and probably not meant are process warnings (`AuthplaneWarning`), as those
+   * of {@link resource} are.
+   *
    * @throws ConfigurationError for wrong options.
    * @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError
    */
   static async create(options: ClientOptions): Promise<AuthplaneClient> {
-    const client = new AuthplaneClient(resolveClientOptions(options));
+    const resolved = resolveClientOptions(options);
+    const client = new AuthplaneClient(resolved);
+    client.#warn(serverWarnings(resolved));
     try {
       await client.start();
     } catch (error) {
@@ -85,7 +92,9 @@ export class AuthplaneClient {
 
   /** A protected resource whose tokens this authorization server issues. @throws ConfigurationError */
   resource(options: ResourceOptions): AuthplaneResource {
-    return this.resolvedResource(resolveResourceOptions(options, this.#options.devMode));
+    const resolved = resolveResourceOptions(options, this.#options.devMode);
+    this.#warn(resourceWarnings(this.#options, resolved));
+    return this.resolvedResource(resolved);
   }
 
   /** @internal For options that have been checked. */
@@ -98,7 +107,7 @@ export class AuthplaneClient {
         clock,
         operations: this.#operations,
         consentPolicy: this,
-        onUnchecked: (error) => onBackgroundFailure?.(error),
+        onUnchecked: onBackgroundFailure,
       },
       options,
     );
@@ -178,7 +187,7 @@ export class AuthplaneClient {
       const unreachable =
         error instanceof AuthorizationServerUnavailableError && !error.wrongServer;
       if (this.#options.startup === 'eager' || !unreachable) throw error;
-      this.#options.onBackgroundFailure?.(error);
+      this.#options.onBackgroundFailure(error);
     }
   }
 
@@ -187,6 +196,15 @@ export class AuthplaneClient {
     this.#authorizationServer.close();
     this.#jwks.close();
     this.#http.close();
+  }
+
+  /** Where nobody has a logger. Once each, however many resources there are. */
+  #warn(warnings: readonly string[]): void {
+    for (const warning of warnings) {
+      if (this.#warned.has(warning)) continue;
+      this.#warned.add(warning);
+      process.emitWarning(`authplane-nestjs: ${warning}`, 'AuthplaneWarning');
+    }
   }
 
   async #readyOrLater(): Promise<void> {
@@ -200,6 +218,6 @@ export class AuthplaneClient {
     } finally {
       enough.abort();
     }
-    ready.catch((error: AuthplaneError) => this.#options.onBackgroundFailure?.(error));
+    ready.catch((error: AuthplaneError) => this.#options.onBackgroundFailure(error));
   }
 }

@@ -51,12 +51,13 @@ export class Jwks {
       maxStaleSeconds: options.maxStaleSeconds,
       load: async (previous) => {
         const url = await authorizationServer.endpoint('jwks_uri');
-        const { keys, unusable } = readKeySet(documentOf(await http.getJson(url), url), previous);
+        const document = documentOf(await http.getJson(url), url);
+        const { keys, unusable } = readKeySet(document, previous, url);
         this.#reportUnusable(unusable, options);
         return keys;
       },
       errorClass: JWKSFetchError,
-      onBackgroundFailure: (error) => options.onBackgroundFailure?.(error),
+      onBackgroundFailure: options.onBackgroundFailure,
     });
   }
 
@@ -129,7 +130,7 @@ export class Jwks {
   #reportUnusable(unusable: readonly string[], options: ResolvedClientOptions): void {
     const report = unusable.join('; ');
     if (report !== '' && report !== this.#reportedUnusable) {
-      options.onBackgroundFailure?.(
+      options.onBackgroundFailure(
         new JWKSFetchError(`the key set holds keys that are not used: ${report}`),
       );
     }
@@ -140,12 +141,12 @@ export class Jwks {
 /**
  * A rotation right after a reload is followed at once; a flood of unknown kids costs a handful of
  * fetches, because after the early tries there is one per interval, and the interval grows with
- * every try that finds nothing.
+ * every try that finds nothing: 5, 15, 45, then 60 seconds.
  */
 class RefreshBudget {
   static readonly #EARLY_TRIES = 2;
   static readonly #SHORTEST_SECONDS = 5;
-  static readonly #LONGEST_SECONDS = 30;
+  static readonly #LONGEST_SECONDS = 60;
   #left = RefreshBudget.#EARLY_TRIES;
   #interval = RefreshBudget.#SHORTEST_SECONDS;
   #nextAt = 0;
@@ -160,7 +161,7 @@ class RefreshBudget {
       return true;
     }
     if (now < this.#nextAt) return false;
-    this.#interval = Math.min(RefreshBudget.#LONGEST_SECONDS, this.#interval * 2);
+    this.#interval = Math.min(RefreshBudget.#LONGEST_SECONDS, this.#interval * 3);
     this.#nextAt = now + this.#interval;
     return true;
   }
@@ -185,10 +186,10 @@ function selectKey(keys: KeySet, kid: string, alg: string): VerificationKey | un
 }
 
 /** @throws DocumentRefused when nothing in it can verify a signature. */
-function readKeySet(document: Record<string, unknown>, previous: KeySet | undefined) {
+function readKeySet(document: Record<string, unknown>, previous: KeySet | undefined, url: string) {
   const list = member(document, 'keys');
   if (!Array.isArray(list)) {
-    throw new DocumentRefused('the key set has no list "keys"', { wrongServer: true });
+    throw noKeys('the key set has no list "keys"', url);
   }
   if (list.length > MAX_KEYS) {
     throw new DocumentRefused(`the key set has more than ${MAX_KEYS} keys`);
@@ -197,14 +198,28 @@ function readKeySet(document: Record<string, unknown>, previous: KeySet | undefi
   const unusable: string[] = [];
   for (const [index, jwk] of list.entries()) {
     const key = readKey(jwk, previous);
-    if (typeof key === 'string') unusable.push(`key ${index} ${key}`);
-    else keys.set(key.kid, [...(keys.get(key.kid) ?? []), key]);
+    if (typeof key === 'string') {
+      unusable.push(`key ${index} ${key}`);
+      continue;
+    }
+    const namesakes = keys.get(key.kid) ?? [];
+    const isRepeated = namesakes.some(({ material }) => material === key.material);
+    if (!isRepeated) keys.set(key.kid, [...namesakes, key]);
   }
   if (keys.size === 0) {
     const why = unusable.length === 0 ? 'it is empty' : unusable.join('; ');
-    throw new DocumentRefused(`the key set holds no usable key: ${why}`, { wrongServer: true });
+    throw noKeys(`the key set holds no usable key: ${why}`, url);
   }
   return { keys, unusable };
+}
+
+function noKeys(problem: string, url: string): DocumentRefused {
+  return new DocumentRefused(
+    `${problem}. It is at ${new URL(url).href} and must list the public RSA, EC or OKP keys that sign ` +
+      `access tokens, each with a kid (RFC 7517 §5): give the authorization server a signing key, or ` +
+      `set issuer to the server that has one`,
+    { wrongServer: true },
+  );
 }
 
 /** The key, or why it is not used (RFC 7517 §4). */

@@ -13,7 +13,7 @@ import {
   ServerError,
 } from './errors.js';
 import type { HttpAnswer } from './http.js';
-import { isJsonObject, member } from './strict-json.js';
+import { deepFreeze, isJsonObject, member } from './strict-json.js';
 
 /** What was asked for, as far as its answer and its errors depend on it. */
 export interface AskedFor {
@@ -21,6 +21,8 @@ export interface AskedFor {
   readonly operation: string;
   /** RFC 8693 §2.2.1: an exchange says which type of token it issued. Default `false`. */
   readonly isExchange?: boolean;
+  /** Scopes separated by blanks. */
+  readonly scope?: string | undefined;
   /** The first `resource` or `audience` of the request. */
   readonly target?: string | undefined;
   /** Texts of the request that no message may repeat. */
@@ -118,14 +120,14 @@ export function isSuccess({ status }: HttpAnswer): boolean {
 }
 
 /**
- * The token of a 2xx answer (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9449 §5). Does not compare `scope`
- * with what was asked for: the authorization server may grant less, or more.
+ * The token of a 2xx answer (RFC 6749 §5.1, RFC 8693 §2.2.1, RFC 9449 §5). Its scope is no wider than
+ * the one that was asked for, if any was; it may be narrower.
  *
  * @throws ProtocolError
  */
 export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenResponse {
   const refuse = (problem: string): never => {
-    throw new ProtocolError(`${answered(answer, asked)}: ${problem}`);
+    throw protocolError(answer, asked, `: ${problem}`);
   };
   const raw = objectOf(answer) ?? refuse(`no JSON object (${answer.notJson ?? 'other JSON'})`);
   const accessToken = member(raw, 'access_token');
@@ -140,6 +142,9 @@ export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenRes
   }
   const scope = member(raw, 'scope');
   if (!isOptionalText(scope)) return refuse('scope is not a string');
+  if (grantsMore(scope, asked)) {
+    return refuse('scope is wider than asked for; leave scope out to take whatever is granted');
+  }
   const refreshToken = member(raw, 'refresh_token');
   if (!isOptionalText(refreshToken)) return refuse('refresh_token is not a string');
   const issuedTokenType = member(raw, 'issued_token_type');
@@ -163,7 +168,7 @@ export function readIntrospectionResponse(
   const raw = objectOf(answer);
   if (raw === undefined) {
     const problem = `no JSON object (${answer.notJson ?? 'other JSON'})`;
-    throw new ProtocolError(`${answered(answer, asked)}: ${problem}`);
+    throw protocolError(answer, asked, `: ${problem}`);
   }
   const text = (name: string): string | undefined => textOf(member(raw, name));
   const number = (name: string): number | undefined => numberOf(member(raw, name));
@@ -208,9 +213,7 @@ export function refusal(answer: HttpAnswer, asked: AskedFor): AuthplaneError {
   if (code !== undefined) return refusedAs(KINDS.get(code) ?? OAuthError, code, answer, asked);
   // A rate limiter in front of the server speaks no OAuth.
   if (answer.status === 429) return refusedAs(OAuthError, 'slow_down', answer, asked);
-  return new ProtocolError(
-    `${answered(answer, asked)} and no OAuth error (${answer.notJson ?? 'other JSON'})`,
-  );
+  return protocolError(answer, asked, ` and no OAuth error (${answer.notJson ?? 'other JSON'})`);
 }
 
 /** Letters, digits and what codes in use are made of; narrower than RFC 6749 §5.2 allows. */
@@ -273,6 +276,10 @@ function refusedWith(
   ];
 }
 
+function protocolError(answer: HttpAnswer, asked: AskedFor, what: string): ProtocolError {
+  return new ProtocolError(`${answered(answer, asked)}${what}`, { statusCode: answer.status });
+}
+
 function answered({ status }: HttpAnswer, { operation }: AskedFor): string {
   return `${operation}: the authorization server answered with status ${status}`;
 }
@@ -283,6 +290,9 @@ function objectOf({ json }: HttpAnswer): Record<string, unknown> | undefined {
 
 // ---- text of the other side ------------------------------------------------------------------------
 
+/** No word of a language: an opaque token, or a secret in some encoding that we did not send it in. */
+const RANDOM_WORD = /(?<![\w+-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*\d)[\w+-]{16,}={0,2}/g;
+
 /** RFC 6749 §5.2; RFC 9457 §3.1.4 where a server sends nothing else. */
 function descriptionOf(answer: HttpAnswer, asked: AskedFor): string {
   const body = objectOf(answer) ?? {};
@@ -291,10 +301,18 @@ function descriptionOf(answer: HttpAnswer, asked: AskedFor): string {
   for (const secret of spellings(asked)) {
     if (secret.length >= 4) safe = safe.replaceAll(secret, '[redacted]');
   }
-  return safe
-    .slice(0, MAX_READ)
-    .replace(/\beyJ[\w-]*\.[\w.-]+/g, '[redacted]') // any JWT
-    .replace(/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, '$1')
+  return printable(
+    safe
+      .slice(0, MAX_READ)
+      .replace(/\beyJ[\w-]*\.[\w.-]+/g, '[redacted]') // any JWT
+      .replace(RANDOM_WORD, '[redacted]')
+      .replace(/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, '$1'),
+  );
+}
+
+/** One line of bounded length; runs of anything else than printable ASCII become a blank. */
+function printable(text: string): string {
+  return text
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()
     .slice(0, MAX_DESCRIPTION);
@@ -336,8 +354,7 @@ function readableName(target: string | undefined): string | undefined {
     url === undefined || url.host === ''
       ? target
       : `${url.host}${url.pathname.replace(/\/+$/, '')}`;
-  const printable = name.replace(/[^\x20-\x7e]+/g, ' ').trim();
-  return printable === '' ? undefined : printable.slice(0, MAX_DESCRIPTION);
+  return printable(name) || undefined;
 }
 
 /** RFC 6749 §5.1: the value is case insensitive. */
@@ -356,6 +373,16 @@ function isNonNegativeInteger(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
+/** AuthPlane echoes the scope that was asked for. A token that can do more than meant must not get about. */
+function grantsMore(granted: string | undefined, { scope = '' }: AskedFor): boolean {
+  const wanted = scopesIn(scope);
+  return wanted.length > 0 && scopesIn(granted ?? '').some((one) => !wanted.includes(one));
+}
+
+function scopesIn(text: string): string[] {
+  return text.split(' ').filter((scope) => scope !== '');
+}
+
 function isOptionalText(value: unknown): value is string | undefined {
   return value === undefined || typeof value === 'string';
 }
@@ -372,11 +399,4 @@ function audienceOf(value: unknown): string | readonly string[] | undefined {
   if (typeof value === 'string') return value;
   const isList = Array.isArray(value) && value.every((entry) => typeof entry === 'string');
   return isList ? value : undefined;
-}
-
-/** Depth is bounded by the parser, so plain recursion is safe. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
 }

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.js';
 import { AuthorizationServerUnavailableError, type UnavailableErrorOptions } from './errors.js';
 
-/** Share of the refresh age at which the reload starts, so that no request waits for it. */
+/** Share of the refresh age, before jitter, at which the reload starts: no request waits for it. */
 const REFRESH_AHEAD = 0.8;
 const FIRST_PAUSE_SECONDS = 0.5;
 const LONGEST_PAUSE_SECONDS = 30;

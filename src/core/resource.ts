@@ -16,7 +16,7 @@ import {
   presentedScheme,
 } from './credentials.js';
 import type { Jwks } from './jwks.js';
-import type { AuthplaneError } from './errors.js';
+import { type AuthplaneError, TokenMissingError } from './errors.js';
 import type { ResolvedResourceOptions } from './options.js';
 import { type RevocationCheck, revocationCheck } from './revocation.js';
 import type { TokenOperations } from './token-operations.js';
@@ -100,6 +100,11 @@ export class AuthplaneResource {
   readonly #senderConstraint: SenderConstraint;
   readonly #challengeOptions: ChallengeOptions;
   readonly #requireNotRevoked: RevocationCheck | undefined;
+  /** Held here only, so that it ends with this resource. */
+  readonly #forget = (token: string): void => {
+    this.#verified.delete(token);
+    this.#requireNotRevoked?.forget(token);
+  };
 
   /** @internal */
   constructor(dependencies: ResourceDependencies, options: ResolvedResourceOptions) {
@@ -122,12 +127,8 @@ export class AuthplaneResource {
       inboundDPoP === undefined
         ? noSenderConstraint
         : new DPoPConstraint(inboundDPoP, options.resource, clock);
-    const revocation = checkOf(options, dependencies);
-    this.#requireNotRevoked = revocation;
-    operations.onRevoked((token) => {
-      this.#verified.delete(token);
-      revocation?.forget(token);
-    });
+    this.#requireNotRevoked = checkOf(options, dependencies);
+    operations.onRevoked(this.#forget);
     this.#challengeOptions = {
       consentPolicy: dependencies.consentPolicy,
       realm: options.resource,
@@ -180,12 +181,9 @@ export class AuthplaneResource {
    * @throws ReplayStoreError when nobody can tell whether the proof is new.
    */
   verify(token: string, { dpopRequest }: VerifyOptions = {}): Promise<VerifiedClaims> {
-    const { method = '', url = '/', proof = [] } = dpopRequest ?? {};
-    return this.#verifyBound(token, {
-      method,
-      url,
-      proofs: typeof proof === 'string' ? [proof] : proof,
-    });
+    const { method = '', url = '/', proof } = dpopRequest ?? {};
+    const proofs = typeof proof === 'string' ? [proof] : (proof ?? []);
+    return this.#verifyBound(token, { method, url, proofs });
   }
 
   /** @throws InsufficientScopeError naming every scope the operation needs. */
@@ -193,7 +191,13 @@ export class AuthplaneResource {
     requireScopeNeeds(claims.scopes, needs, this.#covers);
   }
 
+  /** How long a token with these claims is still accepted, the clock skew included. */
+  secondsLeft({ expiresAt }: VerifiedClaims): number {
+    return expiresAt + this.#rules.resource.clockSkewSeconds - this.#rules.now();
+  }
+
   async #verifyBound(token: string, request: DPoPRequest): Promise<VerifiedClaims> {
+    if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
     const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
     const bound = await this.#senderConstraint.check(token, claims, request);

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.js';
+import { within } from './deadline.js';
 import {
   AuthorizationServerUnavailableError,
   AuthplaneError,
@@ -6,6 +7,7 @@ import {
   TokenRevokedError,
 } from './errors.js';
 import type { IntrospectionResponse } from './oauth-response.js';
+import { signingInput } from './signing-input.js';
 import { member } from './strict-json.js';
 import { cacheKey, FlightCache } from './token-cache.js';
 import type { VerifiedClaims } from './verified-claims.js';
@@ -23,11 +25,7 @@ export interface RevocationCheckOptions {
   readonly introspect?: (token: string) => Promise<IntrospectionResponse>;
   /** Whether a token is refused when its state cannot be found out. Default `true`. */
   readonly failClosed?: boolean;
-  /** How long an introspected verdict is used, in seconds, 0 to 30. Default 30; never past `exp`. */
-  readonly cacheSeconds?: number;
-  /** Most verdicts in memory. Default 10,000. */
-  readonly maxEntries?: number;
-  /** Told of each token that passed unchecked, with `failClosed: false`. Must not throw. */
+  /** Told of each token that passed unchecked, with `failClosed: false`. */
   readonly onUnchecked?: (error: AuthorizationServerUnavailableError) => void;
 }
 
@@ -43,13 +41,25 @@ export interface RevocationCheck {
   forget(token: string): void;
 }
 
-/** A verdict is at most this old. */
-const LONGEST_CACHE_SECONDS = 30;
+/** How long an introspected verdict is used; never past `exp`. */
+const VERDICT_SECONDS = 30;
+const MAX_VERDICTS = 10_000;
+/** A function that takes longer has failed. */
+const CHECKER_DEADLINE_MS = 5000;
 /** So many different tokens, and never a live one, make a mistake in the set-up likely. */
 const SUSPICIOUS_REFUSALS = 3;
+const NOT_BOUND =
+  'so it says of every token: the client of asCredentials may not be bound to this resource ' +
+  '(policy.runtime.client_ids of the resource at the authorization server)';
 
-/** Why a token is to be refused; `undefined` when it is good. */
-type Verdict = (claims: VerifiedClaims, token: string) => Promise<string | undefined>;
+/** Why a token is to be refused. */
+interface Finding {
+  readonly problem: string;
+  readonly hint?: string;
+}
+
+/** `undefined`: the token is good. */
+type Judge = (claims: VerifiedClaims, token: string) => Promise<Finding | undefined>;
 
 /**
  * The check for one resource. The verdict of a function is asked for every time; that of the
@@ -62,24 +72,24 @@ export function revocationCheck(
   options: RevocationCheckOptions,
 ): RevocationCheck {
   const verdicts = new IntrospectedVerdicts(options);
-  const verdict = verdictOf(checker, options, verdicts);
+  const judge = judgeOf(checker, options, verdicts);
   const check = async (claims: VerifiedClaims, token: string): Promise<void> => {
-    const problem = await verdict(claims, token).catch((cause: unknown) => {
+    const found = await judge(claims, token).catch((cause: unknown) => {
       const error = unchecked(cause);
       if (options.failClosed !== false) throw error;
       options.onUnchecked?.(error);
       return undefined;
     });
-    if (problem !== undefined) throw new TokenRevokedError(problem);
+    if (found !== undefined) throw new TokenRevokedError(found.problem, found);
   };
   return Object.assign(check, { forget: (token: string) => verdicts.forget(token) });
 }
 
-function verdictOf(
+function judgeOf(
   checker: RevocationChecker,
   { introspect }: RevocationCheckOptions,
   verdicts: IntrospectedVerdicts,
-): Verdict {
+): Judge {
   if (typeof checker === 'function') return (claims, token) => ownVerdict(checker, claims, token);
   if (checker !== 'introspection') {
     throw new ConfigurationError("revocationChecker: must be 'introspection' or a function");
@@ -94,36 +104,41 @@ async function ownVerdict(
   checker: Exclude<RevocationChecker, string>,
   claims: VerifiedClaims,
   token: string,
-): Promise<string | undefined> {
-  const revoked: unknown = await checker(claims, token);
+): Promise<Finding | undefined> {
+  const revoked: unknown = await within(
+    CHECKER_DEADLINE_MS,
+    () => checker(claims, token),
+    () =>
+      new AuthorizationServerUnavailableError(
+        `the revocation checker gave no answer within ${CHECKER_DEADLINE_MS} ms`,
+      ),
+  );
   // Anything else, such as the forgotten result of a lookup, must not read as "not revoked".
   if (typeof revoked !== 'boolean') throw new TypeError('revocationChecker answered no boolean');
-  return revoked ? 'the revocation checker says the token is revoked' : undefined;
+  return revoked ? { problem: 'the revocation checker says the token is revoked' } : undefined;
 }
 
-/** Verdicts of the authorization server, keyed by token. */
+/** Verdicts of the authorization server, keyed by token, whatever its signature is spelt like. */
 class IntrospectedVerdicts {
-  readonly #verdicts: FlightCache<string | undefined>;
-  readonly #seconds: number;
+  readonly #verdicts: FlightCache<Finding | undefined>;
   readonly #refused = new Set<string>();
   #sawActive = false;
 
-  constructor({ clock, cacheSeconds, maxEntries }: RevocationCheckOptions) {
-    this.#verdicts = new FlightCache({ clock, maxEntries: maxEntries ?? 10_000 });
-    this.#seconds = Math.min(cacheSeconds ?? LONGEST_CACHE_SECONDS, LONGEST_CACHE_SECONDS);
+  constructor({ clock }: RevocationCheckOptions) {
+    this.#verdicts = new FlightCache({ clock, maxEntries: MAX_VERDICTS });
   }
 
   find(
     claims: VerifiedClaims,
     token: string,
     introspect: (token: string) => Promise<IntrospectionResponse>,
-  ): Promise<string | undefined> {
-    const key = cacheKey([token]);
+  ): Promise<Finding | undefined> {
+    const key = cacheKey([signingInput(token)]);
     return this.#verdicts.get({
       key,
       derivedFrom: [token],
-      load: async () => this.#judge(await introspect(token), claims, key),
-      keep: () => ({ seconds: this.#seconds, until: claims.expiresAt }),
+      load: async () => this.#verdictIn(await introspect(token), claims, key),
+      keep: () => ({ seconds: VERDICT_SECONDS, until: claims.expiresAt }),
     });
   }
 
@@ -131,24 +146,29 @@ class IntrospectedVerdicts {
     this.#verdicts.evict(token);
   }
 
-  #judge(answer: IntrospectionResponse, claims: VerifiedClaims, key: string): string | undefined {
-    if (!answer.active)
-      return `the authorization server says the token is inactive${this.#hint(key)}`;
+  #verdictIn(
+    answer: IntrospectionResponse,
+    claims: VerifiedClaims,
+    key: string,
+  ): Finding | undefined {
+    if (!answer.active) {
+      const problem = 'the authorization server says the token is inactive';
+      return this.#isSuspicious(key) ? { problem, hint: NOT_BOUND } : { problem };
+    }
     this.#sawActive = true;
     this.#refused.clear();
     const claim = contradiction(answer.raw, claims);
-    return claim && `the authorization server's answer contradicts the claim ${claim} of the token`;
+    if (claim === undefined) return undefined;
+    return {
+      problem: `the authorization server's answer contradicts the claim ${claim} of the token`,
+    };
   }
 
   /** AuthPlane answers `inactive` to every question of a client that may not ask. */
-  #hint(key: string): string {
-    if (this.#sawActive) return '';
+  #isSuspicious(key: string): boolean {
+    if (this.#sawActive) return false;
     if (this.#refused.size < SUSPICIOUS_REFUSALS) this.#refused.add(key);
-    if (this.#refused.size < SUSPICIOUS_REFUSALS) return '';
-    return (
-      '; so it says of every token: the client of asCredentials may not be bound to this resource ' +
-      '(policy.runtime.client_ids of the resource at the authorization server)'
-    );
+    return this.#refused.size >= SUSPICIOUS_REFUSALS;
   }
 }
 

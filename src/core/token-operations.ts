@@ -7,7 +7,7 @@ import {
   ConfigurationError,
   ProtocolError,
 } from './errors.js';
-import { type HttpAnswer, type OutboundHttp, OutboundHttpError } from './http.js';
+import type { HttpAnswer, OutboundHttp } from './http.js';
 import {
   type AskedFor,
   errorCodeOf,
@@ -18,7 +18,11 @@ import {
   refusal,
   type TokenResponse,
 } from './oauth-response.js';
+import { type Check, problemsOf, textListProblem, textProblem } from './option-checks.js';
+import { OutboundHttpError } from './outbound-errors.js';
+import { isJsonObject, member } from './strict-json.js';
 import { TokenCache } from './token-cache.js';
+import { unverifiedClaim } from './unverified-claims.js';
 
 /** Makes DPoP proofs for outbound requests (RFC 9449). */
 export type ProofSigner = Pick<DPoPSigner, 'thumbprint' | 'proof' | 'noteNonce'>;
@@ -37,7 +41,10 @@ export interface ExchangeRequest {
   readonly resources?: readonly string[];
   /** Names of services instead of URIs. AuthPlane ignores them. */
   readonly audiences?: readonly string[];
-  /** Scopes separated by blanks. Say which ones: what is granted without differs by server version. */
+  /**
+   * Scopes separated by blanks. Say which ones: what is granted without differs by server version. An
+   * answer that grants more than was asked for is refused (`ProtocolError`).
+   */
   readonly scope?: string;
   /** Gives up waiting. The request goes on for others who wait for the same token. */
   readonly signal?: AbortSignal;
@@ -62,18 +69,15 @@ export interface TokenOperationsOptions {
   readonly authentication?: AuthProvider | undefined;
   /** Binds issued tokens to its key (RFC 9449 §5). */
   readonly dpop?: ProofSigner | undefined;
-  /** Default 30. */
-  readonly cacheTtlBufferSeconds?: number | undefined;
-  /** Default 3600. */
-  readonly defaultTtlSeconds?: number | undefined;
-  /** Default 10,000. */
-  readonly cacheMaxEntries?: number | undefined;
-  /** Default 5. */
-  readonly circuitBreakerThreshold?: number | undefined;
-  /** Default 30. */
-  readonly circuitBreakerCooldownSeconds?: number | undefined;
+  readonly cacheTtlBufferSeconds: number;
+  readonly defaultTtlSeconds: number;
+  readonly cacheMaxEntries: number;
+  readonly circuitBreakerThreshold: number;
+  readonly circuitBreakerCooldownSeconds: number;
 }
 
+/** Must not throw. */
+type RevocationListener = (token: string) => void;
 type Parameter = [name: string, value: string];
 type EndpointName = 'token_endpoint' | 'introspection_endpoint' | 'revocation_endpoint';
 
@@ -109,22 +113,25 @@ export class TokenOperations {
   readonly #options: TokenOperationsOptions;
   readonly #tokens: TokenCache;
   readonly #breakers: Readonly<Record<EndpointName, CircuitBreaker>>;
-  readonly #onRevoked = new Set<(token: string) => void>();
+  readonly #onRevoked = new Set<WeakRef<RevocationListener>>();
+  readonly #collected = new FinalizationRegistry<WeakRef<RevocationListener>>((listener) =>
+    this.#onRevoked.delete(listener),
+  );
 
   constructor(options: TokenOperationsOptions) {
     this.#options = options;
     this.#tokens = new TokenCache({
       clock: options.clock,
-      maxEntries: options.cacheMaxEntries ?? 10_000,
-      ttlBufferSeconds: options.cacheTtlBufferSeconds ?? 30,
-      defaultTtlSeconds: options.defaultTtlSeconds ?? 3600,
+      maxEntries: options.cacheMaxEntries,
+      ttlBufferSeconds: options.cacheTtlBufferSeconds,
+      defaultTtlSeconds: options.defaultTtlSeconds,
     });
     const breaker = (name: EndpointName): CircuitBreaker =>
       new CircuitBreaker({
         name,
         clock: options.clock,
-        threshold: options.circuitBreakerThreshold ?? 5,
-        cooldownSeconds: options.circuitBreakerCooldownSeconds ?? 30,
+        threshold: options.circuitBreakerThreshold,
+        cooldownSeconds: options.circuitBreakerCooldownSeconds,
       });
     this.#breakers = {
       token_endpoint: breaker('token_endpoint'),
@@ -137,16 +144,18 @@ export class TokenOperations {
    * A token for another service in exchange for the caller's (RFC 8693). Does not verify it: it is
    * for that service, and may be a foreign one from the vault.
    *
-   * @throws ConfigurationError without a subject token.
+   * @throws ConfigurationError without a subject token, and for members of another kind.
    * @throws ConsentRequiredError when the user has to connect the service first.
    */
   async exchange(request: ExchangeRequest): Promise<TokenResponse> {
+    requireRequest('exchange', request, exchangeChecks);
     const target = [...(request.resources ?? []), ...(request.audiences ?? [])].find(isPresent);
     const issue: TokenRequest = {
       operation: 'exchange',
       endpoint: 'token_endpoint',
       parameters: exchangeParameters(request),
       isExchange: true,
+      scope: request.scope,
       target,
       // What the vault hands out is the token of a foreign service, which knows no DPoP.
       acceptsUnbound: target !== undefined,
@@ -155,12 +164,18 @@ export class TokenOperations {
     return this.#token(issue, request.signal);
   }
 
-  /** A token for this server itself (RFC 6749 §4.4). */
+  /**
+   * A token for this server itself (RFC 6749 §4.4).
+   *
+   * @throws ConfigurationError for members of another kind.
+   */
   async clientCredentials(request: ClientCredentialsRequest = {}): Promise<TokenResponse> {
+    requireRequest('clientCredentials', request, clientCredentialsChecks);
     const issue: TokenRequest = {
       operation: 'clientCredentials',
       endpoint: 'token_endpoint',
       parameters: clientCredentialsParameters(request),
+      scope: request.scopes?.join(' '),
       target: request.resources?.find(isPresent),
       acceptsUnbound: false,
       derivedFrom: [],
@@ -195,6 +210,9 @@ export class TokenOperations {
    */
   async revoke(token: string, tokenTypeHint = 'access_token'): Promise<void> {
     requireToken(token, 'token');
+    if (typeof tokenTypeHint !== 'string') {
+      throw new ConfigurationError('tokenTypeHint: must be a string');
+    }
     this.#forget(token);
     try {
       await this.#post({
@@ -212,18 +230,20 @@ export class TokenOperations {
 
   /** Forgets cached tokens that are this one or were derived from it, such as one refused with 401. */
   evict(token: string): void {
+    requireToken(token, 'token');
     this.#tokens.evict(token);
   }
 
-  /** Tells of tokens given to {@link revoke}. The result ends that. Must not throw. */
-  onRevoked(listener: (token: string) => void): () => void {
-    this.#onRevoked.add(listener);
-    return () => void this.#onRevoked.delete(listener);
+  /** Tells of tokens given to {@link revoke}, for as long as somebody else holds the listener. */
+  onRevoked(listener: RevocationListener): void {
+    const held = new WeakRef(listener);
+    this.#onRevoked.add(held);
+    this.#collected.register(listener, held);
   }
 
   #forget(token: string): void {
     this.evict(token);
-    for (const tell of this.#onRevoked) tell(token);
+    for (const listener of this.#onRevoked) listener.deref()?.(token);
   }
 
   #token(issue: TokenRequest, signal: AbortSignal | undefined): Promise<TokenResponse> {
@@ -240,15 +260,29 @@ export class TokenOperations {
   }
 
   async #issue(issue: TokenRequest): Promise<TokenResponse> {
-    const token = readTokenResponse(await this.#post(issue), issue);
-    const isUnbound = this.#options.dpop !== undefined && token.tokenType !== 'DPoP';
-    if (isUnbound && !issue.acceptsUnbound) {
-      throw new ProtocolError(
-        `${issue.operation}: a DPoP proof was sent and token_type is Bearer (RFC 9449 §5); switch ` +
-          `DPoP on at the authorization server or off here`,
+    const answer = await this.#post(issue);
+    const token = readTokenResponse(answer, issue);
+    const problem = this.#bindingProblem(token, issue);
+    if (problem === undefined) return token;
+    throw new ProtocolError(`${issue.operation}: ${problem}`, { statusCode: answer.status });
+  }
+
+  /** RFC 9449 §5, §6.1: a token that is bound to the key of the proof, as far as can be seen. */
+  #bindingProblem({ tokenType, accessToken }: TokenResponse, issue: TokenRequest) {
+    const { dpop } = this.#options;
+    if (dpop === undefined) return undefined;
+    if (tokenType !== 'DPoP') {
+      if (issue.acceptsUnbound) return undefined;
+      return (
+        'a DPoP proof was sent and token_type is Bearer (RFC 9449 §5); switch DPoP on at the ' +
+        'authorization server or off here'
       );
     }
-    return token;
+    const cnf = unverifiedClaim(accessToken, 'cnf');
+    const jkt = isJsonObject(cnf) ? member(cnf, 'jkt') : undefined;
+    return jkt === undefined || jkt === dpop.thumbprint
+      ? undefined
+      : 'the token is bound to another key than that of the DPoP proof (RFC 9449 §6.1)';
   }
 
   /** The 2xx answer. The endpoint is looked up first: trouble with the metadata is not its fault. */
@@ -295,6 +329,38 @@ export class TokenOperations {
     if (offered !== undefined) dpop?.noteNonce(url, offered);
     return answer;
   }
+}
+
+const signalProblem: Check = (value) =>
+  typeof (value as AbortSignal | null)?.throwIfAborted === 'function'
+    ? undefined
+    : 'must be an AbortSignal';
+
+const scopeProblem: Check = (value) =>
+  typeof value === 'string' ? undefined : 'must be a string of scopes separated by blanks';
+
+const exchangeChecks: Record<keyof ExchangeRequest, Check> = {
+  subjectToken: () => undefined, // required, see below
+  subjectTokenType: textProblem,
+  actorToken: textProblem,
+  actorTokenType: textProblem,
+  resources: textListProblem,
+  audiences: textListProblem,
+  scope: scopeProblem,
+  signal: signalProblem,
+};
+
+const clientCredentialsChecks: Record<keyof ClientCredentialsRequest, Check> = {
+  scopes: textListProblem,
+  resources: textListProblem,
+  signal: signalProblem,
+};
+
+/** Callers without types. What is misspelt would otherwise silently not be asked for. */
+function requireRequest(name: string, request: object, checks: Record<string, Check>): void {
+  const problems = problemsOf(request, checks, false);
+  if (problems.length === 0) return;
+  throw new ConfigurationError(problems.map((problem) => `${name}: ${problem}`));
 }
 
 /** RFC 8693 §2.1. @throws ConfigurationError */

@@ -1,11 +1,13 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { jwtVerify } from 'jose';
+import { httpStatus } from '../../src/core/challenge.js';
 import {
   type AsCredentials,
   type AuthProvider,
+  type ClientAuthentication,
   clientAuthentication,
   credentialsProblem,
   privateKeyJwt,
@@ -174,6 +176,41 @@ describe('an AuthProvider', () => {
     expect(setup.server.requests).toHaveLength(0);
   });
 
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a text', 'Basic canary'],
+    ['a list', [{ authorization: 'Basic canary' }]],
+    ['no headers', { headers: null }],
+    ['no form', { form: null }],
+    ['headers as text', { headers: 'authorization: Basic canary' }],
+    ['headers as fetch has them', { headers: new Headers({ authorization: 'Basic canary' }) }],
+    ['headers as a map', { headers: new Map([['authorization', 'Basic canary']]) }],
+    ['a form as fetch has it', { form: new URLSearchParams({ client_secret: 'canary' }) }],
+    ['a form as text', { form: 'client_secret=canary' }],
+    ['a list of parameters', { form: [['client_secret', 'canary']] }],
+    ['a header of several values', { headers: { 'x-key': ['canary'] } }],
+    ['a parameter of several values', { form: { client_secret: ['canary'] } }],
+  ])('hardening: an answer that is %s is a mistake with a name', async (_name, answer) => {
+    for (const given of [answer, Promise.resolve(answer)]) {
+      const thrown = await thrownWith({ authenticate: () => given as object });
+      expect(thrown).toBeInstanceOf(ConfigurationError);
+      expect((thrown as Error).message).toContain('authenticate() gave an answer of no use: ');
+      expect(inspect(thrown, { depth: 9 })).not.toContain('canary');
+    }
+    expect(setup.server.requests).toHaveLength(0);
+  });
+
+  it('may add nothing, and answer with an object of its own class', async () => {
+    class Added {
+      readonly headers = { 'x-key': 'one' };
+    }
+    await setup.with({ authentication: { authenticate: () => new Added() } }).introspect('t');
+    expect(setup.server.last.headers['x-key']).toBe('one');
+    await setup.with({ authentication: { authenticate: () => ({}) } }).introspect('t');
+    expect([...setup.server.last.form.keys()]).toEqual(['token', 'token_type_hint']);
+  });
+
   it('rfc7662-introspection-basic-auth-must-be-supported: one source for introspection too', async () => {
     const authentication = clientAuthentication({
       clientId: 'my-client-id',
@@ -310,5 +347,100 @@ describe('T56: the secret', () => {
     const header = setup.server.last.headers.authorization?.split(' ')[1] ?? 'none sent';
     expect(printed).not.toContain('canary');
     expect(printed).not.toContain(header);
+  });
+});
+
+describe('hardening: what a provider adds is secret', () => {
+  const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+
+  /** What is left of a text of the server that repeats what it was sent. */
+  async function redacted(answer: ClientAuthentication, echo: string): Promise<string> {
+    setup.server.on(
+      '/token_endpoint',
+      replyProblem('invalid_client', 401, { error_description: echo }),
+    );
+    const thrown = await thrownWith({ authenticate: () => answer });
+    expect(thrown).toBeInstanceOf(InvalidClientError);
+    return (thrown as InvalidClientError).description ?? '';
+  }
+
+  it.each<[string, ClientAuthentication, string]>([
+    ['an API key', { headers: { 'X-Api-Key': 'canary-key' } }, 'canary-key'],
+    ['a bearer token', { headers: { Authorization: 'Bearer canary-token' } }, 'canary-token'],
+    [
+      'a scheme with parameters',
+      { headers: { Authorization: 'Mac id="a", mac="canary"' } },
+      'id="a", mac="canary"',
+    ],
+    ['a second header', { headers: { authorization: 'Bearer a', 'x-key': 'canary' } }, 'canary'],
+    [
+      'a password with colons',
+      { headers: { authorization: basic('id:canary:one:two') } },
+      'canary:one:two',
+    ],
+    [
+      'the end of such a password',
+      { headers: { authorization: basic('id:pass:canary') } },
+      'pass:canary',
+    ],
+    [
+      'Basic in other headers',
+      { headers: { 'Proxy-Authorization': basic('id:canary') } },
+      'canary',
+    ],
+    [
+      'an encoded password',
+      { headers: { authorization: basic('id:canary%26more') } },
+      'canary&more',
+    ],
+    ['Basic credentials without colon', { headers: { authorization: basic('canary') } }, 'canary'],
+    ['a parameter of its own', { form: { client_token: 'canary-value' } }, 'canary-value'],
+    ['a secret', { form: { client_id: 'me', client_secret: 'canary-secret' } }, 'canary-secret'],
+  ])('%s', async (_name, answer, secret) => {
+    expect(await redacted(answer, `bad <${secret}>`)).toBe('bad <[redacted]>');
+  });
+
+  it('but for who asks, and how', async () => {
+    const form = { client_id: 'my-client', client_assertion_type: 'urn:x:jwt' };
+    expect(await redacted({ form }, 'my-client must not use urn:x:jwt')).toBe(
+      'my-client must not use urn:x:jwt',
+    );
+  });
+});
+
+describe('hardening: credentials that never come', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+  beforeEach(() => {
+    jest.useFakeTimers({ now: NOW * 1000, doNotFake: ['nextTick', 'performance'] });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it.each<[string, AsCredentials]>([
+    ['a function', { clientId: 'me', clientSecret: never }],
+    ['a provider', { authenticate: never }],
+  ])('%s: all who share the request get 503 after 5 seconds', async (_name, credentials) => {
+    const operations = setup.with({ authentication: clientAuthentication(credentials) });
+    const waiting = Array.from({ length: 3 }, () => thrownBy(operations.clientCredentials()));
+    await jest.advanceTimersByTimeAsync(5001);
+    for (const thrown of await Promise.all(waiting)) {
+      expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
+      expect(httpStatus(thrown)).toBe(503);
+    }
+    expect(setup.server.requests).toHaveLength(0);
+  });
+
+  it('the next request asks anew', async () => {
+    let calls = 0;
+    const clientSecret = (): Promise<string> => (++calls === 1 ? never() : Promise.resolve('now'));
+    const authentication = clientAuthentication({ clientId: 'me', clientSecret });
+    const operations = setup.with({ authentication });
+    const first = thrownBy(operations.clientCredentials());
+    await jest.advanceTimersByTimeAsync(5001);
+    await first;
+    jest.useRealTimers();
+    await operations.clientCredentials();
+    expect(basicOf(setup.server.last)).toBe('me:now');
   });
 });

@@ -1,4 +1,6 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuthplaneClient } from '../../src/core/client.js';
 import {
   type AuthplaneError,
@@ -7,10 +9,12 @@ import {
   JWKSFetchError,
   MetadataFetchError,
   MissingMetadataEndpointError,
+  TokenRevokedError,
 } from '../../src/core/errors.js';
 import type { ClientOptions } from '../../src/core/options.js';
 import { cannedFetch } from './fixtures/canned-fetch.js';
 import {
+  highSTwin,
   ISSUER,
   mint,
   NOW,
@@ -55,6 +59,69 @@ function production(metadata: unknown, keySet: unknown, options: Partial<ClientO
   return create({ issuer: ISSUER, fetch, clock: new ManualClock(), ...options });
 }
 
+describe('options that are probably not meant', () => {
+  it('hardening: are process warnings, once each', async () => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const server = await loopback();
+    const lax = await create({ issuer: server.issuer, devMode: true });
+    const strict = await production(GOOD, { keys: [key.jwk] });
+    lax.resource({ resource: RESOURCE });
+    for (const path of ['a', 'b']) {
+      strict.resource({ resource: `https://api.example.com/${path}`, inboundDPoP: {} });
+    }
+    const told = emitWarning.mock.calls.map(([warning, type]) => [String(warning), type]);
+    emitWarning.mockRestore();
+    expect(told).toEqual([
+      [expect.stringContaining('authplane-nestjs: devMode is on'), 'AuthplaneWarning'],
+      [expect.stringContaining('set replayStore'), 'AuthplaneWarning'],
+    ]);
+  });
+});
+
+describe('revoke', () => {
+  it('hardening: T08: the high-s twin of a revoked token is refused at once, too', async () => {
+    const [introspection, revocation] = [`${ISSUER}/introspect`, `${ISSUER}/revoke`];
+    let active = true;
+    const { fetch } = cannedFetch({
+      [METADATA_URL]: {
+        ...GOOD,
+        introspection_endpoint: introspection,
+        revocation_endpoint: revocation,
+      },
+      [JWKS_URL]: { keys: [key.jwk] },
+      [introspection]: () => ({ active }),
+      [revocation]: {},
+    });
+    const auth = { clientId: 'me', clientSecret: 'secret' };
+    const client = await create({ issuer: ISSUER, fetch, auth, clock: new ManualClock() });
+    const resource = client.resource({ resource: RESOURCE, revocationChecker: 'introspection' });
+    const token = mint(key);
+    const twin = highSTwin(token);
+    for (const good of [token, twin]) await resource.verify(good);
+    active = false;
+    await client.revoke(token);
+    for (const gone of [twin, token]) {
+      await expectRefusal(resource.verify(gone), TokenRevokedError, /inactive/);
+    }
+  });
+});
+
+describe('resource', () => {
+  it('hardening: one that nobody uses any more takes up no memory', async () => {
+    const client = await production(GOOD, { keys: [key.jwk] });
+    const made = Array.from({ length: 200 }, () => {
+      return new WeakRef(client.resource({ resource: RESOURCE }));
+    });
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let i = 0; i < 20 && made.some((resource) => resource.deref()); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10)); // a WeakRef holds until its job ends
+      collect();
+    }
+    expect(made.filter((resource) => resource.deref())).toEqual([]);
+  });
+});
+
 describe('create', () => {
   it('is ready when metadata and keys have been read', async () => {
     const client = await production(GOOD, { keys: [key.jwk] });
@@ -81,7 +148,13 @@ describe('create', () => {
 const wrongServers: [string, unknown, unknown, new (...args: never) => AuthplaneError, RegExp][] = [
   ['another issuer', { ...GOOD, issuer: `${ISSUER}/` }, {}, MetadataFetchError, /wrong issuer/],
   ['no issuer', { jwks_uri: JWKS_URL }, {}, MetadataFetchError, /names no issuer/],
-  ['no jwks_uri', { issuer: ISSUER }, {}, MissingMetadataEndpointError, /jwks_uri/],
+  [
+    'no jwks_uri',
+    { issuer: ISSUER },
+    {},
+    MissingMetadataEndpointError,
+    /no jwks_uri; .*set issuer/,
+  ],
   [
     'a jwks_uri with http',
     { ...GOOD, jwks_uri: 'http://auth.example.com/jwks' },
@@ -103,7 +176,13 @@ const wrongServers: [string, unknown, unknown, new (...args: never) => Authplane
     MetadataFetchError,
     /jwks_uri is not/,
   ],
-  ['no keys', GOOD, { keys: [] }, JWKSFetchError, /no usable key: it is empty/],
+  [
+    'no keys',
+    GOOD,
+    { keys: [] },
+    JWKSFetchError,
+    /no usable key: it is empty\. .*\/jwks .*kid.*set issuer/,
+  ],
   [
     'no usable keys',
     GOOD,
@@ -208,6 +287,33 @@ describe('refreshes', () => {
     const claims = { iss: server.issuer, iat: now, exp: now + 60 };
     await client.resource({ resource: RESOURCE }).verify(mint(other, { claims }));
     expect(server.jwksFetches).toBe(2);
+  });
+
+  it('hardening: a callback that throws or rejects stops no reload and no process', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown) => rejections.push(reason);
+    process.on('unhandledRejection', note);
+    closing.push(() => process.off('unhandledRejection', note));
+    const broken: readonly (() => unknown)[] = [
+      () => Promise.reject(new Error('later')),
+      () => {
+        throw new Error('at once');
+      },
+    ];
+    for (const onBackgroundFailure of broken) {
+      const server = await loopback();
+      server.answers.set('/jwks', json({}, 503));
+      const client = await create({
+        issuer: server.issuer,
+        devMode: true,
+        startup: 'lazy',
+        onBackgroundFailure,
+      });
+      await waitUntil(() => server.jwksFetches >= 2); // the second one in the background
+      server.answers.clear();
+      await waitUntil(() => client.isReady);
+    }
+    expect(rejections).toEqual([]);
   });
 
   it('a failed one is told of, and verification goes on', async () => {

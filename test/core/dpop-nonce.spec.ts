@@ -68,6 +68,32 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
     expect(two.current()).toBe(one.current());
   });
 
+  it('hardening: takes a nonce of a process whose clock is ahead by no more than the skew', () => {
+    const edge = 1_790_000_100; // of a slot of 150 s
+    const ahead = clockAt(edge);
+    const behind = clockAt(edge);
+    const one = new DPoPNonces({ secret: SECRET, clock: ahead });
+    const previous = new DPoPNonces({
+      secret: 'x'.repeat(32),
+      previousSecret: SECRET,
+      clock: behind,
+    });
+    const two = new DPoPNonces({ secret: SECRET, clock: behind, clockSkewSeconds: 30 });
+    for (const [seconds, held] of [
+      [1, true],
+      [30, true],
+      [31, false],
+      [151, false],
+    ] as const) {
+      behind.time = edge - seconds;
+      expect([two.check(one.current()), previous.check(one.current())]).toEqual([held, held]);
+    }
+    behind.time = edge - 1;
+    expect(two.current()).not.toBe(one.current());
+    ahead.time = edge + 150; // two slots on
+    expect(two.check(one.current())).toBe(false);
+  });
+
   it('accepts nonces of the secret before the last change, and makes none with it', () => {
     const clock = clockAt(1_790_000_000);
     const old = new DPoPNonces({ secret: SECRET, clock });
@@ -81,6 +107,8 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
       { secret: 'x'.repeat(31) },
       { secret: '' },
       { previousSecret: 'short' },
+      { secret: 5 as unknown as string },
+      { secret: Array(32).fill(1) as unknown as string },
       { ttlSeconds: 1 },
       { ttlSeconds: Number.NaN },
       { ttlSeconds: Infinity },

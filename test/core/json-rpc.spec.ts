@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidRequestError } from 'authplane-nestjs/core';
-import { asksForList, operationsOf, renameOperation } from '../../src/core/json-rpc.js';
+import {
+  asksForList,
+  asksForUpdates,
+  isJsonRpc,
+  operationsOf,
+  renameOperation,
+} from '../../src/core/json-rpc.js';
 
 const message = (method: unknown, params?: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
 const found = (body: unknown) =>
@@ -75,6 +81,65 @@ describe('operations of a JSON-RPC body', () => {
       JSON.parse('[{"method":"completion/complete","params":{"ref":{"__proto__":{}}}}]'),
     ];
     for (const body of refused) expect(() => operationsOf(body)).toThrow(InvalidRequestError);
+  });
+
+  it('hardening: at most 1,000 operations in a request, however they are spread over its messages', () => {
+    const listen = (count: number) =>
+      message('subscriptions/listen', {
+        notifications: { resourceSubscriptions: Array(count).fill('x://y') },
+      });
+    expect(operationsOf(listen(1000))).toHaveLength(1000);
+    expect(operationsOf([listen(400), listen(600)])).toHaveLength(1000);
+    for (const body of [[listen(400), listen(601)], Array(100).fill(listen(1000))]) {
+      expect(() => operationsOf(body)).toThrow(InvalidRequestError);
+    }
+  });
+
+  it('hardening: a request with too many operations is given up at the first one too many', () => {
+    const uris = Array(1000).fill('x://y');
+    let read = 0;
+    const listen = Object.defineProperty({ method: 'subscriptions/listen' }, 'params', {
+      get: () => {
+        read++;
+        return { notifications: { resourceSubscriptions: uris } };
+      },
+    });
+    expect(() => operationsOf(Array(100).fill(listen))).toThrow(InvalidRequestError);
+    expect(read).toBe(2);
+  });
+
+  it('knows what opens a stream of updates', () => {
+    expect(asksForUpdates(message('subscriptions/listen'))).toBe(true);
+    expect(asksForUpdates([message('ping'), message('subscriptions/listen')])).toBe(true);
+    for (const body of [message('tools/call'), message('resources/subscribe'), undefined, []]) {
+      expect(asksForUpdates(body)).toBe(false);
+    }
+  });
+
+  it.each([
+    [{ jsonrpc: '2.0', method: 'anything' }],
+    [[1, null, 'a', {}, { jsonrpc: '2.0', method: '' }]],
+    [JSON.parse('{"jsonrpc":"2.0","__proto__":{"method":"tools/call"}}')],
+    [JSON.parse('{"__proto__":{"jsonrpc":"2.0","method":"tools/call"}}')],
+  ])('tells JSON-RPC: %j', (body: unknown) => {
+    expect(isJsonRpc(body)).toBe(true);
+  });
+
+  it.each([
+    [undefined],
+    [null],
+    ['{"jsonrpc":"2.0","method":"a"}'],
+    [{}],
+    [[]],
+    [{ jsonrpc: '1.0', method: 'a' }],
+    [{ jsonrpc: 2.0, method: 'a' }],
+    [{ method: 'tools/call', params: { name: 'a' } }],
+    [{ jsonrpc: '2.0', method: ['a'] }],
+    [{ jsonrpc: '2.0', id: 1, result: {} }],
+    [{ body: { jsonrpc: '2.0', method: 'a' } }],
+    [JSON.parse('{"__proto__":null,"method":"a"}')],
+  ])('from other JSON: %j', (body: unknown) => {
+    expect(isJsonRpc(body)).toBe(false);
   });
 
   it('renames in the very object', () => {

@@ -422,6 +422,7 @@ describe('a refusal', () => {
     const thrown = await thrownBy(setup.operations.exchange(asked));
     expect(thrown).toBeInstanceOf(kind);
     expect((thrown as Error).message).toContain(`status ${status}`);
+    expect(thrown).toHaveProperty('statusCode', status);
     expect(inspect(thrown, { depth: 9 })).not.toContain('canary');
   });
 
@@ -447,6 +448,18 @@ describe('a refusal', () => {
     expect(message).toContain(
       'token [redacted] and [redacted] are bad, see https://as.example.com/connect',
     );
+  });
+
+  it('T56: shows no word that may be a secret in another encoding, and every other word', async () => {
+    const encoded = Buffer.from('me:canary subject token %1').toString('base64');
+    const plain =
+      'token_exchange_not_allowed for 0b3f6c1e-7d1f-4c52-9a53-1f0e9c0a7d11 (PascalCaseOnlyWord)';
+    const thrown = await refusedWith('invalid_grant', 400, {
+      error_description: `${encoded} (${encoded}): ${plain}`,
+    });
+    const { message } = thrown as Error;
+    expect(message).not.toContain(encoded.slice(0, 12));
+    expect(message).toContain(`[redacted] ([redacted]): ${plain}`);
   });
 
   it('T56: an error that repeats the subject token is none', async () => {

@@ -107,14 +107,21 @@ describe('OperationScopes', () => {
     expect(hiding.judge(tool('t'), claimsOf([], {}, ['agent']))).toMatchObject({ hidden: true });
   });
 
-  it.each([undefined, null, true, 'a', 1, {}, { al: [] }, [1], Promise.resolve([]), () => ['a']])(
-    'a rule that returns %p refuses',
-    (answer) => {
-      const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
-      const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
-      expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
-    },
-  );
+  it.each([
+    ...[undefined, null, true, 'a', 1, [1], Promise.resolve([]), () => ['a'], new Map()],
+    ...[new Date(0), Object.create({ all: ['a'] })],
+    ...[
+      { al: [] },
+      { al: undefined, some: ['a'] },
+      { any: [] },
+      { all: ['a'], any: [] },
+      { all: '' },
+    ],
+  ])('a rule that returns %p refuses', (answer) => {
+    const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
+    const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
+    expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
+  });
 
   it('a rule that throws refuses, or names what it misses', () => {
     const throwing = (error: unknown) =>
@@ -128,10 +135,24 @@ describe('OperationScopes', () => {
     expect(throwing(new InsufficientScopeError(['late'])).needs.all).toEqual(['late']);
   });
 
-  it('a rule may need nothing', () => {
-    const scopes = new OperationScopes([requirement('t', () => [])]);
-    expect(scopes.judge(tool('t'), claimsOf([])).needs).toEqual({ all: [], anyOf: [] });
-  });
+  it.each([[[]], [{}], [{ all: [] }], [{ all: undefined, any: undefined }]])(
+    'a rule may need nothing: %j',
+    (answer) => {
+      const scopes = new OperationScopes([requirement('t', (() => answer) as ScopeRule)]);
+      expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+        needs: { all: [], anyOf: [] },
+        hidden: false,
+      });
+    },
+  );
+
+  it.each([[{ all: [], any: ['w'] }], [{ all: undefined, any: ['w'] }]])(
+    'a rule may leave one part empty: %j',
+    (answer) => {
+      const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
+      expect(scopes.judge(tool('t'), claimsOf([])).needs).toEqual({ all: [], anyOf: [['w']] });
+    },
+  );
 
   it.each([
     [['a'], undefined],

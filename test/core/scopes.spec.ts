@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { InsufficientScopeError } from '../../src/core/errors.js';
 import {
   addScopeNeeds,
+  areNeedsMet,
   challengeScopes,
   exactScopes,
   isScopeToken,
@@ -107,11 +108,13 @@ describe('needs', () => {
 
   it('nothing needed passes with nothing granted', () => {
     expect(() => requireScopeNeeds([], NO_SCOPES, exactScopes)).not.toThrow();
+    expect(areNeedsMet(NO_SCOPES, () => false)).toBe(true);
   });
 
   it('a group without entries cannot be met', () => {
     const needs = { all: [], anyOf: [[]] };
     expect(() => requireScopeNeeds(['a'], needs, exactScopes)).toThrow(InsufficientScopeError);
+    expect(areNeedsMet(needs, () => true)).toBe(false);
   });
 
   it('a hierarchy is honoured in all and in groups', () => {

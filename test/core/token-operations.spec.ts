@@ -306,19 +306,35 @@ describe('revocation', () => {
     expect(thrown).toMatchObject({ code: 'server_error', statusCode: 500 });
   });
 
+  it('hardening: a hint that is none is refused before anything is sent', async () => {
+    const thrown = await thrownBy(operations.revoke('t', 5 as never));
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect(setup.server.requests).toEqual([]);
+  });
+
   it.each([200, 500])('forgets cached tokens, also when the answer is %d', async (status) => {
     setup.server.on('/revocation_endpoint', replyJson({ error: 'server_error' }, status));
     const told: string[] = [];
-    const stop = operations.onRevoked((token) => told.push(token));
+    const listener = (token: string): void => void told.push(token);
+    operations.onRevoked(listener);
     const own = await operations.clientCredentials();
     await operations.exchange({ subjectToken: 's' });
     await operations.revoke(own.accessToken).catch(() => undefined);
     await operations.revoke('s').catch(() => undefined);
-    stop();
-    await operations.revoke('u').catch(() => undefined);
     expect((await operations.clientCredentials()).accessToken).toBe('token-3');
     expect((await operations.exchange({ subjectToken: 's' })).accessToken).toBe('token-4');
     expect([...new Set(told)]).toEqual([own.accessToken, 's']);
+    expect(listener).toBeDefined(); // held until here
+  });
+
+  it('hardening: a token goes with what came from another spelling of its signature', async () => {
+    await operations.exchange({ subjectToken: 'header.claims.signature' });
+    await operations.exchange({ subjectToken: 'header.other.signature' });
+    await operations.revoke('header.claims.twin');
+    const { accessToken } = await operations.exchange({ subjectToken: 'header.other.signature' });
+    expect(accessToken).toBe('token-2');
+    const again = await operations.exchange({ subjectToken: 'header.claims.signature' });
+    expect(again.accessToken).toBe('token-3');
   });
 
   it('T43: does not let a token in that was on its way meanwhile', async () => {
@@ -566,6 +582,32 @@ describe('DPoP', () => {
     await thrownBy(operations.introspect('t'));
     await operations.revoke('t');
     expect(proofs().map(({ nonce }) => nonce)).toEqual([undefined, 'n1', 'n2']);
+  });
+
+  it('hardening: T49: a token that is bound to another key is refused', async () => {
+    const tokens: [token: string, accepted: boolean][] = [
+      [jwt({ cnf: { jkt: 'of-somebody-else' } }), false],
+      [jwt({ cnf: { jkt: null } }), false],
+      [jwt({ cnf: { jkt: dpop.thumbprint } }), true],
+      [jwt({ cnf: {} }), true], // says nothing, as an opaque one
+      [jwt({}), true],
+      ['opaque.opaque.opaque', true],
+    ];
+    for (const [access_token, accepted] of tokens) {
+      setup.server.on(
+        '/token_endpoint',
+        replyJson(tokenBody({ access_token, token_type: 'DPoP' })),
+      );
+      for (const ask of [
+        () => operations.exchange({ subjectToken: access_token, resources: ['r'] }),
+        () => setup.with({ dpop }).clientCredentials(),
+      ]) {
+        const outcome = await ask().catch((error: unknown) => error);
+        expect(outcome instanceof ProtocolError).toBe(!accepted);
+        if (!accepted) expect(outcome).toMatchObject({ statusCode: 200 });
+        if (!accepted) expect(inspect(outcome)).not.toContain(access_token);
+      }
+    }
   });
 
   it("without a signer a nonce is nobody's business", async () => {
@@ -865,3 +907,104 @@ function mulberry32(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+describe('hardening: T49: the scope of an answer', () => {
+  it.each<[string | undefined, string | undefined, boolean]>([
+    ['read', 'read admin', false],
+    ['read', 'admin', false],
+    ['read', 'READ', false],
+    ['read write', 'write read', true],
+    ['read  write', 'read', true],
+    ['read', '', true],
+    ['read', undefined, true],
+    [undefined, 'read admin', true],
+    [' ', 'read admin', true],
+  ])('%j asked for, %j granted', async (scope, granted, accepted) => {
+    setup.server.on('/token_endpoint', replyJson(tokenBody({ scope: granted })));
+    const asked = scope === undefined ? {} : { scope };
+    const scopes = scope === undefined ? {} : { scopes: scope.split(' ') };
+    for (const ask of [
+      () => operations.exchange({ subjectToken: 's', ...asked }),
+      () => operations.clientCredentials(scopes),
+    ]) {
+      const outcome = await ask().catch((error: unknown) => error);
+      expect(outcome instanceof ProtocolError).toBe(!accepted);
+      if (!accepted) expect(String(outcome)).toContain('scope is wider than asked for');
+    }
+  });
+});
+
+describe('hardening: callers without types', () => {
+  const subjectToken = 'canary-subject';
+  it.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /exchange: the options must be an object/],
+    ['null', null, /exchange: the options must be an object/],
+    ['a text', subjectToken, /exchange: the options must be an object/],
+    [
+      'scope as a list',
+      { subjectToken, scope: ['a'] },
+      /exchange: scope: must be a string of scopes/,
+    ],
+    ['scope null', { subjectToken, scope: null }, /exchange: scope: must be a string/],
+    ['resources as text', { subjectToken, resources: 'x' }, /exchange: resources: must be a list/],
+    [
+      'resources of numbers',
+      { subjectToken, resources: [1] },
+      /resources: must be a list of strings/,
+    ],
+    ['audiences null', { subjectToken, audiences: null }, /exchange: audiences: must be a list/],
+    [
+      'an actor that is none',
+      { subjectToken, actorToken: {} },
+      /exchange: actorToken: must be a str/,
+    ],
+    [
+      'a type that is none',
+      { subjectToken, subjectTokenType: 1 },
+      /subjectTokenType: must be a str/,
+    ],
+    [
+      'another type',
+      { subjectToken, actorTokenType: 1 },
+      /exchange: actorTokenType: must be a string/,
+    ],
+    [
+      'a signal that is none',
+      { subjectToken, signal: {} },
+      /exchange: signal: must be an AbortSignal/,
+    ],
+    ['a misspelt member', { subjectToken, resource: 'x' }, /exchange: resource: unknown option/],
+    [
+      'two mistakes',
+      { subjectToken, scope: 1, resources: 2 },
+      /2 problems[^]*resources[^]*scope|scope[^]*resources/,
+    ],
+  ])('exchange of %s', async (_, request, message) => {
+    const thrown = await thrownBy(operations.exchange(request as never));
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect((thrown as Error).message).toMatch(message);
+    expect((thrown as Error).message).not.toContain('canary');
+    expect(setup.server.requests).toEqual([]);
+  });
+
+  it.each<[unknown, RegExp]>([
+    [null, /clientCredentials: the options must be an object/],
+    [{ scopes: 'a b' }, /clientCredentials: scopes: must be a list of strings/],
+    [{ scope: 'a b' }, /clientCredentials: scope: unknown option/],
+    [{ resources: [null] }, /clientCredentials: resources: must be a list of strings/],
+  ])('clientCredentials of %j', async (request, message) => {
+    const thrown = await thrownBy(operations.clientCredentials(request as never));
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect((thrown as Error).message).toMatch(message);
+  });
+
+  it('a member that is undefined is one that was left out', async () => {
+    const absent = { scope: undefined, resources: undefined, signal: undefined };
+    await operations.exchange({ subjectToken, ...absent } as never);
+    expect(setup.server.requests).toHaveLength(1);
+  });
+
+  it('evict of nothing', () => {
+    expect(() => operations.evict(undefined as never)).toThrow(ConfigurationError);
+  });
+});

@@ -3,7 +3,9 @@ import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
 import { clientAuthentication } from '../../src/core/client-authentication.js';
 import { AuthplaneError, CircuitOpenError, ConsentRequiredError } from '../../src/core/errors.js';
-import { type HttpAnswer, OutboundHttpError } from '../../src/core/http.js';
+import type { HttpAnswer } from '../../src/core/http.js';
+import { resolveClientOptions } from '../../src/core/options.js';
+import { OutboundHttpError } from '../../src/core/outbound-errors.js';
 import { type ExchangeRequest, TokenOperations } from '../../src/core/token-operations.js';
 import { ManualClock } from '../core/fixtures/manual-clock.js';
 
@@ -129,7 +131,7 @@ class Simulation {
   #done = 0;
   #isDown = false;
   readonly #operations = new TokenOperations({
-    issuer: 'https://auth.example.com',
+    ...resolveClientOptions({ issuer: 'https://auth.example.com' }),
     endpoint: async (name) => `https://auth.example.com/${name}`,
     http: { postForm: (url, form) => this.#answer(url, form) },
     clock: this.#clock,
