@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { types } from 'node:util';
 import { type Clock, systemClock } from './clock.js';
 import { ConfigurationError } from './errors.js';
 
@@ -16,6 +17,12 @@ export interface DPoPNonceOptions {
    * How long a nonce is accepted at most, in seconds; at least half of it. Default 300.
    */
   readonly ttlSeconds?: number;
+}
+
+/** What the nonces take from the other options. */
+interface NonceSurroundings {
+  /** How far the clocks of the processes may be apart, in seconds. Default 30. */
+  readonly clockSkewSeconds?: number;
   /** Source of time, for tests. */
   readonly clock?: Clock;
 }
@@ -31,12 +38,14 @@ const MIN_SECRET_BYTES = 32;
 export class DPoPNonces {
   readonly #secrets: readonly Buffer[];
   readonly #slotSeconds: number;
+  readonly #clockSkewSeconds: number;
   readonly #clock: Clock;
   #slot = Number.NaN;
   #current = '';
   #accepted: readonly Buffer[] = [];
+  #next: readonly Buffer[] = [];
 
-  constructor(options: DPoPNonceOptions = {}) {
+  constructor(options: DPoPNonceOptions & NonceSurroundings = {}) {
     const { secret = randomBytes(MIN_SECRET_BYTES), previousSecret, ttlSeconds = 300 } = options;
     if (!Number.isFinite(ttlSeconds) || ttlSeconds < 2) {
       throw new ConfigurationError('ttlSeconds of the DPoP nonce must be 2 or more');
@@ -45,38 +54,53 @@ export class DPoPNonces {
       bytesOf,
     );
     this.#slotSeconds = ttlSeconds / 2;
+    this.#clockSkewSeconds = options.clockSkewSeconds ?? 30;
     this.#clock = options.clock ?? systemClock;
   }
 
   /** The nonce to hand out now, for the `DPoP-Nonce` header. */
   current(): string {
-    this.#turn();
+    this.#turn(this.#clock.now());
     return this.#current;
   }
 
-  /** Whether this is a nonce handed out lately. */
+  /** Whether this is a nonce handed out lately, also by a process whose clock is a little ahead. */
   check(nonce: string | undefined): boolean {
-    this.#turn();
+    const now = this.#clock.now();
+    this.#turn(now);
     const given = Buffer.from(nonce ?? '');
-    return this.#accepted.reduce((held, good) => isEqual(given, good) || held, false);
+    const isNextDue = now + this.#clockSkewSeconds >= (this.#slot + 1) * this.#slotSeconds;
+    const accepted = isNextDue ? [...this.#accepted, ...this.#next] : this.#accepted;
+    return accepted.reduce((held, good) => isEqual(given, good) || held, false);
   }
 
-  #turn(): void {
-    const slot = Math.floor(this.#clock.now() / this.#slotSeconds);
+  #turn(now: number): void {
+    const slot = Math.floor(now / this.#slotSeconds);
     if (slot === this.#slot) return;
-    const nonces = this.#secrets.flatMap((secret) => [mac(secret, slot), mac(secret, slot - 1)]);
+    const noncesOf = (...slots: number[]) =>
+      this.#secrets.flatMap((secret) => slots.map((one) => mac(secret, one)));
     this.#slot = slot;
-    this.#current = nonces[0] ?? '';
-    this.#accepted = nonces.map((nonce) => Buffer.from(nonce));
+    this.#current = noncesOf(slot)[0] ?? '';
+    this.#accepted = noncesOf(slot, slot - 1).map((nonce) => Buffer.from(nonce));
+    this.#next = noncesOf(slot + 1).map((nonce) => Buffer.from(nonce));
   }
 }
 
-function bytesOf(secret: Secret): Buffer {
-  const bytes = Buffer.from(secret);
-  if (bytes.length < MIN_SECRET_BYTES) {
-    throw new ConfigurationError(`the secret of the DPoP nonce needs ${MIN_SECRET_BYTES} bytes`);
+/** What is wrong with a secret for nonces, or nothing. Never quotes it. */
+export function nonceSecretProblem(secret: unknown): string | undefined {
+  if (typeof secret !== 'string' && !types.isUint8Array(secret)) {
+    return 'must be a string or a Uint8Array';
   }
-  return bytes;
+  return Buffer.from(secret).length < MIN_SECRET_BYTES
+    ? `must have at least ${MIN_SECRET_BYTES} bytes`
+    : undefined;
+}
+
+function bytesOf(secret: Secret): Buffer {
+  const problem = nonceSecretProblem(secret);
+  if (problem !== undefined)
+    throw new ConfigurationError(`the secret of the DPoP nonce ${problem}`);
+  return Buffer.from(secret);
 }
 
 /** The purpose in front: a secret shared with something else makes no nonces by accident. */

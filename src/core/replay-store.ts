@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from './clock.js';
+import { within } from './deadline.js';
 import {
   AuthplaneError,
   type AuthplaneErrorOptions,
@@ -36,6 +37,9 @@ export class ReplayStoreError extends AuthplaneError {
   }
 }
 
+/** How long a store may take to answer. */
+export const REPLAY_DEADLINE_MS = 250;
+
 export interface ReplayCheckOptions {
   /** How long the store may take. Default 250 ms. */
   readonly deadlineMs?: number;
@@ -51,32 +55,18 @@ export async function checkReplay(
   store: DPoPReplayStore,
   key: string,
   expiresAtSeconds: number,
-  { deadlineMs = 250 }: ReplayCheckOptions = {},
+  { deadlineMs = REPLAY_DEADLINE_MS }: ReplayCheckOptions = {},
 ): Promise<void> {
-  const first: unknown = await within(deadlineMs, async () =>
-    store.checkAndStore(key, expiresAtSeconds),
-  );
-  if (first === false) throw new DPoPReplayDetectedError('the DPoP proof was used before');
-  if (first !== true) throw new ReplayStoreError('the replay store gave no yes or no');
-}
-
-async function within<T>(deadlineMs: number, ask: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    const late = (): void =>
-      reject(new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`));
-    // After a pause of this process the timer comes first, before an answer that arrived in time.
-    timer = setTimeout(() => setImmediate(late), deadlineMs);
-  });
-  try {
-    // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.
-    return await Promise.race([ask(), deadline]);
-  } catch (cause) {
+  const first: unknown = await within(
+    deadlineMs,
+    () => store.checkAndStore(key, expiresAtSeconds),
+    () => new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`),
+  ).catch((cause: unknown) => {
     if (cause instanceof ReplayStoreError) throw cause;
     throw new ReplayStoreError('the replay store failed', { cause });
-  } finally {
-    clearTimeout(timer);
-  }
+  });
+  if (first === false) throw new DPoPReplayDetectedError('the DPoP proof was used before');
+  if (first !== true) throw new ReplayStoreError('the replay store gave no yes or no');
 }
 
 export interface InMemoryDPoPReplayStoreOptions {
@@ -94,14 +84,17 @@ interface Generation {
 }
 
 const GENERATION_SECONDS = 120;
+/** A flood at a full store must not cost a scan for each request. */
+const SWEEP_PAUSE_SECONDS = 1;
 
 /**
  * Replay memory of one process. With several processes a proof could be used once in each: share a
  * store instead (`authplane-nestjs/redis`).
  *
- * Bounded, and never forgets a live entry: when it is full it throws {@link ReplayStoreError}. Whole
- * generations are dropped after their last entry has expired, so nothing is ever swept. When the
- * clock is set back to before an entry that has been dropped, the store cannot tell and throws too.
+ * Bounded, and never forgets a live entry: when it is full of them it throws {@link ReplayStoreError}.
+ * Whole generations are dropped after their last entry has expired; single entries are looked for only
+ * when room is needed. When the clock is set back to before an entry that has been dropped, the store
+ * cannot tell and throws too.
  */
 export class InMemoryDPoPReplayStore implements DPoPReplayStore {
   readonly #maxEntries: number;
@@ -110,6 +103,9 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
   #size = 0;
   /** Latest expiry among the entries dropped so far. */
   #forgottenUntil = Number.NEGATIVE_INFINITY;
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  /** When an entry may expire next. */
+  #nextExpiry = Infinity;
 
   constructor({
     maxEntries = 1_000_000,
@@ -122,8 +118,9 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     this.#clock = clock;
   }
 
-  /** Keys in memory, expired ones of a living generation included. */
+  /** Keys in memory that have not expired. */
   get size(): number {
+    this.#sweep(this.#clock.now());
     return this.#size;
   }
 
@@ -135,16 +132,26 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     const now = this.#clock.now();
     this.#dropExpired(now);
     if (this.#holds(key, now)) return false;
+    if (expiresAtSeconds < now) {
+      // Nothing to remember, unless the clock is set back to before that time.
+      this.#forgot(expiresAtSeconds);
+      return true;
+    }
     if (expiresAtSeconds <= this.#forgottenUntil) {
       throw new ReplayStoreError('the clock was set back to before entries that were dropped');
     }
-    if (this.#size >= this.#maxEntries) {
-      throw new ReplayStoreError('the replay store is full; raise maxEntries or share a store', {
-        retryAfterSeconds: this.#nextDrop() - now,
-      });
-    }
+    this.#requireRoom(now);
     this.#put(key, expiresAtSeconds);
     return true;
+  }
+
+  #requireRoom(now: number): void {
+    if (this.#size < this.#maxEntries) return;
+    if (Math.abs(now - this.#sweptAt) >= SWEEP_PAUSE_SECONDS) this.#sweep(now);
+    if (this.#size < this.#maxEntries) return;
+    throw new ReplayStoreError('the replay store is full; raise maxEntries or share a store', {
+      retryAfterSeconds: this.#nextExpiry - now,
+    });
   }
 
   #holds(key: string, now: number): boolean {
@@ -166,6 +173,7 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     if (!generation.expiries.has(key)) this.#size++;
     generation.expiries.set(key, expiry);
     generation.lastExpiry = Math.max(generation.lastExpiry, expiry);
+    this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
   }
 
   #dropExpired(now: number): void {
@@ -173,11 +181,30 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
       if (endsAt > now) continue;
       this.#generations.delete(index);
       this.#size -= expiries.size;
-      this.#forgottenUntil = Math.max(this.#forgottenUntil, lastExpiry);
+      this.#forgot(lastExpiry);
     }
   }
 
-  #nextDrop(): number {
-    return Math.min(...[...this.#generations.values()].map(({ endsAt }) => endsAt));
+  /** Looks at the earliest generation only: entries of a later one are alive. */
+  #sweep(now: number): void {
+    this.#dropExpired(now);
+    this.#sweptAt = now;
+    this.#nextExpiry = Infinity;
+    const first = Math.min(...this.#generations.keys());
+    const expiries = this.#generations.get(first)?.expiries ?? new Map<string, number>();
+    for (const [key, expiry] of expiries) {
+      if (expiry >= now) {
+        this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
+      } else {
+        expiries.delete(key);
+        this.#size--;
+        this.#forgot(expiry);
+      }
+    }
+    if (expiries.size === 0) this.#generations.delete(first);
+  }
+
+  #forgot(expiry: number): void {
+    this.#forgottenUntil = Math.max(this.#forgottenUntil, expiry);
   }
 }

@@ -47,7 +47,7 @@ export interface SenderConstraint {
 export const noSenderConstraint: SenderConstraint = {
   nonce: undefined,
   checkHeader: () => undefined,
-  check: (_token, claims, request) => {
+  check: async (_token, claims, request) => {
     // A `cnf` of any shape was meant as a constraint; it is never taken for an unbound token.
     if (Object.hasOwn(claims.raw, 'cnf')) {
       throw new DPoPNotSupportedError(
@@ -62,7 +62,7 @@ export const noSenderConstraint: SenderConstraint = {
     if (request.scheme === 'DPoP') {
       throw new DPoPNotSupportedError('the request uses the scheme DPoP, which is switched off');
     }
-    return Promise.resolve(claims);
+    return claims;
   },
 };
 

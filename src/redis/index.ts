@@ -1,5 +1,10 @@
+import { within } from '../core/deadline.js';
 import { ConfigurationError } from '../core/errors.js';
-import { type DPoPReplayStore, ReplayStoreError } from '../core/replay-store.js';
+import {
+  type DPoPReplayStore,
+  REPLAY_DEADLINE_MS,
+  ReplayStoreError,
+} from '../core/replay-store.js';
 
 /** What is used of an `ioredis` client or cluster. */
 export interface IoredisClient {
@@ -39,7 +44,8 @@ type SetIfAbsent = (key: string, ttlMs: number) => Promise<unknown>;
  * Pass a connected client of `ioredis` or `redis`; it stays yours to close, and needs an `error`
  * listener. Give the server `maxmemory-policy noeviction`: an evicted entry is a proof that can be
  * used again. So is a write that a fail-over to an asynchronous replica loses, until the proof is too
- * old; nonces (`inboundDPoP.nonce`) narrow that.
+ * old; nonces (`inboundDPoP.nonce`) narrow that. A server that does not answer within 250 ms has not
+ * answered: `ReplayStoreError`.
  *
  * @throws ConfigurationError when the client is of neither library.
  */
@@ -49,15 +55,20 @@ export function redisReplayStore(
 ): DPoPReplayStore {
   const setIfAbsent = commandOf(client);
   let pending = 0;
+  const send: SetIfAbsent = async (key, ttl) => {
+    pending++;
+    try {
+      return await setIfAbsent(`${keyPrefix}${key}`, ttl);
+    } finally {
+      pending--; // not at the deadline: a command that is given up is still under way
+    }
+  };
+  const late = () => new ReplayStoreError(`Redis gave no answer within ${REPLAY_DEADLINE_MS} ms`);
   return {
     async checkAndStore(key, expiresAtSeconds) {
       if (pending >= MAX_PENDING) throw new ReplayStoreError('Redis does not keep up');
-      pending++;
-      try {
-        return isFirst(await setIfAbsent(`${keyPrefix}${key}`, ttlMs(expiresAtSeconds)));
-      } finally {
-        pending--;
-      }
+      const ttl = ttlMs(expiresAtSeconds);
+      return isFirst(await within(REPLAY_DEADLINE_MS, () => send(key, ttl), late));
     },
   };
 }

@@ -7,6 +7,7 @@ import {
   DPoPNotSupportedError,
   DPoPProofMissingError,
   type InboundDPoPOptions,
+  InMemoryDPoPReplayStore,
   InvalidClaimsError,
 } from 'authplane-nestjs/core';
 import {
@@ -125,6 +126,7 @@ describe('DPoP rows of the conformance catalogue, through verify', () => {
         text.includes('memory of this process'),
       );
     expect(warnings({})).toHaveLength(1);
+    expect(warnings({ replayStore: new InMemoryDPoPReplayStore() })).toHaveLength(1);
     expect(warnings({ replayStore: { checkAndStore: () => true } })).toEqual([]);
   });
 

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 import ts from 'typescript';
 
+import { hearProcess } from '../canary/setup.js';
+
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/authplane/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../src/', import.meta.url));
 
@@ -100,7 +102,11 @@ export class ResourceProcesses {
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
     writeFileSync(script, CHILD);
     for (const library of libraries) {
-      const child = fork(script, [library, JSON.stringify(options)], { execArgv: [] });
+      const child = fork(script, [library, JSON.stringify(options)], {
+        execArgv: [],
+        silent: true,
+      });
+      hearProcess(child);
       this.#children.push(child);
       await once(child, 'message');
     }

@@ -8,7 +8,12 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 
-import { ConfigurationError, DPoPReplayDetectedError } from '../../src/core/errors.js';
+import { AuthplaneClient } from '../../src/core/client.js';
+import {
+  type AuthplaneError,
+  ConfigurationError,
+  DPoPReplayDetectedError,
+} from '../../src/core/errors.js';
 import { checkReplay, ReplayStoreError } from '../../src/core/replay-store.js';
 import {
   type IoredisClient,
@@ -135,6 +140,60 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
     await expect(used).rejects.toBeInstanceOf(DPoPReplayDetectedError);
   });
 
+  it('hardening: F23: that holds for whoever uses the store directly', async () => {
+    const store = redisReplayStore(connected.client);
+    server.signal('SIGSTOP');
+    const started = performance.now();
+    const check = store.checkAndStore('direct', inSeconds(60));
+    await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
+    expect(performance.now() - started).toBeLessThan(5_000);
+    server.signal('SIGCONT');
+    await eventually(async () => {
+      expect(await store.checkAndStore('direct', inSeconds(60))).toBe(false);
+    });
+  });
+
+  it('P16: holds an entry up to its last instant', async () => {
+    const store = redisReplayStore(connected.client);
+    const expiry = inSeconds(0.5);
+    const check = async () => store.checkAndStore('edge', expiry);
+    expect(await check()).toBe(true);
+    for (;;) {
+      const first = await check().catch(() => false); // a crowded machine
+      if (inSeconds(0) > expiry) break; // it may have expired before it was asked for
+      expect(first).toBe(false);
+    }
+  });
+
+  it('P16: a proof is accepted once, up to its last instant and after it', async () => {
+    const authorizationServer = await startAuthorizationServer();
+    const { issuer } = authorizationServer;
+    const client = await AuthplaneClient.create({ issuer, devMode: true });
+    const resource = client.resource({
+      resource: 'http://127.0.0.1:3000/mcp',
+      inboundDPoP: {
+        replayStore: redisReplayStore(connected.client),
+        maxProofAgeSeconds: 1,
+        clockSkewSeconds: 0,
+      },
+    });
+    const key = await generateDPoPKey();
+    const cnf = { jkt: key.thumbprint };
+    const accessToken = await authorizationServer.issueToken({ aud: [resource.resource], cnf });
+    const proof = dpopProof(key, { method: 'POST', url: resource.resource, accessToken });
+    const dpopRequest = { method: 'POST', url: '/mcp', proof };
+    await resource.verify(accessToken, { dpopRequest });
+    const codes = new Set<string>();
+    for (const end = inSeconds(2.5); inSeconds(0) < end; await pause(2)) {
+      const refusal = await resource.verify(accessToken, { dpopRequest }).catch(codeOf);
+      codes.add(String(refusal));
+    }
+    client.close();
+    await authorizationServer.close();
+    codes.delete('replay_store_unavailable'); // on a crowded machine
+    expect([...codes]).toEqual(['dpop_replay_detected', 'invalid_dpop_proof']);
+  });
+
   it('F22: a server that goes away is refused meanwhile and used again without a restart', async () => {
     const store = redisReplayStore(connected.client);
     await checkReplay(store, 'before', inSeconds(60));
@@ -226,6 +285,16 @@ describe('redisReplayStore without a server', () => {
     }
   });
 
+  it('hardening: F23: one that never answers is given up, and counts as under way', async () => {
+    const store = redisReplayStore(ioredisThat(() => new Promise(() => undefined)));
+    const checks = Array.from({ length: 1000 }, async () => store.checkAndStore('k', inSeconds(9)));
+    const given = await Promise.allSettled(checks);
+    for (const outcome of given) {
+      expect(outcome).toMatchObject({ reason: expect.any(ReplayStoreError) });
+    }
+    await expect(store.checkAndStore('k', inSeconds(9))).rejects.toThrow('keep up');
+  });
+
   it('F23: does not pile up commands, and goes on when they settle', async () => {
     const settle: ((reply: string) => void)[] = [];
     const client = ioredisThat(() => new Promise((resolve) => settle.push(resolve)));
@@ -239,6 +308,10 @@ describe('redisReplayStore without a server', () => {
     expect(await next).toBe(true);
   });
 });
+
+function codeOf(error: AuthplaneError): string {
+  return error.code;
+}
 
 async function eventually(attempt: () => Promise<void>): Promise<void> {
   for (let tries = 0; ; tries++) {
