@@ -52,8 +52,13 @@ export interface StandInAuthorizationServer {
   /** The published key set. */
   jwks(): { keys: JWK[] };
 
-  /** Makes an endpoint fail until told otherwise; `null` heals it, and with `all` every endpoint. */
-  fail(endpoint: EndpointName | 'all', fault: Fault | null): void;
+  /**
+   * Makes an endpoint fail until told otherwise, by default with status 500; `null` heals it, and with
+   * `all` every endpoint.
+   *
+   * @throws Error for an endpoint or a fault that does not exist.
+   */
+  fail(endpoint: EndpointName | 'all', fault?: Fault | null): void;
   /** Changes the metadata document; a member that is `undefined` is removed. `null` undoes it. */
   overrideMetadata(patch: Readonly<Record<string, unknown>> | null): void;
   /** Serves this JSON value as the key set, at both addresses. `null` undoes it. */
@@ -158,7 +163,7 @@ function serve(
     },
     publishKeys: () => keys.publish(),
     jwks: () => keys.jwks(),
-    fail: (endpoint, fault) => faults.set(endpoint, fault),
+    fail: (endpoint, fault = 500) => faults.set(endpoint, fault),
     overrideMetadata: (patch) => (documents.metadataPatch = patch),
     overrideJwks: (body) => (documents.jwks = body),
     approve: (url, decision) => answerPage('authorization endpoint', url, decision),

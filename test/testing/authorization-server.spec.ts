@@ -40,6 +40,30 @@ describe('faults', () => {
     expect((await fetch(server.jwksUri)).status).toBe(200);
   });
 
+  it('takes a number for an HTTP status, and no fault at all for status 500', async () => {
+    const server = await servers.start();
+    server.fail('jwks', 429);
+    expect((await fetch(server.jwksUri)).status).toBe(429);
+    server.fail('jwks');
+    expect((await fetch(server.jwksUri)).status).toBe(500);
+  });
+
+  it('hardening: refuses an endpoint or a fault that does not exist', async () => {
+    const server = await servers.start();
+    for (const endpoint of ['typo', 'JWKS', '', undefined, null, 'toString']) {
+      expect(() => server.fail(endpoint as never, 'hang')).toThrow(/no such endpoint; .* jwks/);
+      expect(() => server.fail(endpoint as never, null)).toThrow(/no such endpoint/);
+    }
+    const faults: unknown[] = [{}, 'typo', 99, 600, 5.5, '500', true, [], { status: '500' }];
+    faults.push({ delayMs: -1 }, { delayMs: '60' }, { delay: 60 }, { body: 'x' }, () => 500);
+    for (const fault of faults) {
+      expect(() => server.fail('jwks', fault as never)).toThrow(
+        /no such fault; give an HTTP status/,
+      );
+    }
+    expect((await fetch(server.jwksUri)).status).toBe(200);
+  });
+
   it('hits all endpoints, the fault of one going first; null for all heals every one', async () => {
     const server = await servers.start();
     server.fail('all', { status: 500 });
