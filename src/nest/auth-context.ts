@@ -8,7 +8,7 @@ import { Observable } from 'rxjs';
 import { TokenMissingError } from '../core/errors.js';
 import type { Authentication } from '../core/resource.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { callers, requestOf, requestState } from './request.js';
+import { callerOf, callers } from './request.js';
 
 /**
  * Who is calling, anywhere below a guarded handler: in services, and in MCP tools that an SDK server
@@ -58,14 +58,4 @@ export class AuthContextInterceptor implements NestInterceptor {
       this.authContext.run(current, () => next.handle().subscribe(subscriber)),
     );
   }
-}
-
-/**
- * In an RPC context the caller is usually set already, by the HTTP handler that the message came
- * through. That one is right: a stateful MCP server may show a later request of the same session.
- */
-function callerOf(context: ExecutionContext): Authentication | undefined {
-  const known = context.getType() === 'rpc' ? callers.getStore() : undefined;
-  const request = requestOf(context);
-  return known ?? (request && requestState(request).current);
 }

@@ -9,10 +9,9 @@ import { ConfigurationError } from '../core/errors.js';
 import type { ScopeNeeds } from '../core/scopes.js';
 import { addScopeNeeds, isScopeToken, NO_SCOPES } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { callers, requestOf, requestState } from './request.js';
+import { callerOf, requestOf, requestState } from './request.js';
 
-const ALL_SCOPES = Symbol.for('authplane-nestjs:scopes');
-const ANY_SCOPE = Symbol.for('authplane-nestjs:any-scope');
+const NEEDS = Symbol.for('authplane-nestjs:scopes');
 const PUBLIC = Symbol.for('authplane-nestjs:public');
 const LISTING = Symbol.for('authplane-nestjs:list');
 const RESOURCE = Symbol.for('authplane-nestjs:resource');
@@ -20,7 +19,7 @@ const MCP_ENDPOINT = Symbol.for('authplane-nestjs:mcp-endpoint');
 
 /** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */
 export interface ScopesOptions {
-  /** Who lacks the scopes sees the operation in the lists, or must not know of it. Default `'show'`. */
+  /** Whether lists show the operation to callers without the scopes. Default `'show'`. */
   readonly list: 'show' | 'hide';
 }
 
@@ -32,14 +31,15 @@ type ScopesArguments = string[] | [...scopes: string[], options: ScopesOptions];
  *
  * Also on methods that an MCP library runs as tools, resources or prompts (`@Tool`, `@Resource`,
  * `@ResourceTemplate`, `@Prompt` of MCP-Nest): the guard of the MCP endpoint decides before dispatch.
- * With `{ list: 'hide' }` as the last argument who lacks the scopes does not learn of the operation.
+ * With `{ list: 'hide' }` as the last argument, callers without the scopes are not shown the operation.
  *
- * Marks only; the guard enforces, so put `AuthplaneGuard` on the route or make it global.
+ * Several on one target, directly or inside composed decorators, add up, too, as do those of base
+ * classes. Marks only; the guard enforces, so put `AuthplaneGuard` on the route or make it global.
  *
  * @throws ConfigurationError when the list is empty or holds something that is not a scope.
  */
 export function Scopes(...scopes: ScopesArguments): ClassDecorator & MethodDecorator {
-  return scopesDecorator('@Scopes', ALL_SCOPES, scopes);
+  return scopesDecorator('@Scopes', scopes, (all) => ({ all, anyOf: [] }));
 }
 
 /**
@@ -49,12 +49,13 @@ export function Scopes(...scopes: ScopesArguments): ClassDecorator & MethodDecor
  * @throws ConfigurationError when the list is empty or holds something that is not a scope.
  */
 export function AnyScope(...scopes: ScopesArguments): ClassDecorator & MethodDecorator {
-  return scopesDecorator('@AnyScope', ANY_SCOPE, scopes);
+  return scopesDecorator('@AnyScope', scopes, (any) => ({ all: [], anyOf: [any] }));
 }
 
 /**
  * Lets everybody in: the guard neither looks for a token nor verifies one, so no caller is known.
- * A handler with scopes of its own stays protected in a public class.
+ * Scopes win: a handler with scopes of its own stays protected in a public class, and so does every
+ * handler of a class that has both.
  */
 export function Public(): CustomDecorator<symbol> {
   return SetMetadata(PUBLIC, true);
@@ -83,20 +84,21 @@ export function UseResource(name: string): CustomDecorator<symbol> {
  */
 export const Claims = createParamDecorator(
   (_data: unknown, context: ExecutionContext): VerifiedClaims | undefined => {
-    const request = requestOf(context);
-    const { current, isPublic } = request === undefined ? NOBODY : requestState(request);
-    if (context.getType() === 'rpc') return (callers.getStore() ?? current)?.claims;
-    if (current === undefined && isPublic !== true) {
+    const caller = callerOf(context);
+    if (caller === undefined && context.getType() !== 'rpc' && !isPublic(context)) {
       throw new ConfigurationError(
         `@Claims() in ${context.getClass().name}.${context.getHandler().name}, which no AuthplaneGuard ` +
           `protects: add @UseGuards(AuthplaneGuard), or set guard: 'global'`,
       );
     }
-    return current?.claims;
+    return caller?.claims;
   },
 );
 
-const NOBODY: { readonly current?: undefined; readonly isPublic?: boolean } = {};
+function isPublic(context: ExecutionContext): boolean {
+  const request = requestOf(context);
+  return request !== undefined && requestState(request).isPublic === true;
+}
 
 /** What the guard does with a handler. */
 export interface HandlerPolicy {
@@ -110,15 +112,13 @@ export interface HandlerPolicy {
 
 /** Requirements of the class and of the handler, added up. */
 export function handlerPolicy(controller: object, handler: object): HandlerPolicy {
+  const ofClass = ownNeeds(controller);
   const ofHandler = ownNeeds(handler);
-  const handlerNeedsScopes = ofHandler !== NO_SCOPES;
-  const isPublic =
-    !handlerNeedsScopes &&
-    (Reflect.getMetadata(PUBLIC, handler) === true ||
-      Reflect.getMetadata(PUBLIC, controller) === true);
+  const isOpenHandler = Reflect.getMetadata(PUBLIC, handler) === true;
+  const isOpenClass = Reflect.getMetadata(PUBLIC, controller) === true && ofClass === NO_SCOPES;
   return {
-    isPublic,
-    needs: addScopeNeeds(ownNeeds(controller), ofHandler),
+    isPublic: ofHandler === NO_SCOPES && (isOpenHandler || isOpenClass),
+    needs: addScopeNeeds(ofClass, ofHandler),
     resourceName: ownResource(handler) ?? ownResource(controller),
     isMcpEndpoint: isMcpEndpoint(controller),
   };
@@ -137,38 +137,43 @@ function ownResource(target: object): string | undefined {
   return Reflect.getMetadata(RESOURCE, target) as string | undefined;
 }
 
-/** Requirements that stand on the class, or on the handler, itself. */
+/** Requirements that stand on the class and its base classes, or on the handler. */
 export function ownNeeds(target: object): ScopeNeeds {
-  const all = Reflect.getMetadata(ALL_SCOPES, target) as string[] | undefined;
-  const any = Reflect.getMetadata(ANY_SCOPE, target) as string[] | undefined;
-  if (all === undefined && any === undefined) return NO_SCOPES;
-  return { all: all ?? [], anyOf: any === undefined ? [] : [any] };
+  return (Reflect.getMetadata(NEEDS, target) as ScopeNeeds | undefined) ?? NO_SCOPES;
 }
 
 function scopesDecorator(
   name: string,
-  key: symbol,
   args: ScopesArguments,
+  needsOf: (scopes: readonly string[]) => ScopeNeeds,
 ): ClassDecorator & MethodDecorator {
   const options = args.at(-1);
-  const hasOptions = typeof options === 'object';
-  const scopes = checkedScopes(name, (hasOptions ? args.slice(0, -1) : args) as string[]);
-  if (!hasOptions) return SetMetadata(key, scopes);
+  const hasOptions = typeof options === 'object' && options !== null;
+  const needs = needsOf(checkedScopes(name, hasOptions ? args.slice(0, -1) : args));
+  if (!hasOptions) return addNeeds(needs);
   if (options.list !== 'show' && options.list !== 'hide') {
     throw new ConfigurationError(`${name}: list must be 'show' or 'hide'`);
   }
-  return applyDecorators(SetMetadata(key, scopes), SetMetadata(LISTING, options.list));
+  return applyDecorators(addNeeds(needs), SetMetadata(LISTING, options.list));
+}
+
+/** To what stands there already: decorators are stacked, composed and inherited, and none may be lost. */
+function addNeeds(needs: ScopeNeeds): ClassDecorator & MethodDecorator {
+  return (target: object, _key?: unknown, descriptor?: PropertyDescriptor) => {
+    const marked = (descriptor?.value ?? target) as object;
+    Reflect.defineMetadata(NEEDS, addScopeNeeds(needs, ownNeeds(marked)), marked);
+  };
 }
 
 /** An empty list would be a mark that protects nothing. */
-function checkedScopes(decorator: string, scopes: readonly string[]): readonly string[] {
+function checkedScopes(decorator: string, scopes: readonly unknown[]): readonly string[] {
   if (scopes.length === 0) {
     throw new ConfigurationError(`${decorator}() names no scope; name one or leave it out`);
   }
-  const bad = scopes.find((scope) => !isScopeToken(scope));
-  if (bad !== undefined) {
+  if (!scopes.every(isScopeToken)) {
+    const bad = scopes.find((scope) => !isScopeToken(scope));
     throw new ConfigurationError(
-      `${decorator}(${JSON.stringify(bad)}): not a scope; use one argument for each scope, ` +
+      `${decorator}(${JSON.stringify(bad) ?? 'undefined'}): not a scope; use one argument for each scope, ` +
         `printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`,
     );
   }

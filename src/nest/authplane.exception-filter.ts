@@ -1,8 +1,15 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  Injectable,
+  Logger,
+} from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ANSWERED_ERRORS } from '../core/challenge.js';
-import type { AuthplaneError } from '../core/errors.js';
+import { type AuthplaneError, InsufficientScopeError } from '../core/errors.js';
 import { AuthplaneResource } from '../core/resource.js';
+import { RefusalLog } from './refusal-log.js';
 import { inboundRequest, requestState } from './request.js';
 
 /**
@@ -13,6 +20,8 @@ import { inboundRequest, requestState } from './request.js';
 @Catch(...ANSWERED_ERRORS)
 @Injectable()
 export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError> {
+  readonly #refusals = new RefusalLog(new Logger(AuthplaneExceptionFilter.name));
+
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly resource: AuthplaneResource,
@@ -28,15 +37,24 @@ export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError>
       return;
     }
     const request = http.getRequest<object>();
-    const { challengeScopes: scopes, resource = this.resource } = requestState(request);
+    const { challengeScopes, loggedRefusal, resource = this.resource } = requestState(request);
+    const needed = challengeScopes?.() ?? [];
+    const isOfHandler = error !== loggedRefusal;
+    if (isOfHandler) this.#refusals.write(error);
     const { headers: received } = inboundRequest(request);
-    const { status, headers, body } = resource.challenge(error, {
-      headers: received,
-      ...(scopes === undefined ? {} : { scopes }),
-    });
+    const { status, headers, body } = resource.challenge(
+      isOfHandler ? withScopes(error, needed) : error,
+      { headers: received, ...(needed.length === 0 ? {} : { scopes: needed }) },
+    );
     for (const [name, value] of Object.entries(headers)) {
       httpAdapter.setHeader(response, name, value);
     }
     httpAdapter.reply(response, body, status);
   }
+}
+
+/** A client that asks for just what is missing would get a token without what it had (RFC 6750 §3.1). */
+function withScopes(error: AuthplaneError, needed: readonly string[]): AuthplaneError {
+  if (!(error instanceof InsufficientScopeError)) return error;
+  return new InsufficientScopeError([...new Set([...needed, ...error.requiredScopes])]);
 }

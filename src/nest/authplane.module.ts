@@ -27,7 +27,7 @@ import {
 import { AuthplaneResource } from '../core/resource.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
-import { AuthplaneGuard } from './authplane.guard.js';
+import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { bootWarnings, isAuthplaneGuard } from './mcp-boot-checks.js';
 import { declaredOperations, knownClasses, usesMcpNest } from './mcp-discovery.js';
@@ -36,13 +36,17 @@ import {
   type AuthplaneFeatureOptions,
   type AuthplaneModuleAsyncOptions,
   type AuthplaneModuleExtras,
+  type AuthplaneModuleInjectOptions,
   type AuthplaneOptionsFactory,
   authplaneResource,
-  checkExtras,
+  checkAsyncOptions,
   checkFeatureName,
+  type InjectionTokens,
   MODULE_OPTIONS,
+  sourcesOf,
 } from './module-options.js';
 import { ProtectedResources } from './protected-resources.js';
+import { SparseWarnings } from './refusal-log.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
@@ -75,14 +79,18 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
 
   /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
   static forRoot(options: AuthplaneModuleOptions & AuthplaneModuleExtras): DynamicModule {
-    const { isGlobal, guard, filter, metadataRoute, ...rest } = options;
+    const { isGlobal, guard, filter, metadataRoute, ...rest } = optionsObject(options);
     const extras = defined({ isGlobal, guard, filter, metadataRoute });
     return AuthplaneModule.forRootAsync({ ...extras, useFactory: () => rest });
   }
 
   /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
+  static forRootAsync<Inject extends InjectionTokens>(
+    options: AuthplaneModuleInjectOptions<Inject>,
+  ): DynamicModule;
+  static forRootAsync(options: AuthplaneModuleAsyncOptions): DynamicModule;
   static forRootAsync(options: AuthplaneModuleAsyncOptions): DynamicModule {
-    checkExtras(options);
+    checkAsyncOptions(options);
     return {
       module: AuthplaneModule,
       global: options.isGlobal ?? true,
@@ -95,6 +103,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
         resourcesProvider,
         AuthContext,
         AuthplaneGuard,
+        { provide: ACTIVE_GUARD, useExisting: AuthplaneGuard },
         AuthplaneOperations,
         AuthplaneExceptionFilter,
         { provide: APP_INTERCEPTOR, useClass: AuthContextInterceptor },
@@ -117,7 +126,8 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
 
   /**
    * A further resource of the application, with its own path, audience, scopes and metadata document;
-   * `@UseResource(name)` puts handlers under it. Shares the authorization server of `forRoot`.
+   * `@UseResource(name)` puts handlers under it. Shares the authorization server of `forRoot`, and what
+   * protects its resource unless said otherwise here.
    *
    * @throws ConfigurationError without a name; wrong options are reported at boot.
    */
@@ -179,8 +189,9 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
       this.client.close();
       throw error;
     }
+    const resources = this.resources.all().map(({ resource }) => resource.resource);
     this.#logger.log(
-      `protecting ${this.resource.resource} with tokens of ${this.client.issuer}` +
+      `protecting ${resources.join(', ')} with tokens of ${this.client.issuer}` +
         (this.client.isReady ? '' : '; requests get 503 until it can be reached'),
     );
   }
@@ -189,13 +200,14 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
   #collectOperations(): string[] {
     const classes = knownClasses(this.modules);
     const declared = declaredOperations(classes);
-    const looseUris = usesMcpNest(this.modules, declared);
+    const hasMcpNest = usesMcpNest(this.modules, declared);
     const { resources } = this;
-    for (const { mcp } of resources.all()) mcp.declare(declared, looseUris);
+    for (const { mcp } of resources.all()) mcp.declare(declared, hasMcpNest); // its URIs are loose
     return bootWarnings({
       classes,
       declared,
       resources,
+      usesMcpNest: hasMcpNest,
       isGuardedGlobally: this.#isGuardedGlobally(),
     });
   }
@@ -220,12 +232,12 @@ const clientProvider: Provider = {
   provide: AuthplaneClient,
   inject: [MODULE_OPTIONS],
   useFactory: ({ client }: ResolvedModuleOptions) => {
-    const logger = new Logger(AuthplaneClient.name);
+    const warnings = new SparseWarnings(new Logger(AuthplaneClient.name));
     return new AuthplaneClient({
       ...client,
       onBackgroundFailure: (error) => {
-        logger.warn(error.message);
-        client.onBackgroundFailure?.(error);
+        warnings.warn(error.message, error.message);
+        client.onBackgroundFailure(error);
       },
     });
   },
@@ -252,7 +264,7 @@ function addResource(name: string) {
     module: ResolvedModuleOptions,
     options: FurtherResourceOptions,
   ): AuthplaneResource => {
-    const { resource: resolved, ...guard } = resolveFurtherOptions(options, module.client);
+    const { resource: resolved, ...guard } = resolveFurtherOptions(options, module);
     const resource = client.resolvedResource(resolved);
     resources.add(name, resource, guard);
     const logger = new Logger(AuthplaneModule.name);
@@ -261,24 +273,29 @@ function addResource(name: string) {
   };
 }
 
+/** JavaScript may leave it out; then there is nothing to name in a message but this. */
+function optionsObject<Options extends object>(options: Options): Options {
+  const given: unknown = options;
+  if (typeof given === 'object' && given !== null) return options;
+  throw new ConfigurationError('forRoot: the options must be an object');
+}
+
 function optionsProviders(options: AuthplaneModuleAsyncOptions): Provider[] {
-  if ('useFactory' in options) {
-    const { useFactory, inject = [] } = options;
+  const { useFactory, inject = [], useClass, useExisting } = sourcesOf(options);
+  if (useFactory !== undefined) {
     return [
       {
         provide: MODULE_OPTIONS,
-        inject,
+        inject: [...inject],
         useFactory: async (...dependencies: never[]) =>
           resolveModuleOptions(await useFactory(...dependencies)),
       },
     ];
   }
-  const source = 'useExisting' in options ? options.useExisting : options.useClass;
-  if (source === undefined) {
-    throw new ConfigurationError('forRootAsync needs one of useFactory, useClass and useExisting');
-  }
+  const source = useExisting ?? useClass;
+  if (source === undefined) return []; // refused before
   return [
-    ...('useClass' in options ? [options.useClass] : []),
+    ...(useClass === undefined ? [] : [useClass]),
     {
       provide: MODULE_OPTIONS,
       inject: [source],

@@ -5,6 +5,7 @@ import type {
   Type,
 } from '@nestjs/common';
 import { ConfigurationError } from '../core/errors.js';
+import { booleanProblem, type Check, functionProblem, problemsOf } from '../core/option-checks.js';
 import type { AuthplaneModuleOptions, FurtherResourceOptions } from '../core/options.js';
 
 /** Injection token of the checked options. Internal: inject `AuthplaneClient` or `AuthplaneResource`. */
@@ -29,9 +30,24 @@ export interface AuthplaneOptionsFactory {
 
 interface AsyncCommon extends AuthplaneModuleExtras, Pick<ModuleMetadata, 'imports'> {}
 
+export type InjectionTokens = readonly (InjectionToken | OptionalFactoryDependency)[];
+
+/** What Nest hands in for a token: an instance for a class; of others the type cannot be known. */
+type Injected<Token> = Token extends abstract new (...parameters: never[]) => infer Instance
+  ? Instance
+  : unknown;
+
+/** `useFactory` whose parameters have the types that `inject` says. */
+export interface AuthplaneModuleInjectOptions<Inject extends InjectionTokens> extends AsyncCommon {
+  readonly inject: readonly [...Inject];
+  readonly useFactory: (
+    ...dependencies: { [Index in keyof Inject]: Injected<Inject[Index]> }
+  ) => AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
+}
+
 export interface AuthplaneModuleFactoryOptions extends AsyncCommon {
-  readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
-  /** Gets what `inject` names, in that order. Annotate the parameters. */
+  readonly inject?: InjectionTokens;
+  /** Gets what `inject` names, in that order. Annotate parameters whose token is no class. */
   readonly useFactory: (
     ...dependencies: never[]
   ) => AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
@@ -79,16 +95,35 @@ export function checkFeatureName(name: unknown): void {
   throw new ConfigurationError('forFeature: name is required');
 }
 
+const leftToNest: Check = () => undefined;
+const asyncChecks: Readonly<Record<string, Check>> = {
+  guard: (value) => (value === 'global' ? undefined : `must be 'global' or left out`),
+  isGlobal: booleanProblem,
+  filter: booleanProblem,
+  metadataRoute: booleanProblem,
+  imports: leftToNest,
+  inject: leftToNest,
+  useFactory: functionProblem,
+  useClass: functionProblem,
+  useExisting: leftToNest,
+};
+
 /** @throws ConfigurationError: a misspelt extra would be a guard that silently is not there. */
-export function checkExtras(extras: AuthplaneModuleExtras): void {
-  const problems: string[] = [];
-  if (extras.guard !== undefined && extras.guard !== 'global') {
-    problems.push(`guard: must be 'global' or left out`);
-  }
-  for (const name of ['isGlobal', 'filter', 'metadataRoute'] as const) {
-    if (extras[name] !== undefined && typeof extras[name] !== 'boolean') {
-      problems.push(`${name}: must be true or false`);
-    }
-  }
+export function checkAsyncOptions(options: AuthplaneModuleAsyncOptions): void {
+  const problems = problemsOf(options, asyncChecks, false);
+  const { useFactory, useClass, useExisting } = sourcesOf(options);
+  const given = [useFactory, useClass, useExisting].filter((source) => source !== undefined);
+  if (given.length !== 1) problems.push('give one of useFactory, useClass and useExisting');
   if (problems.length > 0) throw new ConfigurationError(problems);
+}
+
+/** Of the three, those that are there. */
+export function sourcesOf(
+  options: AuthplaneModuleAsyncOptions,
+): Partial<
+  Pick<AuthplaneModuleFactoryOptions, 'useFactory' | 'inject'> &
+    Pick<AuthplaneModuleClassOptions, 'useClass'> &
+    Pick<AuthplaneModuleExistingOptions, 'useExisting'>
+> {
+  return options;
 }

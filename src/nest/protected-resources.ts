@@ -1,6 +1,7 @@
 import { ConfigurationError } from '../core/errors.js';
 import type { ResolvedGuardOptions } from '../core/options.js';
 import type { AuthplaneResource } from '../core/resource.js';
+import { resourceMetadataPath, ROOT_METADATA_PATH } from '../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { McpRules } from './mcp-endpoint.js';
 
@@ -25,15 +26,17 @@ export class ProtectedResources {
     this.main = protect(undefined, resource, options);
   }
 
-  /** @throws ConfigurationError when the name, or the URI of the resource, is taken. */
+  /** @throws ConfigurationError when the name, or the place of the metadata, is taken. */
   add(name: string, resource: AuthplaneResource, options: ResolvedGuardOptions): void {
     if (this.#named.has(name)) {
       throw new ConfigurationError(`forFeature: two resources are named "${name}"`);
     }
-    const same = this.all().find((other) => other.resource.resource === resource.resource);
+    const path = resourceMetadataPath(resource.resource);
+    const same = this.all().find((other) => metadataPathsOf(other).includes(path));
     if (same !== undefined) {
       throw new ConfigurationError(
-        `forFeature "${name}": ${resource.resource} is the resource of ${same.name ?? 'forRoot'} already`,
+        `forFeature "${name}": the metadata of ${resource.resource} would be at ${path}, where that of ` +
+          `${same.resource.resource} (${same.name ?? 'forRoot'}) is; give it a path of its own`,
       );
     }
     this.#named.set(name, protect(name, resource, options));
@@ -53,6 +56,12 @@ export class ProtectedResources {
   all(): ProtectedResource[] {
     return [this.main, ...this.#named.values()];
   }
+}
+
+/** Where its document is served: the one of the module at the root, too. */
+function metadataPathsOf({ name, resource }: ProtectedResource): string[] {
+  const path = resourceMetadataPath(resource.resource);
+  return name === undefined ? [path, ROOT_METADATA_PATH] : [path];
 }
 
 function protect(

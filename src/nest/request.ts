@@ -18,8 +18,10 @@ export interface RequestState {
   readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
   /** Who is calling; set when a guard has let the request pass. */
   current?: Authentication;
-  /** Scopes of the operation, for the challenge. */
-  challengeScopes?: readonly string[];
+  /** What the operation needs, for the challenge; found out when there is one. */
+  challengeScopes?: () => string[];
+  /** What the guard has thrown and logged. */
+  loggedRefusal?: unknown;
   /** A guard has seen a `@Public()` handler. */
   isPublic?: boolean;
   /** What the handler belongs to, for the challenge and for guards further on. */
@@ -56,7 +58,7 @@ export function rawRequest(request: FrameworkRequest): object {
   return request.raw ?? request;
 }
 
-/** Method, target and header lines from the wire, not what middleware made of them. */
+/** Target and header lines from the wire, not what middleware made of them; of the method Node keeps no copy. */
 export function inboundRequest(request: FrameworkRequest): InboundRequest {
   const raw = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
   return {
@@ -75,6 +77,19 @@ export function requestOf(
 ): FrameworkRequest | undefined {
   if (context.getType() === 'http') return httpRequest(context);
   return context.getType() === 'rpc' ? rpcRequest(context) : undefined;
+}
+
+/**
+ * Who is calling a handler that a guard has let in. In an RPC context the caller is usually known
+ * already, from the HTTP handler that the message came through. That one is right: a stateful MCP
+ * server may show a later request of the same session.
+ */
+export function callerOf(
+  context: Pick<ExecutionContext, ContextMethods>,
+): Authentication | undefined {
+  const known = context.getType() === 'rpc' ? callers.getStore() : undefined;
+  const request = requestOf(context);
+  return known ?? (request && requestState(request).current);
 }
 
 type ContextMethods = 'getType' | 'switchToHttp' | 'switchToRpc';

@@ -100,10 +100,9 @@ withRedis.each(cells)('F22: Redis goes away under load, $library on $platform', 
     });
 
     try {
-      await delay(300);
-      expect(statuses.dpop).toContain(200);
+      while (!statuses.dpop.has(200)) await delay(20);
       await redis.stop();
-      await delay(700);
+      while (!statuses.dpop.has(503)) await delay(20);
       const refused = await dpop();
       expect(refused.status).toBe(503);
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
@@ -113,7 +112,7 @@ withRedis.each(cells)('F22: Redis goes away under load, $library on $platform', 
       await redis.start();
       const back = performance.now();
       let recovered = 503;
-      while (recovered === 503 && performance.now() - back < 10_000)
+      while (recovered === 503 && performance.now() - back < 60_000)
         recovered = (await dpop()).status;
       expect(recovered).toBe(200);
     } finally {

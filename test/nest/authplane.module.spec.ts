@@ -13,6 +13,7 @@ import {
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { HttpAdapterHost } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
+import { of } from 'rxjs';
 import {
   AuthContext,
   AuthplaneClient,
@@ -50,6 +51,15 @@ class FeatureController {
 /** Imports nothing of ours: a global module's providers are simply there. */
 @Module({ controllers: [FeatureController] })
 class FeatureModule {}
+
+@Controller('twice')
+@UseGuards(AuthplaneGuard)
+class TwiceGuardedController {
+  @Get()
+  get() {
+    return 'guarded twice';
+  }
+}
 
 @Controller('bare')
 class BareController {
@@ -260,6 +270,24 @@ describe.each(platforms)('AuthplaneModule on %s', (platform) => {
     await nest.close();
   });
 
+  it('one override covers the global guard and every @UseGuards', async () => {
+    const open = { canActivate: () => of(true) }; // a guard may answer with an Observable
+    const module = await Test.createTestingModule({
+      imports: [AuthplaneModule.forRoot({ ...options(), guard: 'global' })],
+      controllers: [BareController, TwiceGuardedController],
+    })
+      .overrideProvider(AuthplaneGuard)
+      .useValue(open)
+      .compile();
+    const nest = module.createNestApplication({ logger: false });
+    await nest.listen(0, '127.0.0.1');
+    expect((await fetch(`${await nest.getUrl()}/bare`)).status).toBe(200);
+    expect((await fetch(`${await nest.getUrl()}/twice`)).status).toBe(200);
+    open.canActivate = () => of(false);
+    expect((await fetch(`${await nest.getUrl()}/twice`)).status).toBe(403);
+    await nest.close();
+  });
+
   it('a guard on a controller can be replaced with overrideGuard', async () => {
     const module = await Test.createTestingModule({
       imports: [AuthplaneModule.forRoot(options())],
@@ -334,7 +362,25 @@ describe.each(platforms)('AuthplaneModule on %s', (platform) => {
     expect(() => AuthplaneModule.forRoot({ ...options(), guard: 'globl' as 'global' })).toThrow(
       "guard: must be 'global' or left out",
     );
-    expect(() => AuthplaneModule.forRootAsync({} as never)).toThrow(ConfigurationError);
+    const useFactory = () => options();
+    const misspelt = { gaurd: 'global', useFactory };
+    expect(() => AuthplaneModule.forRootAsync(misspelt as never)).toThrow('gaurd: unknown option');
+    const isGlobal = 'yes' as unknown as boolean;
+    expect(() => AuthplaneModule.forRootAsync({ isGlobal, useFactory })).toThrow('isGlobal: must');
+  });
+
+  it('takes its options from exactly one source', () => {
+    const useFactory = () => options();
+    for (const sources of [{}, { useFactory, useExisting: 'x' }, { useClass: undefined }]) {
+      expect(() => AuthplaneModule.forRootAsync(sources as never)).toThrow(
+        'give one of useFactory, useClass and useExisting',
+      );
+    }
+    const { providers = [] } = AuthplaneModule.forRootAsync({
+      useClass: undefined,
+      useExisting: 'source',
+    } as never);
+    expect(providers).not.toContain(undefined);
   });
 
   it.each([

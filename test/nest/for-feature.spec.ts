@@ -1,6 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Controller, Get, Inject, type ModuleMetadata, Post, UseGuards } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
+  Controller,
+  type DynamicModule,
+  Get,
+  Inject,
+  Logger,
+  type ModuleMetadata,
+  Post,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import {
+  type AuthplaneFeatureOptions,
   AuthplaneGuard,
   AuthplaneModule,
   type AuthplaneModuleOptions,
@@ -125,6 +136,13 @@ describe.each(platforms)('several resources on %s', (platform) => {
     });
   });
 
+  it('the line at start names each of them', async () => {
+    const log = jest.spyOn(Logger.prototype, 'log');
+    await start({ imports: [root(), admin()] });
+    expect(log.mock.calls.join()).toContain(`protecting ${MAIN}, ${ADMIN} with tokens of`);
+    log.mockRestore();
+  });
+
   it('its own path is its MCP endpoint', async () => {
     const url = await start({ imports: [root(), admin()], controllers: [BothController] });
     const call = async (name: string) => {
@@ -170,6 +188,121 @@ describe.each(platforms)('several resources on %s', (platform) => {
     expect((await fetch(`${url}/admin`, await withToken(ADMIN, 'admin:read'))).status).toBe(200);
   });
 
+  describe('hardening: what protects forRoot protects it too', () => {
+    const TOOL_CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'delete' } };
+    const late = () => ({ exp: Math.floor(Date.now() / 1000) - 30 });
+    const down = () => {
+      throw new Error('database');
+    };
+
+    /** Of a request to `/admin` with a plain bearer token, or of a tool call from a page. */
+    async function statusOf(
+      main: Partial<AuthplaneModuleOptions>,
+      own: Partial<AuthplaneFeatureOptions>,
+      { path = '/admin', scope = 'admin:read', claims = {}, body, origin }: Ask,
+    ) {
+      const feature = { name: 'admin', resource: ADMIN, scopes: ['admin:read'], ...own };
+      const imports = [root(main), AuthplaneModule.forFeature(feature)];
+      const url = await start({ imports, controllers: [BothController] });
+      const token = await authorizationServer.issueToken({ aud: [ADMIN], scope, ...claims });
+      const headers = {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        ...(origin === undefined ? {} : { origin }),
+      };
+      const init = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+      return (await fetch(`${url}${path}`, { ...init, headers })).status;
+    }
+
+    interface Ask {
+      path?: string;
+      scope?: string;
+      claims?: object;
+      body?: object;
+      origin?: string;
+    }
+    type Row = [
+      name: string,
+      main: Partial<AuthplaneModuleOptions>,
+      own: Partial<AuthplaneFeatureOptions>,
+      ask: Ask,
+      inherited: number,
+      own: number,
+    ];
+    const tools = { delete: ['admin:write'] };
+    const call: Ask = { path: '/admin/mcp', body: TOOL_CALL };
+
+    it.each<Row>([
+      ['inboundDPoP', { inboundDPoP: { required: true } }, { inboundDPoP: false }, {}, 401, 200],
+      [
+        'revocationChecker',
+        { revocationChecker: () => true },
+        { revocationChecker: false },
+        {},
+        401,
+        200,
+      ],
+      [
+        'failClosed',
+        { revocationChecker: down, failClosed: false },
+        { failClosed: true },
+        {},
+        200,
+        503,
+      ],
+      [
+        'allowedAlgorithms',
+        { allowedAlgorithms: ['RS256'] },
+        { allowedAlgorithms: ['ES256'] },
+        {},
+        401,
+        200,
+      ],
+      [
+        'clockSkewSeconds',
+        { clockSkewSeconds: 0 },
+        { clockSkewSeconds: 60 },
+        { claims: late() },
+        401,
+        200,
+      ],
+      [
+        'scopeHierarchy',
+        { scopeHierarchy: { all: ['admin:read'] } },
+        { scopeHierarchy: {} },
+        { scope: 'all' },
+        200,
+        403,
+      ],
+      [
+        'enforceScopesOnAllRequests',
+        { enforceScopesOnAllRequests: true },
+        { enforceScopesOnAllRequests: false },
+        { ...call, scope: 'other' },
+        403,
+        201,
+      ],
+      [
+        'mcp.allowedOrigins',
+        { mcp: { allowedOrigins: ['https://app.example.com'] } },
+        { mcp: { allowedOrigins: false } },
+        { ...call, origin: 'https://evil.example' },
+        403,
+        201,
+      ],
+      ['mcp.list', { mcp: { list: 'hide' } }, { mcp: { tools, list: 'show' } }, call, 201, 403],
+    ])('%s, unless it says otherwise itself', async (name, main, own, ask, inherited, changed) => {
+      const plain = name === 'mcp.list' ? { mcp: { tools } } : {};
+      expect(await statusOf(main, plain, ask)).toBe(inherited);
+      await app?.close();
+      expect(await statusOf(main, own, ask)).toBe(changed);
+    });
+
+    it('but not what single operations need', async () => {
+      expect(await statusOf({ mcp: { tools } }, {}, call)).toBe(201);
+    });
+  });
+
   it.each([
     ['an unknown name', () => [root()], [UnknownController], /"nobody".*has named: none/],
     [
@@ -182,8 +315,17 @@ describe.each(platforms)('several resources on %s', (platform) => {
       'a resource twice',
       () => [root(), again('other', MAIN)],
       [],
-      /is the resource of forRoot already/,
+      /metadata of http:\/\/127.0.0.1:3000\/mcp would be at .*, where that of .* \(forRoot\) is/,
     ],
+    // RFC 9728 §3.3: a client refuses a document that names another resource.
+    ...['http://other.example:3000/mcp', `${MAIN}?tenant=c`, 'http://127.0.0.1:3000/'].map(
+      (taken): [string, () => DynamicModule[], Type[], RegExp] => [
+        `${taken}, whose metadata would be that of forRoot`,
+        () => [root(), again('other', taken)],
+        [],
+        /give it a path of its own/,
+      ],
+    ),
     ['wrong options', () => [root(), again('x', 'nonsense')], [], /must be an absolute https URL/],
   ])('fails the boot with %s', async (_, imports, controllers, message) => {
     const error = await start({ imports: imports(), controllers }).catch(

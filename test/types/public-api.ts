@@ -46,6 +46,15 @@ class OptionsFactory implements AuthplaneOptionsFactory {
 AuthplaneModule.forRootAsync({ useClass: OptionsFactory, guard: 'global', isGlobal: false });
 AuthplaneModule.forRootAsync({ useExisting: OptionsFactory, filter: false, metadataRoute: false });
 
+// Parameters get their types from the classes in `inject`.
+AuthplaneModule.forRootAsync({
+  inject: [ConfigService, 'settings'],
+  useFactory: (config, settings) => {
+    const unknownType: unknown = settings;
+    return { issuer: config.getOrThrow<string>('ISSUER'), resource: String(unknownType) };
+  },
+});
+
 // @ts-expect-error the issuer is required
 AuthplaneModule.forRoot({ resource: 'https://rs.example/mcp' });
 // @ts-expect-error a misspelt option

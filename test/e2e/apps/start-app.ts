@@ -2,6 +2,7 @@ import { Test } from '@nestjs/testing';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 
 export const platforms = ['fastify', 'express'] as const;
@@ -40,6 +41,8 @@ export async function startApp(
     { logger: false },
   );
   configure?.(app);
+  // A machine that stands still for seconds must not close a connection that is about to be used.
+  (app.getHttpServer() as Server).keepAliveTimeout = 300_000;
   await app.listen(port, '127.0.0.1');
   return { app, url: await app.getUrl(), close: () => app.close() };
 }
