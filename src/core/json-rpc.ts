@@ -22,7 +22,15 @@ export interface FoundOperation extends McpOperation {
 
 /** As many as both MCP SDKs take. */
 const MAX_BATCH = 100;
-const MAX_SUBSCRIPTIONS = 1000;
+/** In one request: each is looked up, also for callers who have shown no token. */
+const MAX_OPERATIONS = 1000;
+
+const LISTEN = 'subscriptions/listen';
+
+interface Message {
+  readonly jsonrpc?: unknown;
+  readonly method?: unknown;
+}
 
 type Finder = (method: string, params: object) => FoundOperation[];
 
@@ -34,7 +42,7 @@ const FINDERS: ReadonlyMap<string, Finder> = new Map([
   ['resources/subscribe', named('resource', 'uri')],
   ['resources/unsubscribe', named('resource', 'uri')],
   ['completion/complete', completed],
-  ['subscriptions/listen', listenedTo],
+  [LISTEN, listenedTo],
 ]);
 
 const LISTS: ReadonlySet<string> = new Set([
@@ -48,20 +56,30 @@ const LISTS: ReadonlySet<string> = new Set([
  * Every operation of a parsed JSON-RPC body, single or batch. Read the very object that the MCP server
  * gets, or the two may disagree about it.
  *
- * What is no request asks for nothing and is left to the server's own error. A message is taken for a
- * request by its `method` alone: a server that is careless about `id` is not to be reached past this.
+ * A message that is no request needs no scopes, and the server answers it with an error of its own. The
+ * `method` alone makes a request: a server that is careless about `id` must not be a way around this.
  *
- * @throws InvalidRequestError for a batch that is too long, and for members named `__proto__`, which
- * validating libraries may copy into the prototype of what the server then reads.
+ * @throws InvalidRequestError for a batch that is too long, for too many operations, and for members
+ * named `__proto__`, which validating libraries may copy into the prototype of what the server then
+ * reads.
  */
 export function operationsOf(body: unknown): FoundOperation[] {
-  return messagesOf(body).flatMap((message) => {
-    const method = ownString(message, 'method');
-    const finder = method === undefined ? undefined : FINDERS.get(method);
-    if (method === undefined || finder === undefined) return [];
-    const params = ownObject(message, 'params');
-    return params === undefined ? [] : finder(method, params);
-  });
+  const operations: FoundOperation[] = [];
+  for (const message of messagesOf(body)) {
+    operations.push(...operationsIn(message));
+    if (operations.length > MAX_OPERATIONS) throw tooMany('operations in a request');
+  }
+  return operations;
+}
+
+/**
+ * Whether the body is JSON-RPC 2.0, or a batch that has some: one message with a `method` is enough. To
+ * tell messages from other JSON on paths that may be anything.
+ */
+export function isJsonRpc(body: unknown): boolean {
+  return (Array.isArray(body) ? body : [body]).some(
+    (message) => isObject(message) && isCall(message),
+  );
 }
 
 /** Whether the body asks for a list of tools, resources, templates or prompts. */
@@ -69,9 +87,29 @@ export function asksForList(body: unknown): boolean {
   return messagesOf(body).some((message) => LISTS.has(ownString(message, 'method') ?? ''));
 }
 
+/** 2026-07-28: whether the body opens a stream of updates, which has no end of its own. */
+export function asksForUpdates(body: unknown): boolean {
+  return messagesOf(body).some((message) => ownString(message, 'method') === LISTEN);
+}
+
 /** Another name in the body. Only the guard does this, for operations that a caller must not see. */
 export function renameOperation({ holder, member }: FoundOperation, name: string): void {
   Object.assign(holder, { [member]: name });
+}
+
+function operationsIn(message: object): FoundOperation[] {
+  const method = ownString(message, 'method');
+  const finder = method === undefined ? undefined : FINDERS.get(method);
+  if (method === undefined || finder === undefined) return [];
+  const params = ownObject(message, 'params');
+  return params === undefined ? [] : finder(method, params);
+}
+
+/** `__proto__` counts as a copying library would read it, so that {@link operationsOf} can refuse it. */
+function isCall(message: object): boolean {
+  const copied: unknown = own(message, '__proto__');
+  const { jsonrpc, method } = { ...(isObject(copied) ? copied : {}), ...message } as Message;
+  return jsonrpc === '2.0' && typeof method === 'string';
 }
 
 function messagesOf(body: unknown): object[] {
@@ -101,12 +139,12 @@ function listenedTo(method: string, params: object): FoundOperation[] {
   const wanted = ownObject(params, 'notifications');
   const uris: unknown = wanted && own(wanted, 'resourceSubscriptions');
   if (!Array.isArray(uris)) return [];
-  if (uris.length > MAX_SUBSCRIPTIONS) {
-    throw new InvalidRequestError(
-      `${uris.length} subscriptions in a message; at most ${MAX_SUBSCRIPTIONS}`,
-    );
-  }
+  if (uris.length > MAX_OPERATIONS) throw tooMany('subscriptions in a message');
   return uris.flatMap((_, index) => found('resource', method, params, uris, index));
+}
+
+function tooMany(what: string): InvalidRequestError {
+  return new InvalidRequestError(`too many ${what}; at most ${MAX_OPERATIONS}`);
 }
 
 function found(

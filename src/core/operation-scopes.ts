@@ -3,7 +3,7 @@ import { AuthplaneError, ConfigurationError, InsufficientScopeError } from './er
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import { scopeListProblem } from './option-checks.js';
 import { UriTable } from './resource-uris.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from './scopes.js';
+import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from './scopes.js';
 import type { VerifiedClaims } from './verified-claims.js';
 
 /** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
@@ -35,20 +35,22 @@ export interface McpOptions {
   /**
    * `'hide'` leaves out of the lists what the caller may not use, and answers its use as if it did not
    * exist. Default `'show'`: the list is complete, because a client asks for more scopes only after it
-   * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one.
+   * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one operation; what
+   * a decorator says wins.
    */
   readonly list?: 'show' | 'hide';
   /**
-   * Ties each session (protocol revisions up to 2025-11-25) to the user and client it was opened by;
-   * others get 404 for its id. Default `true`. The memory is that of this process: with several, use
-   * sticky sessions, which MCP sessions need anyway.
+   * Ties each session (protocol revisions up to 2025-11-25, HTTP+SSE included) to the user and client it
+   * was opened by; others get 404 for its id. Default `true`. The memory is that of this process: with
+   * several, use sticky sessions, which MCP sessions need anyway. It holds 20,000 sessions; then whoever
+   * has most loses the oldest, and an id that is not in it gets 404, whoever asks.
    */
   readonly sessionBinding?: boolean;
   /**
    * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
    * with another `Origin` gets 403 before anything else. Default: not checked, because tokens in the
    * `Authorization` header, unlike cookies, are not sent by foreign pages. A request without `Origin`
-   * always passes, as every client that is no browser sends none.
+   * always passes: clients other than browsers send none.
    */
   readonly allowedOrigins?: readonly string[];
 }
@@ -63,10 +65,10 @@ export interface OperationRequirement {
 }
 
 /** What is to be done with an operation. */
-export interface Verdict {
+export interface OperationVerdict {
   /** Everything it needs; empty when it is to be hidden. */
   readonly needs: ScopeNeeds;
-  /** The caller lacks something and must not learn that the operation exists. */
+  /** The caller may not use it, and it must look as if it did not exist. */
   readonly hidden: boolean;
   /** A rule refuses this caller; no scope helps. */
   readonly refusal?: Refusal;
@@ -78,7 +80,7 @@ export interface Refusal {
   readonly fault?: unknown;
 }
 
-const NOTHING_NEEDED: Verdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
+const NOTHING_NEEDED: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
 
 /** Scope requirements of all tools, resources and prompts of an endpoint. */
 export class OperationScopes {
@@ -101,14 +103,15 @@ export class OperationScopes {
     }
   }
 
-  /** What a caller without a token has to ask for; rules decide later, hidden operations are not told. */
+  /** What a caller without a token is told to ask for. Rules need a caller; the hidden stays unsaid. */
   announcedNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
     const announced = this.#matching(operation).filter(({ hidden }) => !hidden);
-    return addScopeNeeds(
-      ...announced.map(({ requirement }) =>
-        typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement),
-      ),
-    );
+    return addScopeNeeds(...announced.map(staticNeeds));
+  }
+
+  /** What every caller needs who may know of it. */
+  staticNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+    return addScopeNeeds(...this.#matching(operation).map(staticNeeds));
   }
 
   /** Whether anything was declared for it. */
@@ -116,7 +119,7 @@ export class OperationScopes {
     return this.#matching(operation).length > 0;
   }
 
-  judge(operation: McpOperation, claims: VerifiedClaims): Verdict {
+  judge(operation: McpOperation, claims: VerifiedClaims): OperationVerdict {
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
     const demands = requirements.map(({ requirement, hidden }) => ({
@@ -179,8 +182,10 @@ function emptyProblem(list: readonly unknown[]): string | undefined {
   return list.length === 0 ? 'names no scope; leave the entry out' : undefined;
 }
 
-/** What requirements say that do not depend on the caller. */
-export function staticNeeds({ requirement }: OperationRequirement): ScopeNeeds {
+/** What is needed whoever calls; a rule says nothing before it has a caller. */
+export function staticNeeds({
+  requirement,
+}: Pick<OperationRequirement, 'requirement'>): ScopeNeeds {
   return typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement);
 }
 
@@ -207,12 +212,16 @@ function demandOf(
   }
 }
 
-/** Of a function of the application: it may return anything, a promise for example. */
+/**
+ * A function of the application may return anything, a promise for example. Where it has nothing to ask
+ * for it may say so in any shape; only an empty `any` asks for one of nothing.
+ */
 function answerOf(answer: unknown): ScopeNeeds | Refusal {
   if (answer === false) return { reason: 'its rule refuses this caller' };
-  if (Array.isArray(answer) && answer.length === 0) return NO_SCOPES;
-  const problem = typeof answer === 'function' ? 'a function' : requirementProblem(answer);
-  if (problem === undefined) return scopeNeeds(answer as RequiredScopes);
+  const asked = withoutEmptyParts(answer);
+  if (isEmptyList(asked)) return NO_SCOPES;
+  const problem = typeof asked === 'function' ? 'a function' : requirementProblem(asked);
+  if (problem === undefined) return scopeNeeds(asked as RequiredScopes);
   return {
     reason: 'its rule is broken',
     fault: new ConfigurationError(
@@ -221,16 +230,32 @@ function answerOf(answer: unknown): ScopeNeeds | Refusal {
   };
 }
 
+/** An empty list where nothing is left. */
+function withoutEmptyParts(answer: unknown): unknown {
+  if (!isPlainObject(answer)) return answer;
+  const parts = Object.entries(answer).filter(
+    ([name, scopes]) => scopes !== undefined && !(name === 'all' && isEmptyList(scopes)),
+  );
+  return parts.length === 0 ? [] : Object.fromEntries(parts);
+}
+
+/** Of an instance of a class the own members may not be all there is. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
 function isRefusal(demand: ScopeNeeds | Refusal): demand is Refusal {
   return 'reason' in demand;
 }
 
 function isMet(demand: ScopeNeeds | Refusal, claims: VerifiedClaims): boolean {
-  if (isRefusal(demand)) return false;
-  return (
-    demand.all.every((scope) => claims.hasScope(scope)) &&
-    demand.anyOf.every((group) => group.some((scope) => claims.hasScope(scope)))
-  );
+  return !isRefusal(demand) && areNeedsMet(demand, (scope) => claims.hasScope(scope));
 }
 
 function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {

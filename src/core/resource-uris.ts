@@ -1,4 +1,4 @@
-/** Finds what was declared for a resource URI. Never misses a URI that a server would serve by it. */
+/** Finds every entry that a server may use to serve a resource URI; rather too many than too few. */
 export class UriTable<Entry> {
   readonly #exact = new Map<string, Entry[]>();
   readonly #templates: { readonly literals: readonly string[]; readonly entry: Entry }[] = [];

@@ -55,10 +55,15 @@ export function requireScopeNeeds(
   needs: ScopeNeeds,
   covers: ScopeCoverage,
 ): void {
-  const met =
-    needs.all.every((scope) => covers(granted, scope)) &&
-    needs.anyOf.every((group) => group.some((scope) => covers(granted, scope)));
-  if (!met) throw new InsufficientScopeError(challengeScopes(needs), granted);
+  if (areNeedsMet(needs, (scope) => covers(granted, scope))) return;
+  throw new InsufficientScopeError(challengeScopes(needs), granted);
+}
+
+export function areNeedsMet(
+  { all, anyOf }: ScopeNeeds,
+  isGranted: (scope: string) => boolean,
+): boolean {
+  return all.every(isGranted) && anyOf.every((group) => group.some(isGranted));
 }
 
 /** One scope token of RFC 6749 §3.3: printable ASCII without blank, quote and backslash. */

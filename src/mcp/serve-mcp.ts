@@ -49,7 +49,7 @@ export async function serveMcp(
   try {
     await serve(rawRequest(request), response, body);
   } catch (error) {
-    logger.error(error instanceof Error ? error.message : 'an MCP request failed');
+    logger.error('an MCP request failed', error instanceof Error ? error.stack : error);
     answerFailure(response, body);
   }
 }

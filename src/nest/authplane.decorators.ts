@@ -62,9 +62,9 @@ export function Public(): CustomDecorator<symbol> {
 }
 
 /**
- * The routes of the class are an MCP endpoint: the guard reads the JSON-RPC body and asks for the
- * scopes of the tools, resources and prompts in it. Needed only where the path is another one than
- * that of the resource, behind a proxy that rewrites it for example.
+ * The routes of the class are an MCP endpoint, although their path is another one than that of the
+ * resource, behind a proxy that rewrites it for example. JSON-RPC is judged on every path; this also
+ * checks `Origin` on requests without a body, and refuses bodies that nobody has parsed.
  */
 export function McpEndpoint(): ClassDecorator {
   return SetMetadata(MCP_ENDPOINT, true);
@@ -128,9 +128,9 @@ export function isMcpEndpoint(controller: object): boolean {
   return Reflect.getMetadata(MCP_ENDPOINT, controller) === true;
 }
 
-/** Whether class or handler ask not to be seen by those who may not use it. */
-export function isHidden(...targets: readonly object[]): boolean {
-  return targets.some((target) => Reflect.getMetadata(LISTING, target) === 'hide');
+/** Whether its decorator says how the operation is listed. */
+export function listingOf(target: object): ScopesOptions['list'] | undefined {
+  return Reflect.getMetadata(LISTING, target) as ScopesOptions['list'] | undefined;
 }
 
 function ownResource(target: object): string | undefined {

@@ -1,32 +1,33 @@
 import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
-import {
-  AuthplaneError,
-  InvalidClaimsError,
-  TokenMissingError,
-  TokenRevokedError,
-} from '../core/errors.js';
+import { ModuleRef } from '@nestjs/core';
+import { lastValueFrom } from 'rxjs';
+import { TokenMissingError } from '../core/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
-import { addScopeNeeds, challengeScopes, type ScopeNeeds } from '../core/scopes.js';
+import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
 import type { McpRequest, McpRules } from './mcp-endpoint.js';
 import { type ProtectedResource, ProtectedResources } from './protected-resources.js';
+import { RefusalLog } from './refusal-log.js';
 import {
+  callerOf,
   httpRequest,
   inboundRequest,
   publishCaller,
+  rawResponse,
   requestOf,
   requestState,
   sendAlong,
   urlsOf,
 } from './request.js';
 import { servesPath } from './routes.js';
+import { endAtExpiry, endStreamAtExpiry } from './stream-expiry.js';
 
-/** A refusal that points at a configuration mistake is worth a line, a flood of them is not. */
-const WARNING_PAUSE_MS = 60_000;
+/** Injection token of the guard that the module provides. */
+export const ACTIVE_GUARD = Symbol('authplane-nestjs:guard');
 
 interface Policy extends HandlerPolicy {
   readonly protectedBy: ProtectedResource;
-  /** With those that every request to the resource has. */
+  /** Including those that the resource asks of every request. */
   readonly allNeeds: ScopeNeeds;
 }
 
@@ -49,12 +50,21 @@ interface McpPart {
 export class AuthplaneGuard implements CanActivate {
   readonly #logger = new Logger(AuthplaneGuard.name);
   readonly #policies = new WeakMap<object, WeakMap<object, Policy>>();
-  #warnedAt = -Infinity;
+  readonly #refusals = new RefusalLog(this.#logger);
 
-  constructor(private readonly resources: ProtectedResources) {}
+  /** The one of the module, which tests may have replaced. */
+  #active: CanActivate | undefined;
+
+  constructor(
+    private readonly resources: ProtectedResources,
+    private readonly moduleRef: ModuleRef,
+  ) {}
 
   /** @throws AuthplaneError for every refusal; the exception filter answers it. */
   async canActivate(context: ExecutionContext): Promise<boolean> {
+    this.#active ??= this.moduleRef.get<CanActivate>(ACTIVE_GUARD, { strict: false });
+    // Nest makes an instance for each module that uses the class; one override covers them all.
+    if (this.#active !== this) return verdictOf(this.#active, context);
     switch (context.getType()) {
       case 'http':
         return this.#canActivateHttp(context);
@@ -72,13 +82,12 @@ export class AuthplaneGuard implements CanActivate {
     const state = requestState(request);
     state.resource = resource;
     const mcp = this.#mcpPart(context, policy);
-    mcp?.rules.requireOrigin(context);
+    if (mcp?.request.isCertain === true) mcp.rules.requireOrigin(context);
     if (policy.isPublic) {
       state.isPublic = true;
       return true;
     }
-    const scopes = challengeScopes(announced(policy.allNeeds, mcp));
-    state.challengeScopes = scopes.length > 0 ? scopes : resource.scopes;
+    state.challengeScopes = () => announcedScopes(policy, mcp);
     try {
       const authentication = await this.#authenticateOnce(request, resource);
       this.#authorize(context, policy, mcp, authentication);
@@ -87,18 +96,21 @@ export class AuthplaneGuard implements CanActivate {
       sendAlong(context, authentication.responseHeaders);
       return true;
     } catch (error) {
-      this.#logRefusal(error);
+      this.#refusals.write(error);
+      state.loggedRefusal = error;
       throw error;
     }
   }
 
-  /** `undefined` where there is nothing to check: no MCP endpoint, or an earlier guard has done it. */
+  /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */
   #mcpPart(context: ExecutionContext, policy: Policy): McpPart | undefined {
     const { mcp: rules, resource } = policy.protectedBy;
     const request = httpRequest(context);
     if (requestState(request).inspectedFor === resource) return undefined;
     const isEndpoint = policy.isMcpEndpoint || urlsOf(request).some((url) => rules.isEndpoint(url));
-    return isEndpoint ? { rules, request: rules.read(context) } : undefined;
+    if (policy.isPublic && !isEndpoint) return undefined;
+    const read = rules.read(context, { isEndpoint });
+    return read === undefined ? undefined : { rules, request: read };
   }
 
   #authorize(
@@ -109,10 +121,16 @@ export class AuthplaneGuard implements CanActivate {
   ): void {
     const { resource } = protectedBy;
     if (mcp === undefined) return resource.requireScopes(claims, allNeeds);
-    mcp.rules.requireOwnSession(context, claims);
-    const verdict = mcp.rules.judge(mcp.request, claims);
+    const { rules, request } = mcp;
+    const secondsLeft = () => resource.secondsLeft(claims);
+    if (request.isCertain) rules.requireOwnSession(context, claims);
+    const verdict = rules.judge(request, claims);
     resource.requireScopes(claims, addScopeNeeds(allNeeds, verdict.needs));
-    mcp.rules.letPass(context, claims, mcp.request, verdict.hidden);
+    if (request.isCertain) endAtExpiry(context, secondsLeft);
+    const onStream = () => {
+      if (!request.isCertain) endStreamAtExpiry(rawResponse(context), secondsLeft);
+    };
+    rules.letPass(context, { claims, onStream }, request, verdict.hidden);
     requestState(httpRequest(context)).inspectedFor = resource;
   }
 
@@ -121,7 +139,8 @@ export class AuthplaneGuard implements CanActivate {
     const { needs, isPublic } = this.#policy(context);
     const request = requestOf(context);
     if (request === undefined) return this.#refuseContext(context);
-    const { current, resource, isPublic: isPublicRoute } = requestState(request);
+    const { resource, isPublic: isPublicRoute } = requestState(request);
+    const current = callerOf(context);
     if (current === undefined || resource === undefined) {
       if (isPublic && isPublicRoute === true) return true;
       throw new TokenMissingError(
@@ -175,22 +194,17 @@ export class AuthplaneGuard implements CanActivate {
     );
     return false;
   }
+}
 
-  #logRefusal(error: unknown): void {
-    if (!(error instanceof AuthplaneError)) return;
-    this.#logger.debug(`refused: ${error.code}: ${error.message}`);
-    const now = performance.now();
-    const isTelling = error instanceof InvalidClaimsError || error instanceof TokenRevokedError;
-    if (isTelling && now - this.#warnedAt > WARNING_PAUSE_MS) {
-      this.#warnedAt = now;
-      this.#logger.warn(`refused a token: ${error.message}`);
-    }
-  }
+async function verdictOf(guard: CanActivate, context: ExecutionContext): Promise<boolean> {
+  const verdict = await guard.canActivate(context);
+  return typeof verdict === 'boolean' ? verdict : lastValueFrom(verdict);
 }
 
 /** What a request without a token is told to ask for: all of it, so that the first token is right. */
-function announced(needs: ScopeNeeds, mcp: McpPart | undefined): ScopeNeeds {
-  return mcp === undefined ? needs : addScopeNeeds(needs, mcp.rules.announcedNeeds(mcp.request));
+function announcedScopes({ allNeeds }: Policy, mcp: McpPart | undefined): string[] {
+  const ofOperations = mcp?.rules.announcedNeeds(mcp.request) ?? NO_SCOPES;
+  return challengeScopes(addScopeNeeds(allNeeds, ofOperations));
 }
 
 function nameOf(context: ExecutionContext): string {

@@ -20,15 +20,21 @@ export interface Application {
   readonly classes: readonly KnownClass[];
   readonly declared: readonly DeclaredOperation[];
   readonly resources: ProtectedResources;
+  /** It may have mounted a transport that is no route of Nest's. */
+  readonly usesMcpNest: boolean;
   /** Guards of the whole application: instances, or this module's own. */
   readonly isGuardedGlobally: boolean;
 }
+
+type Named = Pick<OperationRequirement, 'kind' | 'name'>;
+type Requirement = Pick<OperationRequirement, 'requirement'>;
 
 interface Route extends KnownMethod {
   readonly controller: KnownClass['type'];
   readonly resource: ProtectedResource;
   readonly isPublic: boolean;
   readonly isEndpoint: boolean;
+  readonly isOfMcpNest: boolean;
 }
 
 /**
@@ -41,23 +47,24 @@ export function bootWarnings(application: Application): string[] {
   const routes = routesOf(application);
   return [
     ...unguardedEndpoints(application, routes),
+    ...unguardedScopes(application, routes),
     ...misplacedRoutes(application, routes),
     ...unreachableScopes(application),
-    ...unadvertisedScopes(application),
+    ...unadvertisedScopes(application, routes),
     ...doubtfulRequirements(application),
   ];
 }
 
 function routesOf({ classes, resources }: Application): Route[] {
   const controllers = classes.filter(({ isController }) => isController);
-  return controllers.flatMap(({ type, methods }) =>
+  return controllers.flatMap(({ type, methods, isOfMcpNest }) =>
     methods
       .filter(({ handler }) => isRoute(handler))
       .map(({ name, handler }) => {
         const { isPublic, resourceName } = handlerPolicy(type, handler);
         const resource = resources.get(resourceName);
-        const isEndpoint = isMcpEndpoint(type) || serves(type, handler, resource);
-        return { controller: type, name, handler, resource, isPublic, isEndpoint };
+        const isEndpoint = isOfMcpNest || isMcpEndpoint(type) || serves(type, handler, resource);
+        return { controller: type, name, handler, resource, isPublic, isEndpoint, isOfMcpNest };
       }),
   );
 }
@@ -67,29 +74,62 @@ function serves(controller: object, handler: object, { resource }: ProtectedReso
 }
 
 function unguardedEndpoints(application: Application, routes: readonly Route[]): string[] {
-  const { isGuardedGlobally, declared } = application;
+  const { declared, usesMcpNest, resources } = application;
   const endpoints = routes.filter(({ isEndpoint }) => isEndpoint);
-  const isGuarded = (route: Route) =>
-    isGuardedGlobally || hasGuard(route.controller) || hasGuard(route.handler);
-  const open = endpoints.filter((route) => !route.isPublic && !isGuarded(route));
-  const operations = [...declared, ...optionsOf(application)].filter(needsSomething);
+  const guarded = endpoints.filter((route) => isGuarded(application, route));
+  const open = endpoints.filter((route) => !route.isPublic && !guarded.includes(route));
+  const isDemanding = declared.some(needsSomething);
   return [
     ...open.map(
       (route) =>
-        `${nameOf(route)} is an MCP endpoint that no AuthplaneGuard protects: anybody may call it. Add ` +
-        `@UseGuards(AuthplaneGuard), set guard: 'global', or mark it @Public()`,
+        `${nameOf(route)} is an MCP endpoint that no AuthplaneGuard protects: anybody may call it. ` +
+        (route.isOfMcpNest
+          ? `Add McpModule.forRoot({ guards: [AuthplaneGuard] }), or set guard: 'global'`
+          : `Add @UseGuards(AuthplaneGuard), set guard: 'global', or mark it @Public()`),
     ),
-    ...(operations.length === 0 ? [] : openOperations(endpoints.filter(isGuarded))),
+    ...(usesMcpNest && endpoints.length === 0 ? [SELF_MOUNTED] : []),
+    ...resources.all().flatMap((resource) => {
+      const isMain = resource === resources.main;
+      const hasRules = requirementsOf(resource.mcp.options).some(needsSomething);
+      return hasRules || (isMain && isDemanding)
+        ? openOperations(
+            resource,
+            guarded.filter((route) => route.resource === resource),
+          )
+        : [];
+    }),
   ];
 }
 
+/** Marks that nobody enforces. */
+function unguardedScopes(application: Application, routes: readonly Route[]): string[] {
+  return routes
+    .filter((route) => !route.isEndpoint && !route.isPublic && !isGuarded(application, route))
+    .filter(({ controller, handler }) => hasOwnScopes(controller) || hasOwnScopes(handler))
+    .map(
+      (route) =>
+        `@Scopes on ${nameOf(route)} protects nothing: no AuthplaneGuard guards it, and anybody may call ` +
+        `it. Add @UseGuards(AuthplaneGuard), or set guard: 'global'`,
+    );
+}
+
+function isGuarded({ isGuardedGlobally }: Application, { controller, handler }: Route): boolean {
+  return isGuardedGlobally || hasGuard(controller) || hasGuard(handler);
+}
+
+const SELF_MOUNTED =
+  'MCP-Nest is in use, and no controller serves the path of the resource or carries @McpEndpoint(): a ' +
+  "transport that MCP-Nest mounts by itself has no guard, guard: 'global' included, and anybody may " +
+  'call its tools. Add a controller with @UseGuards(AuthplaneGuard) that extends McpHttpControllerFor ' +
+  '(MCP-Nest 2), or name the guard in McpModule.forRoot({ guards }) (MCP-Nest 1)';
+
 /** Requirements of tools count only where a guard reads the body. */
-function openOperations(guarded: readonly Route[]): string[] {
+function openOperations({ resource }: ProtectedResource, guarded: readonly Route[]): string[] {
   if (guarded.length === 0) {
     return [
-      'tools, resources or prompts need scopes, and no guarded controller serves the path of the ' +
-        'resource or carries @McpEndpoint(): their scopes are not checked. Guard the controller of the ' +
-        'MCP endpoint; one that a library mounts by itself has no guards',
+      `tools, resources or prompts need scopes, and no guarded controller serves the path of ` +
+        `${resource.resource} or carries @McpEndpoint(): their scopes are not checked. Guard the ` +
+        `controller of the MCP endpoint; one that a library mounts by itself has no guards`,
     ];
   }
   return guarded
@@ -121,15 +161,17 @@ const CALLED_BY = [
 ];
 
 function unreachableScopes({ classes }: Application): string[] {
-  return classes.flatMap(({ type, methods }) =>
-    methods
+  return classes.flatMap(({ type, methods }) => {
+    const unreachable = methods
       .filter(({ handler }) => hasOwnScopes(handler) && !isCalled(handler))
-      .map(
-        ({ name }) =>
-          `@Scopes on ${type.name}.${name} protects nothing: it is no route handler and no MCP tool, ` +
-          `resource or prompt. For tools that are registered by hand, name them in the option mcp`,
-      ),
-  );
+      .map(({ name }) => `${type.name}.${name}`);
+    const isIdleClass = hasOwnScopes(type) && !methods.some(({ handler }) => isCalled(handler));
+    return [...(isIdleClass ? [type.name] : []), ...unreachable].map(
+      (where) =>
+        `@Scopes on ${where} protects nothing: it is no route handler and no MCP tool, resource or ` +
+        `prompt. For tools that are registered by hand, name them in the option mcp`,
+    );
+  });
 }
 
 function isCalled(handler: object): boolean {
@@ -140,23 +182,24 @@ function isCalled(handler: object): boolean {
   );
 }
 
-function unadvertisedScopes(application: Application): string[] {
-  const { classes, resources } = application;
-  const required = [
-    ...classes.flatMap(({ type, methods }) => [
-      ownNeeds(type),
-      ...methods.map(({ handler }) => ownNeeds(handler)),
-    ]),
-    ...optionsOf(application).map(staticNeeds),
-  ].flatMap(scopesIn);
-  const advertised = new Set(resources.all().flatMap(({ resource }) => resource.scopes));
-  const missing = [...new Set(required)].filter((scope) => !advertised.has(scope));
-  return missing.length === 0
-    ? []
-    : [
-        `required but not in the option scopes: ${missing.join(' ')}. Clients learn of them only from a ` +
-          `refusal, and the authorization server may not know them`,
-      ];
+function unadvertisedScopes(application: Application, routes: readonly Route[]): string[] {
+  const { declared, resources } = application;
+  return resources.all().flatMap((one) => {
+    const ofRoutes = routes
+      .filter(({ resource, isPublic }) => resource === one && !isPublic)
+      .flatMap(({ controller, handler }) => [ownNeeds(controller), ownNeeds(handler)]);
+    // Whose tools these are is known at the call; with several resources, ask of the first.
+    const ofTools = one === resources.main ? declared.map(staticNeeds) : [];
+    const ofOptions = requirementsOf(one.mcp.options).map(staticNeeds);
+    const required = new Set([...ofRoutes, ...ofTools, ...ofOptions].flatMap(scopesIn));
+    const missing = [...required].filter((scope) => !one.resource.scopes.includes(scope));
+    return missing.length === 0
+      ? []
+      : [
+          `required but not in the option scopes of ${one.resource.resource}: ${missing.join(' ')}. ` +
+            `Clients learn of them only from a refusal, and the authorization server may not know them`,
+        ];
+  });
 }
 
 function doubtfulRequirements(application: Application): string[] {
@@ -203,11 +246,11 @@ function optionsOf({ resources }: Application): OperationRequirement[] {
   return resources.all().flatMap(({ mcp }) => requirementsOf(mcp.options));
 }
 
-function isSame(one: OperationRequirement, other: OperationRequirement): boolean {
+function isSame(one: Named, other: Named): boolean {
   return one.kind === other.kind && one.name === other.name;
 }
 
-function needsSomething(one: OperationRequirement): boolean {
+function needsSomething(one: Requirement): boolean {
   return typeof one.requirement === 'function' || scopesIn(staticNeeds(one)).length > 0;
 }
 

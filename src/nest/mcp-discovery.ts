@@ -2,12 +2,14 @@ import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import type { OperationKind } from '../core/json-rpc.js';
 import type { OperationRequirement } from '../core/operation-scopes.js';
 import { addScopeNeeds, NO_SCOPES } from '../core/scopes.js';
-import { isHidden, ownNeeds } from './authplane.decorators.js';
+import { listingOf, ownNeeds } from './authplane.decorators.js';
 
 /** A class that Nest knows, as controller or provider. */
 export interface KnownClass {
   readonly type: ClassLike;
   readonly isController: boolean;
+  /** One that MCP-Nest 1 has made to serve its transports. */
+  readonly isOfMcpNest: boolean;
   readonly methods: readonly KnownMethod[];
 }
 
@@ -22,7 +24,9 @@ export interface ClassLike {
 }
 
 /** A method that an MCP library runs as a tool, resource or prompt. */
-export interface DeclaredOperation extends OperationRequirement {
+export interface DeclaredOperation extends Omit<OperationRequirement, 'hidden'> {
+  /** What its decorators say, which wins over the options of the resource. */
+  readonly list: 'show' | 'hide' | undefined;
   /** `Class.method`, for messages. */
   readonly where: string;
 }
@@ -34,6 +38,8 @@ const OPERATION_KEYS: readonly (readonly [key: string, OperationKind, member: st
   ['mcp:resource', 'resource', 'uri'],
   ['mcp:resource-template', 'resource', 'uriTemplate'],
 ];
+
+/** Where `@Scopes(…, { list })` notes it. */
 
 /** Tokens and modules of MCP-Nest, which may have no decorated method: it takes dynamic ones, too. */
 const MCP_NEST_NAMES: ReadonlySet<string> = new Set([
@@ -54,21 +60,18 @@ interface Wrapper {
 
 /** All classes of the application. Once, at start: guards look nothing up per request. */
 export function knownClasses(modules: Modules): KnownClass[] {
-  const found = new Map<ClassLike, boolean>();
+  const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
   for (const { controllers, providers } of modules.values()) {
-    for (const wrapper of controllers.values()) {
-      for (const type of typesOf(wrapper)) found.set(type, true);
+    const isOfMcpNest = providers.has('MCP_MODULE_ID');
+    for (const type of [...controllers.values()].flatMap(typesOf)) {
+      found.set(type, { isController: true, isOfMcpNest });
     }
-    for (const wrapper of providers.values()) {
-      for (const type of typesOf(wrapper)) found.set(type, found.get(type) ?? false);
+    for (const type of [...providers.values()].flatMap(typesOf)) {
+      if (!found.has(type)) found.set(type, { isController: false, isOfMcpNest: false });
     }
   }
   const scanner = new MetadataScanner();
-  return [...found].map(([type, isController]) => ({
-    type,
-    isController,
-    methods: methodsOf(type, scanner),
-  }));
+  return [...found].map(([type, role]) => ({ type, ...role, methods: methodsOf(type, scanner) }));
 }
 
 /** What decorators say about tools, resources and prompts; also those that need nothing. */
@@ -79,7 +82,7 @@ export function declaredOperations(classes: readonly KnownClass[]): DeclaredOper
         kind,
         name,
         requirement: addScopeNeeds(ownNeeds(type), ownNeeds(handler)),
-        hidden: isHidden(type, handler),
+        list: listingOf(handler) ?? listingOf(type),
         where: `${type.name}.${method}`,
       })),
     ),

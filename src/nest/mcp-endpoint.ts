@@ -1,73 +1,103 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ExecutionContext, HttpException, Logger } from '@nestjs/common';
 import { type AuthplaneError, InvalidRequestError, OperationRefusedError } from '../core/errors.js';
-import { HiddenNames } from '../core/hidden-names.js';
 import {
   asksForList,
   type FoundOperation,
+  isJsonRpc,
+  type McpOperation,
   operationsOf,
-  renameOperation,
 } from '../core/json-rpc.js';
 import {
   type McpOptions,
   OperationScopes,
-  type OperationRequirement,
   type Refusal,
   requirementsOf,
 } from '../core/operation-scopes.js';
 import type { AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
-import { SessionOwners } from '../core/session-owners.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { withoutHidden } from './mcp-lists.js';
-import { onResponseHead, rewriteMessages } from './mcp-response.js';
+import type { DeclaredOperation } from './mcp-discovery.js';
+import { McpHiding } from './mcp-hiding.js';
+import { McpLists } from './mcp-lists.js';
+import { rewriteEvents, rewriteMessages } from './mcp-response.js';
+import { McpSessions } from './mcp-sessions.js';
 import { httpRequest, rawRequest, rawResponse } from './request.js';
+import { comparablePath } from './routes.js';
 
 type HttpContext = Pick<ExecutionContext, 'switchToHttp'>;
-
-const SESSION = 'mcp-session-id';
 
 /** Methods without a body: streams, the end of a session, and what no MCP server serves. */
 const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 
-/** What a request to the MCP endpoint asks for, as far as its body tells. */
+/** What a request to an MCP server asks for, as far as its body tells. */
 export interface McpRequest {
+  /** `false` for a GET on any other path, which may open the event stream of an MCP server. */
+  readonly isCertain: boolean;
   readonly operations: readonly FoundOperation[];
   readonly wantsList: boolean;
   /** Why the body cannot be judged; to be thrown once the caller is known. */
   readonly problem?: AuthplaneError;
 }
 
-/** The rules of one resource for requests to its MCP endpoint. */
+const MAYBE_STREAM: McpRequest = Object.freeze({
+  isCertain: false,
+  operations: [],
+  wantsList: false,
+});
+
+/** Who asks, and until when. */
+export interface McpCaller {
+  readonly claims: VerifiedClaims;
+  /** Called when an event stream turns out to be one of an MCP server. */
+  readonly onStream: () => void;
+}
+
+/** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class McpRules {
   readonly #logger = new Logger('AuthplaneMcp');
   readonly #path: string;
-  readonly #owners = new SessionOwners();
-  readonly #hiddenNames = new HiddenNames();
+  readonly #sessions = new McpSessions();
+  readonly #hiding = new McpHiding();
   #scopes: OperationScopes;
+  #lists: McpLists;
+  /** Whether there are MCP operations at all: without them no other path is looked at. */
+  #servesMcp: boolean;
 
   constructor(
     { resource }: Pick<AuthplaneResource, 'resource'>,
     readonly options: McpOptions,
   ) {
     this.#path = comparablePath(new URL(resource).pathname);
-    this.#scopes = new OperationScopes(requirementsOf(options));
+    const requirements = requirementsOf(options);
+    this.#scopes = new OperationScopes(requirements);
+    this.#lists = new McpLists(this.#scopes);
+    this.#servesMcp = requirements.length > 0;
   }
 
   get scopes(): OperationScopes {
     return this.#scopes;
   }
 
-  /** What decorators say, which adds up with the options. Known once all modules are there. */
-  declare(declared: readonly OperationRequirement[], looseUris: boolean): void {
-    const ofList = this.options.list === 'hide';
+  /**
+   * Adds the requirements of decorators to those of the options. Known once all modules are there.
+   *
+   * @param usesMcpNest whose lookup of URIs is loose, and whose lists say what a tool needs.
+   */
+  declare(declared: readonly DeclaredOperation[], usesMcpNest: boolean): void {
+    const { list } = this.options;
+    const shown = new Set(declared.filter((one) => one.list === 'show').map(keyOf));
     this.#scopes = new OperationScopes(
       [
-        ...requirementsOf(this.options),
-        ...declared.map((one) => ({ ...one, hidden: one.hidden || ofList })),
+        ...requirementsOf(this.options).map((one) =>
+          shown.has(keyOf(one)) ? { ...one, hidden: false } : one,
+        ),
+        ...declared.map((one) => ({ ...one, hidden: (one.list ?? list) === 'hide' })),
       ],
-      looseUris,
+      usesMcpNest,
     );
+    this.#lists = new McpLists(this.#scopes, { namesSchemes: usesMcpNest });
+    this.#servesMcp ||= usesMcpNest || declared.length > 0;
   }
 
   /** Whether a request to this URL is one to the resource itself. */
@@ -84,16 +114,35 @@ export class McpRules {
     throw jsonRpcRefusal(403, -32000, 'Forbidden: Origin not allowed');
   }
 
-  /** Never throws: who sends no token hears of that first. */
-  read(context: HttpContext): McpRequest {
+  /**
+   * What of a guarded request is to be judged; `undefined`: nothing. Never throws: a caller without a
+   * token is told about the token first.
+   *
+   * MCP servers may stand on other paths than the resource: MCP-Nest 1 serves HTTP+SSE on two more. So
+   * JSON-RPC is judged wherever it is sent; any other body there is left alone.
+   */
+  read(context: HttpContext, { isEndpoint }: { readonly isEndpoint: boolean }) {
+    if (isEndpoint || this.#isMessage(context)) return this.#readBody(context);
+    return this.#servesMcp && nodeRequest(context).method === 'GET' ? MAYBE_STREAM : undefined;
+  }
+
+  #isMessage(context: HttpContext): boolean {
+    if (!this.#servesMcp) return false;
+    const request = nodeRequest(context);
+    const hasSession = BODILESS.has(request.method ?? '') && 'mcp-session-id' in request.headers;
+    const { body } = httpRequest(context);
+    return hasSession || this.#sessions.names(request) || isJsonRpc(parsedText(body));
+  }
+
+  #readBody(context: HttpContext): McpRequest {
     const { body } = httpRequest(context);
     const request = nodeRequest(context);
     if (!isParsed(body, request)) {
-      if (BODILESS.has(request.method ?? '')) return { operations: [], wantsList: false };
+      if (BODILESS.has(request.method ?? '')) return { ...MAYBE_STREAM, isCertain: true };
       return this.#unreadable('no parsed JSON body: let the body parser of the platform run');
     }
     try {
-      return { operations: operationsOf(body), wantsList: asksForList(body) };
+      return { isCertain: true, operations: operationsOf(body), wantsList: asksForList(body) };
     } catch (error) {
       return this.#unreadable(error instanceof Error ? error.message : 'unknown');
     }
@@ -106,16 +155,25 @@ export class McpRules {
 
   /** @throws HttpException for a session that somebody else has opened. */
   requireOwnSession(context: HttpContext, claims: VerifiedClaims): void {
-    const sessionId = sessionIdOf(context);
-    if (this.options.sessionBinding === false || sessionId === undefined) return;
-    if (!this.#owners.isForeign(sessionId, claims)) return;
-    this.#logger.warn('refused a request to the MCP session of another user or client');
+    const problem = this.#sessionProblem(nodeRequest(context), claims);
+    if (problem === undefined) return;
+    this.#logger.warn(`refused a request to an MCP session ${problem}`);
     throw jsonRpcRefusal(404, -32001, 'Session not found'); // as for one that does not exist
   }
 
+  #sessionProblem(request: IncomingMessage, claims: VerifiedClaims): string | undefined {
+    const isBound = this.options.sessionBinding !== false;
+    if (isBound && this.#sessions.isForeign(request, claims)) {
+      return 'that is not known to be of this user and client';
+    }
+    return this.#scopes.hides && this.#sessions.namesUnseenStream(request)
+      ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
+      : undefined;
+  }
+
   /**
-   * The scopes that the operations of this request need together, and those of them that this caller
-   * must not know of, which have to go through {@link letPass}.
+   * The scopes that the operations of this request need together, and the operations that must stay
+   * hidden from this caller; hand them to {@link letPass}.
    *
    * @throws InvalidRequestError, OperationRefusedError
    */
@@ -127,7 +185,7 @@ export class McpRules {
       const verdict = this.#scopes.judge(operation, claims);
       if (verdict.refusal !== undefined) throw this.#refused(operation, verdict.refusal);
       if (!verdict.hidden) needs.push(verdict.needs);
-      else if (this.#canHide(operation)) hidden.push(operation);
+      else if (this.#hiding.canHide(operation, this.#scopes)) hidden.push(operation);
       else throw this.#refused(operation, { reason: 'its URI cannot be hidden' });
     }
     return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden };
@@ -136,54 +194,60 @@ export class McpRules {
   /** The last step: nothing may refuse the request after it. */
   letPass(
     context: HttpContext,
-    claims: VerifiedClaims,
-    { wantsList }: McpRequest,
+    caller: McpCaller,
+    { isCertain, wantsList }: McpRequest,
     hidden: readonly FoundOperation[],
   ): void {
-    if (this.options.sessionBinding !== false) this.#watchSession(context, claims);
-    if (!this.#scopes.hides) return;
-    // A GET may replay answers to earlier requests (`Last-Event-ID`).
-    if (wantsList || hidden.length > 0 || nodeRequest(context).method === 'GET') {
-      this.#watchAnswers(context, claims);
+    const request = nodeRequest(context);
+    const response = rawResponse(context);
+    if (request.method === 'GET') return this.#watchStream(request, response, caller, isCertain);
+    if (this.options.sessionBinding !== false) {
+      this.#sessions.watch(request, response, caller.claims);
     }
-    for (const operation of hidden) this.#hide(context, operation);
+    if ((wantsList && this.#lists.changes) || hidden.length > 0) {
+      keepReadable(request);
+      rewriteMessages(response, (json) => this.#rewritten(json, caller));
+    }
+    if (hidden.length > 0) this.#hide(context, hidden);
   }
 
-  /** Where the stand-in itself is a forbidden URI, a server would run what must not run. */
-  #canHide({ kind, name }: FoundOperation): boolean {
-    return !this.#scopes.knows({ kind, name: this.#hiddenNames.standInFor(name) });
-  }
-
-  #hide(context: HttpContext, operation: FoundOperation): void {
-    const { kind, method, name } = operation;
-    this.#logger.debug(`${method}: answered as if there were no such ${kind}: ${printable(name)}`);
-    const standIn = this.#hiddenNames.standInFor(name);
-    renameOperation(operation, standIn);
-    renameInHeaders(nodeRequest(context), name, standIn);
-    renewRawBody(httpRequest(context));
-  }
-
-  #watchAnswers(context: HttpContext, claims: VerifiedClaims): void {
-    // So that a compressing layer above does not turn messages into bytes that cannot be read here.
-    delete nodeRequest(context).headers['accept-encoding'];
-    rewriteMessages(rawResponse(context), (json) =>
-      withoutHidden(this.#hiddenNames.restore(json), this.#scopes, claims),
-    );
-  }
-
-  #watchSession(context: HttpContext, claims: VerifiedClaims): void {
-    const { method } = nodeRequest(context);
-    const asked = sessionIdOf(context);
-    onResponseHead(rawResponse(context), SESSION, (status, opened) => {
-      const succeeded = status >= 200 && status < 300;
-      if (method === 'POST' && succeeded && opened) this.#owners.remember(opened, claims);
-      if (method === 'DELETE' && succeeded && asked) this.#owners.forget(asked);
+  /** The answers to posted messages of HTTP+SSE, or to earlier requests (`Last-Event-ID`). */
+  #watchStream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: McpCaller,
+    isCertain: boolean,
+  ): void {
+    const { hides } = this.#scopes;
+    if (hides && (isCertain || wantsEvents(request))) keepReadable(request);
+    let isFirst = true;
+    let isMcp = isCertain;
+    const watch = hides && isCertain ? rewriteMessages : rewriteEvents;
+    watch(response, (data, type) => {
+      if (isFirst && this.#sessions.open({ data, type }, response, caller.claims)) {
+        isMcp = true;
+        caller.onStream();
+      }
+      isFirst = false;
+      return isMcp ? this.#rewritten(data, caller) : data;
     });
+  }
+
+  #rewritten(json: string, { claims }: McpCaller): string {
+    return this.#lists.forCaller(this.#scopes.hides ? this.#hiding.restore(json) : json, claims);
+  }
+
+  #hide(context: HttpContext, operations: readonly FoundOperation[]): void {
+    const [first, ...others] = operations.map(({ method, name }) => `${method} ${printable(name)}`);
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    this.#logger.debug(`answered as if there were no such thing: ${first}${more}`);
+    this.#hiding.hide(httpRequest(context), operations);
   }
 
   #unreadable(reason: string): McpRequest {
     this.#logger.debug(`refused a request to the MCP endpoint: ${reason}`);
-    return { operations: [], wantsList: false, problem: new InvalidRequestError(reason) };
+    const problem = new InvalidRequestError(reason);
+    return { isCertain: true, operations: [], wantsList: false, problem };
   }
 
   #refused({ method, name }: FoundOperation, { reason, fault }: Refusal): OperationRefusedError {
@@ -194,22 +258,13 @@ export class McpRules {
   }
 }
 
-/**
- * One spelling for all paths that a router may take for the same route: routers ignore case, repeated
- * and final slashes, and decode, each to its own taste. Too many requests are MCP requests then, which
- * is harmless; one too few would go by unchecked.
- */
-export function comparablePath(url: string): string {
-  const path = url.replace(/^[a-z]+:\/\/[^/]*/i, '').split(/[?#;]/, 1)[0] ?? '';
-  const segments = decoded(path).toLowerCase().split(/[/\\]/);
-  return segments.filter((segment) => segment !== '' && segment !== '.').join('/');
-}
-
-function decoded(path: string): string {
+/** Parsers may leave a text or bytes, which HTTP+SSE servers of SDK 1.x parse once more. */
+function parsedText(body: unknown): unknown {
+  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
   try {
-    return decodeURIComponent(path);
+    return JSON.parse(String(body));
   } catch {
-    return path; // routers refuse it
+    return undefined; // an empty text, or another format
   }
 }
 
@@ -232,43 +287,25 @@ function hasUnreadBody({ headers, readableDidRead }: IncomingMessage): boolean {
   return !readableDidRead && (headers['transfer-encoding'] !== undefined || Number(length) !== 0);
 }
 
+/** So that a compressing layer above does not turn messages into bytes that cannot be read here. */
+function keepReadable(request: IncomingMessage): void {
+  delete request.headers['accept-encoding'];
+}
+
+function wantsEvents({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes('text/event-stream') === true;
+}
+
+function keyOf({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
+  return `${kind} ${name}`;
+}
+
 function nodeRequest(context: HttpContext): IncomingMessage {
   return rawRequest(httpRequest(context)) as IncomingMessage;
 }
 
-/** As the server sees it: repeated lines are joined, and are then no known session. */
-function sessionIdOf(context: HttpContext): string | undefined {
-  const value = nodeRequest(context).headers[SESSION];
-  return Array.isArray(value) ? value.join(', ') : value;
-}
-
 function jsonRpcRefusal(status: number, code: number, message: string): HttpException {
   return new HttpException({ jsonrpc: '2.0', error: { code, message }, id: null }, status);
-}
-
-/**
- * In 2026-07-28 a header repeats the name, and a server refuses one that differs. It was not read for
- * the decision and only follows the body here.
- */
-function renameInHeaders(request: IncomingMessage, from: string, to: string): void {
-  const { headers, rawHeaders } = request;
-  if (names(headers['mcp-name'], from)) headers['mcp-name'] = to;
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const isName = rawHeaders[index]?.toLowerCase() === 'mcp-name';
-    if (isName && names(rawHeaders[index + 1], from)) rawHeaders[index + 1] = to;
-  }
-}
-
-function names(header: string | string[] | undefined, name: string): boolean {
-  if (typeof header !== 'string') return false;
-  const encoded = /^=\?base64\?(.*)\?=$/.exec(header.trim())?.[1];
-  const plain = encoded === undefined ? header.trim() : Buffer.from(encoded, 'base64').toString();
-  return plain === name;
-}
-
-/** Nest's `rawBody`: a server that parses it once more must find the same message. */
-function renewRawBody(request: { readonly body?: unknown; rawBody?: unknown }): void {
-  if (request.rawBody !== undefined) request.rawBody = Buffer.from(JSON.stringify(request.body));
 }
 
 function printable(text: string): string {

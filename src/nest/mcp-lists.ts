@@ -1,5 +1,6 @@
 import type { OperationKind } from '../core/json-rpc.js';
 import type { OperationScopes } from '../core/operation-scopes.js';
+import { challengeScopes } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
 
 interface ListMember {
@@ -19,25 +20,88 @@ const LISTS: readonly ListMember[] = [
   { member: 'prompts', kind: 'prompt', id: 'name', method: 'prompts/get' },
 ];
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** A JSON-RPC message, or batch, without list entries that the caller must not know of. */
-export function withoutHidden(
-  json: string,
-  scopes: OperationScopes,
-  claims: VerifiedClaims,
-): string {
-  const message = parsed(json);
-  const filtered = Array.isArray(message)
-    ? message.map((one: unknown) => filteredMessage(one, scopes, claims))
-    : filteredMessage(message, scopes, claims);
-  const isSame = Array.isArray(message)
-    ? message.every((one, index) => one === (filtered as unknown[])[index])
-    : filtered === message;
-  return isSame ? json : JSON.stringify(filtered);
+interface ListOptions {
+  readonly namesSchemes: boolean;
 }
 
-/** Whether a caller may know that it exists. Rules that look at arguments get none. */
+type Json = Readonly<Record<string, unknown>>;
+
+/** What the lists of a server say to one caller. */
+export class McpLists {
+  /** Whether any list is to be changed for anybody. */
+  readonly changes: boolean;
+  readonly #scopes: OperationScopes;
+  readonly #namesSchemes: boolean;
+
+  /** @param options `namesSchemes`: corrects what MCP-Nest says about the scopes of a tool. */
+  constructor(scopes: OperationScopes, { namesSchemes }: ListOptions = { namesSchemes: false }) {
+    this.#scopes = scopes;
+    this.#namesSchemes = namesSchemes;
+    this.changes = scopes.hides || namesSchemes;
+  }
+
+  /** A JSON-RPC message, or batch, as this caller is to see it. */
+  forCaller(json: string, claims: VerifiedClaims): string {
+    if (!this.changes) return json;
+    const message = parsed(json);
+    const changed = Array.isArray(message)
+      ? message.map((one: unknown) => this.#changed(one, claims))
+      : this.#changed(message, claims);
+    const isSame = Array.isArray(message)
+      ? message.every((one, index) => one === (changed as unknown[])[index])
+      : changed === message;
+    return isSame ? json : JSON.stringify(changed);
+  }
+
+  #changed(message: unknown, claims: VerifiedClaims): unknown {
+    if (!isJson(message) || !isJson(message['result'])) return message;
+    const { result } = message;
+    const list = LISTS.find(({ member }) => Array.isArray(result[member]));
+    if (list === undefined) return message;
+    const entries = result[list.member] as unknown[];
+    const kept = this.#entries(entries, list, claims);
+    const isPublic = this.#scopes.hides && result['cacheScope'] === 'public'; // 2026-07-28: for all
+    if (kept === entries && !isPublic) return message;
+    return {
+      ...message,
+      result: { ...result, [list.member]: kept, ...(isPublic ? { cacheScope: 'private' } : {}) },
+    };
+  }
+
+  /** The very same list where nothing is to be changed. */
+  #entries(entries: unknown[], list: ListMember, claims: VerifiedClaims): unknown[] {
+    const shown = entries.filter((entry) => this.#isShown(entry, list, claims));
+    const named = shown.map((entry) => this.#withSchemes(entry, list));
+    const isSame = named.length === entries.length && named.every((one, at) => one === entries[at]);
+    return isSame ? entries : named;
+  }
+
+  #isShown(entry: unknown, { kind, id, method }: ListMember, claims: VerifiedClaims): boolean {
+    const name = isJson(entry) ? entry[id] : undefined;
+    if (!this.#scopes.hides || typeof name !== 'string') return true;
+    return isVisible({ kind, name, method }, this.#scopes, claims);
+  }
+
+  /**
+   * MCP-Nest knows of no scopes but its own, and says of a tool that has ours that it needs no login. It
+   * enforces its own, without alternatives and hierarchies, so they cannot be set instead.
+   */
+  #withSchemes(entry: unknown, { kind }: ListMember): unknown {
+    if (!this.#namesSchemes || kind !== 'tool' || !isJson(entry)) return entry;
+    const { name, _meta: meta } = entry;
+    if (typeof name !== 'string' || !isJson(meta) || !('securitySchemes' in meta)) return entry;
+    const scopes = challengeScopes(this.#scopes.staticNeeds({ kind, name }));
+    if (scopes.length === 0) return entry;
+    const securitySchemes = [{ type: 'oauth2', scopes }];
+    return {
+      ...entry,
+      ...('securitySchemes' in entry ? { securitySchemes } : {}),
+      _meta: { ...meta, securitySchemes },
+    };
+  }
+}
+
+/** Whether a caller may know that the operation exists. A rule that looks at arguments finds none. */
 export function isVisible(
   { kind, name, method }: { kind: OperationKind; name: string; method: string },
   scopes: OperationScopes,
@@ -47,35 +111,13 @@ export function isVisible(
   return !scopes.judge({ kind, name, method, params }, claims).hidden;
 }
 
-function filteredMessage(
-  message: unknown,
-  scopes: OperationScopes,
-  claims: VerifiedClaims,
-): unknown {
-  if (!isJson(message) || !isJson(message['result'])) return message;
-  const { result } = message;
-  const list = LISTS.find(({ member }) => Array.isArray(result[member]));
-  if (list === undefined) return message;
-  const entries = result[list.member] as unknown[];
-  const kept = entries.filter((entry) => {
-    const name = isJson(entry) ? entry[list.id] : undefined;
-    return typeof name !== 'string' || isVisible({ ...list, name }, scopes, claims);
-  });
-  const isPublic = result['cacheScope'] === 'public'; // 2026-07-28: for all callers
-  if (kept.length === entries.length && !isPublic) return message;
-  return {
-    ...message,
-    result: { ...result, [list.member]: kept, ...(isPublic ? { cacheScope: 'private' } : {}) },
-  };
-}
-
 function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parsed(json: string): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(json.replace(/^\ufeff/, '')); // a client may drop a byte order mark, too
   } catch {
     return undefined; // an empty body, or another protocol's
   }

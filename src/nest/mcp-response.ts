@@ -1,8 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
+import { EventStream } from './event-stream.js';
 
-/** Gets the text of one JSON-RPC message, or batch, and returns what is sent instead. */
-export type RewriteMessage = (json: string) => string;
+/**
+ * Gets the text of one JSON-RPC message, or batch, and returns what is sent instead. In an event stream
+ * it gets the data of each event, and the type.
+ */
+export type RewriteMessage = (json: string, eventType?: string) => string;
 
 type Headers = Record<string, number | string | readonly string[] | undefined>;
 
@@ -24,32 +28,44 @@ export function onResponseHead(
  * On Node's response, because MCP transports write to that and not to the framework's.
  */
 export function rewriteMessages(response: ServerResponse, rewrite: RewriteMessage): void {
-  new Rewriter(response, rewrite).install();
+  new Rewriter(response, rewrite, 'held').install();
+}
+
+/** The same where an answer may be anything: only an event stream is touched. */
+export function rewriteEvents(response: ServerResponse, rewrite: RewriteMessage): void {
+  new Rewriter(response, rewrite, 'left').install();
+}
+
+export function isEventStream(contentType: string): boolean {
+  return /^\s*text\/event-stream\b/i.test(contentType);
 }
 
 type Callback = (() => void) | undefined;
 
 /**
- * `held` until its end, because its length is announced in front; `streamed` event by event; `left`
- * alone, because it is no JSON.
+ * `held` until its end, because its length is sent in front; `streamed` event by event; `left` alone,
+ * because it is not JSON, or is compressed already.
  */
 type Handling = 'held' | 'streamed' | 'left';
 
 class Rewriter {
   readonly #response: ServerResponse;
   readonly #rewrite: RewriteMessage;
+  readonly #documents: Handling;
   readonly #send: Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders'>;
   readonly #decoder = new StringDecoder('utf8');
+  readonly #events: EventStream;
   readonly #chunks: Buffer[] = [];
   #handling: Handling | undefined;
   #isEvents = false;
   /** Arguments of `writeHead`, held back until the length is known. */
   #head: unknown[] | undefined;
-  #text = '';
 
-  constructor(response: ServerResponse, rewrite: RewriteMessage) {
+  constructor(response: ServerResponse, rewrite: RewriteMessage, documents: Handling) {
     this.#response = response;
     this.#rewrite = rewrite;
+    this.#documents = documents;
+    this.#events = new EventStream(rewrite);
     this.#send = {
       writeHead: response.writeHead.bind(response),
       write: response.write.bind(response),
@@ -75,31 +91,26 @@ class Rewriter {
   }
 
   #write(args: unknown[]): boolean {
+    const handling = this.#decide([]);
+    if (handling === 'left') return this.#send.write(...(args as [string]));
     const { chunk, callback } = chunkOf(args);
-    switch (this.#decide([])) {
-      case 'held':
-        this.#chunks.push(chunk);
-        if (callback !== undefined) process.nextTick(callback);
-        return true;
-      case 'streamed':
-        return this.#send.write(this.#events(this.#decoder.write(chunk)), () => callback?.());
-      default:
-        return this.#send.write(...(args as [string]));
+    if (handling === 'streamed') {
+      return this.#send.write(this.#events.push(this.#decoder.write(chunk)), () => callback?.());
     }
+    this.#chunks.push(chunk);
+    if (callback !== undefined) process.nextTick(callback);
+    return true;
   }
 
   #end(args: unknown[]): ServerResponse {
-    const { chunk, callback } = chunkOf(args);
-    switch (this.#decide([])) {
-      case 'held':
-        this.#endHeld(Buffer.concat([...this.#chunks, chunk]), callback);
-        break;
-      case 'streamed':
-        this.#send.end(this.#rest(chunk), () => callback?.());
-        break;
-      default:
-        this.#send.end(...(args as [string]));
+    const handling = this.#decide([]);
+    if (handling === 'left') {
+      this.#send.end(...(args as [string]));
+      return this.#response;
     }
+    const { chunk, callback } = chunkOf(args);
+    if (handling === 'streamed') this.#send.end(this.#rest(chunk), () => callback?.());
+    else this.#endHeld(Buffer.concat([...this.#chunks, chunk]), callback);
     return this.#response;
   }
 
@@ -121,29 +132,17 @@ class Rewriter {
   }
 
   #rest(chunk: Buffer): string {
-    return this.#events(this.#decoder.end(chunk)) + this.#event(this.#text);
-  }
-
-  /** Complete events; the rest is kept until more comes. */
-  #events(text: string): string {
-    const events = (this.#text + text).split(/(?<=\r?\n\r?\n)/);
-    this.#text = events.at(-1)?.match(/\r?\n\r?\n$/) ? '' : (events.pop() ?? '');
-    return events.map((event) => this.#event(event)).join('');
-  }
-
-  #event(event: string): string {
-    return event.replace(/^(data: ?)(.+)$/gm, (_, field: string, json: string) =>
-      field.concat(this.#rewrite(json)),
-    );
+    return this.#events.push(this.#decoder.end(chunk)) + this.#events.end();
   }
 
   #decide(head: readonly unknown[]): Handling {
     if (this.#handling !== undefined) return this.#handling;
     const type = headerOf(this.#response, head, 'content-type') ?? '';
     const length = headerOf(this.#response, head, 'content-length');
-    this.#isEvents = /^\s*text\/event-stream\b/i.test(type);
-    if (this.#isEvents) this.#handling = length === undefined ? 'streamed' : 'held';
-    else this.#handling = /^\s*application\/json\b/i.test(type) ? 'held' : 'left';
+    this.#isEvents = isEventStream(type);
+    if (headerOf(this.#response, head, 'content-encoding') !== undefined) this.#handling = 'left';
+    else if (this.#isEvents) this.#handling = length === undefined ? 'streamed' : 'held';
+    else this.#handling = /^\s*application\/json\b/i.test(type) ? this.#documents : 'left';
     return this.#handling;
   }
 }

@@ -1,5 +1,3 @@
-import { comparablePath } from './mcp-endpoint.js';
-
 /** Where Nest notes the paths of a controller and of a route handler; part of no public interface. */
 const PATH = 'path';
 
@@ -19,6 +17,25 @@ export function servesPath(controller: object, handler: object, urlPath: string)
       return route === '' ? wanted === '/' : wanted.endsWith(`/${route}`);
     }),
   );
+}
+
+/**
+ * One spelling for all paths that a router may take for the same route: routers differ in whether they
+ * ignore case and extra slashes, and in what they decode. To take too many requests for MCP requests is
+ * harmless; one that is missed would go unchecked.
+ */
+export function comparablePath(url: string): string {
+  const path = url.replace(/^[a-z]+:\/\/[^/]*/i, '').split(/[?#;]/, 1)[0] ?? '';
+  const segments = decoded(path).toLowerCase().split(/[/\\]/);
+  return segments.filter((segment) => segment !== '' && segment !== '.').join('/');
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // routers refuse it
+  }
 }
 
 function pathsOf(target: object): string[] {

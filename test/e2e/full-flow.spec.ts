@@ -78,7 +78,7 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     },
   );
 
-  it.each([false, true])('the walk of the sample reaches its last step, DPoP: %s', async (dpop) => {
+  it.each([false, true])('the walk of the sample takes every step, DPoP: %s', async (dpop) => {
     server = await startProtectedMcpServer(
       platform,
       {},
@@ -91,7 +91,29 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
       approve: (url) => server.authorizationServer.approve(url),
       print: (line) => lines.push(line),
     });
-    expect(lines.join('\n')).toContain('tools/call whoami');
+    const titles = lines.filter((line) => /^\n\d+\. /.test(line)).map((line) => line.trim());
+    const token = dpop ? /^5\. .* bound to its key$/ : /^5\. .* \(PKCE, resource indicator\)$/;
+    expect(titles).toEqual([
+      '1. no token: HTTP 401 and a challenge',
+      expect.stringMatching(/^2\. the challenge leads to the resource metadata: http/),
+      '3. the MCP client finds the authorization server and registers',
+      expect.stringMatching(/^4\. the user is sent to the authorization server/),
+      expect.stringMatching(token),
+      '6. tools/list',
+      '7. tools/call add {"a": 2, "b": 3}',
+      '8. tools/call whoami: the server knows who is calling',
+      '9. tools/call now_utc: HTTP 403, the tool needs a scope',
+      expect.stringMatching(/^10\. the client asks the user for it/),
+      '11. the new token has the scopes mcp:tools mcp:time; the same call again',
+    ]);
+    const detailsOf = (step: number) =>
+      lines
+        .slice(lines.indexOf(`\n${titles[step - 1]}`) + 1)
+        .slice(0, 1)
+        .join();
+    expect(detailsOf(9)).toContain('error="insufficient_scope", scope="mcp:tools mcp:time"');
+    expect(new URL(detailsOf(10).trim()).searchParams.get('scope')).toBe('mcp:tools mcp:time');
+    expect(Date.parse(detailsOf(11).trim())).toBeGreaterThan(Date.now() - 60_000);
   });
 
   it('SDK v1: a client that was refused for a missing scope asks for it and succeeds', async () => {

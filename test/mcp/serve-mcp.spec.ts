@@ -1,5 +1,14 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { Controller, ForbiddenException, Header, Post, Query, Req, Res } from '@nestjs/common';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import {
+  Controller,
+  ForbiddenException,
+  Header,
+  Logger,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
 
@@ -28,7 +37,10 @@ class McpController {
 describe.each(platforms)('serveMcp on %s', (platform) => {
   let app: RunningApp;
 
-  afterEach(() => app.close());
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await app.close();
+  });
 
   async function post(fails = '') {
     app = await startApp({ controllers: [McpController] }, { platform });
@@ -59,6 +71,14 @@ describe.each(platforms)('serveMcp on %s', (platform) => {
       error: { code: -32603, message: 'Internal error' },
       id: 7,
     });
+  });
+
+  it('what fails late is logged with its stack, because no filter sees it', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    await post('late');
+    expect(logged).toHaveBeenCalledTimes(1);
+    const stack: unknown = logged.mock.calls[0]?.[1];
+    expect(stack).toMatch(/^Error: a bug\n\s+at .*serve-mcp\.spec\.ts/);
   });
 
   it('a stream that has begun is ended', async () => {

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Controller,
+  type DynamicModule,
   Get,
   Injectable,
   Logger,
   Post,
   Req,
   SetMetadata,
+  type Type,
   UseGuards,
 } from '@nestjs/common';
 import { APP_GUARD, ExternalContextCreator } from '@nestjs/core';
@@ -14,8 +16,11 @@ import {
   AnyScope,
   AuthContext,
   AuthplaneGuard,
+  AuthplaneModule,
+  AuthplaneResource,
   Claims,
   ConfigurationError,
+  InsufficientScopeError,
   McpEndpoint,
   Public,
   Scopes,
@@ -23,6 +28,8 @@ import {
   UseResource,
   type VerifiedClaims,
 } from 'authplane-nestjs';
+import type { Authentication } from '../../src/core/resource.js';
+import { requestState } from '../../src/nest/request.js';
 import { platforms } from '../e2e/apps/start-app.js';
 import { call, type McpApp, type McpAppOptions, request, startMcpApp } from './mcp-app.js';
 
@@ -152,6 +159,41 @@ describe.each(platforms)('decorated operations on %s', (platform) => {
     expect(await refusal('tools/call', { name: 'hidden' })).toBe(200);
   });
 
+  it('list: the decorator wins over the options, that of the method over that of the class', async () => {
+    @Scopes('of:class', { list: 'hide' })
+    class Mixed {
+      @Tool('ofClass')
+      ofClass() {}
+
+      @Tool('shown')
+      @Scopes('x', { list: 'show' })
+      shown() {}
+
+      @Tool('ofOptions')
+      @Scopes('x', { list: 'show' })
+      ofOptions() {}
+    }
+    @Scopes('of:class')
+    class Silent {
+      @Tool('silent')
+      silent() {}
+    }
+    const listOf = async (list: 'show' | 'hide') => {
+      await start({
+        platform,
+        metadata: { providers: [Mixed, Silent] },
+        mcp: { list, tools: { ofOptions: ['y'] } },
+      });
+      const names = ['ofClass', 'shown', 'ofOptions', 'silent'];
+      const found = [];
+      for (const name of names) found.push(await refusal('tools/call', { name }));
+      await server?.close();
+      return found;
+    };
+    expect(await listOf('hide')).toEqual([200, 'of:class x', 'y of:class x', 200]);
+    expect(await listOf('show')).toEqual([200, 'of:class x', 'y of:class x', 'of:class']);
+  });
+
   it.each([
     'mcp://notes/today',
     'mcp://NOTES/Today',
@@ -199,6 +241,26 @@ describe.each(platforms)('decorated operations on %s', (platform) => {
       await expect(controller.run({ headers: {} })).rejects.toThrow(TokenMissingError);
       await expect(controller.run(undefined)).rejects.toMatchObject({ status: 403 });
     });
+  });
+
+  it('judges the caller of the message, not of a later request of the same session', async () => {
+    const { app: running } = await start({
+      platform,
+      controller: DispatchingController,
+      metadata: { providers: [Dispatched] },
+    });
+    const callerWith = (...scopes: string[]) =>
+      ({ claims: { sub: 'alice', scopes } }) as unknown as Authentication;
+    const later = {};
+    Object.assign(requestState(later), {
+      current: callerWith('of:class', 'tool:named'),
+      resource: running.app.get(AuthplaneResource),
+    });
+    const controller = running.app.get(DispatchingController);
+    const message = running.app
+      .get(AuthContext)
+      .run(callerWith('of:class'), () => controller.run(later));
+    await expect(message).rejects.toThrow(InsufficientScopeError);
   });
 
   it('concurrent messages have their own callers', async () => {
@@ -268,6 +330,86 @@ describe('what is reported at start', () => {
     expect(warnings().join()).not.toContain('no AuthplaneGuard');
   });
 
+  it('MCP-Nest whose transport is no route, although its tools need no scopes', async () => {
+    class Open {
+      @Tool('open')
+      open() {
+        return 'anybody';
+      }
+    }
+    @Controller('else')
+    class ElseController {
+      @Get()
+      get() {
+        return 1;
+      }
+    }
+    const metadata = { providers: [Open] };
+    await startWith({ controller: ElseController, metadata, options: { guard: 'global' } });
+    expect(warnings().join()).toContain('a transport that MCP-Nest mounts by itself has no guard');
+    await server?.close();
+    warn.mockClear();
+
+    await startWith({ metadata });
+    expect(warnings().join()).not.toContain('MCP-Nest');
+  });
+
+  describe('MCP-Nest 1, which makes its controllers', () => {
+    /** What `McpModule.forRoot` returns, with its transports on any path. */
+    const mcpNest1 = (...guards: Type[]): DynamicModule => {
+      class McpModule {}
+      class SseController {
+        messages() {
+          return 'posted';
+        }
+      }
+      const { messages } = Object.getOwnPropertyDescriptors(SseController.prototype);
+      Post('elsewhere/messages')(SseController.prototype, 'messages', messages);
+      UseGuards(...guards)(SseController.prototype, 'messages', messages);
+      Controller()(SseController);
+      const providers = [{ provide: 'MCP_MODULE_ID', useValue: 'mcp-module-0' }];
+      return { module: McpModule, controllers: [SseController], providers };
+    };
+    @Controller('else')
+    class ElseController {
+      @Get()
+      get() {
+        return 1;
+      }
+    }
+    const startMcpNest1 = (imports: DynamicModule[], options = {}) =>
+      startWith({
+        controller: ElseController,
+        metadata: { imports, providers: [Tools] },
+        options: { scopes: SCOPES, ...options },
+      });
+    const SCOPES = 'of:class tool:named tool:a tool:b prompt:read notes:read files:read'.split(' ');
+
+    it('says nothing when they are guarded, by its option or globally', async () => {
+      await startMcpNest1([mcpNest1(AuthplaneGuard)]);
+      expect(warnings()).toEqual([expect.stringContaining('devMode')]);
+      await server?.close();
+      warn.mockClear();
+      await startMcpNest1([mcpNest1()], { guard: 'global' });
+      expect(warnings()).toEqual([expect.stringContaining('devMode')]);
+    });
+
+    it('names them, and its option, when they are not', async () => {
+      await startMcpNest1([mcpNest1()]);
+      expect(warnings().join('\n')).toContain(
+        'SseController.messages is an MCP endpoint that no AuthplaneGuard protects: anybody may call it. ' +
+          'Add McpModule.forRoot({ guards: [AuthplaneGuard] })',
+      );
+    });
+
+    it('says that nothing is guarded when it has made none', async () => {
+      await startMcpNest1([{ ...mcpNest1(AuthplaneGuard), controllers: [] }]);
+      expect(warnings().join()).toContain(
+        'a transport that MCP-Nest mounts by itself has no guard',
+      );
+    });
+  });
+
   it('scopes of tools that no guarded endpoint checks', async () => {
     @Controller('else')
     class ElseController {
@@ -294,6 +436,65 @@ describe('what is reported at start', () => {
     expect(warnings().join()).toContain('PublicMcpController.post is @Public()');
   });
 
+  it('rules of a further resource that has no guarded endpoint', async () => {
+    const resource = 'http://127.0.0.1:1/admin/mcp';
+    const mcp = { tools: { drop: ['admin'] } };
+    const feature = { name: 'admin', resource, scopes: ['admin'], mcp };
+    await startWith({ metadata: { imports: [AuthplaneModule.forFeature(feature)] } });
+    expect(warnings().join()).toContain(`no guarded controller serves the path of ${resource}`);
+  });
+
+  it('a scope that only another resource advertises', async () => {
+    const resource = 'http://127.0.0.1:1/admin/mcp';
+    const feature = { name: 'admin', resource, scopes: ['known'] };
+    @Controller('admin')
+    @UseGuards(AuthplaneGuard)
+    @UseResource('admin')
+    @Scopes('of:class')
+    class AdminController {
+      @Get()
+      get() {
+        return 1;
+      }
+    }
+    const imports = [AuthplaneModule.forFeature(feature)];
+    await startWith({ metadata: { imports, controllers: [AdminController] } });
+    expect(warnings().join()).toContain(`not in the option scopes of ${resource}: of:class.`);
+  });
+
+  it('@Scopes on routes that no guard protects', async () => {
+    @Controller('open')
+    class OpenController {
+      @Get()
+      @Scopes('known')
+      get() {
+        return 'anybody';
+      }
+
+      @Get('guarded')
+      @UseGuards(AuthplaneGuard)
+      @Scopes('known')
+      guarded() {
+        return 'not everybody';
+      }
+    }
+    await startWith({ metadata: { controllers: [OpenController] } });
+    const found = warnings().filter((warning) => warning.includes('no AuthplaneGuard guards it'));
+    expect(found).toEqual([expect.stringContaining('@Scopes on OpenController.get protects')]);
+  });
+
+  it('@Scopes on a class of which nothing is called', async () => {
+    @Injectable()
+    @Scopes('known')
+    class IdleService {
+      work() {
+        return 1;
+      }
+    }
+    await startWith({ metadata: { providers: [IdleService] } });
+    expect(warnings().join()).toContain('@Scopes on IdleService protects nothing');
+  });
+
   it('@Scopes where nothing calls', async () => {
     @Injectable()
     class Service {
@@ -312,7 +513,7 @@ describe('what is reported at start', () => {
       mcp: { prompts: { p: { any: ['known', 'any:one'] } } },
     });
     expect(warnings().join()).toContain(
-      'not in the option scopes: tool:named tool:a tool:b prompt:read notes:read files:read any:one.',
+      '/mcp: tool:named tool:a tool:b prompt:read notes:read files:read any:one. Clients learn',
     );
   });
 

@@ -223,7 +223,7 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
     }
   });
 
-  it('other routes are not read', async () => {
+  it('other routes are read for JSON-RPC only', async () => {
     @Controller('things')
     @UseGuards(AuthplaneGuard)
     class ThingsController {
@@ -237,7 +237,10 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
       mcp: { tools: TOOLS },
       metadata: { controllers: [ThingsController] },
     });
-    expect((await post(call('write'), { url: `${app.url}/things` })).text).toBe('taken');
+    const { jsonrpc, ...plain } = call('write');
+    expect(jsonrpc).toBe('2.0');
+    expect((await post(plain, { url: `${app.url}/things` })).text).toBe('taken');
+    expect((await post(call('write'), { url: `${app.url}/things` })).status).toBe(403);
   });
 
   it('a rule decides by arguments and by agents', async () => {

@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { request as httpRequest } from 'node:http';
-import { Controller, Post, Req, UseGuards } from '@nestjs/common';
+import { Controller, Logger, Post, Req, UseGuards } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -182,6 +182,18 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     expect(seen).toEqual([expect.stringMatching(/^Z[0-9a-f]{32}:/)]);
     await app.close();
     await authorizationServer.close();
+  });
+
+  it('hardening: one line in the log for a request, however many operations it hides', async () => {
+    const { post } = await start({ platform, mcp: HIDDEN });
+    const logged = jest.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
+    const calls = [call('write', 1), call('open', 2), call('read', 3), call('write', 4)];
+    expect((await post(calls)).status).toBe(200);
+    const lines = logged.mock.calls.map(([line]) => String(line));
+    logged.mockRestore();
+    expect(lines.filter((line) => line.includes('as if there were no such thing'))).toEqual([
+      'answered as if there were no such thing: tools/call "write", and 2 more',
+    ]);
   });
 
   it('AuthplaneOperations tells servers that are wired by hand', async () => {

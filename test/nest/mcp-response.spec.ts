@@ -1,14 +1,28 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, get, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { onResponseHead, rewriteMessages } from '../../src/nest/mcp-response.js';
+import {
+  onResponseHead,
+  rewriteEvents,
+  type RewriteMessage,
+  rewriteMessages,
+} from '../../src/nest/mcp-response.js';
 
 let server: Server | undefined;
 afterEach(() => void server?.close());
 
-async function answer(respond: (response: ServerResponse) => void) {
+const inPlace = (json: string) => json.replaceAll('secret', 'x');
+/** As the filter of lists does. */
+const whole = (json: string) =>
+  JSON.stringify(JSON.parse(json, (_, value: unknown) => (value === 'secret' ? 'x' : value)));
+
+async function answer(
+  respond: (response: ServerResponse) => void,
+  rewrite: RewriteMessage = inPlace,
+  install = rewriteMessages,
+) {
   server = createServer((_, response) => {
-    rewriteMessages(response, (json) => json.replaceAll('secret', 'x'));
+    install(response, rewrite);
     respond(response);
   });
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
@@ -79,6 +93,14 @@ describe('rewriteMessages', () => {
     );
   });
 
+  it('hardening: a message in several data lines is one message', async () => {
+    const { text } = await answer((response) => {
+      response.writeHead(200, { 'content-type': EVENTS });
+      response.end('id: 1\r\ndata: {\r\ndata:   "a": "secret"\r\ndata: }\r\nretry: 5\r\n\r\n');
+    }, whole);
+    expect(text).toBe('id: 1\r\ndata: {"a":"x"}\r\nretry: 5\r\n\r\n');
+  });
+
   it('events whose length is announced', async () => {
     const body = 'data: "secret"\n\n';
     const { text, headers } = await answer((response) => {
@@ -96,6 +118,48 @@ describe('rewriteMessages', () => {
     server?.close();
     const empty = await answer((response) => response.writeHead(204).end());
     expect([empty.status, empty.text]).toEqual([204, '']);
+  });
+});
+
+describe('rewriteEvents', () => {
+  it('events, with their type', async () => {
+    const types: unknown[] = [];
+    const { text } = await answer(
+      (response) => {
+        response.writeHead(200, { 'content-type': EVENTS });
+        response.write('event: endpoint\ndata: secret\n\n');
+        response.end('data: secret\n\n');
+      },
+      (json, type) => (types.push(type), inPlace(json)),
+      rewriteEvents,
+    );
+    expect(text).toBe('event: endpoint\ndata: x\n\ndata: x\n\n');
+    expect(types).toEqual(['endpoint', '']);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['a document', { 'content-type': JSON_TYPE }],
+    ['bytes', { 'content-type': 'application/octet-stream' }],
+    ['a compressed stream', { 'content-type': EVENTS, 'content-encoding': 'x-none' }],
+  ])('leaves %s alone, every byte and as it comes', async (_, head) => {
+    const sent = Buffer.from([...Buffer.from('data: "secret"\n\n'), 0xff, 0xfe]);
+    server = createServer((_, response) => {
+      rewriteEvents(response, inPlace);
+      response.writeHead(200, head);
+      expect(response.write(sent.subarray(0, 3))).toBe(true);
+      setTimeout(() => response.end(sent.subarray(3)), 50);
+    });
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const chunks = await new Promise<Buffer[]>((resolve, reject) => {
+      get({ port, host: '127.0.0.1' }, (response) => {
+        const seen: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => seen.push(chunk));
+        response.on('end', () => resolve(seen));
+      }).on('error', reject);
+    });
+    expect(chunks[0]).toEqual(sent.subarray(0, 3));
+    expect(Buffer.concat(chunks)).toEqual(sent);
   });
 });
 

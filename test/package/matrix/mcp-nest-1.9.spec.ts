@@ -1,13 +1,37 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import type { HostServer } from '../../e2e/apps/hosts-requests.js';
-import { describeHost, type HiddenOperation, SCOPES } from '../../e2e/apps/hosts-suite.js';
+import type { Caller, HostServer, Message } from '../../e2e/apps/hosts-requests.js';
+import { BASE, describeHost, type HiddenOperation, SCOPES } from '../../e2e/apps/hosts-suite.js';
 import { freePort, type Platform, platforms } from '../../e2e/apps/start-app.js';
 import { installApp, node, packPackage, PROJECT, writeJson } from './packed-package.js';
+
+const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');
+
+/** The example of docs/hosts-mcp-nest.md, and what people write instead. */
+const VARIANTS = {
+  asShown: (source: string) => source,
+  /** Then MCP-Nest serves HTTP+SSE, too, on two more paths. */
+  allTransports: (source: string) => without(source, /^ +transport: .*\n/m),
+  unguarded: (source: string) => without(allTransports(source), /^ +guards: .*\n/m),
+  /** No transport is at the path of the resource. */
+  elsewhere: (source: string) =>
+    allTransports(source).replace(/^ +version: .*\n/m, "$&      mcpEndpoint: 'elsewhere',\n"),
+};
+
+function allTransports(source: string): string {
+  return VARIANTS.allTransports(source);
+}
+
+function without(source: string, line: RegExp): string {
+  expect(source).toMatch(line);
+  return source.replace(line, '');
+}
 
 const packed = packPackage();
 afterAll(() => packed.remove());
@@ -26,11 +50,13 @@ beforeAll(() => {
     rxjs: '7.x',
     zod: '4.x',
   });
-  mkdirSync(join(app, 'src'));
-  copyFileSync(
-    join(PROJECT, 'test/package/matrix/mcp-nest-1.9/app.ts.txt'),
-    join(app, 'src', 'app.ts'),
-  );
+  for (const [variant, change] of Object.entries(VARIANTS)) {
+    mkdirSync(join(app, 'src', variant), { recursive: true });
+    for (const file of ['app.ts', 'main.ts']) {
+      const source = readFileSync(join(SOURCES, `${file}.txt`), 'utf8');
+      writeFileSync(join(app, 'src', variant, file), file === 'app.ts' ? change(source) : source);
+    }
+  }
   writeJson(join(app, 'tsconfig.json'), {
     compilerOptions: {
       target: 'es2022',
@@ -51,7 +77,7 @@ beforeAll(() => {
 test('has the version under test, as CommonJS', () => {
   const manifest = readFileSync(join(app, 'node_modules/@rekog/mcp-nest/package.json'), 'utf8');
   expect((JSON.parse(manifest) as { version: string }).version).toMatch(/^1\.9\./);
-  expect(readFileSync(join(app, 'dist', 'app.js'), 'utf8')).toContain(
+  expect(readFileSync(join(app, 'dist', 'asShown', 'app.js'), 'utf8')).toContain(
     'require("authplane-nestjs")',
   );
 });
@@ -76,7 +102,134 @@ describe.each(platforms)('%s', (platform) => {
   }
 });
 
-async function start(platform: Platform, sessions: boolean): Promise<HostServer> {
+describe.each(platforms)(
+  'HTTP+SSE of MCP-Nest 1.9, which it serves unless told not to, on %s',
+  (platform) => {
+    let server: Started;
+    beforeAll(async () => {
+      server = await start(platform, false, 'allTransports');
+    });
+    afterAll(() => server.close());
+
+    const add = { method: 'tools/call', params: { name: 'add_note', arguments: { note: 'x' } } };
+    const forget = { method: 'tools/call', params: { name: 'forget_all', arguments: {} } };
+    const history = { method: 'tools/call', params: { name: 'history', arguments: {} } };
+
+    test('a tool without its scope is a 403 that names all, and does not run', async () => {
+      const session = await SseSession.open(server, { scope: BASE });
+      const refused = await session.post(add);
+      expect(refused.status).toBe(403);
+      expect(refused.headers.get('www-authenticate')).toContain(
+        `error="insufficient_scope", scope="${BASE} notes:write", resource_metadata="`,
+      );
+      expect(await session.answer(history)).not.toContain('has added');
+      const scope = `${BASE} notes:write`;
+      expect(await session.answer(add, { scope })).toContain('alice has added x');
+      await session.close();
+    });
+
+    test('what is hidden is not in the list, and is answered as if it did not exist', async () => {
+      const session = await SseSession.open(server, { scope: BASE });
+      for (const [method, name] of [
+        ['tools/list', 'forget_all'],
+        ['resources/list', 'notes://secret'],
+        ['prompts/list', 'confession'],
+      ] as const) {
+        expect(await session.answer({ method })).not.toContain(name);
+      }
+      const unknown = { ...forget, params: { ...forget.params, name: 'forget_ali' } };
+      expect((await session.answer(forget)).replace('forget_all', 'forget_ali')).toBe(
+        await session.answer(unknown),
+      );
+      expect(await session.answer(history)).not.toContain('deleted');
+      await session.close();
+
+      const admin = { scope: `${BASE} notes:admin` };
+      const allowed = await SseSession.open(server, admin);
+      expect(await allowed.answer({ method: 'tools/list' }, admin)).toContain('forget_all');
+      expect(await allowed.answer(forget, admin)).toContain('alice has deleted all');
+      await allowed.close();
+    });
+
+    test("nobody uses another one's session", async () => {
+      const session = await SseSession.open(server, { scope: BASE });
+      for (const other of [{ user: 'mallory' }, { client: 'client-2' }]) {
+        const refused = await session.post(history, { scope: BASE, ...other });
+        expect([refused.status, await refused.json()]).toMatchObject([
+          404,
+          { error: { code: -32001 } },
+        ]);
+      }
+      expect((await session.post(history)).status).toBe(202);
+      await session.close();
+    });
+
+    test('a client of SDK v1 works, and lists say what a tool needs', async () => {
+      const scope = `${BASE} notes:write`;
+      const authorization = `Bearer ${await token(server, { scope })}`;
+      const client = new Client({ name: 'v1', version: '1' });
+      const headers = { authorization };
+      await client.connect(
+        new SSEClientTransport(new URL('/sse', server.mcpUrl), {
+          requestInit: { headers },
+          eventSourceInit: {
+            fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...headers } }),
+          },
+        }),
+      );
+      const { tools } = await client.listTools();
+      const schemes = Object.fromEntries(
+        tools.map(({ name, _meta }) => [name, _meta?.['securitySchemes']]),
+      );
+      expect(schemes).toEqual({
+        history: [{ type: 'oauth2' }],
+        read_notes: [{ type: 'oauth2', scopes: ['notes:read'] }],
+        add_note: [{ type: 'oauth2', scopes: ['notes:write'] }],
+      });
+      const added = await client.callTool({ name: 'add_note', arguments: { note: 'y' } });
+      expect(JSON.stringify(added)).toContain('alice has added y');
+      await client.close();
+    });
+  },
+);
+
+describe('what the log says at boot', () => {
+  test.each(['asShown', 'allTransports', 'elsewhere'] as const)(
+    'nothing about an open endpoint when the guard is named: %s',
+    async (variant) => {
+      const { close, log } = await start('express', false, variant);
+      expect(log()).toContain('devMode');
+      expect(log()).not.toMatch(/MCP-Nest|no AuthplaneGuard|not checked/);
+      await close();
+    },
+  );
+
+  test('every controller that no guard protects', async () => {
+    const { close, log } = await start('express', false, 'unguarded');
+    for (const method of ['SseController.messages', 'StreamableHttpController.handlePostRequest']) {
+      expect(log()).toContain(`${method} is an MCP endpoint that no AuthplaneGuard protects`);
+    }
+    expect(log()).toContain('McpModule.forRoot({ guards: [AuthplaneGuard] })');
+    await close();
+  });
+});
+
+test('docs/hosts-mcp-nest.md shows the application of these tests', () => {
+  const example = readFileSync(join(SOURCES, 'app.ts.txt'), 'utf8').trim();
+  const page = readFileSync(join(PROJECT, 'docs/hosts-mcp-nest.md'), 'utf8');
+  expect(page).toContain(`~~~ts\n${example}\n\nvoid main();\n~~~\n`);
+});
+
+interface Started extends HostServer {
+  /** What the application has printed. */
+  log(): string;
+}
+
+async function start(
+  platform: Platform,
+  sessions: boolean,
+  variant: keyof typeof VARIANTS = 'asShown',
+): Promise<Started> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
   const mcpUrl = `${baseUrl}/mcp`;
@@ -84,20 +237,27 @@ async function start(platform: Platform, sessions: boolean): Promise<HostServer>
     issueRefreshTokens: false,
     resources: [{ uri: mcpUrl, scopes: SCOPES }],
   });
-  const child = fork(join(app, 'dist', 'app.js'), [platform, String(port)], {
+  const child = fork(join(app, 'dist', variant, 'main.js'), [platform, String(port)], {
     execArgv: [],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
       ...process.env,
+      NO_COLOR: '1',
       MCP_SESSIONS: String(sessions),
       AUTHPLANE_ISSUER: authorizationServer.issuer,
       AUTHPLANE_BASE_URL: baseUrl,
       AUTHPLANE_DEV_MODE: 'true',
     },
   });
-  await ready(child);
+  let log = '';
+  for (const output of [child.stdout, child.stderr]) {
+    output?.setEncoding('utf8').on('data', (text: string) => (log += text));
+  }
+  await ready(child, () => log);
   return {
     mcpUrl,
     authorizationServer,
+    log: () => log,
     close: async () => {
       const exited = once(child, 'exit');
       child.kill('SIGKILL');
@@ -107,10 +267,80 @@ async function start(platform: Platform, sessions: boolean): Promise<HostServer>
   };
 }
 
-async function ready(child: ChildProcess): Promise<void> {
+async function ready(child: ChildProcess, log: () => string): Promise<void> {
   const exited = once(child, 'exit').then(() => {
-    throw new Error('the application ended before it was ready');
+    throw new Error(`the application ended before it was ready: ${log()}`);
   });
   await Promise.race([once(child, 'message'), exited]);
   exited.catch(() => undefined); // later it ends because we end it
+}
+
+function token({ authorizationServer, mcpUrl }: HostServer, caller: Caller): Promise<string> {
+  const { scope, user = 'alice', client = 'client-1' } = caller;
+  const claims = { sub: user, client_id: client, aud: [mcpUrl], scope: scope ?? '' };
+  return authorizationServer.issueToken(claims);
+}
+
+/** Raw requests of a client of HTTP+SSE (2024-11-05): it posts, and the stream has the answers. */
+class SseSession {
+  #text = '';
+  #ids = 0;
+
+  private constructor(
+    private readonly server: HostServer,
+    private readonly caller: Caller,
+    private readonly reader: ReadableStreamDefaultReader<string>,
+  ) {}
+
+  static async open(server: HostServer, caller: Caller): Promise<SseSession> {
+    const response = await fetch(new URL('/sse', server.mcpUrl), {
+      headers: {
+        accept: 'text/event-stream',
+        authorization: `Bearer ${await token(server, caller)}`,
+      },
+    });
+    expect(response.status).toBe(200);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    if (reader === undefined) throw new Error('no stream');
+    const session = new SseSession(server, caller, reader);
+    await session.#seen(/^data: \S+$/m);
+    const params = { protocolVersion: '2024-11-05', capabilities: {} };
+    const clientInfo = { name: 'raw', version: '1' };
+    await session.answer({ method: 'initialize', params: { ...params, clientInfo } });
+    return session;
+  }
+
+  async post(message: Message, caller = this.caller): Promise<Response> {
+    const [, path = ''] = /^data: (\S+)$/m.exec(this.#text) ?? [];
+    return fetch(new URL(path, this.server.mcpUrl), {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await token(this.server, caller)}`,
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: ++this.#ids, ...message }),
+    });
+  }
+
+  /** The message in the stream, without its id. */
+  async answer(message: Message, caller = this.caller): Promise<string> {
+    const posted = await this.post(message, caller);
+    expect(posted.status).toBe(202);
+    const ofThis = new RegExp(`^data: .*"id":${this.#ids}\\D.*$`, 'm');
+    return (await this.#seen(ofThis)).replace(`"id":${this.#ids}`, '');
+  }
+
+  async #seen(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const [found] = pattern.exec(this.#text) ?? [];
+      if (found !== undefined) return found;
+      const { value, done } = await this.reader.read();
+      if (done) throw new Error(`the stream has ended: ${this.#text}`);
+      this.#text += value;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.reader.cancel();
+  }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * Stand-ins for names that a caller must not know of.
+ * Stand-ins for names that are hidden from a caller.
  *
  * The server is asked for the stand-in, which nobody has registered, and says in its own words that
  * there is no such thing; in its answer the stand-in is replaced by the name again. So a hidden tool

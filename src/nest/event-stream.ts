@@ -1,0 +1,110 @@
+/** After the end of a line; a CR at the end of the text may still be half of a CRLF. */
+const AFTER_LINE = /(?<=\n|\r(?!\n))/;
+const BYTE_ORDER_MARK = '\ufeff';
+
+/** Gets the data of an event, and its type (empty: a message), and returns what is sent as its data. */
+export type RewriteEvent = (data: string, type: string) => string;
+
+/**
+ * Rewrites the data of the events in an event stream (WHATWG HTML §9.2), in pieces as they come. The
+ * data of an event is all its `data` lines together. Events whose data stays as it is, and all other
+ * lines, keep their bytes, and wait for nothing but the end of an event that has data.
+ */
+export class EventStream {
+  readonly #rewrite: RewriteEvent;
+  #isBegun = false;
+  #endedInCR = false;
+  /** A line that has not ended. */
+  #line = '';
+  /** Lines of an event that has not ended, from its first `data` line on. */
+  #held: string[] = [];
+  #type = '';
+
+  constructor(rewrite: RewriteEvent) {
+    this.#rewrite = rewrite;
+  }
+
+  push(text: string): string {
+    if (text === '') return '';
+    const mark = !this.#isBegun && text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
+    this.#isBegun = true;
+    const pieces = text.slice(mark.length).split(AFTER_LINE);
+    return mark + pieces.map((piece) => this.#take(piece)).join('');
+  }
+
+  /** What is left; the last event may lack its end, and not every client drops it then. */
+  end(): string {
+    if (this.#line !== '') this.#held.push(this.#line);
+    this.#line = '';
+    return this.#endEvent();
+  }
+
+  #take(piece: string): string {
+    const isLateLF = this.#endedInCR && piece === '\n';
+    this.#endedInCR = piece.endsWith('\r');
+    if (isLateLF) return this.#completeCRLF();
+    this.#line += piece;
+    return /[\r\n]$/.test(piece) ? this.#endLine() : '';
+  }
+
+  /** Its CR has ended the line before. */
+  #completeCRLF(): string {
+    const last = this.#held.pop();
+    if (last === undefined) return '\n'; // after what is sent already
+    this.#held.push(`${last}\n`);
+    return '';
+  }
+
+  #endLine(): string {
+    const line = this.#line;
+    this.#line = '';
+    if (this.#held.length === 0 && isBlank(line)) this.#type = '';
+    this.#type = typeOf(line) ?? this.#type;
+    if (this.#held.length === 0 && dataOf(line) === undefined) return line;
+    this.#held.push(line);
+    return isBlank(line) ? this.#endEvent() : '';
+  }
+
+  #endEvent(): string {
+    const lines = this.#held;
+    this.#held = [];
+    const data = lines.flatMap((line) => dataOf(line) ?? []);
+    const text = data.join('\n');
+    const rewritten = data.length === 0 ? text : this.#rewrite(text, this.#type);
+    this.#type = '';
+    return rewritten === text ? lines.join('') : withData(lines, rewritten);
+  }
+}
+
+function isBlank(line: string): boolean {
+  return line.startsWith('\r') || line.startsWith('\n');
+}
+
+/** The value of a `data` field; `undefined` for any other line. */
+function dataOf(line: string): string | undefined {
+  return valueIn(/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+}
+
+function typeOf(line: string): string | undefined {
+  return valueIn(/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+}
+
+function valueIn(field: RegExpExecArray | null): string | undefined {
+  return field === null ? undefined : (field[1] ?? '');
+}
+
+/**
+ * In place and in the form of the first `data` line, which is the first of all. The others end like it,
+ * or one that ends in CR could come to stand in front of a blank line that is an LF, and swallow it.
+ */
+function withData([first = '', ...others]: readonly string[], data: string): string {
+  const field = /^data: ?/.exec(first)?.[0] ?? 'data: ';
+  const lineEnd = /[\r\n]*$/.exec(first)?.[0] ?? '';
+  const kept = others.filter((line) => dataOf(line) === undefined);
+  return [
+    ...data.split('\n').map((line) => (line.startsWith(' ') ? 'data: ' : field) + line + lineEnd),
+    ...kept.map((line) =>
+      isBlank(line) && lineEnd !== '\r' ? line : line.replace(/[\r\n]*$/, lineEnd),
+    ),
+  ].join('');
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from '@jest/globals';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { VerifiedClaims } from 'authplane-nestjs/core';
+import { McpSessions } from '../../src/nest/mcp-sessions.js';
+
+const claims = (sub: string) =>
+  ({ issuer: 'https://as.example', sub, clientId: 'client' }) as VerifiedClaims;
+const [alice, bob] = [claims('alice'), claims('bob')];
+
+function request(method: string, session?: string | string[]): IncomingMessage {
+  const incoming = new IncomingMessage(new Socket());
+  incoming.method = method;
+  if (session !== undefined) Object.assign(incoming.headers, { 'mcp-session-id': session });
+  return incoming;
+}
+
+function answer(
+  sessions: McpSessions,
+  asked: IncomingMessage,
+  status: number,
+  opened?: string,
+  caller = alice,
+) {
+  const response = new ServerResponse(asked);
+  sessions.watch(asked, response, caller);
+  response.writeHead(status, opened === undefined ? {} : { 'Mcp-Session-Id': opened });
+}
+
+describe('McpSessions', () => {
+  it('a POST that is answered with a session opens it, and a DELETE ends it', () => {
+    const sessions = new McpSessions();
+    const asked = request('POST', 's');
+    answer(sessions, request('POST'), 200, 's');
+    expect(sessions.isForeign(asked, bob)).toBe(true);
+    expect(sessions.isForeign(asked, alice)).toBe(false);
+    answer(sessions, request('DELETE', 's'), 204);
+    expect(sessions.isForeign(asked, bob)).toBe(false);
+  });
+
+  it('what fails opens and ends nothing; a GET opens nothing', () => {
+    const sessions = new McpSessions();
+    answer(sessions, request('POST'), 500, 'a');
+    answer(sessions, request('GET'), 200, 'b');
+    expect(sessions.isForeign(request('POST', 'a'), bob)).toBe(false);
+    expect(sessions.isForeign(request('POST', 'b'), bob)).toBe(false);
+    answer(sessions, request('POST'), 200, 'c');
+    answer(sessions, request('DELETE', 'c'), 404);
+    expect(sessions.isForeign(request('POST', 'c'), bob)).toBe(true);
+  });
+
+  it('no session, and two of them, are nobody’s', () => {
+    const sessions = new McpSessions();
+    answer(sessions, request('POST'), 200, 's');
+    expect(sessions.isForeign(request('POST'), bob)).toBe(false);
+    expect(sessions.isForeign(request('POST', ['s', 's']), bob)).toBe(false);
+  });
+
+  it('hardening: the answer to a request with a session opens none for whoever has sent it', () => {
+    const sessions = new McpSessions();
+    answer(sessions, request('POST', 's'), 200, 's');
+    expect(sessions.isForeign(request('POST', 's'), bob)).toBe(false);
+  });
+
+  it('hardening: who opens 20,100 sessions takes over none', () => {
+    const sessions = new McpSessions();
+    answer(sessions, request('POST'), 200, 'of alice');
+    for (let index = 0; index < 20_100; index++) {
+      answer(sessions, request('POST'), 200, `${index}`, bob);
+    }
+    const asked = request('POST', 'of alice');
+    expect([sessions.isForeign(asked, bob), sessions.isForeign(asked, alice)]).toEqual([
+      true,
+      false,
+    ]);
+    const pushedOut = request('POST', '0');
+    expect([sessions.isForeign(pushedOut, bob), sessions.isForeign(pushedOut, alice)]).toEqual([
+      true,
+      true,
+    ]);
+  });
+
+  describe('of HTTP+SSE', () => {
+    const posted = (url: string, method = 'POST') => Object.assign(request(method), { url });
+    const opened = (data: string, type = 'endpoint') => {
+      const sessions = new McpSessions();
+      const response = new ServerResponse(request('GET'));
+      return { sessions, response, isOne: sessions.open({ data, type }, response, alice) };
+    };
+
+    it.each(['/messages?sessionId=s', 'https://a.example/m?x=1&sessionId=s#top', '?sessionId=%73'])(
+      'the endpoint event tells the session, which ends with its stream: %s',
+      (data) => {
+        const { sessions, response, isOne } = opened(data);
+        expect(isOne).toBe(true);
+        const asked = posted('/messages?sessionId=s');
+        expect([sessions.isForeign(asked, bob), sessions.isForeign(asked, alice)]).toEqual([
+          true,
+          false,
+        ]);
+        expect([sessions.names(asked), sessions.namesUnseenStream(asked)]).toEqual([true, false]);
+        response.emit('close');
+        expect([sessions.names(asked), sessions.namesUnseenStream(asked)]).toEqual([false, true]);
+      },
+    );
+
+    it.each([
+      ['/messages?sessionId=s', ''],
+      ['/messages?sessionId=s', 'message'],
+      ['/messages', 'endpoint'],
+      ['/messages?session=s', 'endpoint'],
+    ])('any other event tells none: %s %s', (data, type) => {
+      const { sessions, isOne } = opened(data, type);
+      expect(isOne).toBe(false);
+      expect(sessions.names(posted('/messages?sessionId=s'))).toBe(false);
+    });
+
+    it.each([
+      '/m?%73essionId=s',
+      '/m?sessionId[]=s',
+      '/m?sessionId%5B0%5D=s',
+      '/m?sessionId=x&sessionId=s',
+      '/m?sessionId=s&sessionId=x',
+      '/m;sessionId=s',
+      '/m?x=#&sessionId=s',
+      '/m?sessionId=s#x',
+    ])('hardening: no spelling that a server may understand is missed: %s', (url) => {
+      expect(opened('/m?sessionId=s').sessions.isForeign(posted(url), bob)).toBe(true);
+    });
+
+    it('a middleware that rewrites the URL changes nothing', () => {
+      const { sessions } = opened('/m?sessionId=s');
+      const rewritten = Object.assign(posted('/m'), { originalUrl: '/m?sessionId=s' });
+      expect(sessions.isForeign(rewritten, bob)).toBe(true);
+    });
+
+    it('without its event the first one whose message is accepted owns it', () => {
+      const sessions = new McpSessions();
+      for (const [url, method, status] of [
+        ['/m?sessionId=s', 'POST', 404],
+        ['/m?sessionId=s', 'POST', 200],
+        ['/m?sessionId=s', 'GET', 202],
+        ['/m?sessionId=s&sessionId=t', 'POST', 202],
+        [`/m?sessionId=${'s'.repeat(300)}`, 'POST', 202],
+      ] as const) {
+        answer(sessions, posted(url, method), status);
+        expect(sessions.names(posted(url))).toBe(false);
+      }
+      answer(sessions, posted('/m?sessionId=s'), 202);
+      expect(sessions.isForeign(posted('/m?sessionId=s'), bob)).toBe(true);
+    });
+  });
+});
