@@ -10,6 +10,8 @@ export default {
     '^authplane-nestjs/([^/.]+)$': '<rootDir>/src/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  // No secret of the run may be printed or thrown.
+  setupFilesAfterEnv: ['<rootDir>/test/canary/setup.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },
   testTimeout: 300_000, // crowded machines are slow; what hangs is ended by `.ci/run`
 };

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { format, inspect } from 'node:util';
+import { inspect } from 'node:util';
 import { runInThisContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConsoleLogger, Logger } from '@nestjs/common';
@@ -15,6 +14,8 @@ import {
 } from 'authplane-nestjs';
 import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
 import { MODULE_OPTIONS } from '../../src/nest/module-options.js';
+import { hearOutput, noteTraffic } from '../canary/sources.js';
+import { Watch } from '../canary/watch.js';
 import { type Reply, replyJson, replyRaw, ScriptedServer } from '../core/fixtures/as-scripted.js';
 import { callService } from '../e2e/apps/operations-apps.js';
 import { type OperationsSystem, startSystem } from '../e2e/apps/operations-system.js';
@@ -24,116 +25,6 @@ import { platforms } from '../e2e/apps/start-app.js';
  * T56: secrets of every kind go through everything this package does, well and badly, and whatever
  * it prints, throws or shows of itself is searched for any piece of them.
  */
-
-/** A piece this long of a secret is a leak. */
-const PIECE = 16;
-
-/** What was printed, and the secrets that must not be in it. */
-class Watch {
-  readonly #secrets = new Map<string, Set<string>>();
-  readonly #printed: { readonly where: string; readonly text: string }[] = [];
-
-  secret(name: string, value: string): void {
-    for (const text of spellings(value)) {
-      for (let at = 0; at + PIECE <= text.length; at++) {
-        const piece = text.slice(at, at + PIECE);
-        const names = this.#secrets.get(piece) ?? new Set();
-        this.#secrets.set(piece, names.add(name));
-      }
-    }
-  }
-
-  /** Of a JWT claims and signature; headers are alike for all tokens of a server. */
-  jwt(name: string, token: string): void {
-    const [, claims = '', signature = ''] = token.split('.');
-    this.secret(`${name} (claims)`, claims);
-    this.secret(`${name} (signature)`, signature);
-  }
-
-  printed(where: string, ...values: readonly unknown[]): void {
-    for (const value of values) this.#printed.push({ where, text: textOf(value) });
-  }
-
-  get size(): number {
-    return this.#printed.length;
-  }
-
-  get secrets(): number {
-    return this.#secrets.size;
-  }
-
-  where(): string[] {
-    return [...new Set(this.#printed.map(({ where }) => where))];
-  }
-
-  text(): string {
-    return this.#printed.map(({ text }) => text).join('\n');
-  }
-
-  /** Which secret is to be seen where. */
-  leaks(): string[] {
-    const found = new Set<string>();
-    for (const { where, text } of this.#printed) {
-      for (let at = 0; at + PIECE <= text.length; at++) {
-        for (const name of this.#secrets.get(text.slice(at, at + PIECE)) ?? []) {
-          found.add(`${name} in ${where}`);
-        }
-      }
-    }
-    return [...found];
-  }
-}
-
-/** As a careless program, an encoder or a dump writes it. */
-function spellings(value: string): string[] {
-  const bytes = Buffer.from(value);
-  return [
-    value,
-    encodeURIComponent(value),
-    new URLSearchParams([['', value]]).toString().slice(1),
-    JSON.stringify(value).slice(1, -1),
-    bytes.toString('base64'),
-    bytes.toString('base64url'),
-    bytes.toString('hex'),
-    bytes.toString('hex').replace(/(..)(?=.)/g, '$1 '), // <Buffer 73 65 …>
-  ];
-}
-
-/** Everything a logger, a debugger or a serializer may make of a value. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const inspected = inspect(value, {
-    depth: Infinity,
-    showHidden: true,
-    maxArrayLength: null,
-    maxStringLength: null,
-  });
-  return [
-    inspected,
-    ...errorTexts(value),
-    json(value),
-    format('%s %o %O', value, value, value),
-  ].join('\n');
-}
-
-function json(value: unknown): string {
-  try {
-    return JSON.stringify(value) ?? '';
-  } catch {
-    return ''; // circular, so no log line either
-  }
-}
-
-/** Message, stack, own members and all of that for the causes. */
-function errorTexts(value: unknown): string[] {
-  if (!(value instanceof Error)) return [];
-  const members = Object.getOwnPropertyNames(value).map((name) => {
-    const member: unknown = Reflect.get(value, name);
-    return member instanceof Error ? '' : inspect(member, { depth: Infinity, showHidden: true });
-  });
-  const text = [String(value), value.message, value.stack ?? '', ...members];
-  return [...text, ...errorTexts(value.cause)];
-}
 
 /** Prints as Nest does, at all levels, and keeps what it is given. */
 class RecordingLogger extends ConsoleLogger {
@@ -157,23 +48,7 @@ class RecordingLogger extends ConsoleLogger {
 
 /** Takes all that the process writes and the console is given, until it is told to stop. */
 function capture(watch: Watch): () => void {
-  const real = runInThisContext('process') as NodeJS.Process; // Jest hands out a copy
-  const undo: (() => void)[] = [];
-  for (const owner of new Set([process, real])) {
-    for (const name of ['stdout', 'stderr'] as const) {
-      const stream = owner[name];
-      const write = stream.write;
-      const watched = (chunk: unknown): boolean => {
-        watch.printed(
-          name,
-          typeof chunk === 'string' ? chunk : Buffer.from(chunk as Uint8Array).toString(),
-        );
-        return true;
-      };
-      stream.write = watched;
-      undo.push(() => (stream.write = write));
-    }
-  }
+  const undo = [hearOutput((where, text) => watch.printed(where, text), { mute: true })];
   for (const name of ['log', 'info', 'warn', 'error', 'debug', 'trace', 'dir'] as const) {
     const original = console[name];
     console[name] = (...values: unknown[]) => watch.printed(`console.${name}`, ...values);
@@ -184,36 +59,17 @@ function capture(watch: Watch): () => void {
 
 let watch: Watch;
 let release: () => void;
-
-/** The secrets in what really goes over the wire: Basic credentials and proofs. */
-function noteSent(message: unknown): void {
-  const { request } = message as { request: { getHeader(name: string): unknown } };
-  const proof = request.getHeader('dpop');
-  if (typeof proof === 'string') watch.jwt('a proof', proof);
-  const authorization = request.getHeader('authorization');
-  if (typeof authorization === 'string') watch.secret('credentials', authorization.slice(6));
-}
-
-/** Of the global fetch, by which services are called. */
-function noteFetched(message: unknown): void {
-  const { request } = message as { request: { headers: readonly string[] | string } };
-  const headers = Array.isArray(request.headers) ? request.headers.join('\n') : request.headers;
-  for (const [token] of String(headers).matchAll(/[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/g)) {
-    watch.jwt('a token or proof of a call', token);
-  }
-}
+let stopNoting: () => void;
 
 beforeEach(() => {
   watch = new Watch();
-  subscribe('http.client.request.start', noteSent);
-  subscribe('undici:request:create', noteFetched);
+  stopNoting = noteTraffic(watch);
   release = capture(watch);
 });
 
 afterEach(() => {
   release();
-  unsubscribe('http.client.request.start', noteSent);
-  unsubscribe('undici:request:create', noteFetched);
+  stopNoting();
 });
 
 /** The outcome, watched, when it is an error. */

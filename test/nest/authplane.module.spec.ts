@@ -389,7 +389,11 @@ describe.each(platforms)('AuthplaneModule on %s', (platform) => {
       { issuer: 'http://127.0.0.1:1/other' },
       /wrong issuer: configured "[^"]+", but .* calls itself "http:\/\/127\.0\.0\.1:1\/other"/,
     ],
-    ['no jwks_uri', { jwks_uri: undefined }, /metadata has no jwks_uri/],
+    [
+      'no jwks_uri',
+      { jwks_uri: undefined },
+      /metadata \(http:[^)]*\) has no jwks_uri; it must name the key set/,
+    ],
   ])(
     'fails the boot when the authorization server is a wrong one: %s',
     async (_, patch, message) => {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { hearProcess } from '../../canary/setup.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const APPS = join('test', 'e2e', 'apps');
@@ -43,9 +44,10 @@ export class CompiledApp {
     const script = join(this.#folder, this.options.files[0].replace(/\.ts$/, '.js'));
     const child = fork(script, args, {
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...env },
     });
+    hearProcess(child);
     await ready(child);
     return async () => {
       const exited = once(child, 'exit');
