@@ -64,6 +64,13 @@ export function requireValidNow(
       `the token expired at ${claims.expiresAt}, now is ${Math.floor(time)}`,
     );
   }
+  const { maxTokenLifetimeSeconds } = resource;
+  if (claims.expiresAt > time + maxTokenLifetimeSeconds + skew) {
+    throw new InvalidClaimsError(
+      `exp ${claims.expiresAt} is more than ${maxTokenLifetimeSeconds} seconds ahead, now is ` +
+        `${Math.floor(time)}; issue shorter tokens or raise maxTokenLifetimeSeconds`,
+    );
+  }
   if (claims.issuedAt > time + skew) {
     throw new InvalidClaimsError(
       `iat ${claims.issuedAt} is in the future, now is ${Math.floor(time)}; compare the clocks`,

@@ -121,6 +121,8 @@ export interface ResourceOptions {
   readonly allowedAlgorithms?: readonly string[];
   /** Tolerance for `exp`, `nbf` and `iat` in seconds, 0 to 120. Default 60. */
   readonly clockSkewSeconds?: number;
+  /** Refuses tokens that expire later than so many seconds from now, 60 to 31 536 000. Default no limit. */
+  readonly maxTokenLifetimeSeconds?: number;
   /** Scopes that imply others; honoured wherever scopes are compared. Default none. */
   readonly scopeHierarchy?: ScopeHierarchy;
   /** Switches DPoP on (RFC 9449); `{}` is enough. Default off: bound tokens are refused. */
@@ -209,6 +211,8 @@ export interface ResolvedResourceOptions {
   readonly scopes: readonly string[];
   readonly allowedAlgorithms: readonly string[];
   readonly clockSkewSeconds: number;
+  /** `Infinity`: no limit. */
+  readonly maxTokenLifetimeSeconds: number;
   readonly scopeHierarchy: ScopeHierarchy | undefined;
   readonly inboundDPoP: ResolvedInboundDPoP | undefined;
   readonly revocationChecker: RevocationChecker | undefined;
@@ -337,6 +341,7 @@ type ResourceDefaults = Omit<ResolvedResourceOptions, 'resource' | 'scopes'>;
 const RESOURCE_DEFAULTS: ResourceDefaults = {
   allowedAlgorithms: DEFAULT_ALGORITHMS,
   clockSkewSeconds: 60,
+  maxTokenLifetimeSeconds: Infinity,
   scopeHierarchy: undefined,
   inboundDPoP: undefined,
   revocationChecker: undefined,
@@ -364,6 +369,7 @@ function withResourceDefaults(
     scopes: Object.freeze([...new Set(options.scopes ?? [])]),
     allowedAlgorithms: listOr(options.allowedAlgorithms, defaults.allowedAlgorithms),
     clockSkewSeconds: options.clockSkewSeconds ?? defaults.clockSkewSeconds,
+    maxTokenLifetimeSeconds: options.maxTokenLifetimeSeconds ?? defaults.maxTokenLifetimeSeconds,
     scopeHierarchy: options.scopeHierarchy ?? defaults.scopeHierarchy,
     inboundDPoP: withDPoPDefaults(options.inboundDPoP, defaults.inboundDPoP),
     revocationChecker: revocationChecker === false ? undefined : revocationChecker,
@@ -492,6 +498,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
   scopes: scopeListProblem,
   allowedAlgorithms: algorithmsProblem(SUPPORTED_ALGORITHMS),
   clockSkewSeconds: seconds(0, 120),
+  maxTokenLifetimeSeconds: seconds(60, 31_536_000),
   scopeHierarchy: hierarchyProblem,
   inboundDPoP: nested(inboundDPoPChecks),
   revocationChecker: (value) =>

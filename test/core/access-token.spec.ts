@@ -662,6 +662,15 @@ describe('T12: times', () => {
     }
   });
 
+  it('exp may be no further ahead than maxTokenLifetimeSeconds, and without it as far as it likes', async () => {
+    const options = { resource: RESOURCE, clockSkewSeconds: 0, maxTokenLifetimeSeconds: 900 };
+    const guarded = trusting.client.resource(options);
+    const verify = (exp: number) => guarded.verify(trusting.mint(ec, { claims: { exp } }));
+    await expect(verify(NOW + 900)).resolves.toBeDefined();
+    await expectRefusal(verify(NOW + 901), InvalidClaimsError, /^exp .* more than 900 seconds/);
+    await expect(withClaims({ exp: NOW + 99_999_999 })).resolves.toBeDefined();
+  });
+
   it.each([0, 30, 120])('the edges follow clockSkewSeconds %i', async (clockSkewSeconds) => {
     const guarded = trusting.client.resource({ resource: RESOURCE, clockSkewSeconds });
     const verify = (claims: Members) => guarded.verify(trusting.mint(ec, { claims }));

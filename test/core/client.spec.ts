@@ -25,6 +25,7 @@ import {
 import { hang, json, LoopbackAuthorizationServer } from './fixtures/loopback-server.js';
 import { ManualClock } from './fixtures/manual-clock.js';
 import { expectRefusal, refusalOf } from './fixtures/refusals.js';
+import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
 
 const METADATA_URL = `${ISSUER}/.well-known/oauth-authorization-server`;
 const JWKS_URL = `${ISSUER}/jwks`;
@@ -291,9 +292,7 @@ describe('refreshes', () => {
 
   it('hardening: a callback that throws or rejects stops no reload and no process', async () => {
     const rejections: unknown[] = [];
-    const note = (reason: unknown) => rejections.push(reason);
-    process.on('unhandledRejection', note);
-    closing.push(() => process.off('unhandledRejection', note));
+    closing.push(onUnhandledRejection((reason) => rejections.push(reason)));
     const broken: readonly (() => unknown)[] = [
       () => Promise.reject(new Error('later')),
       () => {

@@ -2,18 +2,19 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { within } from '../../src/core/deadline.js';
+import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
 
 const late = (): Error => new Error('too late');
 const never = (): Promise<string> => new Promise(() => undefined);
 
 describe('within', () => {
   const rejections: unknown[] = [];
-  const note = (reason: unknown) => rejections.push(reason);
+  let stopListening: () => void;
   beforeAll(() => {
-    process.on('unhandledRejection', note);
+    stopListening = onUnhandledRejection((reason) => rejections.push(reason));
   });
   afterAll(() => {
-    process.off('unhandledRejection', note);
+    stopListening();
     expect(rejections).toEqual([]);
   });
 

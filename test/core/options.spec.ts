@@ -8,6 +8,7 @@ import {
   resolveModuleOptions,
   resolveResourceOptions,
 } from '../../src/core/options.js';
+import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
 
 const ISSUER = 'https://auth.example.com';
 const RESOURCE = 'https://api.example.com/mcp';
@@ -42,6 +43,7 @@ describe('defaults', () => {
       scopes: [],
       allowedAlgorithms: ['ES256', 'RS256', 'PS256', 'EdDSA'],
       clockSkewSeconds: 60,
+      maxTokenLifetimeSeconds: Infinity,
       scopeHierarchy: undefined,
     });
     expect(resolved.enforceScopesOnAllRequests).toBe(false);
@@ -170,6 +172,7 @@ describe('checks', () => {
     ['metadataRefreshSeconds', [0, -1, 86_401, NaN, '300'], /from 1 to 86400/],
     ['maxStaleSeconds', [-1, 604_801, NaN, Infinity, '1'], /from 0 to 604800/],
     ['clockSkewSeconds', [-1, 121, NaN, Infinity, '60', null], /from 0 to 120/],
+    ['maxTokenLifetimeSeconds', [59, 31_536_001, NaN, Infinity, '60', null], /from 60 to 31536000/],
     ['startup', ['Lazy', '', true, null], /'lazy', 'eager'/],
     ['fetch', ['fetch', {}, null], /must be a function/],
     ['onBackgroundFailure', ['x', {}, null], /must be a function/],
@@ -206,6 +209,7 @@ describe('checks', () => {
     ['metadataRefreshSeconds', [1, 86_400]],
     ['maxStaleSeconds', [0, 604_800]],
     ['clockSkewSeconds', [0, 120]],
+    ['maxTokenLifetimeSeconds', [60, 31_536_000]],
     ['startup', ['lazy', 'eager']],
     ['fetch', [fetch]],
     ['onBackgroundFailure', [() => undefined]],
@@ -449,8 +453,7 @@ describe('onBackgroundFailure', () => {
 
   it('hardening: one that throws or rejects harms nobody', async () => {
     const rejections: unknown[] = [];
-    const note = (reason: unknown) => rejections.push(reason);
-    process.on('unhandledRejection', note);
+    const stopListening = onUnhandledRejection((reason) => rejections.push(reason));
     try {
       expect(() =>
         tellWith(() => {
@@ -460,7 +463,7 @@ describe('onBackgroundFailure', () => {
       tellWith(() => Promise.reject(new Error('later')));
       await delay(20);
     } finally {
-      process.off('unhandledRejection', note);
+      stopListening();
     }
     expect(rejections).toEqual([]);
   });

@@ -10,6 +10,7 @@ import {
   InMemoryDPoPReplayStore,
   ReplayStoreError,
 } from '../../src/core/replay-store.js';
+import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
 
 const NOW = 1_790_000_000;
 
@@ -191,12 +192,12 @@ describe('InMemoryDPoPReplayStore', () => {
 
 describe('checkReplay', () => {
   const rejections: unknown[] = [];
-  const note = (reason: unknown) => rejections.push(reason);
+  let stopListening: () => void;
   beforeAll(() => {
-    process.on('unhandledRejection', note);
+    stopListening = onUnhandledRejection((reason) => rejections.push(reason));
   });
   afterAll(() => {
-    process.off('unhandledRejection', note);
+    stopListening();
     expect(rejections).toEqual([]);
   });
 

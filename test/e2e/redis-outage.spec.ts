@@ -14,6 +14,7 @@ import {
 import { hasRedisServer, RedisServer } from '../redis/redis.harness.js';
 import { plainApp } from './apps/plain-app.js';
 import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
+import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
 
 interface Connected {
   readonly store: DPoPReplayStore;
@@ -46,7 +47,7 @@ const cells = platforms.flatMap((platform) =>
 withRedis.each(cells)('F22: Redis goes away under load, $library on $platform', (cell) => {
   const redis = new RedisServer();
   const rejections: unknown[] = [];
-  const noteRejection = (reason: unknown) => rejections.push(reason);
+  let stopListening: () => void;
   let connected: Connected;
   let authorizationServer: StandInAuthorizationServer;
   let app: RunningApp;
@@ -54,7 +55,7 @@ withRedis.each(cells)('F22: Redis goes away under load, $library on $platform', 
   let resource: string;
 
   beforeAll(async () => {
-    process.on('unhandledRejection', noteRejection);
+    stopListening = onUnhandledRejection((reason) => rejections.push(reason));
     await redis.start();
     const connect = libraries[cell.library] as (port: number) => Promise<Connected>;
     connected = await connect(redis.port);
@@ -72,7 +73,7 @@ withRedis.each(cells)('F22: Redis goes away under load, $library on $platform', 
     await authorizationServer.close();
     await connected.close();
     await redis.remove();
-    process.off('unhandledRejection', noteRejection);
+    stopListening();
   });
 
   it('answers DPoP requests with 503 meanwhile, serves bearer requests, and recovers by itself', async () => {

@@ -1,4 +1,4 @@
-import { runInNewContext, runInThisContext } from 'node:vm';
+import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
 import { clientAuthentication } from '../../src/core/client-authentication.js';
@@ -8,6 +8,7 @@ import { resolveClientOptions } from '../../src/core/options.js';
 import { OutboundHttpError } from '../../src/core/outbound-errors.js';
 import { type ExchangeRequest, TokenOperations } from '../../src/core/token-operations.js';
 import { ManualClock } from '../core/fixtures/manual-clock.js';
+import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
 
 /**
  * A million exchanges of a thousand users through the real code path, from `exchange` down to the
@@ -343,18 +344,6 @@ function pick<T>(values: readonly T[], random: number): T {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Of the process itself, whose listeners Jest hides behind a copy and would fail the test with. */
-function onUnhandledRejection(listener: (reason: unknown) => void): () => void {
-  const real = runInThisContext('process') as NodeJS.Process;
-  const others = real.listeners('unhandledRejection');
-  real.removeAllListeners('unhandledRejection');
-  real.on('unhandledRejection', listener);
-  return () => {
-    real.removeAllListeners('unhandledRejection');
-    for (const other of others) real.on('unhandledRejection', other);
-  };
 }
 
 function heapAfterCollection(): number {

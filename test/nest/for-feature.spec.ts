@@ -267,6 +267,14 @@ describe.each(platforms)('several resources on %s', (platform) => {
         200,
       ],
       [
+        'maxTokenLifetimeSeconds',
+        { maxTokenLifetimeSeconds: 60 },
+        { maxTokenLifetimeSeconds: 7200 },
+        {},
+        401,
+        200,
+      ],
+      [
         'scopeHierarchy',
         { scopeHierarchy: { all: ['admin:read'] } },
         { scopeHierarchy: {} },

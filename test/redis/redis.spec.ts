@@ -21,6 +21,7 @@ import {
   redisReplayStore,
 } from '../../src/redis/index.js';
 import { hasRedisServer, pause, RedisServer, ResourceProcesses } from './redis.harness.js';
+import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
 
 const ROUNDS = 1000;
 const COPIES = 100;
@@ -58,12 +59,12 @@ const LIBRARIES: Record<string, (url: string) => Promise<Connected>> = {
 const inSeconds = (seconds: number) => Date.now() / 1000 + seconds;
 
 const rejections: unknown[] = [];
-const note = (reason: unknown) => rejections.push(reason);
+let stopListening: () => void;
 beforeAll(() => {
-  process.on('unhandledRejection', note);
+  stopListening = onUnhandledRejection((reason) => rejections.push(reason));
 });
 afterAll(() => {
-  process.off('unhandledRejection', note);
+  stopListening();
   expect(rejections).toEqual([]);
 });
 
