@@ -178,7 +178,7 @@ describe('InMemoryDPoPReplayStore', () => {
       }
     }
     expect(store.size).toBe(1_000_000);
-    expect(heapUsed() - before).toBeLessThan(200 * 1024 * 1024);
+    expect(heapUsed() - before).toBeLessThan(250 * 1024 * 1024);
     expect(await store.checkAndStore(keyOf(0), NOW + 390)).toBe(false);
     expect(await store.checkAndStore(keyOf(999_999), NOW + 700)).toBe(false);
     await expect(store.checkAndStore('one more', NOW + 700)).rejects.toBeInstanceOf(
