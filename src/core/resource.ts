@@ -102,7 +102,7 @@ export class AuthplaneResource {
   readonly #requireNotRevoked: RevocationCheck | undefined;
   /** Held here only, so that it ends with this resource. */
   readonly #forget = (token: string): void => {
-    this.#verified.delete(token);
+    this.#verified.forget(token);
     this.#requireNotRevoked?.forget(token);
   };
 

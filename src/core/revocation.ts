@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js';
 import { within } from './deadline.js';
+import { sha256 } from './digest.js';
 import {
   AuthorizationServerUnavailableError,
   AuthplaneError,
@@ -9,7 +10,7 @@ import {
 import type { IntrospectionResponse } from './oauth-response.js';
 import { signingInput } from './signing-input.js';
 import { member } from './strict-json.js';
-import { cacheKey, FlightCache } from './token-cache.js';
+import { FlightCache } from './token-cache.js';
 import type { VerifiedClaims } from './verified-claims.js';
 
 /**
@@ -133,7 +134,7 @@ class IntrospectedVerdicts {
     token: string,
     introspect: (token: string) => Promise<IntrospectionResponse>,
   ): Promise<Finding | undefined> {
-    const key = cacheKey([signingInput(token)]);
+    const key = sha256(signingInput(token));
     return this.#verdicts.get({
       key,
       derivedFrom: [token],

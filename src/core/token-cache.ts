@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from './clock.js';
-import { sha256 } from './digest.js';
+import { sha256, tupleHash } from './digest.js';
 import { Generations } from './generations.js';
 import type { TokenResponse } from './oauth-response.js';
 import { signingInput } from './signing-input.js';
@@ -151,7 +150,7 @@ export interface TokenCacheOptions {
 }
 
 export interface WantedToken {
-  /** Everything the token depends on, see {@link cacheKey}. */
+  /** Everything the token depends on. */
   readonly parts: readonly string[];
   /** Subject and actor token. */
   readonly derivedFrom: readonly string[];
@@ -178,7 +177,7 @@ export class TokenCache {
       until: earliestEnd(derivedFrom),
       tokens: [token.accessToken, token.refreshToken ?? ''].filter((held) => held !== ''),
     });
-    return this.#tokens.get({ key: cacheKey(parts), derivedFrom, load, keep }, signal);
+    return this.#tokens.get({ key: tupleHash(parts), derivedFrom, load, keep }, signal);
   }
 
   /** Forgets the token itself, and all tokens derived from it. */
@@ -191,13 +190,6 @@ export class TokenCache {
     const seconds = expiresIn === undefined ? defaultTtlSeconds : expiresIn - ttlBufferSeconds;
     return Math.min(seconds, LONGEST_TTL_SECONDS);
   }
-}
-
-/** Different lists of texts have different keys: every text is preceded by its length. */
-export function cacheKey(parts: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:${part}`);
-  return hash.digest('base64url');
 }
 
 /** `exp` of the tokens that are JWTs. Unverified, which is good enough to keep something shorter. */

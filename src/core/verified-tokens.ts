@@ -6,8 +6,9 @@ import { signingInput } from './signing-input.js';
 const MAX_TOKENS = 10_000;
 
 interface Remembered {
-  readonly tokenHash: string;
   readonly verified: VerifiedAccessToken;
+  /** The same for all spellings of the signature. */
+  readonly signedHash: string;
 }
 
 /**
@@ -15,26 +16,28 @@ interface Remembered {
  * a hash and not a signature.
  *
  * Known by a hash of the whole token: no bearer token is kept, and another spelling of a signature
- * has not been verified. There is one entry for all spellings, so that forgetting one forgets all.
- * Whoever takes an entry out checks times, key, binding and revocation again.
+ * has not been verified. Whoever takes an entry out checks times, key, binding and revocation again.
  */
 export class VerifiedTokens {
   readonly #tokens = new Generations<Remembered>(MAX_TOKENS / 2);
 
   get(token: string): VerifiedAccessToken | undefined {
-    const known = this.#tokens.get(keyOf(token));
-    return known?.tokenHash === sha256(token) ? known.verified : undefined;
+    return this.#tokens.get(sha256(token))?.verified;
   }
 
   set(token: string, verified: VerifiedAccessToken): void {
-    this.#tokens.set(keyOf(token), { tokenHash: sha256(token), verified });
+    this.#tokens.set(sha256(token), { verified, signedHash: sha256(signingInput(token)) });
   }
 
   delete(token: string): void {
-    this.#tokens.delete(keyOf(token));
+    this.#tokens.delete(sha256(token));
   }
-}
 
-function keyOf(token: string): string {
-  return sha256(signingInput(token));
+  /** The token that was revoked, with all spellings of its signature. Looks at every entry. */
+  forget(token: string): void {
+    const revoked = sha256(signingInput(token));
+    for (const [key, { signedHash }] of this.#tokens) {
+      if (signedHash === revoked) this.#tokens.delete(key);
+    }
+  }
 }

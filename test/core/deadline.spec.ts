@@ -1,22 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { within } from '../../src/core/deadline.js';
-import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
+import { unhandledRejections } from './fixtures/unhandled-rejections.js';
 
 const late = (): Error => new Error('too late');
 const never = (): Promise<string> => new Promise(() => undefined);
 
 describe('within', () => {
-  const rejections: unknown[] = [];
-  let stopListening: () => void;
-  beforeAll(() => {
-    stopListening = onUnhandledRejection((reason) => rejections.push(reason));
-  });
-  afterAll(() => {
-    stopListening();
-    expect(rejections).toEqual([]);
-  });
+  unhandledRejections();
 
   it('gives the answer, had at once or later', async () => {
     expect(await within(1000, () => 'now', late)).toBe('now');

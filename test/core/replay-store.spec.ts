@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
 import { sha256 } from '../../src/core/digest.js';
 import { ConfigurationError, DPoPReplayDetectedError } from '../../src/core/errors.js';
@@ -10,7 +10,7 @@ import {
   InMemoryDPoPReplayStore,
   ReplayStoreError,
 } from '../../src/core/replay-store.js';
-import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
+import { unhandledRejections } from './fixtures/unhandled-rejections.js';
 
 const NOW = 1_790_000_000;
 
@@ -191,15 +191,7 @@ describe('InMemoryDPoPReplayStore', () => {
 });
 
 describe('checkReplay', () => {
-  const rejections: unknown[] = [];
-  let stopListening: () => void;
-  beforeAll(() => {
-    stopListening = onUnhandledRejection((reason) => rejections.push(reason));
-  });
-  afterAll(() => {
-    stopListening();
-    expect(rejections).toEqual([]);
-  });
+  const rejections = unhandledRejections();
 
   const answering = (answer: () => unknown): DPoPReplayStore => ({
     checkAndStore: () => answer() as boolean,

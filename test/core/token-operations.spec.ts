@@ -28,6 +28,7 @@ import {
 } from './fixtures/as-client.js';
 import { type Reply, replyJson, replyProblem, replyRaw } from './fixtures/as-scripted.js';
 import { NOW } from './fixtures/keys-and-tokens.js';
+import { seededRandom } from './fixtures/seeded-random.js';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
@@ -806,7 +807,7 @@ describe('the cache', () => {
 
 describe('T47: no user ever gets the token of another', () => {
   it('20,000 exchanges of 200 users with delays, failures and callers who give up', async () => {
-    const random = mulberry32(20_260_101);
+    const random = seededRandom(20_260_101);
     const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
     const derived: Reply = async (response, request) => {
       const chance = random();
@@ -896,17 +897,6 @@ describe('T56: secrets and tokens', () => {
     }
   });
 });
-
-/** Random numbers that are the same in every run. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 describe('hardening: T49: the scope of an answer', () => {
   it.each<[string | undefined, string | undefined, boolean]>([

@@ -68,9 +68,11 @@ describe('VerifiedTokens', () => {
   it('hardening: T08: forgetting one spelling of a signature forgets the others', () => {
     const tokens = new VerifiedTokens();
     tokens.set('h.c.s', verified('a'));
+    tokens.set('h.c.second', verified('a'));
     tokens.set('h.other.s', verified('b'));
-    tokens.delete('h.c.twin');
+    tokens.forget('h.c.twin');
     expect([tokens.get('h.c.s'), tokens.get('h.other.s')?.claims.jti]).toEqual([undefined, 'b']);
+    expect(tokens.get('h.c.second')).toBeUndefined();
   });
 
   it('T59: 10,000 tokens later an unused one is gone', () => {

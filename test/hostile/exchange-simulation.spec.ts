@@ -9,6 +9,7 @@ import { OutboundHttpError } from '../../src/core/outbound-errors.js';
 import { type ExchangeRequest, TokenOperations } from '../../src/core/token-operations.js';
 import { ManualClock } from '../core/fixtures/manual-clock.js';
 import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
+import { seededRandom } from '../core/fixtures/seeded-random.js';
 
 /**
  * A million exchanges of a thousand users through the real code path, from `exchange` down to the
@@ -119,7 +120,7 @@ class Simulation {
   };
   posted = 0;
   evictions = 0;
-  readonly #random = mulberry32(20_261_121);
+  readonly #random = seededRandom(20_261_121);
   readonly #clock = new ManualClock();
   readonly #subjects: string[] = [];
   /** When those of them that are JWTs end. */
@@ -351,15 +352,4 @@ function heapAfterCollection(): number {
   const collect = runInNewContext('gc') as () => void;
   collect();
   return process.memoryUsage().heapUsed;
-}
-
-/** Random numbers that are the same in every run. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

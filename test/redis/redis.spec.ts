@@ -21,7 +21,7 @@ import {
   redisReplayStore,
 } from '../../src/redis/index.js';
 import { hasRedisServer, pause, RedisServer, ResourceProcesses } from './redis.harness.js';
-import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
+import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
 
 const ROUNDS = 1000;
 const COPIES = 100;
@@ -58,15 +58,7 @@ const LIBRARIES: Record<string, (url: string) => Promise<Connected>> = {
 
 const inSeconds = (seconds: number) => Date.now() / 1000 + seconds;
 
-const rejections: unknown[] = [];
-let stopListening: () => void;
-beforeAll(() => {
-  stopListening = onUnhandledRejection((reason) => rejections.push(reason));
-});
-afterAll(() => {
-  stopListening();
-  expect(rejections).toEqual([]);
-});
+const rejections = unhandledRejections();
 
 const describeWithRedis = hasRedisServer() ? describe : describe.skip;
 
