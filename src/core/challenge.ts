@@ -16,6 +16,8 @@ import {
   InvalidSignatureError,
   MalformedCredentialsError,
   OperationRefusedError,
+  OriginRefusedError,
+  SessionNotFoundError,
   TokenExpiredError,
   TokenMissingError,
   TokenRevokedError,
@@ -50,7 +52,7 @@ export interface ChallengeOptions {
 export interface Challenge {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, unknown>>;
 }
 
 interface Answer {
@@ -61,6 +63,8 @@ interface Answer {
   readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
   /** Instead of the one that belongs to the code. */
   readonly description?: string;
+  /** The body is this error of JSON-RPC: the answer of an MCP server, which is not about access. */
+  readonly jsonRpc?: { readonly code: number; readonly message: string };
 }
 
 /** Together below 1 KB: one challenge in full and the brief one of a second scheme. */
@@ -97,6 +101,24 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   ],
   // No challenge: whoever followed one would get a token that is refused again.
   [OperationRefusedError, { status: 403, error: 'access_denied', challenged: 'none' }],
+  [
+    SessionNotFoundError,
+    {
+      status: 404,
+      error: 'session_not_found',
+      challenged: 'none',
+      jsonRpc: { code: -32001, message: 'Session not found' },
+    },
+  ],
+  [
+    OriginRefusedError,
+    {
+      status: 403,
+      error: 'origin_refused',
+      challenged: 'none',
+      jsonRpc: { code: -32000, message: 'Forbidden: Origin not allowed' },
+    },
+  ],
   [ConsentRequiredError, { status: 403, error: 'consent_required', challenged: 'none' }],
   [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
   [TokenExpiredError, invalidToken],
@@ -188,8 +210,9 @@ function bodyFor(
   answer: Answer,
   error: unknown,
   { consentPolicy }: ChallengeOptions,
-): Record<string, string> {
-  const { error: code } = answer;
+): Record<string, unknown> {
+  const { error: code, jsonRpc } = answer;
+  if (jsonRpc !== undefined) return { jsonrpc: '2.0', error: jsonRpc, id: null };
   if (error instanceof InsufficientScopeError) {
     return { error: code, scope: error.requiredScopes.join(' ') };
   }

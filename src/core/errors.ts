@@ -79,6 +79,19 @@ export class OperationRefusedError extends AuthplaneError {
   readonly code = 'access_denied';
 }
 
+/**
+ * A request to an MCP session that is not the caller's. On the wire the same as for a session that does
+ * not exist, so that nobody learns which do (MCP, Session Management).
+ */
+export class SessionNotFoundError extends AuthplaneError {
+  readonly code = 'session_not_found';
+}
+
+/** A web page that may not call the MCP endpoint (MCP, Transports: the `Origin` header). */
+export class OriginRefusedError extends AuthplaneError {
+  readonly code = 'origin_refused';
+}
+
 export interface TokenRevokedErrorOptions extends AuthplaneErrorOptions {
   /** See {@link TokenRevokedError.hint}. */
   readonly hint?: string;

@@ -1,6 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ExecutionContext, HttpException, Logger } from '@nestjs/common';
-import { type AuthplaneError, InvalidRequestError, OperationRefusedError } from '../core/errors.js';
+import { type ExecutionContext, Logger } from '@nestjs/common';
+import {
+  type AuthplaneError,
+  InvalidRequestError,
+  OperationRefusedError,
+  OriginRefusedError,
+  SessionNotFoundError,
+} from '../core/errors.js';
 import {
   asksForList,
   type FoundOperation,
@@ -24,6 +30,7 @@ import { rewriteEvents, rewriteMessages } from './mcp-response.js';
 import { McpSessions } from './mcp-sessions.js';
 import { httpRequest, rawRequest, rawResponse } from './request.js';
 import { comparablePath } from './routes.js';
+import { type Owner, ownerOf } from './state-owners.js';
 
 type HttpContext = Pick<ExecutionContext, 'switchToHttp'>;
 
@@ -56,19 +63,24 @@ export interface McpCaller {
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class McpRules {
   readonly #logger = new Logger('AuthplaneMcp');
+  readonly #resource: Pick<AuthplaneResource, 'resource'>;
   readonly #path: string;
-  readonly #sessions = new McpSessions();
+  readonly #sessions: McpSessions;
   readonly #hiding = new McpHiding();
   #scopes: OperationScopes;
   #lists: McpLists;
   /** Whether there are MCP operations at all: without them no other path is looked at. */
   #servesMcp: boolean;
 
+  /** @param sessions those of the whole application. */
   constructor(
-    { resource }: Pick<AuthplaneResource, 'resource'>,
+    resource: Pick<AuthplaneResource, 'resource'>,
     readonly options: McpOptions,
+    sessions = new McpSessions(),
   ) {
-    this.#path = comparablePath(new URL(resource).pathname);
+    this.#resource = resource;
+    this.#sessions = sessions;
+    this.#path = comparablePath(new URL(resource.resource).pathname);
     const requirements = requirementsOf(options);
     this.#scopes = new OperationScopes(requirements);
     this.#lists = new McpLists(this.#scopes);
@@ -105,13 +117,13 @@ export class McpRules {
     return comparablePath(url) === this.#path;
   }
 
-  /** @throws HttpException for an `Origin` that is not allowed. Its absence is fine (MCP, Transports). */
+  /** @throws OriginRefusedError for an `Origin` that is not allowed. Its absence is fine (MCP, Transports). */
   requireOrigin(context: HttpContext): void {
     const { allowedOrigins } = this.options;
     const { origin } = nodeRequest(context).headers;
     if (allowedOrigins === undefined || origin === undefined || allowedOrigins.includes(origin))
       return;
-    throw jsonRpcRefusal(403, -32000, 'Forbidden: Origin not allowed');
+    throw new OriginRefusedError(`a web page of ${printable(origin)}: not in mcp.allowedOrigins`);
   }
 
   /**
@@ -153,17 +165,17 @@ export class McpRules {
     return addScopeNeeds(...operations.map((operation) => this.#scopes.announcedNeeds(operation)));
   }
 
-  /** @throws HttpException for a session that somebody else has opened. */
+  /** @throws SessionNotFoundError for a session that somebody else has opened. */
   requireOwnSession(context: HttpContext, claims: VerifiedClaims): void {
     const problem = this.#sessionProblem(nodeRequest(context), claims);
     if (problem === undefined) return;
     this.#logger.warn(`refused a request to an MCP session ${problem}`);
-    throw jsonRpcRefusal(404, -32001, 'Session not found'); // as for one that does not exist
+    throw new SessionNotFoundError(`an MCP session ${problem}`);
   }
 
   #sessionProblem(request: IncomingMessage, claims: VerifiedClaims): string | undefined {
     const isBound = this.options.sessionBinding !== false;
-    if (isBound && this.#sessions.isForeign(request, claims)) {
+    if (isBound && this.#sessions.isForeign(request, this.#ownerOf(claims))) {
       return 'that is not known to be of this user and client';
     }
     return this.#scopes.hides && this.#sessions.namesUnseenStream(request)
@@ -201,9 +213,7 @@ export class McpRules {
     const request = nodeRequest(context);
     const response = rawResponse(context);
     if (request.method === 'GET') return this.#watchStream(request, response, caller, isCertain);
-    if (this.options.sessionBinding !== false) {
-      this.#sessions.watch(request, response, caller.claims);
-    }
+    this.#sessions.watch(request, response, this.#ownerOf(caller.claims));
     if ((wantsList && this.#lists.changes) || hidden.length > 0) {
       keepReadable(request);
       rewriteMessages(response, (json) => this.#rewritten(json, caller));
@@ -220,11 +230,12 @@ export class McpRules {
   ): void {
     const { hides } = this.#scopes;
     if (hides && (isCertain || wantsEvents(request))) keepReadable(request);
+    const owner = this.#ownerOf(caller.claims);
     let isFirst = true;
     let isMcp = isCertain;
     const watch = hides && isCertain ? rewriteMessages : rewriteEvents;
     watch(response, (data, type) => {
-      if (isFirst && this.#sessions.open({ data, type }, response, caller.claims)) {
+      if (isFirst && this.#sessions.open({ data, type }, response, owner)) {
         isMcp = true;
         caller.onStream();
       }
@@ -235,6 +246,10 @@ export class McpRules {
 
   #rewritten(json: string, { claims }: McpCaller): string {
     return this.#lists.forCaller(this.#scopes.hides ? this.#hiding.restore(json) : json, claims);
+  }
+
+  #ownerOf(claims: VerifiedClaims): Owner {
+    return ownerOf(this.#resource, claims);
   }
 
   #hide(context: HttpContext, operations: readonly FoundOperation[]): void {
@@ -302,10 +317,6 @@ function keyOf({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
 
 function nodeRequest(context: HttpContext): IncomingMessage {
   return rawRequest(httpRequest(context)) as IncomingMessage;
-}
-
-function jsonRpcRefusal(status: number, code: number, message: string): HttpException {
-  return new HttpException({ jsonrpc: '2.0', error: { code, message }, id: null }, status);
 }
 
 function printable(text: string): string {

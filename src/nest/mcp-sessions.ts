@@ -1,21 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { VerifiedClaims } from '../core/verified-claims.js';
 import { onResponseHead } from './mcp-response.js';
 import { urlsOf } from './request.js';
-import { SessionOwners } from './session-owners.js';
+import { type Owner, StateOwners } from './state-owners.js';
 
 const SESSION = 'mcp-session-id';
 const MAX_ID_LENGTH = 256;
 /** Of the HTTP+SSE transport of 2024-11-05, as the SDKs name it. Some parsers take brackets for lists. */
 const SESSION_PARAMETER = /^sessionId(?:\[|$)/;
 
-/** Learns from the answers of a server who opens and ends its sessions. */
+/**
+ * Learns from the answers of servers who opens and ends their sessions. One for the whole application: a
+ * server may stand behind several of its resources.
+ */
 export class McpSessions {
-  readonly #owners = new SessionOwners();
+  readonly #owners = new StateOwners();
 
   /** Whether this request names a session that somebody else has opened. */
-  isForeign(request: IncomingMessage, claims: VerifiedClaims): boolean {
-    return sessionIdsOf(request).some((id) => this.#owners.isForeign(id, claims));
+  isForeign(request: IncomingMessage, owner: Owner): boolean {
+    return sessionIdsOf(request).some((id) => this.#owners.isForeign(id, owner));
   }
 
   /** Whether this request names a session, so that it is certainly one to an MCP server. */
@@ -28,20 +30,21 @@ export class McpSessions {
     return sessionParametersOf(request).some((id) => !this.#owners.knows(id));
   }
 
-  watch(request: IncomingMessage, response: ServerResponse, claims: VerifiedClaims): void {
+  watch(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
     const { method } = request;
     const asked = sessionIdOf(request);
     const [unseen, ...others] = sessionParametersOf(request);
     onResponseHead(response, SESSION, (status, opened) => {
       const succeeded = status >= 200 && status < 300;
-      // Only a request without a session opens one; the answers to all others repeat its id.
-      if (method === 'POST' && succeeded && opened && asked === undefined) {
-        this.#owners.remember(opened, claims);
+      // The answer to a message of a session repeats its id. Any other id is that of a new one, whatever
+      // the request carried: an empty id, or one that has ended, keeps no server from opening another.
+      if (method === 'POST' && succeeded && opened && opened !== asked) {
+        this.#owners.remember(opened, owner, undefined);
       }
       if (method === 'DELETE' && succeeded && asked) this.#owners.forget(asked);
       // Its stream was opened out of sight. 202 is what an HTTP+SSE server says to each message.
       if (method === 'POST' && status === 202 && isPlausible(unseen, others)) {
-        this.#owners.remember(unseen, claims);
+        this.#owners.remember(unseen, owner, undefined);
       }
     });
   }
@@ -55,12 +58,12 @@ export class McpSessions {
   open(
     event: { readonly data: string; readonly type: string | undefined },
     response: ServerResponse,
-    claims: VerifiedClaims,
+    owner: Owner,
   ): boolean {
     if (event.type !== 'endpoint') return false;
     const [sessionId] = parametersIn(event.data);
     if (sessionId === undefined) return false;
-    this.#owners.remember(sessionId, claims);
+    this.#owners.remember(sessionId, owner, undefined);
     response.once('close', () => this.#owners.forget(sessionId));
     return true;
   }

@@ -4,6 +4,7 @@ import type { AuthplaneResource } from '../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { McpRules } from './mcp-endpoint.js';
+import { McpSessions } from './mcp-sessions.js';
 
 /** A resource of the application, and what is asked of its requests. */
 export interface ProtectedResource {
@@ -17,13 +18,14 @@ export interface ProtectedResource {
 /** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
 export class ProtectedResources {
   readonly #named = new Map<string, ProtectedResource>();
+  readonly #sessions = new McpSessions();
   readonly main: ProtectedResource;
 
   constructor(
     resource: AuthplaneResource,
     readonly options: ResolvedGuardOptions,
   ) {
-    this.main = protect(undefined, resource, options);
+    this.main = protect(undefined, resource, options, this.#sessions);
   }
 
   /** @throws ConfigurationError when the name, or the place of the metadata, is taken. */
@@ -39,7 +41,7 @@ export class ProtectedResources {
           `${same.resource.resource} (${same.name ?? 'forRoot'}) is; give it a path of its own`,
       );
     }
-    this.#named.set(name, protect(name, resource, options));
+    this.#named.set(name, protect(name, resource, options, this.#sessions));
   }
 
   /** @throws ConfigurationError for a name that no `forFeature` has given. */
@@ -68,7 +70,8 @@ function protect(
   name: string | undefined,
   resource: AuthplaneResource,
   { enforceScopesOnAllRequests, mcp }: ResolvedGuardOptions,
+  sessions: McpSessions,
 ): ProtectedResource {
   const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
-  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp) };
+  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, sessions) };
 }

@@ -469,4 +469,14 @@ describe('the table of answers', () => {
       expect([name, nameOf(error)]).toEqual([name, name]);
     }
   });
+
+  it.each([
+    [new errors.SessionNotFoundError('x'), 404, -32001, 'Session not found'],
+    [new errors.OriginRefusedError('x'), 403, -32000, 'Forbidden: Origin not allowed'],
+  ])('$name is answered as an MCP server would, without a challenge', (error, ...expected) => {
+    const { status, headers, body } = toChallenge(error, OPTIONS);
+    const [wanted, code, message] = expected;
+    expect([status, headers]).toEqual([wanted, { 'Cache-Control': 'no-store' }]);
+    expect(body).toEqual({ jsonrpc: '2.0', error: { code, message }, id: null });
+  });
 });

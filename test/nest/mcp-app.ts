@@ -97,7 +97,8 @@ function statefulV1(runs: Runs): McpHost {
     const id = request.headers['mcp-session-id'];
     const known = typeof id === 'string' ? sessions.get(id) : undefined;
     if (known !== undefined) return known.handleRequest(request, response, body);
-    if (id !== undefined) {
+    // As many servers do: who initializes gets a session, whatever else the request says.
+    if (id !== undefined && (body as { method?: unknown } | undefined)?.method !== 'initialize') {
       response.writeHead(404).end('{"unknown":"session"}');
       return;
     }

@@ -1,12 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import type { VerifiedClaims } from 'authplane-nestjs/core';
+import { Controller, UseGuards } from '@nestjs/common';
+import { AuthplaneGuard, AuthplaneModule, UseResource } from 'authplane-nestjs';
 import { McpSessions } from '../../src/nest/mcp-sessions.js';
+import { platforms } from '../e2e/apps/start-app.js';
+import { call, type McpApp, McpController, request as message, startMcpApp } from './mcp-app.js';
 
-const claims = (sub: string) =>
-  ({ issuer: 'https://as.example', sub, clientId: 'client' }) as VerifiedClaims;
-const [alice, bob] = [claims('alice'), claims('bob')];
+const [alice, bob] = ['alice', 'bob'];
 
 function request(method: string, session?: string | string[]): IncomingMessage {
   const incoming = new IncomingMessage(new Socket());
@@ -60,6 +61,15 @@ describe('McpSessions', () => {
     const sessions = new McpSessions();
     answer(sessions, request('POST', 's'), 200, 's');
     expect(sessions.isForeign(request('POST', 's'), bob)).toBe(false);
+  });
+
+  it('9.4: an answer with another id than the request has opens a session, whatever was asked', () => {
+    for (const asked of ['', 'stale', ['a', 'b']]) {
+      const sessions = new McpSessions();
+      answer(sessions, request('POST', asked), 200, 'new');
+      expect(sessions.isForeign(request('POST', 'new'), bob)).toBe(true);
+      expect(sessions.isForeign(request('POST', 'new'), alice)).toBe(false);
+    }
   });
 
   it('hardening: who opens 20,100 sessions takes over none', () => {
@@ -150,4 +160,73 @@ describe('McpSessions', () => {
       expect(sessions.isForeign(posted('/m?sessionId=s'), bob)).toBe(true);
     });
   });
+});
+
+class AdminController extends McpController {}
+Controller('admin')(AdminController);
+UseGuards(AuthplaneGuard)(AdminController);
+UseResource('admin')(AdminController);
+Reflect.defineMetadata(
+  'design:paramtypes',
+  Reflect.getMetadata('design:paramtypes', McpController),
+  AdminController,
+);
+
+describe.each(platforms)('sessions of an application on %s', (platform) => {
+  const ADMIN = 'https://admin.example.com/admin';
+  const initialize = message('initialize', {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'test', version: '1' },
+  });
+  const unknown = {
+    jsonrpc: '2.0',
+    error: { code: -32001, message: 'Session not found' },
+    id: null,
+  };
+
+  let server: McpApp | undefined;
+  afterEach(async () => {
+    await server?.close();
+    server = undefined;
+  });
+
+  async function start(): Promise<McpApp> {
+    server = await startMcpApp({
+      platform,
+      host: 'SDK v1 with sessions',
+      metadata: {
+        imports: [AuthplaneModule.forFeature({ name: 'admin', resource: ADMIN })],
+        controllers: [AdminController],
+      },
+    });
+    return server;
+  }
+
+  it('9.4: a session of one resource is unknown at another, also with a token of the same user', async () => {
+    const { post, mcpUrl } = await start();
+    const opened = await post(initialize);
+    const headers = { 'mcp-session-id': String(opened.headers.get('mcp-session-id')) };
+    const elsewhere = { url: mcpUrl.replace('/mcp', '/admin'), claims: { aud: [ADMIN] }, headers };
+    for (const method of ['POST', 'GET', 'DELETE']) {
+      const answer = await post(call('open'), { ...elsewhere, method });
+      expect([answer.status, answer.json]).toEqual([404, unknown]);
+    }
+    expect((await post(call('open'), { headers })).text).toContain('open ran');
+    expect(server?.runs).toEqual(['open']);
+  });
+
+  it.each(['', 'stale'])(
+    '9.4: a session that a request with the id %j opens belongs to its user',
+    async (stale) => {
+      const { post } = await start();
+      const opened = await post(initialize, { headers: { 'mcp-session-id': stale } });
+      expect(opened.status).toBe(200);
+      const headers = { 'mcp-session-id': String(opened.headers.get('mcp-session-id')) };
+      const ofBob = await post(call('open'), { headers, claims: { sub: 'bob' } });
+      expect([ofBob.status, ofBob.json]).toEqual([404, unknown]);
+      expect((await post(call('open'), { headers })).status).toBe(200);
+      expect(server?.runs).toEqual(['open']);
+    },
+  );
 });
