@@ -24,7 +24,7 @@ const LAYERS = {
 const NETWORK = '^node:(?:http|https|http2|tls|dns|dgram)(?:/.+)?$';
 const PURE_OF_NET = ['BlockList', 'isIP', 'isIPv4', 'isIPv6'];
 const NETWORK_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
-const HTTP_FILE = 'src/core/http.ts';
+const HTTP_FILE = 'src/core/http/socket.ts';
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -204,7 +204,7 @@ export default defineConfig(
     },
   },
   {
-    name: 'layers/core/http',
+    name: 'layers/core/http/socket',
     files: [HTTP_FILE],
     rules: {
       '@typescript-eslint/no-restricted-imports': [

@@ -1,5 +1,6 @@
 import { MetadataFetchError, MissingMetadataEndpointError } from './errors.js';
-import type { HttpAnswer, OutboundHttp } from './http.js';
+import type { HttpAnswer } from './http/answer.js';
+import type { OutboundHttp } from './http/client.js';
 import type { ResolvedClientOptions } from './options.js';
 import { quoted } from './quoted.js';
 import { DocumentRefused, RemoteDocument } from './remote-document.js';

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.js';
 import { CircuitOpenError } from './errors.js';
-import type { HttpAnswer } from './http.js';
-import { OutboundHttpError } from './outbound-errors.js';
+import type { HttpAnswer } from './http/answer.js';
+import { OutboundHttpError } from './http/errors.js';
 
 export interface CircuitBreakerOptions {
   /** What is behind it, for messages. */

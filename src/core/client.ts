@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthorizationServer } from './authorization-server.js';
 import { type AuthplaneError, AuthorizationServerUnavailableError } from './errors.js';
-import { OutboundHttp } from './http.js';
+import { OutboundHttp } from './http/client.js';
 import { Jwks } from './jwks.js';
 import {
   type ClientOptions,

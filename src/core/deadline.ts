@@ -21,3 +21,15 @@ export async function within<T>(
     clearTimeout(timer);
   }
 }
+
+/** The result of `work`, or the abort reason as soon as there is one: `work` may ignore the signal. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -26,7 +26,7 @@ export {
   type DPoPSignerAlgorithm,
   type DPoPSignerOptions,
 } from './dpop-signer.js';
-export { type OutboundFetch } from './http.js';
+export { type OutboundFetch } from './http/fetch.js';
 export { type McpOperation, type OperationKind } from './json-rpc.js';
 export {
   type McpOptions,

@@ -3,7 +3,7 @@ import { algorithmRule } from './algorithms.js';
 import { type AuthorizationServer, documentOf } from './authorization-server.js';
 import type { Clock } from './clock.js';
 import { JWKSFetchError } from './errors.js';
-import type { OutboundHttp } from './http.js';
+import type { OutboundHttp } from './http/client.js';
 import type { ResolvedClientOptions } from './options.js';
 import { DocumentRefused, RemoteDocument } from './remote-document.js';
 import { isWeakRsaModulus } from './rsa-strength.js';

@@ -12,7 +12,7 @@ import {
   ProtocolError,
   ServerError,
 } from './errors.js';
-import type { HttpAnswer } from './http.js';
+import type { HttpAnswer } from './http/answer.js';
 import { deepFreeze, isJsonObject, member } from './strict-json.js';
 
 /** What was asked for, as far as its answer and its errors depend on it. */

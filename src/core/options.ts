@@ -9,7 +9,7 @@ import {
 import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop-nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
-import type { OutboundFetch } from './http.js';
+import type { OutboundFetch } from './http/fetch.js';
 import { type McpOptions, requirementProblem } from './operation-scopes.js';
 import {
   algorithmsProblem,

@@ -7,7 +7,8 @@ import {
   ConfigurationError,
   ProtocolError,
 } from './errors.js';
-import type { HttpAnswer, OutboundHttp } from './http.js';
+import type { HttpAnswer } from './http/answer.js';
+import type { OutboundHttp } from './http/client.js';
 import {
   type AskedFor,
   errorCodeOf,
@@ -19,7 +20,7 @@ import {
   type TokenResponse,
 } from './oauth-response.js';
 import { type Check, problemsOf, textListProblem, textProblem } from './option-checks.js';
-import { OutboundHttpError } from './outbound-errors.js';
+import { OutboundHttpError } from './http/errors.js';
 import { isJsonObject, member } from './strict-json.js';
 import { TokenCache } from './token-cache.js';
 import { unverifiedClaim } from './unverified-claims.js';

@@ -5,7 +5,7 @@ import {
   MetadataFetchError,
   MissingMetadataEndpointError,
 } from '../../src/core/errors.js';
-import { OutboundHttp } from '../../src/core/http.js';
+import { OutboundHttp } from '../../src/core/http/client.js';
 import { type ClientOptions, resolveClientOptions } from '../../src/core/options.js';
 import { cannedFetch } from './fixtures/canned-fetch.js';
 import { ISSUER } from './fixtures/keys-and-tokens.js';

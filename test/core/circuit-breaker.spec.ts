@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { CircuitBreaker } from '../../src/core/circuit-breaker.js';
 import { CircuitOpenError, ConfigurationError, httpStatus } from '../../src/core/index.js';
-import type { HttpAnswer } from '../../src/core/http.js';
-import { type OutboundFailure, OutboundHttpError } from '../../src/core/outbound-errors.js';
+import type { HttpAnswer } from '../../src/core/http/answer.js';
+import { type OutboundFailure, OutboundHttpError } from '../../src/core/http/errors.js';
 import { thrownBy } from './fixtures/as-client.js';
 import { ManualClock } from './fixtures/manual-clock.js';
 

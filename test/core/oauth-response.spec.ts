@@ -12,7 +12,7 @@ import {
   ProtocolError,
   ServerError,
 } from '../../src/core/errors.js';
-import type { HttpAnswer } from '../../src/core/http.js';
+import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { readTokenResponse, refusal, type TokenResponse } from '../../src/core/oauth-response.js';
 import { ACCESS_TOKEN_TYPE, setUp, type Setup, thrownBy, tokenBody } from './fixtures/as-client.js';
 import { replyJson, replyProblem, replyRaw, replyTruncated } from './fixtures/as-scripted.js';

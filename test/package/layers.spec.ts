@@ -33,7 +33,7 @@ const snippets: readonly Snippet[] = [
   [core, `import '../nest/request.js';`, PATHS],
   [core, `import type { RequestState } from '../nest/request.js';`, PATHS],
   [core, `import '../testing/reply.js';`, PATHS],
-  [core, `import '../../test/core/http.harness.js';`, PATHS],
+  [core, `import '../../test/core/http/http.harness.js';`, PATHS],
   [core, `import './index.js';`, PATHS],
   ['core/errors.ts', `import './options.js';`, CYCLE],
 
@@ -53,12 +53,12 @@ const snippets: readonly Snippet[] = [
   [core, `export const answer = fetch('https://as.example');`, GLOBALS],
   [core, `export const answer = globalThis.fetch('https://as.example');`, GLOBALS],
   [
-    'core/http.ts',
+    'core/http/socket.ts',
     `import { request } from 'node:http'; import { connect } from 'node:net';`,
     null,
   ],
-  ['core/http.ts', `export const answer = fetch('https://as.example');`, null],
-  ['core/http.ts', `import '@nestjs/common';`, IMPORTS],
+  ['core/http/socket.ts', `export const answer = fetch('https://as.example');`, null],
+  ['core/http/socket.ts', `import '@nestjs/common';`, IMPORTS],
 
   [nest, `import '@nestjs/common'; import '@nestjs/core'; import 'rxjs';`, null],
   [nest, `import '../core/scopes.js';`, null],

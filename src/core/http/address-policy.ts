@@ -3,7 +3,7 @@
  */
 
 import { BlockList, isIP } from 'node:net';
-import { notAnAddress, refusedAddress } from './outbound-errors.js';
+import { notAnAddress, refusedAddress } from './errors.js';
 
 /** An IP address as name resolution answers it. */
 export interface ResolvedAddress {

@@ -1,13 +1,13 @@
-/** Servers on loopback and observers for the specs of `src/core/http.ts`. */
+/** Servers on loopback and observers for the specs of `src/core/http`. */
 
 import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import net from 'node:net';
 import type { AddressInfo, LookupFunction, Server, Socket } from 'node:net';
 
-import { OutboundHttp } from '../../src/core/http.js';
-import type { AddressLookup, OutboundHttpOptions } from '../../src/core/http.js';
-import { type OutboundFailure, OutboundHttpError } from '../../src/core/outbound-errors.js';
+import { OutboundHttp } from '../../../src/core/http/client.js';
+import type { AddressLookup, OutboundHttpOptions } from '../../../src/core/http/client.js';
+import { type OutboundFailure, OutboundHttpError } from '../../../src/core/http/errors.js';
 
 const cleanups: (() => unknown)[] = [];
 

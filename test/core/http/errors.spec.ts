@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as outbound from '../../src/core/outbound-errors.js';
+import * as outbound from '../../../src/core/http/errors.js';
 
 const HOST = 'as.example.com:8443';
 

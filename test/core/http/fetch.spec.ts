@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { OutboundFetch, OutboundHttp, OutboundHttpOptions } from '../../src/core/http.js';
+import type { OutboundHttp, OutboundHttpOptions } from '../../../src/core/http/client.js';
+import type { OutboundFetch } from '../../../src/core/http/fetch.js';
 import {
   bodyOf,
   cleanUp,

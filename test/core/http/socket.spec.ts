@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import { createRequire } from 'node:module';
@@ -277,9 +277,11 @@ function output(name: string): string[] {
 
 /** The client as plain JavaScript, so that a process of its own can run it. */
 function compileClient(): void {
-  mkdirSync(file('core'));
+  mkdirSync(file('core/http'), { recursive: true });
   writeFileSync(file('package.json'), '{"type":"module"}');
-  for (const name of ['errors', 'strict-json', 'outbound-errors', 'address-policy', 'http']) {
+  const folder = readdirSync(path.resolve('src/core/http'));
+  const http = folder.map((name) => `http/${path.basename(name, '.ts')}`);
+  for (const name of ['errors', 'strict-json', 'deadline', ...http]) {
     const source = readFileSync(path.resolve(`src/core/${name}.ts`), 'utf8');
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
@@ -305,7 +307,7 @@ interface Surroundings {
 }
 
 async function runScript(body: string, { env = {}, flags = [] }: Surroundings = {}) {
-  const script = `import { OutboundHttp } from './core/http.js';\n${body}`;
+  const script = `import { OutboundHttp } from './core/http/client.js';\n${body}`;
   writeFileSync(file('script.js'), script);
   return run(process.execPath, [...flags, file('script.js')], {
     env: { PATH: process.env.PATH, ...env },

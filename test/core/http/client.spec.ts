@@ -5,9 +5,9 @@ import { gzipSync } from 'node:zlib';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { ConfigurationError } from '../../src/core/errors.js';
-import { OutboundHttp } from '../../src/core/http.js';
-import { OutboundHttpError } from '../../src/core/outbound-errors.js';
+import { ConfigurationError } from '../../../src/core/errors.js';
+import { OutboundHttp } from '../../../src/core/http/client.js';
+import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import {
   bodyOf,
   cleanUp,

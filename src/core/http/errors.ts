@@ -1,4 +1,5 @@
-import { AuthplaneError, type AuthplaneErrorOptions } from './errors.js';
+import { types } from 'node:util';
+import { AuthplaneError, type AuthplaneErrorOptions } from '../errors.js';
 
 /**
  * Why a request got no usable answer.
@@ -91,4 +92,31 @@ export function late(host: string, timeoutMs: number): OutboundHttpError {
 
 export function closed(host: string): OutboundHttpError {
   return new OutboundHttpError('closed', `the client was closed before ${host} answered`);
+}
+
+/** The error that callers see: `error` as it is, the reason of the signal, or a lost connection. */
+export function failureOf(error: unknown, host: string, signal: AbortSignal): OutboundHttpError {
+  if (error instanceof OutboundHttpError) return error;
+  const ended: unknown = signal.reason;
+  if (ended instanceof OutboundHttpError) return ended;
+  const code = errorCode(error);
+  // A parser error carries the bytes it stumbled over, which may be a token.
+  const options = code?.startsWith('HPE_') === true ? {} : { cause: error };
+  return new OutboundHttpError(
+    'connection',
+    `${host} gave no complete HTTP answer${code === undefined ? '' : ` (${code})`}; ` +
+      `check that this host can reach it and trusts its certificate`,
+    options,
+  );
+}
+
+/** Of the error or, as `fetch` wraps the error of the connection, of its cause. */
+export function errorCode(error: unknown): string | undefined {
+  if (!types.isNativeError(error)) return undefined;
+  return ownCode(error) ?? ownCode(error.cause);
+}
+
+function ownCode(error: unknown): string | undefined {
+  if (!types.isNativeError(error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }

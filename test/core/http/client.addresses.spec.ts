@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { OutboundHttp } from '../../src/core/http.js';
-import type { OutboundHttpOptions } from '../../src/core/http.js';
-import { REFUSED } from './fixtures/special-addresses.js';
+import { OutboundHttp } from '../../../src/core/http/client.js';
+import type { OutboundHttpOptions } from '../../../src/core/http/client.js';
+import { REFUSED } from '../fixtures/special-addresses.js';
 import {
   cleanUp,
   client,

@@ -1,0 +1,206 @@
+/**
+ * The calls to the authorization server. Nobody else opens outbound sockets.
+ *
+ * The URLs come from documents that somebody else serves, so each host name is resolved once, every
+ * address it has is judged, and the connection goes to exactly the judged addresses. Nothing is
+ * followed, decompressed or read without an end.
+ */
+
+import { isIP } from 'node:net';
+import { untilAborted } from '../deadline.js';
+import { ConfigurationError } from '../errors.js';
+import { judgedAddress, type ResolvedAddress } from './address-policy.js';
+import {
+  type Call,
+  type HttpAnswer,
+  type Init,
+  lowerCaseNames,
+  type RawAnswer,
+  toAnswer,
+} from './answer.js';
+import { closed, failureOf, late, noAddress, OutboundHttpError, refusedUrl } from './errors.js';
+import { exchangeByFetch, type OutboundFetch } from './fetch.js';
+import {
+  type Agents,
+  agents,
+  exchangeBySocket,
+  lookupAll,
+  pinned,
+  StaleSocketError,
+  unbracketed,
+} from './socket.js';
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_MAX_BYTES = 262_144;
+const DEFAULT_MAX_SOCKETS = 32;
+const LARGEST_TIMER_MS = 2_147_483_647; // setTimeout fires at once beyond this
+
+const REQUEST_HEADERS = {
+  accept: 'application/json, application/problem+json;q=0.9',
+  'accept-encoding': 'identity',
+  'user-agent': 'authplane-nestjs',
+};
+
+/** Name resolution. Called once per request; every address it answers is judged. */
+export type AddressLookup = (
+  hostname: string,
+  signal?: AbortSignal,
+) => Promise<readonly ResolvedAddress[]>;
+
+export interface OutboundHttpOptions {
+  /** Allows `http:` and loopback and private addresses. Never cloud metadata. Default `false`. */
+  readonly devMode?: boolean;
+  /** One deadline over name resolution, connecting, TLS, headers and body. Default 5000. */
+  readonly timeoutMs?: number;
+  /** Longest body accepted, counted while it arrives. Default 262144. */
+  readonly maxBytes?: number;
+  /** Most connections to one origin; further requests wait, within their deadline. Default 32. */
+  readonly maxSockets?: number;
+  /**
+   * Replaces the built-in client, for example to go through an egress proxy. It is trusted with the
+   * addresses: the address policy, the pinning and the TLS settings do **not** apply to it.
+   */
+  readonly fetch?: OutboundFetch;
+  /** Replaces the system's name resolution. Its answers are judged like any other. */
+  readonly lookup?: AddressLookup;
+}
+
+/**
+ * HTTP client for the authorization server.
+ *
+ * Checks the URL, every resolved address, the certificate against the URL's host name, the media
+ * type and the size; connects to nothing but the judged addresses. Does **not** check that a URL
+ * belongs to the issuer, and treats every status but 3xx as an answer. Proxy variables, cookies and
+ * `.netrc` play no part, and `NODE_TLS_REJECT_UNAUTHORIZED=0` has no effect.
+ *
+ * @example
+ * ```ts
+ * const http = new OutboundHttp();
+ * const { status, json, notJson } = await http.getJson('https://as.example.com/jwks');
+ * http.close();
+ * ```
+ */
+export class OutboundHttp {
+  readonly #devMode: boolean;
+  readonly #timeoutMs: number;
+  readonly #maxBytes: number;
+  readonly #fetch: OutboundFetch | undefined;
+  readonly #lookup: AddressLookup;
+  readonly #agents: Agents;
+  readonly #inFlight = new Set<() => void>();
+  #closed = false;
+
+  /** @throws ConfigurationError when a limit is not a positive whole number. */
+  constructor(options: OutboundHttpOptions = {}) {
+    this.#devMode = options.devMode === true;
+    this.#timeoutMs = limit('timeoutMs', options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.#maxBytes = limit('maxBytes', options.maxBytes ?? DEFAULT_MAX_BYTES);
+    this.#fetch = options.fetch;
+    this.#lookup = options.lookup ?? lookupAll;
+    this.#agents = agents(limit('maxSockets', options.maxSockets ?? DEFAULT_MAX_SOCKETS));
+  }
+
+  /** @throws OutboundHttpError (`outbound_http_error`), see its `reason`. */
+  async getJson(url: string): Promise<HttpAnswer> {
+    return this.#send(url, { method: 'GET', headers: { ...REQUEST_HEADERS } });
+  }
+
+  /**
+   * Sent at most once. The client's own headers win over `headers`.
+   *
+   * @throws OutboundHttpError (`outbound_http_error`), see its `reason`.
+   */
+  async postForm(
+    url: string,
+    form: URLSearchParams,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HttpAnswer> {
+    return this.#send(url, {
+      method: 'POST',
+      headers: {
+        ...lowerCaseNames(Object.entries(headers)),
+        ...REQUEST_HEADERS,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: form.toString(),
+    });
+  }
+
+  /** Ends requests in flight with `closed`, drops idle connections, refuses later requests. */
+  close(): void {
+    this.#closed = true;
+    for (const end of [...this.#inFlight]) end();
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  async #send(input: string, init: Init): Promise<HttpAnswer> {
+    const url = acceptedUrl(input, this.#devMode);
+    if (this.#closed) throw closed(url.host);
+    const stop = new AbortController();
+    const end = (): void => stop.abort(closed(url.host));
+    const timer = setTimeout(() => stop.abort(late(url.host, this.#timeoutMs)), this.#timeoutMs);
+    timer.unref();
+    this.#inFlight.add(end);
+    try {
+      return toAnswer(
+        await this.#exchange({ url, init, signal: stop.signal, maxBytes: this.#maxBytes }),
+      );
+    } catch (error) {
+      throw failureOf(error, url.host, stop.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#inFlight.delete(end);
+    }
+  }
+
+  async #exchange(call: Call): Promise<RawAnswer> {
+    if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
+    const lookup = pinned(await this.#judgedAddresses(call));
+    const agent = call.url.protocol === 'https:' ? this.#agents.https : this.#agents.http;
+    try {
+      return await exchangeBySocket(call, { lookup, agent });
+    } catch (error) {
+      if (!(error instanceof StaleSocketError)) throw error;
+      // The pool may hold more dead sockets: this time a connection of its own.
+      return exchangeBySocket(call, { lookup, agent: false });
+    }
+  }
+
+  async #judgedAddresses({ url, signal }: Call): Promise<readonly ResolvedAddress[]> {
+    const host = unbracketed(url.hostname);
+    // node:net asks no lookup function about an IP literal, so it is judged here like an answer.
+    const found = isIP(host)
+      ? [{ address: host }]
+      : await untilAborted(this.#lookup(host, signal), signal);
+    if (found.length === 0) throw noAddress(url.host);
+    const policy = { host: url.host, devMode: this.#devMode };
+    return found.map(({ address }) => judgedAddress(address, policy));
+  }
+}
+
+// ---- URL -----------------------------------------------------------------------------------------
+
+function acceptedUrl(input: string, devMode: boolean): URL {
+  if (!URL.canParse(input)) throw new OutboundHttpError('url', 'the URL is not an absolute URL');
+  const url = new URL(input);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new OutboundHttpError('url', `the scheme ${url.protocol} is not supported; use https:`);
+  }
+  if (url.protocol === 'http:' && !devMode) {
+    throw refusedUrl(url, 'is not https; use https, or set devMode for local development');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw refusedUrl(url, 'contains user information; remove it');
+  }
+  // node:http would take port 0 for "no port"
+  if (url.port === '0') throw refusedUrl(url, 'has port 0; correct it');
+  // url.hash is empty for a bare "#" too
+  if (input.includes('#')) throw refusedUrl(url, 'has a fragment; remove it');
+  return url;
+}
+
+function limit(name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= LARGEST_TIMER_MS) return value;
+  throw new ConfigurationError(`${name} must be a whole number from 1 to ${LARGEST_TIMER_MS}`);
+}

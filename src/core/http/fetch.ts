@@ -1,0 +1,51 @@
+import { untilAborted } from '../deadline.js';
+import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
+
+/** The shape of `fetch` that is needed here; `globalThis.fetch` fits. */
+export type OutboundFetch = (
+  url: string,
+  init: {
+    method: 'GET' | 'POST';
+    headers: Record<string, string>;
+    body?: string;
+    redirect: 'manual';
+    signal: AbortSignal;
+  },
+) => Promise<Response>;
+
+export async function exchangeByFetch(fetch: OutboundFetch, call: Call): Promise<RawAnswer> {
+  const { url, init, signal } = call;
+  const pending = fetch(url.href, { ...init, redirect: 'manual', signal });
+  try {
+    const response = await untilAborted(pending, signal);
+    const headers = lowerCaseNames(response.headers.entries());
+    // The fetch standard hides a redirect behind status 0; Node's fetch shows it.
+    const status = response.type === 'opaqueredirect' ? 302 : response.status;
+    refuseUnusable(call, status, headers);
+    return { status, headers, bytes: await readBody(response, call) };
+  } catch (error) {
+    release(pending);
+    throw error;
+  }
+}
+
+async function readBody(response: Response, call: Call): Promise<Uint8Array> {
+  const body = new CappedBody(call);
+  if (response.body === null) return body.bytes();
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader(); // `any` in Node's types
+  try {
+    for (;;) {
+      const { done, value } = await untilAborted(reader.read(), call.signal);
+      if (done) return body.bytes();
+      body.add(value);
+    }
+  } catch (error) {
+    reader.cancel().catch(() => undefined); // its caller has been told already
+    throw error;
+  }
+}
+
+/** Lets go of an answer that nobody will read, also of one that comes after the deadline. */
+function release(pending: Promise<Response>): void {
+  pending.then((response) => response.body?.cancel()).catch(() => undefined);
+}

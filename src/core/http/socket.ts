@@ -1,0 +1,151 @@
+import { lookup as systemLookup } from 'node:dns/promises';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { RequestOptions } from 'node:https';
+import { isIP } from 'node:net';
+import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
+import { untilAborted } from '../deadline.js';
+import type { ResolvedAddress } from './address-policy.js';
+import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
+import { errorCode, noAddress } from './errors.js';
+
+/** Below the 5 s after which Node's own servers hang up, so that few idle sockets are found dead. */
+const IDLE_SOCKET_MS = 4_000;
+
+/** How long one address may take while there is another to try. */
+const CONNECT_ATTEMPT_MS = 500;
+const MAX_HEADER_BYTES = 16_384;
+
+/** The pools of connections. */
+export interface Agents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+export interface Route {
+  readonly lookup: LookupFunction;
+  readonly agent: HttpAgent | HttpsAgent | false;
+}
+
+/** An idle connection turned out to be dead before it brought a byte of the answer. */
+export class StaleSocketError extends Error {}
+
+export function agents(maxSockets: number): Agents {
+  const options = {
+    keepAlive: true,
+    maxSockets,
+    timeout: IDLE_SOCKET_MS, // node:http applies it to idle sockets only
+  };
+  // A resumed TLS session would skip the check of the certificate's name: none is kept.
+  return {
+    http: new HttpAgent(options),
+    https: new HttpsAgent({ ...options, maxCachedSessions: 0 }),
+  };
+}
+
+/** The name resolution of the system. */
+export async function lookupAll(hostname: string): Promise<readonly ResolvedAddress[]> {
+  const found = await systemLookup(hostname, { all: true });
+  return found.map(({ address, family }) => ({ address, family: family === 4 ? 4 : 6 }));
+}
+
+/** Hands back the judged addresses whatever DNS says by now; Node asks for one or for all. */
+export function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
+  return (hostname, options, callback) => {
+    const [first] = addresses;
+    if (first === undefined) callback(noAddress(hostname), []);
+    else if (options.all === true) callback(null, [...addresses]);
+    else callback(null, first.address, first.family);
+  };
+}
+
+export async function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
+  const request = open(call, route);
+  const failures: Error[] = [];
+  request.on('error', (error) => failures.push(error));
+  try {
+    const response = await responseTo(request, call);
+    const status = response.statusCode ?? 0;
+    const headers = joinedHeaders(response);
+    refuseUnusable(call, status, headers);
+    const body = new CappedBody(call);
+    for await (const chunk of response) body.add(chunk);
+    // A body without a length ends for node:http as if complete when the connection breaks.
+    const [broken] = failures;
+    if (broken !== undefined) throw broken;
+    return { status, headers, bytes: body.bytes() };
+  } catch (error) {
+    request.destroy();
+    throw error;
+  }
+}
+
+function open({ url, init, signal }: Call, route: Route): ClientRequest {
+  const host = unbracketed(url.hostname);
+  const secure = url.protocol === 'https:';
+  const body = init.body ?? '';
+  const length = init.method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {};
+  const options: RequestOptions & TcpNetConnectOpts = {
+    ...route,
+    // Tries the next judged address when one is dead, all within the deadline.
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: CONNECT_ATTEMPT_MS,
+    method: init.method,
+    host,
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    path: `${url.pathname}${url.search}`,
+    headers: { ...init.headers, ...length, host: url.host },
+    signal,
+    // Explicit, so that neither the environment nor the command line can weaken them.
+    maxHeaderSize: MAX_HEADER_BYTES,
+    insecureHTTPParser: false,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    servername: isIP(host) ? '' : host, // RFC 6066 §3: no address in SNI; the check uses `host` then
+  };
+  const request = secure ? httpsRequest(options) : httpRequest(options);
+  return request.end(body);
+}
+
+async function responseTo(request: ClientRequest, call: Call): Promise<IncomingMessage> {
+  let socket: Socket | undefined;
+  let alreadyRead = 0;
+  request.once('socket', (used: Socket) => {
+    socket = used;
+    alreadyRead = used.bytesRead;
+  });
+  try {
+    // A request that waits for a connection does not notice the signal by itself.
+    return await untilAborted(answered(request), call.signal);
+  } catch (error) {
+    // A POST may have been acted on before the connection broke: only a GET is worth repeating.
+    const repeatable = call.init.method === 'GET' && request.reusedSocket && isHangUp(error);
+    if (repeatable && socket?.bytesRead === alreadyRead) throw new StaleSocketError();
+    throw error;
+  }
+}
+
+function answered(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve);
+    request.once('error', reject);
+    // Without an error when the server switches protocols.
+    request.once('close', () => reject(new Error('closed without an answer')));
+  });
+}
+
+function isHangUp(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function joinedHeaders(response: IncomingMessage): Readonly<Record<string, string>> {
+  const entries = Object.entries(response.headersDistinct);
+  return lowerCaseNames(entries.map(([name, values]) => [name, (values ?? []).join(', ')]));
+}
+
+/** The host of a URL as node:net takes it. */
+export function unbracketed(hostname: string): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+}
