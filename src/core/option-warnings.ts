@@ -11,7 +11,8 @@ interface ServerSettings {
 interface ResourceSettings {
   readonly resource: string;
   readonly scopes: readonly string[];
-  readonly inboundDPoP: { readonly replayStore: unknown } | undefined;
+  readonly inboundDPoP:
+    { readonly replayStore: unknown; readonly hasRandomNonceSecret: boolean } | undefined;
   readonly revocationChecker: unknown;
 }
 
@@ -30,6 +31,7 @@ export function resourceWarnings(server: ServerSettings, resource: ResourceSetti
     emptyPathWarning(resource),
     offlineAccessWarning(resource),
     replayMemoryWarning(server, resource),
+    nonceSecretWarning(server, resource),
     introspectionWarning(server, resource),
   ].filter((warning) => warning !== undefined);
 }
@@ -49,15 +51,29 @@ function offlineAccessWarning({ scopes }: ResourceSettings): string | undefined 
 }
 
 function replayMemoryWarning(
-  { devMode }: ServerSettings,
+  server: ServerSettings,
   { inboundDPoP }: ResourceSettings,
 ): string | undefined {
   if (inboundDPoP === undefined || isShared(inboundDPoP.replayStore)) return undefined;
-  // How many processes serve the resource cannot be seen from inside one of them.
-  return cluster.isWorker || !devMode
+  return mayHaveSiblings(server)
     ? 'inboundDPoP: used proofs are remembered in the memory of this process only. With several ' +
         'processes or hosts a stolen proof works once in each: set replayStore (authplane-nestjs/redis)'
     : undefined;
+}
+
+function nonceSecretWarning(
+  server: ServerSettings,
+  { inboundDPoP }: ResourceSettings,
+): string | undefined {
+  return inboundDPoP?.hasRandomNonceSecret === true && mayHaveSiblings(server)
+    ? 'inboundDPoP: the secret of the nonces is random, so each process refuses the nonces of the ' +
+        'others and clients never get in. With several processes set nonce: { secret }, the same in all'
+    : undefined;
+}
+
+/** How many processes serve the resource cannot be seen from inside one of them. */
+function mayHaveSiblings({ devMode }: ServerSettings): boolean {
+  return cluster.isWorker || !devMode;
 }
 
 /** Naming the memory of the process, to set its size for example, makes it no other. */

@@ -228,6 +228,8 @@ export interface ResolvedInboundDPoP {
   readonly allowedProofAlgorithms: readonly string[];
   /** A function, which prints no secret, unlike what it was made of. */
   readonly nonce: ((clock: Clock) => DPoPNonces) | undefined;
+  /** Nonces are used, and no other process can make them. */
+  readonly hasRandomNonceSecret: boolean;
   readonly publicPathPrefix: string;
   readonly strictHtu: boolean;
 }
@@ -355,6 +357,7 @@ const DPOP_DEFAULTS: ResolvedInboundDPoP = {
   clockSkewSeconds: 30,
   allowedProofAlgorithms: DEFAULT_PROOF_ALGORITHMS,
   nonce: undefined,
+  hasRandomNonceSecret: false,
   publicPathPrefix: '',
   strictHtu: false,
 };
@@ -411,6 +414,8 @@ function withDPoPDefaults(
     clockSkewSeconds,
     allowedProofAlgorithms: listOr(options.allowedProofAlgorithms, defaults.allowedProofAlgorithms),
     nonce: nonce === undefined ? defaults.nonce : noncesOf(nonce, clockSkewSeconds),
+    hasRandomNonceSecret:
+      nonce === undefined ? defaults.hasRandomNonceSecret : isRandomSecret(nonce),
     publicPathPrefix: options.publicPathPrefix ?? defaults.publicPathPrefix,
     strictHtu: options.strictHtu ?? defaults.strictHtu,
   };
@@ -428,6 +433,10 @@ function noncesOf(
   if (nonce === false) return undefined;
   const settings = nonce === true ? {} : nonce;
   return (clock) => new DPoPNonces({ ...settings, clockSkewSeconds, clock });
+}
+
+function isRandomSecret(nonce: boolean | DPoPNonceOptions): boolean {
+  return typeof nonce === 'boolean' ? nonce : nonce.secret === undefined;
 }
 
 function joinUrl(baseUrl: string, path: string): string {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from './clock.js';
 import { within } from './deadline.js';
+import { tupleHash } from './digest.js';
 import {
   AuthplaneError,
   type AuthplaneErrorOptions,
@@ -17,8 +18,15 @@ export interface DPoPReplayStore {
    *
    * @param key a hash; says nothing about the proof.
    * @param expiresAtSeconds seconds since 1970; the key must be remembered until then, longer is fine.
+   * A store that finds it past already cannot remember it, and throws.
+   * @param proofKey thumbprint of the key that signed the proof, always the same for one `key`. For
+   * stores that bound what one caller may fill; others leave it out.
    */
-  checkAndStore(key: string, expiresAtSeconds: number): Promise<boolean> | boolean;
+  checkAndStore(
+    key: string,
+    expiresAtSeconds: number,
+    proofKey?: string,
+  ): Promise<boolean> | boolean;
 }
 
 export interface ReplayStoreErrorOptions extends AuthplaneErrorOptions {
@@ -43,6 +51,8 @@ export const REPLAY_DEADLINE_MS = 250;
 export interface ReplayCheckOptions {
   /** How long the store may take. Default 250 ms. */
   readonly deadlineMs?: number;
+  /** See {@link DPoPReplayStore.checkAndStore}. */
+  readonly proofKey?: string;
 }
 
 /**
@@ -55,11 +65,11 @@ export async function checkReplay(
   store: DPoPReplayStore,
   key: string,
   expiresAtSeconds: number,
-  { deadlineMs = REPLAY_DEADLINE_MS }: ReplayCheckOptions = {},
+  { deadlineMs = REPLAY_DEADLINE_MS, proofKey }: ReplayCheckOptions = {},
 ): Promise<void> {
   const first: unknown = await within(
     deadlineMs,
-    () => store.checkAndStore(key, expiresAtSeconds),
+    () => store.checkAndStore(key, expiresAtSeconds, proofKey),
     () => new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`),
   ).catch((cause: unknown) => {
     if (cause instanceof ReplayStoreError) throw cause;
@@ -70,7 +80,10 @@ export async function checkReplay(
 }
 
 export interface InMemoryDPoPReplayStoreOptions {
-  /** Bound on remembered keys. Default 1 000 000, about 110 MB. A full store refuses, see below. */
+  /**
+   * Bound on remembered proofs. Default 1 000 000, about 110 MB. A full store refuses, see below, and
+   * one proof key gets a fifth of it.
+   */
   readonly maxEntries?: number;
   /** Source of time, for tests. */
   readonly clock?: Clock;
@@ -80,10 +93,17 @@ export interface InMemoryDPoPReplayStoreOptions {
 interface Generation {
   readonly endsAt: number;
   readonly expiries: Map<string, number>;
+  /** How many proofs of a proof key came in, those looked for and forgotten singly included. */
+  readonly proofsOf: Map<string, number>;
   lastExpiry: number;
 }
 
 const GENERATION_SECONDS = 120;
+/**
+ * One proof key may hold so many times the free room: a fifth of an empty store, less as it fills. So
+ * it takes dozens of keys to leave no room for the next one.
+ */
+const SHARE_OF_FREE_ROOM = 1 / 4;
 /** A flood at a full store must not cost a scan for each request. */
 const SWEEP_PAUSE_SECONDS = 1;
 
@@ -91,8 +111,9 @@ const SWEEP_PAUSE_SECONDS = 1;
  * Replay memory of one process. With several processes a proof could be used once in each: share a
  * store instead (`authplane-nestjs/redis`).
  *
- * Bounded, and never forgets a live entry: when it is full of them it throws {@link ReplayStoreError}.
- * Whole generations are dropped after their last entry has expired; single entries are looked for only
+ * Bounded, and never forgets a live entry: when it is full of them it throws {@link ReplayStoreError},
+ * and to a proof key that has used up its share somewhat earlier, so that one caller cannot fill it
+ * for all. Whole generations are dropped after their last entry has expired; single entries are looked for only
  * when room is needed. When the clock is set back to before an entry that has been dropped, the store
  * cannot tell and throws too.
  */
@@ -124,24 +145,27 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     return this.#size;
   }
 
-  /** @throws ReplayStoreError when the store is full, or the clock was set back too far. */
-  async checkAndStore(key: string, expiresAtSeconds: number): Promise<boolean> {
+  /**
+   * @throws ReplayStoreError when the store or the share of the proof key is full, when the entry has
+   * expired already, and when the clock was set back too far.
+   */
+  async checkAndStore(key: string, expiresAtSeconds: number, proofKey?: string): Promise<boolean> {
     if (!Number.isFinite(expiresAtSeconds)) {
       throw new ReplayStoreError('a replay entry needs a finite expiry');
     }
     const now = this.#clock.now();
     this.#dropExpired(now);
     if (this.#holds(key, now)) return false;
-    if (expiresAtSeconds < now) {
-      // Nothing to remember, unless the clock is set back to before that time.
-      this.#forgot(expiresAtSeconds);
-      return true;
-    }
+    requireLiveExpiry(expiresAtSeconds, now);
     if (expiresAtSeconds <= this.#forgottenUntil) {
-      throw new ReplayStoreError('the clock was set back to before entries that were dropped');
+      throw new ReplayStoreError('the clock was set back to before entries that were dropped', {
+        // Proofs made later expire later.
+        retryAfterSeconds: this.#forgottenUntil - expiresAtSeconds + 1,
+      });
     }
     this.#requireRoom(now);
-    this.#put(key, expiresAtSeconds);
+    this.#requireShare(proofKey, now);
+    this.#put(key, expiresAtSeconds, proofKey);
     return true;
   }
 
@@ -154,6 +178,18 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     });
   }
 
+  #requireShare(proofKey: string | undefined, now: number): void {
+    if (proofKey === undefined) return;
+    const held = [...this.#generations.values()].filter(({ proofsOf }) => proofsOf.has(proofKey));
+    const proofs = held.reduce((sum, { proofsOf }) => sum + (proofsOf.get(proofKey) ?? 0), 0);
+    const share = (this.#maxEntries - this.#size) * SHARE_OF_FREE_ROOM;
+    if (proofs < Math.max(1, share)) return;
+    throw new ReplayStoreError(
+      'this proof key fills its share of the replay store; raise maxEntries or share a store',
+      { retryAfterSeconds: Math.min(...held.map(({ endsAt }) => endsAt)) - now },
+    );
+  }
+
   #holds(key: string, now: number): boolean {
     for (const { expiries } of this.#generations.values()) {
       const expiry = expiries.get(key);
@@ -162,16 +198,20 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     return false;
   }
 
-  #put(key: string, expiry: number): void {
+  #put(key: string, expiry: number, proofKey: string | undefined): void {
     const index = Math.floor(expiry / GENERATION_SECONDS);
     const generation = this.#generations.get(index) ?? {
       endsAt: (index + 1) * GENERATION_SECONDS,
       expiries: new Map<string, number>(),
+      proofsOf: new Map<string, number>(),
       lastExpiry: expiry,
     };
     this.#generations.set(index, generation);
     if (!generation.expiries.has(key)) this.#size++;
     generation.expiries.set(key, expiry);
+    if (proofKey !== undefined) {
+      generation.proofsOf.set(proofKey, (generation.proofsOf.get(proofKey) ?? 0) + 1);
+    }
     generation.lastExpiry = Math.max(generation.lastExpiry, expiry);
     this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
   }
@@ -207,4 +247,31 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
   #forgot(expiry: number): void {
     this.#forgottenUntil = Math.max(this.#forgottenUntil, expiry);
   }
+}
+
+/**
+ * What has expired cannot be remembered, and a proof that nobody remembers could be used again: the
+ * clock of the store is ahead of the one that accepted the proof. @throws ReplayStoreError
+ */
+export function requireLiveExpiry(expiresAtSeconds: number, now: number): void {
+  if (expiresAtSeconds > now) return;
+  throw new ReplayStoreError(
+    'a replay entry expired before it was stored; compare the clocks of the store and the resource',
+  );
+}
+
+/** One memory for each source of time, which outside tests is one for the process. */
+const memories = new WeakMap<Clock, InMemoryDPoPReplayStore>();
+
+/**
+ * The memory of this process for one resource URI: all applications and resource objects that protect
+ * it here know of each other's proofs, also after one was closed and made anew.
+ */
+export function processReplayMemory(resource: string, clock: Clock): DPoPReplayStore {
+  const memory = memories.get(clock) ?? new InMemoryDPoPReplayStore({ clock });
+  memories.set(clock, memory);
+  return {
+    checkAndStore: (key, expiresAtSeconds, proofKey) =>
+      memory.checkAndStore(tupleHash([resource, key]), expiresAtSeconds, proofKey),
+  };
 }

@@ -12,7 +12,7 @@ import {
 import { htuOrigin, htuPathPrefix, requestUrl } from './htu.js';
 import type { Clock } from './clock.js';
 import type { ResolvedInboundDPoP } from './options.js';
-import { checkReplay, type DPoPReplayStore, InMemoryDPoPReplayStore } from './replay-store.js';
+import { checkReplay, type DPoPReplayStore, processReplayMemory } from './replay-store.js';
 import { isJsonObject, member } from './strict-json.js';
 import type { VerifiedClaims } from './verified-claims.js';
 
@@ -82,7 +82,7 @@ export class DPoPConstraint implements SenderConstraint {
     this.#origin = htuOrigin(resource);
     this.#pathPrefix = htuPathPrefix(options.publicPathPrefix);
     this.#nonces = options.nonce?.(clock);
-    this.#store = options.replayStore ?? new InMemoryDPoPReplayStore({ clock });
+    this.#store = options.replayStore ?? processReplayMemory(resource, clock);
   }
 
   get nonce(): string | undefined {
@@ -115,7 +115,7 @@ export class DPoPConstraint implements SenderConstraint {
       throw new DPoPBindingMismatchError('a token bound to a key came under the scheme Bearer');
     }
     const checked = await verifyDPoPProof(proof, this.#rules(token, jkt, request));
-    await checkReplay(this.#store, checked.replayKey, checked.expiresAt);
+    await checkReplay(this.#store, checked.replayKey, checked.expiresAt, { proofKey: jkt });
     return claims.boundBy(checked.proof);
   }
 

@@ -4,6 +4,7 @@ import {
   type DPoPReplayStore,
   REPLAY_DEADLINE_MS,
   ReplayStoreError,
+  requireLiveExpiry,
 } from '../core/replay-store.js';
 
 /** What is used of an `ioredis` client or cluster. */
@@ -35,6 +36,15 @@ export interface RedisReplayStoreOptions {
 
 /** Commands under way at once; more means that the server does not keep up. */
 const MAX_PENDING = 1000;
+/** Not a word for so long: the connection may be dead without anybody having noticed. */
+const SILENCE_MS = 1000;
+/**
+ * Then commands go out so far apart, because an idle timeout of a client (`socketTimeout`) counts
+ * whatever is written as life.
+ */
+const PROBE_EVERY_MS = 5000;
+
+const OK = Buffer.from('OK');
 
 type SetIfAbsent = (key: string, ttlMs: number) => Promise<unknown>;
 
@@ -45,7 +55,8 @@ type SetIfAbsent = (key: string, ttlMs: number) => Promise<unknown>;
  * listener. Give the server `maxmemory-policy noeviction`: an evicted entry is a proof that can be
  * used again. So is a write that a fail-over to an asynchronous replica loses, until the proof is too
  * old; nonces (`inboundDPoP.nonce`) narrow that. A server that does not answer within 250 ms has not
- * answered: `ReplayStoreError`.
+ * answered: `ReplayStoreError`. After a second of silence hardly anything is sent, so that the client's
+ * own `socketTimeout` can find out that its connection is dead: give it one of 2 to 4 seconds.
  *
  * @throws ConfigurationError when the client is of neither library.
  */
@@ -54,23 +65,45 @@ export function redisReplayStore(
   { keyPrefix = 'authplane:dpop:' }: RedisReplayStoreOptions = {},
 ): DPoPReplayStore {
   const setIfAbsent = commandOf(client);
-  let pending = 0;
-  const send: SetIfAbsent = async (key, ttl) => {
-    pending++;
-    try {
-      return await setIfAbsent(`${keyPrefix}${key}`, ttl);
-    } finally {
-      pending--; // not at the deadline: a command that is given up is still under way
-    }
-  };
+  const connection = new WatchedConnection();
+  const send: SetIfAbsent = (key, ttl) =>
+    connection.run(() => setIfAbsent(`${keyPrefix}${key}`, ttl));
   const late = () => new ReplayStoreError(`Redis gave no answer within ${REPLAY_DEADLINE_MS} ms`);
   return {
     async checkAndStore(key, expiresAtSeconds) {
-      if (pending >= MAX_PENDING) throw new ReplayStoreError('Redis does not keep up');
       const ttl = ttlMs(expiresAtSeconds);
+      connection.requireFit();
       return isFirst(await within(REPLAY_DEADLINE_MS, () => send(key, ttl), late));
     },
   };
+}
+
+/** What can be told of a connection from when it answers. */
+class WatchedConnection {
+  #pending = 0;
+  #sentAt = Number.NEGATIVE_INFINITY;
+  /** When the first command went out that was followed by no answer at all. */
+  #silentSince: number | undefined;
+
+  /** @throws ReplayStoreError when another command would do more harm than good. */
+  requireFit(now = performance.now()): void {
+    if (this.#pending >= MAX_PENDING) throw new ReplayStoreError('Redis does not keep up');
+    const silence = now - (this.#silentSince ?? now);
+    if (silence < SILENCE_MS || now - this.#sentAt >= PROBE_EVERY_MS) return;
+    throw new ReplayStoreError('Redis has gone silent; set socketTimeout of its client');
+  }
+
+  async run(command: () => Promise<unknown>): Promise<unknown> {
+    this.#pending++;
+    this.#sentAt = performance.now();
+    this.#silentSince ??= this.#sentAt;
+    try {
+      return await command();
+    } finally {
+      this.#pending--; // not at the deadline: a command that is given up is still under way
+      this.#silentSince = undefined;
+    }
+  }
 }
 
 function commandOf(client: IoredisClient | NodeRedisClient): SetIfAbsent {
@@ -107,12 +140,16 @@ function ttlMs(expiresAtSeconds: number): number {
   const ttl = Math.ceil(expiresAtSeconds * 1000 - Date.now());
   if (!Number.isSafeInteger(ttl))
     throw new ReplayStoreError('a replay entry needs a finite expiry');
+  requireLiveExpiry(expiresAtSeconds, Date.now() / 1000);
   return Math.max(1, ttl);
 }
 
-/** A reply of any other kind belongs to another command, and proves nothing. */
+/**
+ * A client with a type mapping of node-redis gives the bytes of a text. A reply of any other kind
+ * belongs to another command, and proves nothing.
+ */
 function isFirst(reply: unknown): boolean {
-  if (reply === 'OK') return true;
+  if (reply === 'OK' || (Buffer.isBuffer(reply) && reply.equals(OK))) return true;
   if (reply === null) return false;
   throw new ReplayStoreError('Redis gave an unexpected reply to SET');
 }

@@ -41,6 +41,20 @@ describe('warnings', () => {
     ]);
   });
 
+  it('10.11d: nonces that no other process can make are warned about in production', () => {
+    const replayStore = { checkAndStore: () => true };
+    const warnings = (nonce: unknown, more: object = {}) => {
+      const inboundDPoP = { replayStore, nonce } as never;
+      return resolveModuleOptions({ ...VALID, ...more, inboundDPoP }).warnings;
+    };
+    const said = [expect.stringMatching(/secret of the nonces is random.*set nonce: \{ secret \}/)];
+    expect(warnings(true)).toEqual(said);
+    expect(warnings({ ttlSeconds: 60 })).toEqual(said);
+    expect(warnings(false)).toEqual([]);
+    expect(warnings({ secret: 'nonce-secret-of-all-processes-123' })).toEqual([]);
+    expect(warnings(true, { devMode: true })).toEqual([expect.stringContaining('devMode is on')]);
+  });
+
   it('what is true of all resources is said once', () => {
     const resource = 'https://api.example.com/b';
     const warnings = (main: object) =>

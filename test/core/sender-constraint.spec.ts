@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
 import {
   DPoPBindingMismatchError,
   DPoPNotSupportedError,
@@ -7,6 +8,8 @@ import {
 import { exactScopes } from '../../src/core/scopes.js';
 import { type DPoPRequest, noSenderConstraint } from '../../src/core/sender-constraint.js';
 import { VerifiedClaims } from '../../src/core/verified-claims.js';
+import { RESOURCE, signingKey } from './fixtures/keys-and-tokens.js';
+import { trustingResource } from './fixtures/trusting-resource.js';
 
 function claims(raw: Record<string, unknown> = {}): VerifiedClaims {
   const texts = { issuer: 'i', sub: 's', clientId: 'c', jti: 'j', kid: 'k', agentId: '' };
@@ -35,4 +38,36 @@ describe('noSenderConstraint', () => {
       await expect(check).rejects.toBeInstanceOf(kind);
     },
   );
+});
+
+describe('9.9g: the memory of used proofs', () => {
+  it('is shared by all objects of one resource, and not with another resource', async () => {
+    const key = signingKey('ES256', 'k');
+    const inboundDPoP = {};
+    const trusting = await trustingResource([key.jwk], { resource: { inboundDPoP } });
+    const { client, clock, resource } = trusting;
+    const other = 'https://api.example.com/other';
+    try {
+      const proofKey = await generateDPoPKey();
+      const claims = { cnf: { jkt: proofKey.thumbprint }, aud: [RESOURCE, other] };
+      const accessToken = trusting.mint(key, { claims });
+      const iat = Math.floor(clock.now());
+      const proof = dpopProof(proofKey, {
+        ...{ method: 'POST', url: RESOURCE, accessToken },
+        claims: { iat },
+      });
+      const headers = ['Authorization', `DPoP ${accessToken}`, 'DPoP', proof];
+      const outcomeAt = (at: typeof resource) =>
+        at.authenticate({ method: 'POST', url: '/mcp', headers }).then(
+          () => 'in',
+          (error: AuthplaneError) => error.code,
+        );
+      const twin = client.resource({ resource: RESOURCE, inboundDPoP });
+      expect(await outcomeAt(resource)).toBe('in');
+      expect(await outcomeAt(twin)).toBe('dpop_replay_detected');
+      expect(await outcomeAt(client.resource({ resource: other, inboundDPoP }))).toBe('in');
+    } finally {
+      await trusting.close();
+    }
+  });
 });

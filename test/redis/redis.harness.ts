@@ -3,7 +3,7 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,6 +60,41 @@ export class RedisServer {
   async remove(): Promise<void> {
     await this.stop();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Between client and server; connections can be made to die without a sign, as a balancer lets them. */
+export class Relay {
+  readonly #pairs = new Set<[Socket, Socket]>();
+  #server: Server | undefined;
+  port = 0;
+
+  async start(target: number): Promise<void> {
+    const server = createServer((client) => {
+      const upstream = connect(target, '127.0.0.1');
+      const pair: [Socket, Socket] = [client, upstream];
+      this.#pairs.add(pair);
+      for (const socket of pair) socket.on('error', () => undefined);
+      client.on('close', () => upstream.destroy() && this.#pairs.delete(pair));
+      client.pipe(upstream).pipe(client);
+    }).listen(0, '127.0.0.1');
+    this.#server = server;
+    await once(server, 'listening');
+    this.port = (server.address() as AddressInfo).port;
+  }
+
+  /** The connections of now swallow everything; new ones work. */
+  silence(): void {
+    for (const [client, upstream] of this.#pairs) {
+      client.unpipe(upstream);
+      upstream.unpipe(client);
+      client.resume();
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+    this.#server?.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { createClient } from 'redis';
+import { createClient, RESP_TYPES } from 'redis';
 import {
   dpopProof,
   generateDPoPKey,
@@ -20,7 +21,7 @@ import {
   type NodeRedisClient,
   redisReplayStore,
 } from '../../src/redis/index.js';
-import { hasRedisServer, pause, RedisServer, ResourceProcesses } from './redis.harness.js';
+import { hasRedisServer, pause, RedisServer, Relay, ResourceProcesses } from './redis.harness.js';
 import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
 
 const ROUNDS = 1000;
@@ -101,12 +102,18 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
     expect(mine).toBeGreaterThan(598_000);
   });
 
-  it('rfc9449-dpop-replay-store-must-evict-expired-entries: and takes a past expiry', async () => {
+  it('10.11d: an entry that has expired already is refused, not stored for a moment', async () => {
     const store = redisReplayStore(connected.client);
-    expect(await store.checkAndStore('short', inSeconds(-1))).toBe(true);
-    await pause(20);
+    const late = checkReplay(store, 'short', inSeconds(-1));
+    await expect(late).rejects.toThrow(/expired before it was stored.*compare the clocks/);
     expect(await connected.pttl('authplane:dpop:short')).toBe(-2);
-    expect(await store.checkAndStore('short', inSeconds(60))).toBe(true);
+  });
+
+  it('rfc9449-dpop-replay-store-must-evict-expired-entries', async () => {
+    const store = redisReplayStore(connected.client);
+    expect(await store.checkAndStore('brief', inSeconds(0.3))).toBe(true);
+    await eventually(async () => expect(await connected.pttl('authplane:dpop:brief')).toBe(-2));
+    expect(await store.checkAndStore('brief', inSeconds(60))).toBe(true);
   });
 
   it('refuses an expiry that is no time', async () => {
@@ -248,6 +255,75 @@ describeWithRedis('one resource in several processes', () => {
   }, 1_800_000);
 });
 
+describeWithRedis('10.14: node-redis with a type mapping to bytes', () => {
+  it('first and second use', async () => {
+    const server = new RedisServer();
+    await server.start();
+    const plain = createClient({ url: server.url }).on('error', () => undefined);
+    await plain.connect();
+    const types = [RESP_TYPES.SIMPLE_STRING, RESP_TYPES.BLOB_STRING];
+    const client = plain.withTypeMapping(Object.fromEntries(types.map((type) => [type, Buffer])));
+    const store = redisReplayStore(client);
+    try {
+      expect(await store.checkAndStore('k', inSeconds(60))).toBe(true);
+      expect(await store.checkAndStore('k', inSeconds(60))).toBe(false);
+    } finally {
+      plain.destroy();
+      await server.remove();
+    }
+  });
+});
+
+describeWithRedis('10.11d: a connection that dies without a sign, under traffic', () => {
+  const server = new RedisServer();
+  const relay = new Relay();
+
+  beforeAll(async () => {
+    await server.start();
+    await relay.start(server.port);
+  });
+  afterAll(async () => {
+    await relay.stop();
+    await server.remove();
+  });
+
+  it.each(['ioredis', 'redis'] as const)(
+    '%s with socketTimeout is back in seconds',
+    async (name) => {
+      const socketTimeout = 2000;
+      const { port } = relay;
+      const redis =
+        name === 'ioredis'
+          ? new Redis({ port, socketTimeout })
+          : createClient({
+              socket: { port, socketTimeout, reconnectStrategy: 100 },
+            });
+      redis.on('error', () => undefined);
+      if (!(redis instanceof Redis)) await redis.connect();
+      const store = redisReplayStore(redis);
+      const isBack = async () => {
+        for (let tries = 0; tries < 200; tries++) {
+          const answer = await checkReplay(store, randomUUID(), inSeconds(60)).catch(() => 'away');
+          if (answer === undefined) return true;
+          await pause(50);
+        }
+        return false;
+      };
+      try {
+        expect(await isBack()).toBe(true);
+        relay.silence();
+        const silenced = performance.now();
+        expect(await isBack()).toBe(true);
+        expect(performance.now() - silenced).toBeLessThan(9_000);
+      } finally {
+        if (redis instanceof Redis) redis.disconnect();
+        else redis.destroy();
+      }
+    },
+    30_000,
+  );
+});
+
 describe('redisReplayStore without a server', () => {
   const ioredisThat = (set: () => Promise<unknown>) => ({ set, setBuffer: () => undefined });
   const nodeRedisThat = (set: () => Promise<unknown>) => ({ set, SET: () => undefined });
@@ -259,7 +335,7 @@ describe('redisReplayStore without a server', () => {
     }
   });
 
-  it.each(['QUEUED', 'ok', '', 1, true, undefined, [], {}, Buffer.from('OK')])(
+  it.each(['QUEUED', 'ok', '', 1, true, undefined, [], {}, Buffer.from('ok'), Buffer.from('')])(
     'F25: takes the reply %p for none, never for a first use',
     async (reply) => {
       for (const client of [
@@ -271,6 +347,15 @@ describe('redisReplayStore without a server', () => {
       }
     },
   );
+
+  it('10.14: OK as bytes is a yes', async () => {
+    for (const client of [
+      ioredisThat(() => Promise.resolve(Buffer.from('OK'))),
+      nodeRedisThat(() => Promise.resolve(Buffer.from('OK'))),
+    ]) {
+      expect(await redisReplayStore(client).checkAndStore('k', inSeconds(60))).toBe(true);
+    }
+  });
 
   it('F22: a client that throws at once, or rejects, ends in a ReplayStoreError', async () => {
     const throwing = ioredisThat(() => {
