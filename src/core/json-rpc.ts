@@ -1,4 +1,5 @@
 import { InvalidRequestError } from './errors.js';
+import { MAX_URI_LENGTH } from './resource-uris.js';
 
 /** What scopes can be asked for: everything an MCP server offers by name or URI. */
 export type OperationKind = 'tool' | 'resource' | 'prompt';
@@ -59,8 +60,8 @@ const LISTS: ReadonlySet<string> = new Set([
  * A message that is no request needs no scopes, and the server answers it with an error of its own. The
  * `method` alone makes a request: a server that is careless about `id` must not be a way around this.
  *
- * @throws InvalidRequestError for a batch that is too long, for too many operations, and for members
- * named `__proto__`, which validating libraries may copy into the prototype of what the server then
+ * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, and for
+ * members named `__proto__`, which validating libraries may copy into the prototype of what the server then
  * reads.
  */
 export function operationsOf(body: unknown): FoundOperation[] {
@@ -155,7 +156,11 @@ function found(
   member: string | number,
 ): FoundOperation[] {
   const name = ownString(holder, member);
-  return name === undefined ? [] : [{ kind, method, name, params, holder, member }];
+  if (name === undefined) return [];
+  if (kind === 'resource' && name.length > MAX_URI_LENGTH) {
+    throw new InvalidRequestError(`a URI of ${name.length} characters; at most ${MAX_URI_LENGTH}`);
+  }
+  return [{ kind, method, name, params, holder, member }];
 }
 
 // ---- members of untrusted objects: own ones only ---------------------------------------------------

@@ -1,59 +1,134 @@
-/** Finds every entry that a server may use to serve a resource URI; rather too many than too few. */
+/** In UTF-16 units. Requests that name a longer one are refused. */
+export const MAX_URI_LENGTH = 8192;
+
+/** How a server compares what it has registered with the URI that it is asked for. */
+interface Notation {
+  /** Every text that may stand for this URI, the registered or the requested one. */
+  spellings(uri: string): string[];
+  /** The texts between the wildcards of a template; a single one: nothing in it varies. */
+  literals(template: string): string[];
+}
+
+/**
+ * Finds every entry that a server may use to serve a resource URI; rather too many than too few. Also
+ * those that only the percent-decoded URI names: servers hand decoded variables to their handlers.
+ */
 export class UriTable<Entry> {
-  readonly #exact = new Map<string, Entry[]>();
-  readonly #templates: { readonly literals: readonly string[]; readonly entry: Entry }[] = [];
-  readonly #loose: boolean;
+  readonly #entries: readonly Entry[];
+  readonly #indexes: readonly UriIndex<Entry>[];
 
   /**
    * @param entries by URI, or by URI template (RFC 6570).
-   * @param loose compares as MCP-Nest does: without scheme and query, in any case, with or without a
-   * final slash, and with the wildcards of `path-to-regexp`.
+   * @param loose compares as MCP-Nest does, too: without scheme and query, in any case, with or without
+   * a final slash, and with the wildcards of `path-to-regexp`.
    */
   constructor(entries: readonly (readonly [uri: string, entry: Entry])[], loose: boolean) {
-    this.#loose = loose;
+    this.#entries = entries.map(([, entry]) => entry);
+    const notations = loose ? [RFC_6570, PATH_TO_REGEXP] : [RFC_6570];
+    this.#indexes = notations.map((notation) => new UriIndex(notation, entries));
+  }
+
+  /** All entries for a URI that is too long to be looked up. */
+  find(uri: string): Entry[] {
+    if (uri.length > MAX_URI_LENGTH) return [...this.#entries];
+    return [...new Set(this.#indexes.flatMap((index) => index.find(uri)))];
+  }
+}
+
+/** The entries as one notation reads them. */
+class UriIndex<Entry> {
+  readonly #notation: Notation;
+  readonly #exact = new Map<string, Entry[]>();
+  readonly #templates: { readonly literals: readonly string[]; readonly entry: Entry }[] = [];
+
+  constructor(notation: Notation, entries: readonly (readonly [uri: string, entry: Entry])[]) {
+    this.#notation = notation;
     for (const [uri, entry] of entries) this.#add(uri, entry);
   }
 
   find(uri: string): Entry[] {
-    const spellings = this.#spellings(uri);
-    const found = new Set(spellings.flatMap((spelling) => this.#exact.get(spelling) ?? []));
-    for (const { literals, entry } of this.#templates) {
-      if (spellings.some((spelling) => isExpansion(spelling, literals))) found.add(entry);
-    }
-    return [...found];
+    const spellings = this.#notation.spellings(uri);
+    const exact = spellings.flatMap((spelling) => this.#exact.get(spelling) ?? []);
+    const expanded = this.#templates.filter(({ literals }) =>
+      spellings.some((spelling) => isExpansion(spelling, literals)),
+    );
+    return [...exact, ...expanded.map(({ entry }) => entry)];
   }
 
   #add(uri: string, entry: Entry): void {
-    const wildcards = this.#loose ? PATH_TO_REGEXP_WILDCARDS : EXPRESSIONS;
-    for (const spelling of this.#spellings(uri)) {
+    const literals = this.#notation.literals(uri);
+    const isTemplate = literals.length > 1;
+    const texts = isTemplate ? [uri] : [uri, ...literals];
+    for (const spelling of unique(texts.flatMap((text) => this.#notation.spellings(text)))) {
       this.#exact.set(spelling, [...(this.#exact.get(spelling) ?? []), entry]);
     }
-    const literals = (this.#loose ? withoutFinalSlashes(looseSpelling(uri)) : uri).split(wildcards);
-    if (literals.length > 1) this.#templates.push({ literals, entry });
-  }
-
-  /** SDK servers look up the normalised URI, MCP-Nest the URI as sent. */
-  #spellings(uri: string): string[] {
-    const spellings = URL.canParse(uri) ? [uri, new URL(uri).href] : [uri];
-    return [...new Set(this.#loose ? spellings.flatMap(looseSpellings) : spellings)];
+    if (!isTemplate) return;
+    this.#templates.push({ literals, entry });
+    if (literals.some((literal) => literal.includes('%'))) {
+      this.#templates.push({ literals: literals.map(decoded), entry });
+    }
   }
 }
 
-const EXPRESSIONS = /\{[^{}]*\}/;
+/** Both MCP SDKs, which look up the normalised URI. */
+const RFC_6570: Notation = {
+  spellings: (uri) => unique(withNormalised(uri).flatMap(withDecoded)),
+  literals: (template) => literalsOf(template, /\{[^{}]*\}|(?<doubt>[{}])/g),
+};
+
+/** MCP-Nest, which looks up the URI as sent. Upper case: a RegExp that ignores case compares so. */
+const PATH_TO_REGEXP: Notation = {
+  spellings: (uri) =>
+    unique(
+      withNormalised(uri)
+        .map(withoutScheme)
+        .flatMap((path) => [path, path.split('?', 1)[0] ?? '']) // dropped for templates only
+        .flatMap((path) => [path, withoutFinalSlashes(path)])
+        .flatMap(withDecoded)
+        .map((path) => path.toUpperCase()),
+    ),
+  literals: (template) => {
+    const path = withoutFinalSlashes(withoutScheme(template).replace(/\{\?[^}]*\}/g, ''));
+    return literalsOf(path, PATH_WILDCARDS).map((literal) => literal.toUpperCase());
+  },
+};
+
 /** The name of a parameter takes in all that follows and could belong to it, also after a brace. */
-const PATH_TO_REGEXP_WILDCARDS = /(?:\{[^{}]*\}|[:*])[$\u200c\u200d\p{ID_Continue}]*|[{}]|\\./u;
+const PATH_WILDCARDS =
+  /(?:\{[^{}\\"]*\}|[:*](?!"))[$\u200c\u200d\p{ID_Continue}]*|(?<doubt>[{}\\]|[:*]")/gu;
 
-/** MCP-Nest drops the query for templates and keeps it for other resources; final slashes are optional. */
-function looseSpellings(uri: string): string[] {
-  const spelling = looseSpelling(uri);
-  const spellings = [spelling, spelling.split('?', 1)[0] ?? ''];
-  return [...spellings, ...spellings.map(withoutFinalSlashes)];
+/**
+ * The texts between the wildcards of a template. Where it cannot be read for certain (nested or lone
+ * braces, quoted names, escapes), all that follows is one wildcard.
+ */
+function literalsOf(template: string, wildcards: RegExp): string[] {
+  const literals: string[] = [];
+  let from = 0;
+  for (const { 0: wildcard, index, groups } of template.matchAll(wildcards)) {
+    literals.push(template.slice(from, index));
+    if (groups?.['doubt'] !== undefined) return [...literals, ''];
+    from = index + wildcard.length;
+  }
+  return [...literals, template.slice(from)];
 }
 
-/** Upper case, because a case-insensitive RegExp compares that way. */
-function looseSpelling(uri: string): string {
-  const afterScheme = uri.includes('://') ? (uri.split('://')[1] ?? '') : uri;
-  return afterScheme.replace(/\{\?[^}]*\}/g, '').toUpperCase();
+function withNormalised(uri: string): string[] {
+  return URL.canParse(uri) ? [uri, new URL(uri).href] : [uri];
+}
+
+function withDecoded(text: string): string[] {
+  return text.includes('%') ? [text, decoded(text)] : [text];
+}
+
+/** What is no UTF-8 becomes U+FFFD, on both sides of a comparison. */
+function decoded(text: string): string {
+  return text.replace(/(?:%[\da-f]{2})+/gi, (escapes) =>
+    Buffer.from(escapes.replaceAll('%', ''), 'hex').toString(),
+  );
+}
+
+function withoutScheme(uri: string): string {
+  return uri.split('://', 2)[1] ?? uri;
 }
 
 /** By hand: a RegExp for this takes quadratic time on a run of slashes. */
@@ -61,6 +136,10 @@ function withoutFinalSlashes(text: string): string {
   let end = text.length;
   while (text[end - 1] === '/') end--;
   return text.slice(0, end);
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
 }
 
 /**

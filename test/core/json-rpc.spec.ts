@@ -95,6 +95,20 @@ describe('operations of a JSON-RPC body', () => {
     }
   });
 
+  it('9.1: refuses URIs that are too long to be looked up; names may be of any length', () => {
+    const uri = 'a'.repeat(8192);
+    const messages = (text: string) => [
+      message('resources/read', { uri: text }),
+      message('completion/complete', { ref: { uri: text } }),
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: [text] } }),
+    ];
+    expect(operationsOf(messages(uri))).toHaveLength(3);
+    for (const body of messages(`${uri}a`)) {
+      expect(() => operationsOf(body)).toThrow(InvalidRequestError);
+    }
+    expect(operationsOf(message('tools/call', { name: `${uri}a` }))).toHaveLength(1);
+  });
+
   it('hardening: a request with too many operations is given up at the first one too many', () => {
     const uris = Array(1000).fill('x://y');
     let read = 0;

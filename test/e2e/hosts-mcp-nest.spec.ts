@@ -1,8 +1,8 @@
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { HostProcesses } from './apps/hosts-process.js';
-import type { HostServer } from './apps/hosts-requests.js';
-import { describeHost, type HiddenOperation, SCOPES } from './apps/hosts-suite.js';
+import { type HostServer, RawClient } from './apps/hosts-requests.js';
+import { BASE, describeHost, type HiddenOperation, SCOPES } from './apps/hosts-suite.js';
 import { freePort, type Platform, platforms } from './apps/start-app.js';
 
 const processes = new HostProcesses();
@@ -41,6 +41,64 @@ for (const platform of platforms) {
     clients: ['SDK v2 (2026 era)'],
   });
 }
+
+describe.each(platforms)('URIs of resources on %s', (platform) => {
+  let server: HostServer;
+  let client: RawClient;
+  beforeAll(async () => {
+    server = await start(platform, false);
+    client = new RawClient(server, '2025');
+  });
+  afterAll(() => server.close());
+
+  const read = (uri: string, scope: string | null) =>
+    client.send({ method: 'resources/read', params: { uri } }, { scope });
+
+  const readWithoutToken = async (uri: string) => {
+    const answer = await fetch(server.mcpUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"${uri}"}}`,
+    });
+    await answer.text();
+    return answer;
+  };
+
+  test.each([
+    ['files://acme/private/plan', 'a private file'],
+    ['files://acme{?/private/plan}', 'a private file'],
+    ['odd://one', 'nested groups'],
+    ['odd://one/x/y', 'nested groups'],
+    ['odd://three/x', 'a quoted name'],
+  ])('9.1b, 9.1f: %s needs the scope of its template', async (uri, text) => {
+    const refused = await read(uri, BASE);
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain('notes:read');
+    const allowed = await read(uri, `${BASE} notes:read`);
+    expect(allowed.status).toBe(200);
+    expect(allowed.text).toContain(text);
+  });
+
+  test.each([98 * 1024, 1_048_000])(
+    '9.1a: a URI of %d bytes made for a RegExp that backtracks is refused in under 20 ms',
+    async (length) => {
+      const uri = '{?'.repeat(length / 2);
+      const time = async (text: string) => {
+        const started = performance.now();
+        expect([401, 413]).toContain((await readWithoutToken(text)).status);
+        return performance.now() - started;
+      };
+      let [fastest, harmless] = [Infinity, Infinity]; // of the same length: what the machine needs
+      for (let i = 0; i < 100 && !(fastest - harmless < 20); i++) {
+        harmless = Math.min(harmless, await time('a'.repeat(length)));
+        fastest = Math.min(fastest, await time(uri));
+      }
+      expect(fastest - harmless).toBeLessThan(20);
+      const tooLarge = platform === 'express' && length > 100 * 1024; // for its parser
+      expect((await read(uri, BASE)).status).toBe(tooLarge ? 413 : 400);
+    },
+  );
+});
 
 async function start(platform: Platform, sessions: boolean): Promise<HostServer> {
   const port = await freePort();

@@ -5,7 +5,7 @@ import { ModuleRef, NestFactory } from '@nestjs/core';
 import { Payload } from '@nestjs/microservices';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { McpController, Prompt, Resource } from '@rekog/mcp-nest';
+import { McpController, Prompt, Resource, ResourceTemplate } from '@rekog/mcp-nest';
 import { Claims, Scopes, type VerifiedClaims } from 'authplane-nestjs';
 import { AppModule, NotesTools, strategy } from './hosts-mcp-nest.js';
 
@@ -31,7 +31,29 @@ class HiddenNotes {
   }
 }
 
-@Module({ imports: [AppModule], controllers: [HiddenNotes] })
+/** Templates whose URIs can be spelt in odd ways. */
+@McpController()
+class Files {
+  @Resource({ uri: 'files://{tenant}/private/{name}', name: 'private' })
+  @Scopes('notes:read')
+  private(@Payload() { uri }: { uri: string }) {
+    return { contents: [{ uri, text: 'a private file' }] };
+  }
+
+  @ResourceTemplate({ uriTemplate: 'odd://one{/:b{/:c}}', name: 'nested' })
+  @Scopes('notes:read')
+  nested(@Payload() { uri }: { uri: string }) {
+    return { contents: [{ uri, text: 'nested groups' }] };
+  }
+
+  @ResourceTemplate({ uriTemplate: 'odd://three/:"file-name"', name: 'quoted' })
+  @Scopes('notes:read')
+  quoted(@Payload() { uri }: { uri: string }) {
+    return { contents: [{ uri, text: 'a quoted name' }] };
+  }
+}
+
+@Module({ imports: [AppModule], controllers: [HiddenNotes, Files] })
 class TestModule {}
 
 const [platform, port] = process.argv.slice(2);
