@@ -61,7 +61,11 @@ export {
   type ScopesOptions,
   UseResource,
 } from './nest/authplane.decorators.js';
-export { AuthplaneOperations, type OperationQuery } from './nest/authplane-operations.js';
+export {
+  AuthplaneOperations,
+  type OperationDeclaration,
+  type OperationQuery,
+} from './nest/authplane-operations.js';
 export { AuthplaneExceptionFilter } from './nest/authplane.exception-filter.js';
 export { AuthplaneGuard } from './nest/authplane.guard.js';
 export { AuthplaneModule } from './nest/authplane.module.js';

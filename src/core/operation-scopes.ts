@@ -1,9 +1,20 @@
 import { inspect } from 'node:util';
-import { AuthplaneError, ConfigurationError, InsufficientScopeError } from './errors.js';
+import {
+  AuthplaneError,
+  ConfigurationError,
+  InsufficientScopeError,
+  OperationRefusedError,
+} from './errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import { scopeListProblem } from './option-checks.js';
 import { UriTable } from './resource-uris.js';
-import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from './scopes.js';
+import {
+  addScopeNeeds,
+  areNeedsMet,
+  challengeScopes,
+  NO_SCOPES,
+  type ScopeNeeds,
+} from './scopes.js';
 import type { VerifiedClaims } from './verified-claims.js';
 
 /** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
@@ -143,6 +154,23 @@ export class OperationScopes {
       ? this.#resources.find(operation.name)
       : (this.#byName.get(nameKey(operation)) ?? []);
   }
+}
+
+/**
+ * The second look at one requirement, where the operation runs.
+ *
+ * @throws InsufficientScopeError, OperationRefusedError
+ */
+export function requireOperation(
+  requirement: OperationRequirement['requirement'],
+  operation: McpOperation,
+  claims: VerifiedClaims,
+): void {
+  const demand = demandOf(requirement, operation, claims);
+  if (isRefusal(demand)) {
+    throw new OperationRefusedError(demand.reason, { cause: demand.fault });
+  }
+  if (!isMet(demand, claims)) throw new InsufficientScopeError(challengeScopes(demand));
 }
 
 /** The requirements of the options. */

@@ -27,5 +27,7 @@ export {
 export { type ConsentOptions, ConsentRefusedError } from './consent-flow.js';
 export { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
 export { AuthplaneMcpInterceptor, WithConsent } from './mcp.interceptor.js';
+export { requires } from './requires.js';
+export { scoped, type ScopedOptions } from './scoped.js';
 export { withConsent } from './with-consent.js';
 export { type McpServe, type PlatformReply, type PlatformRequest, serveMcp } from './serve-mcp.js';

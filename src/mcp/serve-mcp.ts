@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Logger } from '@nestjs/common';
+import { requestState } from '../nest/request.js';
 
 /** Fastify wraps Node's request, Express extends it. */
 export interface PlatformRequest {
@@ -37,7 +38,8 @@ const logger = new Logger('AuthplaneMcp');
  * });
  * ```
  *
- * @throws whatever `prepare` throws, for the application's filters.
+ * @throws whatever `prepare` throws, for the application's filters; and what the guard throws, when it judges
+ * the request once more by what a `scoped` server has registered in `prepare`.
  */
 export async function serveMcp(
   request: PlatformRequest,
@@ -45,6 +47,7 @@ export async function serveMcp(
   prepare: () => McpServe | Promise<McpServe>,
 ): Promise<void> {
   const serve = await prepare();
+  requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
   const { raw: response, body } = takeOver(request, reply);
   try {
     await serve(rawRequest(request), response, body);

@@ -5,19 +5,17 @@ import { checkedConsentOptions } from './consent-options.js';
 import { failureAnswer, isOurs, JsonRpcError } from './failure-answer.js';
 import { logFailure } from './failure-log.js';
 import { type McpCall, mcpCall } from './mcp-call.js';
-
-type Callable = (...args: unknown[]) => unknown;
-type Methods = Record<string, unknown>;
-
-/** Public ways to register on `McpServer` of either SDK generation, and what they register. */
-const REGISTRATIONS = {
-  registerTool: 'tools/call',
-  tool: 'tools/call',
-  registerPrompt: 'prompts/get',
-  prompt: 'prompts/get',
-  registerResource: 'resources/read',
-  resource: 'resources/read',
-} as const;
+import { requirementOf, requires } from './requires.js';
+import {
+  type Callable,
+  hasRegistrations,
+  isCallable,
+  isMethods,
+  type Methods,
+  protocolOf,
+  REGISTRATIONS,
+} from './sdk-server.js';
+import { ThrownErrors } from './thrown-errors.js';
 
 const adapted = new WeakSet<object>();
 
@@ -44,8 +42,8 @@ export function withConsent<Server extends object>(
   options: ConsentOptions,
 ): Server {
   if (adapted.has(server)) return server;
-  const inner = protocolOf(server);
-  if (isLate(server, inner)) {
+  const inner = protocolOf(server, 'withConsent');
+  if (hasRegistrations(server, inner)) {
     throw new ConfigurationError('withConsent: call it before tools, prompts and resources exist');
   }
   adapted.add(server);
@@ -58,8 +56,7 @@ export function withConsent<Server extends object>(
 class ServerAdapter {
   readonly #inner: Methods;
   readonly #options: ConsentOptions;
-  /** Errors that were thrown into an SDK and have not been sent yet, by JSON-RPC request id. */
-  readonly #thrown = new Map<string | number, JsonRpcError>();
+  readonly #thrown = new ThrownErrors();
 
   constructor(inner: Methods, options: ConsentOptions) {
     this.#inner = inner;
@@ -67,7 +64,7 @@ class ServerAdapter {
   }
 
   adaptRegistrations(server: Methods): void {
-    for (const [name, method] of Object.entries(REGISTRATIONS)) {
+    for (const [name, { method }] of Object.entries(REGISTRATIONS)) {
       const original = server[name];
       if (!isCallable(original)) continue; // v2 has dropped the short names
       server[name] = (...args: unknown[]) => {
@@ -79,15 +76,11 @@ class ServerAdapter {
   }
 
   adaptProtocol(): void {
-    const { setRequestHandler, connect } = this.#inner;
-    if (!isCallable(setRequestHandler) || !isCallable(connect)) return;
+    const { setRequestHandler } = this.#inner;
+    if (!isCallable(setRequestHandler)) return;
     this.#inner['setRequestHandler'] = (...args: unknown[]) =>
       setRequestHandler.apply(this.#inner, this.#lastAdapted(args));
-    this.#inner['connect'] = (transport: unknown) => {
-      this.#adaptTransport(transport);
-      return connect.call(this.#inner, transport);
-    };
-    this.#adaptTransport(this.#inner['transport']); // of a server that is connected already
+    this.#thrown.watch(this.#inner);
   }
 
   /** A registered tool, prompt or resource lets its callback be replaced. */
@@ -109,6 +102,10 @@ class ServerAdapter {
   }
 
   #adapted(handler: Callable, method?: string): Callable {
+    const needs = requirementOf(handler); // stays outside, where `scoped` finds it
+    if (needs !== undefined) {
+      return requires(needs.scopes, this.#adapted(needs.handler, method), needs);
+    }
     return async (...args) => {
       const call = this.#callOf(args, method);
       if (call === undefined) return handler(...args);
@@ -138,74 +135,7 @@ class ServerAdapter {
     const answer = failureAnswer(error, call, this.#options);
     if (answer.kind === 'result') return answer.result;
     const failure = new JsonRpcError(answer, error);
-    this.#remember(failure, call);
+    this.#thrown.remember(failure, call);
     throw failure;
   }
-
-  #remember(error: JsonRpcError, { requestId, signal }: McpCall): void {
-    if (requestId === undefined || signal?.aborted === true) return; // nothing will be sent
-    this.#thrown.set(requestId, error);
-    signal?.addEventListener('abort', () => this.#thrown.delete(requestId), { once: true });
-  }
-
-  /**
-   * v1's `McpServer` turns what a tool throws into an `isError` result unless it is an instance of
-   * its own `McpError`, and the package has two copies of that class, one for each module format.
-   * So the answer is put right where it leaves, which needs no class.
-   */
-  #adaptTransport(transport: unknown): void {
-    if (!isMethods(transport) || !isCallable(transport['send'])) return;
-    const { send } = transport;
-    transport['send'] = (message: unknown, ...rest: unknown[]) =>
-      send.call(transport, this.#outgoing(message), ...rest);
-  }
-
-  #outgoing(message: unknown): unknown {
-    const id = memberOf(message, 'id');
-    if (memberOf(message, 'method') !== undefined) return message; // our own request to the client
-    if (typeof id !== 'string' && typeof id !== 'number') return message;
-    const thrown = this.#thrown.get(id);
-    this.#thrown.delete(id);
-    if (thrown === undefined || memberOf(message, 'result') === undefined) return message;
-    const { code, message: text, data } = thrown;
-    return { jsonrpc: '2.0', id, error: { code, message: text, data } };
-  }
-}
-
-/** `McpServer` wraps the protocol object, `Server` is one. */
-function protocolOf(server: object): Methods {
-  for (const candidate of [memberOf(server, 'server'), server]) {
-    if (isMethods(candidate) && isCallable(candidate['setRequestHandler'])) return candidate;
-  }
-  throw new ConfigurationError('withConsent: pass an McpServer or a Server of the MCP SDK');
-}
-
-/** Handlers that exist already cannot be reached any more, which nobody would notice. */
-function isLate(server: object, inner: Methods): boolean {
-  if (inner === server) return hasHandlers(inner);
-  return ['Tools', 'Prompts', 'Resources', 'ResourceTemplates'].some((kind) => {
-    const registered = memberOf(server, `_registered${kind}`); // no public member tells
-    return isMethods(registered) && Object.keys(registered).length > 0;
-  });
-}
-
-function hasHandlers(inner: Methods): boolean {
-  const { assertCanSetRequestHandler } = inner;
-  if (!isCallable(assertCanSetRequestHandler)) return false;
-  try {
-    for (const method of new Set(Object.values(REGISTRATIONS))) {
-      assertCanSetRequestHandler.call(inner, method);
-    }
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-function isCallable(value: unknown): value is Callable {
-  return typeof value === 'function';
-}
-
-function isMethods(value: unknown): value is Methods {
-  return typeof value === 'object' && value !== null;
 }

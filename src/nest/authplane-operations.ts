@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { McpOperation } from '../core/json-rpc.js';
+import type { ScopeRequirement } from '../core/operation-scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
 import { isVisible } from './mcp-lists.js';
 import { ProtectedResources } from './protected-resources.js';
@@ -7,6 +8,13 @@ import { ProtectedResources } from './protected-resources.js';
 /** A tool, resource or prompt, and the named resource (`forFeature`) whose rules count, if not the main one. */
 export interface OperationQuery extends Pick<McpOperation, 'kind' | 'name'> {
   readonly resource?: string;
+}
+
+/** What a tool, resource (by URI or URI template) or prompt needs. */
+export interface OperationDeclaration extends OperationQuery {
+  readonly scopes: ScopeRequirement;
+  /** Wins over the option `mcp.list`. */
+  readonly list?: 'show' | 'hide';
 }
 
 /**
@@ -21,6 +29,15 @@ export class AuthplaneOperations {
   isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
     const { mcp } = this.resources.get(resource);
     return isVisible({ kind, name, method: METHODS[kind] }, mcp.scopes, claims);
+  }
+
+  /**
+   * Makes a requirement known to the guard, as `scoped` of `authplane-nestjs/mcp` does with each
+   * registration. It adds up with what is known already and stays known; a rule replaces the earlier
+   * rule of the same name.
+   */
+  declare({ kind, name, scopes, list, resource }: OperationDeclaration): void {
+    this.resources.get(resource).mcp.learn({ kind, name, requirement: scopes, list });
   }
 }
 

@@ -130,8 +130,15 @@ export class AuthplaneGuard implements CanActivate {
     const onStream = () => {
       if (!request.isCertain) endStreamAtExpiry(rawResponse(context), secondsLeft);
     };
-    rules.letPass(context, { claims, onStream }, request, verdict.hidden);
-    requestState(httpRequest(context)).inspectedFor = resource;
+    const caller = { claims, onStream };
+    rules.letPass(context, caller, request, verdict.hidden);
+    const state = requestState(httpRequest(context));
+    state.inspectedFor = resource;
+    state.judgeAgain = () => {
+      const { needs, hidden } = rules.judge(request, claims);
+      resource.requireScopes(claims, addScopeNeeds(allNeeds, needs));
+      rules.conceal(context, caller, request.wantsList, hidden);
+    };
   }
 
   /** The token was verified for the HTTP request that the message came in; nothing is verified twice. */

@@ -7,27 +7,17 @@ import {
   OriginRefusedError,
   SessionNotFoundError,
 } from '../core/errors.js';
-import {
-  asksForList,
-  type FoundOperation,
-  isJsonRpc,
-  type McpOperation,
-  operationsOf,
-} from '../core/json-rpc.js';
-import {
-  type McpOptions,
-  OperationScopes,
-  type Refusal,
-  requirementsOf,
-} from '../core/operation-scopes.js';
+import { asksForList, type FoundOperation, isJsonRpc, operationsOf } from '../core/json-rpc.js';
+import type { McpOptions, OperationScopes, Refusal } from '../core/operation-scopes.js';
 import type { AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
 import type { DeclaredOperation } from './mcp-discovery.js';
 import { McpHiding } from './mcp-hiding.js';
-import { McpLists } from './mcp-lists.js';
+import type { McpLists } from './mcp-lists.js';
 import { rewriteEvents, rewriteMessages } from './mcp-response.js';
 import { McpSessions } from './mcp-sessions.js';
+import { type LearnedOperation, OperationTable } from './operation-table.js';
 import { httpRequest, rawRequest, rawResponse } from './request.js';
 import { comparablePath } from './routes.js';
 import { type Owner, ownerOf } from './state-owners.js';
@@ -67,10 +57,9 @@ export class McpRules {
   readonly #path: string;
   readonly #sessions: McpSessions;
   readonly #hiding = new McpHiding();
-  #scopes: OperationScopes;
-  #lists: McpLists;
-  /** Whether there are MCP operations at all: without them no other path is looked at. */
-  #servesMcp: boolean;
+  readonly #table: OperationTable;
+  /** Answers that lists and hidden names are taken out of already. */
+  readonly #rewriting = new WeakSet<ServerResponse>();
 
   /** @param sessions those of the whole application. */
   constructor(
@@ -81,14 +70,24 @@ export class McpRules {
     this.#resource = resource;
     this.#sessions = sessions;
     this.#path = comparablePath(new URL(resource.resource).pathname);
-    const requirements = requirementsOf(options);
-    this.#scopes = new OperationScopes(requirements);
-    this.#lists = new McpLists(this.#scopes);
-    this.#servesMcp = requirements.length > 0;
+    this.#table = new OperationTable(options);
   }
 
   get scopes(): OperationScopes {
     return this.#scopes;
+  }
+
+  get #scopes(): OperationScopes {
+    return this.#table.scopes;
+  }
+
+  get #lists(): McpLists {
+    return this.#table.lists;
+  }
+
+  /** Whether there are MCP operations at all: without them no other path is looked at. */
+  get #servesMcp(): boolean {
+    return !this.#table.isEmpty;
   }
 
   /**
@@ -97,19 +96,12 @@ export class McpRules {
    * @param usesMcpNest whose lookup of URIs is loose, and whose lists say what a tool needs.
    */
   declare(declared: readonly DeclaredOperation[], usesMcpNest: boolean): void {
-    const { list } = this.options;
-    const shown = new Set(declared.filter((one) => one.list === 'show').map(keyOf));
-    this.#scopes = new OperationScopes(
-      [
-        ...requirementsOf(this.options).map((one) =>
-          shown.has(keyOf(one)) ? { ...one, hidden: false } : one,
-        ),
-        ...declared.map((one) => ({ ...one, hidden: (one.list ?? list) === 'hide' })),
-      ],
-      usesMcpNest,
-    );
-    this.#lists = new McpLists(this.#scopes, { namesSchemes: usesMcpNest });
-    this.#servesMcp ||= usesMcpNest || declared.length > 0;
+    this.#table.declare(declared, usesMcpNest);
+  }
+
+  /** What a server that is wired by hand says when it registers an operation. */
+  learn(operation: LearnedOperation): void {
+    this.#table.learn(operation);
   }
 
   /** Whether a request to this URL is one to the resource itself. */
@@ -214,8 +206,21 @@ export class McpRules {
     const response = rawResponse(context);
     if (request.method === 'GET') return this.#watchStream(request, response, caller, isCertain);
     this.#sessions.watch(request, response, this.#ownerOf(caller.claims));
-    if ((wantsList && this.#lists.changes) || hidden.length > 0) {
-      keepReadable(request);
+    this.conceal(context, caller, wantsList, hidden);
+  }
+
+  /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
+  conceal(
+    context: HttpContext,
+    caller: McpCaller,
+    wantsList: boolean,
+    hidden: readonly FoundOperation[],
+  ): void {
+    const response = rawResponse(context);
+    const changes = (wantsList && this.#lists.changes) || hidden.length > 0;
+    if (changes && !this.#rewriting.has(response)) {
+      this.#rewriting.add(response);
+      keepReadable(nodeRequest(context));
       rewriteMessages(response, (json) => this.#rewritten(json, caller));
     }
     if (hidden.length > 0) this.#hide(context, hidden);
@@ -309,10 +314,6 @@ function keepReadable(request: IncomingMessage): void {
 
 function wantsEvents({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') === true;
-}
-
-function keyOf({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
-  return `${kind} ${name}`;
 }
 
 function nodeRequest(context: HttpContext): IncomingMessage {

@@ -28,6 +28,8 @@ export interface RequestState {
   resource?: AuthplaneResource;
   /** The MCP operations of the body have been checked for this resource. */
   inspectedFor?: AuthplaneResource;
+  /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
+  judgeAgain?: () => void;
 }
 
 /** The caller of whatever runs below a guarded handler. */
