@@ -54,6 +54,8 @@ export class AuthplaneClient {
     this.#options = options;
     this.#http = new OutboundHttp({
       devMode: options.devMode,
+      timeoutMs: Math.round(options.requestTimeoutSeconds * 1000),
+      maxSockets: options.maxSockets,
       ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     });
     this.#authorizationServer = new AuthorizationServer(options, this.#http, () =>

@@ -1,4 +1,26 @@
 /**
+ * Calls `giveUp` after so long, but not before this process has read what arrived in time: after a
+ * pause of the process the timer comes first.
+ *
+ * @returns calls it off.
+ */
+export function afterDeadline(
+  deadlineMs: number,
+  giveUp: () => void,
+  { unref = false }: { readonly unref?: boolean } = {},
+): () => void {
+  let reading: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    reading = setImmediate(giveUp);
+  }, deadlineMs);
+  if (unref) timer.unref();
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(reading);
+  };
+}
+
+/**
  * The answer of something that may never come: a callback of the application, or a store.
  *
  * @throws what `late` makes when the time is over, and whatever `ask` throws, at once or later.
@@ -8,17 +30,15 @@ export async function within<T>(
   ask: () => T | Promise<T>,
   late: () => Error,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let callOff: (() => void) | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
-    const giveUp = (): void => reject(late());
-    // After a pause of this process the timer comes first, before an answer that arrived in time.
-    timer = setTimeout(() => setImmediate(giveUp), deadlineMs);
+    callOff = afterDeadline(deadlineMs, () => reject(late()));
   });
   try {
     // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.
     return await Promise.race([ask(), deadline]);
   } finally {
-    clearTimeout(timer);
+    callOff?.();
   }
 }
 

@@ -327,3 +327,11 @@ export class ProtocolError extends AuthplaneError {
 export class CircuitOpenError extends AuthorizationServerUnavailableError {
   override readonly code = 'circuit_open';
 }
+
+/**
+ * This process has more to ask the authorization server than `maxSockets` lets it ask at once, and a
+ * call waited in vain for its turn. Nothing was sent, and the endpoint is not to blame.
+ */
+export class OutboundOverloadError extends AuthorizationServerUnavailableError {
+  override readonly code = 'outbound_overload';
+}

@@ -70,6 +70,17 @@ interface ServerOptions {
    * Deadline, size cap, media type and the refusal of redirects still hold.
    */
   readonly fetch?: OutboundFetch;
+  /**
+   * How long one call to the authorization server may take in seconds, name resolution and
+   * connecting included. Default 5.
+   */
+  readonly requestTimeoutSeconds?: number;
+  /**
+   * Most calls under way to each endpoint, metadata and key set of the authorization server. Further
+   * ones wait their turn, no longer than `requestTimeoutSeconds`, then fail with
+   * `OutboundOverloadError` (503). Default 32.
+   */
+  readonly maxSockets?: number;
   /** Signs proofs for calls to the authorization server, so that issued tokens are bound to its key. */
   readonly dpop?: ProofSigner;
   /** How much earlier than it expires a cached token is given up, in seconds. Default 30. */
@@ -318,6 +329,8 @@ function withClientDefaults(
     startup: options.startup ?? startup,
     clock: options.clock ?? systemClock,
     authentication: credentials && clientAuthentication(credentials),
+    requestTimeoutSeconds: options.requestTimeoutSeconds ?? 5,
+    maxSockets: options.maxSockets ?? 32,
     cacheTtlBufferSeconds: options.cacheTtlBufferSeconds ?? 30,
     defaultTtlSeconds: options.defaultTtlSeconds ?? 3600,
     cacheMaxEntries: options.cacheMaxEntries ?? 10_000,
@@ -467,6 +480,8 @@ const serverChecks: Record<keyof ServerOptions, Check> = {
       : 'must be an object with now and elapsed',
   dpop: (value) =>
     typeof (value as ProofSigner | null)?.proof === 'function' ? undefined : 'must be a DPoPSigner',
+  requestTimeoutSeconds: seconds(1, 60),
+  maxSockets: count(1, 10_000),
   cacheTtlBufferSeconds: seconds(0, 3600),
   defaultTtlSeconds: seconds(0, 86_400),
   cacheMaxEntries: count(1, 1_000_000),

@@ -1,6 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { CircuitBreaker } from '../../src/core/circuit-breaker.js';
-import { CircuitOpenError, ConfigurationError, httpStatus } from '../../src/core/index.js';
+import {
+  CircuitOpenError,
+  ConfigurationError,
+  httpStatus,
+  OutboundOverloadError,
+} from '../../src/core/index.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { type OutboundFailure, OutboundHttpError } from '../../src/core/http/errors.js';
 import { thrownBy } from './fixtures/as-client.js';
@@ -195,4 +200,16 @@ describe('half-open', () => {
     await thrownBy(lost.result);
     await answers(200);
   });
+});
+
+it('11a: a call that never had a connection says nothing, to open it or to close it', async () => {
+  const overload = new OutboundOverloadError('all connections are in use', {
+    retryAfterSeconds: 1,
+  });
+  for (let i = 0; i < 20; i++) await fails(overload);
+  await answers(200);
+  await open();
+  clock.advance(30);
+  await fails(overload); // the probe never asked, and gives its place to the next
+  await answers(200);
 });

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { within } from '../../src/core/deadline.js';
+import { afterDeadline, within } from '../../src/core/deadline.js';
 import { unhandledRejections } from './fixtures/unhandled-rejections.js';
 
 const late = (): Error => new Error('too late');
@@ -53,5 +53,25 @@ describe('within', () => {
     const until = performance.now() + 50;
     while (performance.now() < until); // now the timer and the answer are both due
     expect((await asked).isDirectory()).toBe(true);
+  });
+});
+
+describe('afterDeadline', () => {
+  it('can be called off as long as nothing was given up, also between the timer and what is read', async () => {
+    let isLate = false;
+    const callOff = afterDeadline(5, () => (isLate = true));
+    setTimeout(callOff, 6);
+    const until = performance.now() + 20;
+    while (performance.now() < until); // now both are due, one after the other
+    await delay(20);
+    expect(isLate).toBe(false);
+  });
+
+  it('unref: keeps no process alive', () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout');
+    const before = timers().length;
+    const callOff = afterDeadline(60_000, () => undefined, { unref: true });
+    expect(timers()).toHaveLength(before);
+    callOff();
   });
 });

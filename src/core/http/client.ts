@@ -7,7 +7,7 @@
  */
 
 import { isIP } from 'node:net';
-import { untilAborted } from '../deadline.js';
+import { afterDeadline, untilAborted } from '../deadline.js';
 import { ConfigurationError } from '../errors.js';
 import { judgedAddress, type ResolvedAddress } from './address-policy.js';
 import {
@@ -18,11 +18,21 @@ import {
   type RawAnswer,
   toAnswer,
 } from './answer.js';
-import { closed, failureOf, late, noAddress, OutboundHttpError, refusedUrl } from './errors.js';
+import {
+  closed,
+  failureOf,
+  late,
+  noAddress,
+  OutboundHttpError,
+  overloaded,
+  refusedUrl,
+} from './errors.js';
 import { exchangeByFetch, type OutboundFetch } from './fetch.js';
+import { Lane } from './lane.js';
 import {
   type Agents,
   agents,
+  destroy,
   exchangeBySocket,
   lookupAll,
   pinned,
@@ -33,6 +43,8 @@ import {
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_MAX_BYTES = 262_144;
 const DEFAULT_MAX_SOCKETS = 32;
+/** An authorization server has five that are called here. */
+const MAX_ENDPOINTS = 16;
 const LARGEST_TIMER_MS = 2_147_483_647; // setTimeout fires at once beyond this
 
 const REQUEST_HEADERS = {
@@ -50,11 +62,17 @@ export type AddressLookup = (
 export interface OutboundHttpOptions {
   /** Allows `http:` and loopback and private addresses. Never cloud metadata. Default `false`. */
   readonly devMode?: boolean;
-  /** One deadline over name resolution, connecting, TLS, headers and body. Default 5000. */
+  /**
+   * One deadline over name resolution, connecting, TLS, headers and body, counted from when the
+   * request has its turn. As long it waits for that, see `maxSockets`. Default 5000.
+   */
   readonly timeoutMs?: number;
   /** Longest body accepted, counted while it arrives. Default 262144. */
   readonly maxBytes?: number;
-  /** Most connections to one origin; further requests wait, within their deadline. Default 32. */
+  /**
+   * Most requests under way to one URL, each on a connection of its own; further ones wait in order.
+   * Trouble with one URL costs another no connection. Default 32.
+   */
   readonly maxSockets?: number;
   /**
    * Replaces the built-in client, for example to go through an egress proxy. It is trusted with the
@@ -63,6 +81,12 @@ export interface OutboundHttpOptions {
   readonly fetch?: OutboundFetch;
   /** Replaces the system's name resolution. Its answers are judged like any other. */
   readonly lookup?: AddressLookup;
+}
+
+/** What one URL has for itself. */
+interface Endpoint {
+  readonly lane: Lane;
+  readonly agents: Agents;
 }
 
 /**
@@ -86,7 +110,8 @@ export class OutboundHttp {
   readonly #maxBytes: number;
   readonly #fetch: OutboundFetch | undefined;
   readonly #lookup: AddressLookup;
-  readonly #agents: Agents;
+  readonly #maxSockets: number;
+  readonly #endpoints = new Map<string, Endpoint>();
   readonly #inFlight = new Set<() => void>();
   #closed = false;
 
@@ -97,25 +122,30 @@ export class OutboundHttp {
     this.#maxBytes = limit('maxBytes', options.maxBytes ?? DEFAULT_MAX_BYTES);
     this.#fetch = options.fetch;
     this.#lookup = options.lookup ?? lookupAll;
-    this.#agents = agents(limit('maxSockets', options.maxSockets ?? DEFAULT_MAX_SOCKETS));
+    this.#maxSockets = limit('maxSockets', options.maxSockets ?? DEFAULT_MAX_SOCKETS);
   }
 
-  /** @throws OutboundHttpError (`outbound_http_error`), see its `reason`. */
-  async getJson(url: string): Promise<HttpAnswer> {
-    return this.#send(url, { method: 'GET', headers: { ...REQUEST_HEADERS } });
+  /**
+   * @param maxBytes instead of the limit of this client.
+   * @throws OutboundHttpError (`outbound_http_error`), see its `reason`.
+   * @throws OutboundOverloadError when its turn never came.
+   */
+  async getJson(url: string, maxBytes = this.#maxBytes): Promise<HttpAnswer> {
+    return this.#send(url, { method: 'GET', headers: { ...REQUEST_HEADERS } }, maxBytes);
   }
 
   /**
    * Sent at most once. The client's own headers win over `headers`.
    *
    * @throws OutboundHttpError (`outbound_http_error`), see its `reason`.
+   * @throws OutboundOverloadError when its turn never came.
    */
   async postForm(
     url: string,
     form: URLSearchParams,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<HttpAnswer> {
-    return this.#send(url, {
+    const init: Init = {
       method: 'POST',
       headers: {
         ...lowerCaseNames(Object.entries(headers)),
@@ -123,41 +153,73 @@ export class OutboundHttp {
         'content-type': 'application/x-www-form-urlencoded',
       },
       body: form.toString(),
-    });
+    };
+    return this.#send(url, init, this.#maxBytes);
   }
 
   /** Ends requests in flight with `closed`, drops idle connections, refuses later requests. */
   close(): void {
     this.#closed = true;
     for (const end of [...this.#inFlight]) end();
-    this.#agents.http.destroy();
-    this.#agents.https.destroy();
+    for (const { agents } of this.#endpoints.values()) destroy(agents);
   }
 
-  async #send(input: string, init: Init): Promise<HttpAnswer> {
+  async #send(input: string, init: Init, maxBytes: number): Promise<HttpAnswer> {
     const url = acceptedUrl(input, this.#devMode);
     if (this.#closed) throw closed(url.host);
     const stop = new AbortController();
     const end = (): void => stop.abort(closed(url.host));
-    const timer = setTimeout(() => stop.abort(late(url.host, this.#timeoutMs)), this.#timeoutMs);
-    timer.unref();
+    const { lane, agents } = this.#endpointAt(url);
     this.#inFlight.add(end);
     try {
-      return toAnswer(
-        await this.#exchange({ url, init, signal: stop.signal, maxBytes: this.#maxBytes }),
-      );
-    } catch (error) {
-      throw failureOf(error, url.host, stop.signal);
+      const call: Call = { url, init, signal: stop.signal, maxBytes };
+      return await lane.run(() => this.#inTime(call, agents, stop), {
+        signal: stop.signal,
+        patienceMs: this.#timeoutMs,
+        late: () => overloaded(url.host, this.#maxSockets),
+      });
     } finally {
-      clearTimeout(timer);
       this.#inFlight.delete(end);
     }
   }
 
-  async #exchange(call: Call): Promise<RawAnswer> {
+  /** Trouble at one endpoint must not keep another from its connections. */
+  #endpointAt({ origin, pathname }: URL): Endpoint {
+    const key = origin + pathname;
+    const known = this.#endpoints.get(key);
+    if (known !== undefined) return known;
+    if (this.#endpoints.size >= MAX_ENDPOINTS) this.#dropIdle();
+    const endpoint = { lane: new Lane(this.#maxSockets), agents: agents(this.#maxSockets) };
+    this.#endpoints.set(key, endpoint);
+    return endpoint;
+  }
+
+  /** Metadata may name ever new URLs. */
+  #dropIdle(): void {
+    for (const [key, { lane, agents }] of this.#endpoints) {
+      if (!lane.isIdle) continue;
+      this.#endpoints.delete(key);
+      destroy(agents);
+    }
+  }
+
+  async #inTime(call: Call, agents: Agents, stop: AbortController): Promise<HttpAnswer> {
+    const { host } = call.url;
+    const giveUp = (): void => stop.abort(late(host, this.#timeoutMs));
+    const callOff = afterDeadline(this.#timeoutMs, giveUp, { unref: true });
+    try {
+      return toAnswer(await this.#exchange(call, agents));
+    } catch (error) {
+      throw failureOf(error, host, call.signal);
+    } finally {
+      callOff();
+    }
+  }
+
+  async #exchange(call: Call, agents: Agents): Promise<RawAnswer> {
     if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
     const lookup = pinned(await this.#judgedAddresses(call));
-    const agent = call.url.protocol === 'https:' ? this.#agents.https : this.#agents.http;
+    const agent = call.url.protocol === 'https:' ? agents.https : agents.http;
     try {
       return await exchangeBySocket(call, { lookup, agent });
     } catch (error) {

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { AuthplaneError, type AuthplaneErrorOptions } from '../errors.js';
+import { AuthplaneError, type AuthplaneErrorOptions, OutboundOverloadError } from '../errors.js';
 
 /**
  * Why a request got no usable answer.
@@ -7,7 +7,7 @@ import { AuthplaneError, type AuthplaneErrorOptions } from '../errors.js';
  * - `url`: not an absolute `https` URL, or one with user information or a fragment
  * - `address_refused`: the host has an address that the address policy refuses; nothing was sent
  * - `connection`: name resolution, connecting, TLS or the HTTP exchange failed
- * - `timeout`: the total deadline passed
+ * - `timeout`: the total deadline passed, counted from when the request had its turn
  * - `redirect`: a 3xx answer; none is followed
  * - `too_large`: the body exceeds the size limit
  * - `content_encoding`: the body is compressed although `identity` was asked for
@@ -87,6 +87,14 @@ export function late(host: string, timeoutMs: number): OutboundHttpError {
     'timeout',
     `${host} did not complete its answer within ${timeoutMs} ms; check it and the network in ` +
       `between, or set the fetch option when only a proxy reaches it`,
+  );
+}
+
+export function overloaded(host: string, maxSockets: number): OutboundOverloadError {
+  return new OutboundOverloadError(
+    `${maxSockets} requests to one endpoint of ${host} are under way, and this one waited too long ` +
+      `for its turn; raise maxSockets if the authorization server can take more`,
+    { retryAfterSeconds: 1 },
   );
 }
 

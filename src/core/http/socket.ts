@@ -44,6 +44,12 @@ export function agents(maxSockets: number): Agents {
   };
 }
 
+/** Closes idle connections. */
+export function destroy({ http, https }: Agents): void {
+  http.destroy();
+  https.destroy();
+}
+
 /** The name resolution of the system. */
 export async function lookupAll(hostname: string): Promise<readonly ResolvedAddress[]> {
   const found = await systemLookup(hostname, { all: true });

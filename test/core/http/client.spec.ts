@@ -1,18 +1,20 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { ConfigurationError } from '../../../src/core/errors.js';
-import { OutboundHttp } from '../../../src/core/http/client.js';
+import { ConfigurationError, OutboundOverloadError } from '../../../src/core/errors.js';
+import { OutboundHttp, type OutboundHttpOptions } from '../../../src/core/http/client.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import {
   bodyOf,
   cleanUp,
   client,
   failure,
+  later,
   lookupOf,
   pause,
   reasonOf,
@@ -41,6 +43,19 @@ async function fetched(body: string | Buffer, type = 'application/json') {
     response.end(body);
   });
   return client().getJson(url);
+}
+
+/** A server on a thread of its own, which answers while this one is busy. */
+async function serveFromThread(handler: string): Promise<string> {
+  const code = `
+    const server = require('node:http').createServer(${handler});
+    server.listen(0, '127.0.0.1', () => {
+      require('node:worker_threads').parentPort.postMessage(server.address().port);
+    });`;
+  const worker = new Worker(code, { eval: true });
+  later(() => worker.terminate());
+  const [port] = (await once(worker, 'message')) as [number];
+  return `http://127.0.0.1:${port}`;
 }
 
 describe('the URL', () => {
@@ -473,11 +488,41 @@ describe('the deadline', () => {
     await pause(10);
   });
 
-  it('covers the wait for a free connection', async () => {
-    const { url } = await serveRaw(() => undefined);
-    const http = client({ timeoutMs: 150, maxSockets: 1 });
-    const reasons = await Promise.all([reasonOf(http.getJson(url)), reasonOf(http.getJson(url))]);
-    expect(reasons).toEqual(['timeout', 'timeout']);
+  it.each<[string, OutboundHttpOptions]>([
+    ['a connection', {}],
+    ['the user’s fetch', { fetch }],
+  ])(
+    '11a: begins with the turn of a call, with %s; who never had one is told so',
+    async (_, by) => {
+      const answers: (() => void)[] = [];
+      const { url } = await serve((_request, response) => {
+        answers.push(() => sendJson(response, {}));
+      });
+      const http = client({ timeoutMs: 1000, maxSockets: 1, ...by });
+      const [first, second, third] = [http.getJson(url), http.getJson(url), http.getJson(url)];
+      const given = third.catch((error: unknown) => error);
+      await pause(500);
+      answers[0]?.();
+      expect((await first).status).toBe(200);
+      const error = await given; // after 1000 ms, the half of which the second has been under way
+      answers[1]?.();
+      expect((await second).status).toBe(200);
+      expect(error).toBeInstanceOf(OutboundOverloadError);
+      expect(error).toMatchObject({ code: 'outbound_overload', retryAfterSeconds: 1 });
+      expect((error as Error).message).toContain('maxSockets');
+      expect(answers).toHaveLength(2);
+    },
+  );
+
+  it('11a: is kept by an answer that has arrived while this process stood still', async () => {
+    const url = await serveFromThread(`(request, response) => setTimeout(() => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"in":"time"}');
+    }, 200)`);
+    const asked = client({ timeoutMs: 500 }).getJson(url);
+    await pause(50); // it has been sent, and not answered
+    const until = performance.now() + 700;
+    while (performance.now() < until); // now the timer and the answer are both due
+    expect((await asked).json).toEqual({ in: 'time' });
   });
 
   it('covers a TLS handshake that gets no answer', async () => {

@@ -1,0 +1,65 @@
+import { afterDeadline } from '../deadline.js';
+
+/** How long a call waits for its turn, and what becomes of one that never had it. */
+export interface Turn {
+  /** Ends the wait with its reason. */
+  readonly signal: AbortSignal;
+  readonly patienceMs: number;
+  readonly late: () => Error;
+}
+
+/**
+ * The calls to one endpoint: so many at once, the others in the order they came. Deadlines of calls
+ * begin with their turn, so what waits here says nothing of the endpoint.
+ */
+export class Lane {
+  readonly #width: number;
+  readonly #waiting = new Set<() => void>(); // in the order they came
+  #running = 0;
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
+
+  /** @throws the error of `turn.late`, the reason of the signal, or whatever `work` throws. */
+  async run<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
+    await this.#admission(turn);
+    try {
+      return await work();
+    } finally {
+      this.#passOn();
+    }
+  }
+
+  async #admission(turn: Turn): Promise<void> {
+    if (this.#running >= this.#width) return this.#wait(turn);
+    this.#running++;
+  }
+
+  #wait({ signal, patienceMs, late }: Turn): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.delete(start);
+        callOff();
+        signal.removeEventListener('abort', abort);
+      };
+      const start = (): void => (leave(), resolve());
+      const abort = (): void => (leave(), reject(signal.reason));
+      const giveUp = (): void => (leave(), reject(late()));
+      const callOff = afterDeadline(patienceMs, giveUp, { unref: true });
+      signal.addEventListener('abort', abort);
+      this.#waiting.add(start);
+    });
+  }
+
+  /** The place goes to whoever waits longest. */
+  #passOn(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) this.#running--;
+    else next();
+  }
+}
