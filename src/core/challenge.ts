@@ -1,5 +1,6 @@
 import { consentPage, type ConsentPolicy } from './consent-url.js';
 import {
+  AccessDeniedError,
   AuthorizationServerUnavailableError,
   ConsentRequiredError,
   DPoPBindingMismatchError,
@@ -15,6 +16,7 @@ import {
   InvalidRequestError,
   InvalidSignatureError,
   MalformedCredentialsError,
+  OAuthError,
   OperationRefusedError,
   OriginRefusedError,
   SessionNotFoundError,
@@ -23,6 +25,7 @@ import {
   TokenRevokedError,
 } from './errors.js';
 import { ReplayStoreError } from './replay-store.js';
+import { originalOf } from './stands-for.js';
 
 export type ChallengeScheme = 'Bearer' | 'DPoP';
 
@@ -83,7 +86,18 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   use_dpop_nonce: 'The DPoP proof must carry the nonce of this response',
 };
 
+/** In words what a body says by its code alone. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  ...DESCRIPTIONS,
+  temporarily_unavailable: 'The service cannot check this request right now; try again in a moment',
+};
+
 const invalidToken: Answer = { status: 401, error: 'invalid_token', challenged: 'accepted' };
+const unavailable: Answer = {
+  status: 503,
+  error: 'temporarily_unavailable',
+  challenged: 'none',
+};
 const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challenged: 'DPoP' };
 
 /** The one table from error to answer. The first class that fits decides. */
@@ -119,6 +133,7 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
       jsonRpc: { code: -32000, message: 'Forbidden: Origin not allowed' },
     },
   ],
+  [AccessDeniedError, { status: 403, error: 'access_denied', challenged: 'none' }],
   [ConsentRequiredError, { status: 403, error: 'consent_required', challenged: 'none' }],
   [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
   [TokenExpiredError, invalidToken],
@@ -133,17 +148,20 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   [DPoPKeyMismatchError, invalidProof],
   [DPoPBindingMismatchError, { ...invalidToken, challenged: 'DPoP' }],
   [DPoPError, { ...invalidToken, challenged: 'DPoP' }],
-  [
-    AuthorizationServerUnavailableError,
-    { status: 503, error: 'temporarily_unavailable', challenged: 'none' },
-  ],
-  [ReplayStoreError, { status: 503, error: 'temporarily_unavailable', challenged: 'none' }],
+  [AuthorizationServerUnavailableError, unavailable],
+  [ReplayStoreError, unavailable],
 ];
 
-const UNKNOWN: Answer = { status: 500, error: 'server_error', challenged: 'none' };
+/** Nothing that a caller could do something about, nor should know of. */
+const INTERNAL: Answer = { status: 500, error: 'internal_error', challenged: 'none' };
 
-/** The errors this package answers itself; all others are the application's. */
+/** The errors with an answer of their own; all others are 500. */
 export const ANSWERED_ERRORS = ANSWERS.map(([kind]) => kind);
+
+/** A rate limit, or a proxy in front of a server that is away: it passes by itself (RFC 9110 §15). */
+const OUTAGES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+/** Of `Retry-After` where an authorization server chose it. */
+const LONGEST_PAUSE_SECONDS = 60;
 
 /** HTTP status for an error; 500 for one that is not about the inbound request. */
 export function httpStatus(error: unknown): number {
@@ -156,9 +174,10 @@ export function httpStatus(error: unknown): number {
  * Printable ASCII below 1 KB, whatever the options hold.
  */
 export function wwwAuthenticate(
-  error: unknown,
+  thrown: unknown,
   options: ChallengeOptions = {},
 ): string | undefined {
+  const error = originalOf(thrown);
   const answer = answerFor(error);
   return challengeOf(error, answer, schemesOf(answer, options), options);
 }
@@ -179,7 +198,8 @@ function challengeOf(
 }
 
 /** Status, headers and body for an error: everything a framework needs to answer. */
-export function toChallenge(error: unknown, options: ChallengeOptions = {}): Challenge {
+export function toChallenge(thrown: unknown, options: ChallengeOptions = {}): Challenge {
+  const error = originalOf(thrown);
   const answer = answerFor(error);
   const schemes = schemesOf(answer, options);
   const challenge = challengeOf(error, answer, schemes, options);
@@ -190,20 +210,40 @@ export function toChallenge(error: unknown, options: ChallengeOptions = {}): Cha
       'Cache-Control': 'no-store',
       ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
       ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }),
-      ...(isUnavailable(error) ? { 'Retry-After': String(error.retryAfterSeconds) } : {}),
+      ...(answer.status === 503 ? { 'Retry-After': String(pauseAfter(error)) } : {}),
     },
     body: bodyFor(answer, error, options),
   };
 }
 
-function isUnavailable(
-  error: unknown,
-): error is AuthorizationServerUnavailableError | ReplayStoreError {
-  return error instanceof AuthorizationServerUnavailableError || error instanceof ReplayStoreError;
+/** Seconds after which a further attempt makes sense. */
+function pauseAfter(error: unknown): number {
+  if (error instanceof OAuthError) {
+    return Math.min(LONGEST_PAUSE_SECONDS, Math.max(1, error.retryAfterSeconds ?? 5));
+  }
+  const isOurs =
+    error instanceof AuthorizationServerUnavailableError || error instanceof ReplayStoreError;
+  return isOurs ? error.retryAfterSeconds : 5;
 }
 
-function answerFor(error: unknown): Answer {
-  return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? UNKNOWN;
+function answerFor(thrown: unknown): Answer {
+  const error = originalOf(thrown);
+  if (error instanceof OAuthError && OUTAGES.has(error.statusCode)) return unavailable;
+  return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? INTERNAL;
+}
+
+/** What the body says, in one sentence, for answers of another form. As public as the body. */
+export function publicSentence(thrown: unknown): string {
+  const error = originalOf(thrown);
+  const answer = answerFor(error);
+  const sentence =
+    answer.jsonRpc?.message ??
+    answer.description ??
+    SENTENCES[answer.error] ??
+    'The operation failed';
+  return error instanceof InsufficientScopeError
+    ? `${sentence}: ${error.requiredScopes.join(' ')}`
+    : sentence;
 }
 
 function bodyFor(

@@ -6,6 +6,8 @@
  * `challenge.ts`, never by showing a message.
  */
 
+import { originalOf } from './stands-for.js';
+
 export interface AuthplaneErrorOptions {
   readonly cause?: unknown;
 }
@@ -17,6 +19,11 @@ export abstract class AuthplaneError extends Error {
   constructor(message: string, options?: AuthplaneErrorOptions) {
     super(message, options);
     this.name = new.target.name;
+  }
+
+  /** Also true of the `HttpException` that filters of a Nest application get in its place. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return Object.prototype.isPrototypeOf.call(this.prototype, Object(originalOf(value)));
   }
 }
 

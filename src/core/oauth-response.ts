@@ -221,6 +221,8 @@ const ERROR_CODE = /^[A-Za-z0-9_.:/-]{1,100}$/;
 const MAX_DESCRIPTION = 200;
 const MAX_READ = 4096;
 const MAX_URL = 4096;
+/** The form that is sent (RFC 9110 §5.6.7); `Date.parse` alone takes much else for a date. */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
 type OAuthErrorClass = new (message: string, options: OAuthErrorOptions) => OAuthError;
 
@@ -264,16 +266,26 @@ function refusedWith(
   const { status: statusCode, headers } = answer;
   const description = descriptionOf(answer, asked);
   const message = `${answered(answer, asked)} and ${error}${description === '' ? '' : `: ${description}`}`;
-  const seconds = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
+  const retryAfterSeconds = secondsUntilRetry(headers);
   return [
     message,
     {
       statusCode,
       error,
       ...(description === '' ? {} : { description }),
-      ...(seconds === undefined ? {} : { retryAfterSeconds: Number(seconds) }),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     },
   ];
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date, which is by the clock of the server that sent it. */
+function secondsUntilRetry(headers: HttpAnswer['headers']): number | undefined {
+  const text = headers['retry-after']?.trim() ?? '';
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  if (!HTTP_DATE.test(text)) return undefined;
+  const sent = Date.parse(headers['date'] ?? '');
+  const seconds = (Date.parse(text) - (Number.isNaN(sent) ? Date.now() : sent)) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, Math.ceil(seconds));
 }
 
 function protocolError(answer: HttpAnswer, asked: AskedFor, what: string): ProtocolError {

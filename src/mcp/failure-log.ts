@@ -1,13 +1,13 @@
-import { Logger } from '@nestjs/common';
 import { consentUrlProblem } from '../core/consent-url.js';
 import type { AuthplaneError } from '../core/errors.js';
 import { logText } from '../core/log-text.js';
+import { PackageLogger } from '../nest/package-logger.js';
 import { SparseWarnings } from '../nest/refusal-log.js';
 import { isConsentRequired } from './consent.js';
 import type { ConsentOptions } from './consent-flow.js';
 import type { McpCall } from './mcp-call.js';
 
-const logger = new Logger('AuthplaneMcp');
+const logger = new PackageLogger('AuthplaneMcp');
 // Of the process: stateless servers are made anew for each request.
 const warnings = new SparseWarnings(logger);
 

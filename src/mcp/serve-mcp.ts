@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Logger } from '@nestjs/common';
 import { requestState } from '../nest/request.js';
+import { PackageLogger } from '../nest/package-logger.js';
 
 /** Fastify wraps Node's request, Express extends it. */
 export interface PlatformRequest {
@@ -22,7 +22,7 @@ export type McpServe = (
   body: unknown,
 ) => Promise<unknown>;
 
-const logger = new Logger('AuthplaneMcp');
+const logger = new PackageLogger('AuthplaneMcp');
 
 /**
  * Gives a request of a Nest controller to an MCP server that writes the response itself, on Express
@@ -52,7 +52,7 @@ export async function serveMcp(
   try {
     await serve(rawRequest(request), response, body);
   } catch (error) {
-    logger.error('an MCP request failed', error instanceof Error ? error.stack : error);
+    logger.error('an MCP request failed', error);
     answerFailure(response, body);
   }
 }

@@ -1,13 +1,14 @@
-import { type CanActivate, type ExecutionContext, Injectable, Logger } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { lastValueFrom } from 'rxjs';
-import { TokenMissingError } from '../core/errors.js';
+import { AuthplaneError, TokenMissingError } from '../core/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
 import type { McpRequest, McpRules } from './mcp-endpoint.js';
 import { type ProtectedResource, ProtectedResources } from './protected-resources.js';
-import { RefusalLog } from './refusal-log.js';
+import { PackageLogger } from './package-logger.js';
+import { Refusals } from './refusals.js';
 import {
   callerOf,
   httpRequest,
@@ -48,9 +49,8 @@ interface McpPart {
  */
 @Injectable()
 export class AuthplaneGuard implements CanActivate {
-  readonly #logger = new Logger(AuthplaneGuard.name);
+  readonly #logger = new PackageLogger(AuthplaneGuard.name);
   readonly #policies = new WeakMap<object, WeakMap<object, Policy>>();
-  readonly #refusals = new RefusalLog(this.#logger);
 
   /** The one of the module, which tests may have replaced. */
   #active: CanActivate | undefined;
@@ -58,9 +58,13 @@ export class AuthplaneGuard implements CanActivate {
   constructor(
     private readonly resources: ProtectedResources,
     private readonly moduleRef: ModuleRef,
+    private readonly refusals: Refusals,
   ) {}
 
-  /** @throws AuthplaneError for every refusal; the exception filter answers it. */
+  /**
+   * @throws HttpException with the public answer of every refusal, whose `cause` is an `AuthplaneError`;
+   * `instanceof` finds the class of either.
+   */
   async canActivate(context: ExecutionContext): Promise<boolean> {
     this.#active ??= this.moduleRef.get<CanActivate>(ACTIVE_GUARD, { strict: false });
     // Nest makes an instance for each module that uses the class; one override covers them all.
@@ -76,6 +80,15 @@ export class AuthplaneGuard implements CanActivate {
   }
 
   async #canActivateHttp(context: ExecutionContext): Promise<boolean> {
+    try {
+      return await this.#letIn(context);
+    } catch (error) {
+      throw error instanceof AuthplaneError ? this.refusals.ofGuard(error, context) : error;
+    }
+  }
+
+  /** @throws AuthplaneError */
+  async #letIn(context: ExecutionContext): Promise<boolean> {
     const policy = this.#policy(context);
     const { resource } = policy.protectedBy;
     const request = httpRequest(context);
@@ -88,18 +101,12 @@ export class AuthplaneGuard implements CanActivate {
       return true;
     }
     state.challengeScopes = () => announcedScopes(policy, mcp);
-    try {
-      const authentication = await this.#authenticateOnce(request, resource);
-      this.#authorize(context, policy, mcp, authentication);
-      state.current = authentication;
-      publishCaller(request, authentication);
-      sendAlong(context, authentication.responseHeaders);
-      return true;
-    } catch (error) {
-      this.#refusals.write(error);
-      state.loggedRefusal = error;
-      throw error;
-    }
+    const authentication = await this.#authenticateOnce(request, resource);
+    this.#authorize(context, policy, mcp, authentication);
+    state.current = authentication;
+    publishCaller(request, authentication);
+    sendAlong(context, authentication.responseHeaders);
+    return true;
   }
 
   /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */

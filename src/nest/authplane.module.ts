@@ -1,7 +1,6 @@
 import {
   type DynamicModule,
   Inject,
-  Logger,
   Module,
   type NestModule,
   type OnApplicationShutdown,
@@ -46,7 +45,9 @@ import {
   sourcesOf,
 } from './module-options.js';
 import { ProtectedResources } from './protected-resources.js';
+import { PackageLogger } from './package-logger.js';
 import { SparseWarnings } from './refusal-log.js';
+import { Refusals, RefusalsInterceptor } from './refusals.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
@@ -63,7 +64,7 @@ class AuthplaneFeatureModule {}
  */
 @Module({})
 export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationShutdown {
-  readonly #logger = new Logger(AuthplaneModule.name);
+  readonly #logger = new PackageLogger(AuthplaneModule.name);
 
   constructor(
     private readonly client: AuthplaneClient,
@@ -105,7 +106,9 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
         AuthplaneGuard,
         { provide: ACTIVE_GUARD, useExisting: AuthplaneGuard },
         AuthplaneOperations,
+        Refusals,
         AuthplaneExceptionFilter,
+        { provide: APP_INTERCEPTOR, useClass: RefusalsInterceptor },
         { provide: APP_INTERCEPTOR, useClass: AuthContextInterceptor },
         ...(options.guard === 'global'
           ? [{ provide: APP_GUARD, useExisting: AuthplaneGuard }]
@@ -118,6 +121,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
         ProtectedResources,
         AuthContext,
         AuthplaneGuard,
+        Refusals,
         AuthplaneExceptionFilter,
         AuthplaneOperations,
       ],
@@ -232,7 +236,7 @@ const clientProvider: Provider = {
   provide: AuthplaneClient,
   inject: [MODULE_OPTIONS],
   useFactory: ({ client }: ResolvedModuleOptions) => {
-    const warnings = new SparseWarnings(new Logger(AuthplaneClient.name));
+    const warnings = new SparseWarnings(new PackageLogger(AuthplaneClient.name));
     return new AuthplaneClient({
       ...client,
       onBackgroundFailure: (error) => {
@@ -267,7 +271,7 @@ function addResource(name: string) {
     const { resource: resolved, ...guard } = resolveFurtherOptions(options, module);
     const resource = client.resolvedResource(resolved);
     resources.add(name, resource, guard);
-    const logger = new Logger(AuthplaneModule.name);
+    const logger = new PackageLogger(AuthplaneModule.name);
     for (const warning of guard.warnings) logger.warn(`${name}: ${warning}`);
     return resource;
   };

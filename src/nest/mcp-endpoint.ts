@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ExecutionContext, Logger } from '@nestjs/common';
+import type { ExecutionContext } from '@nestjs/common';
 import {
   type AuthplaneError,
   InvalidRequestError,
@@ -18,6 +18,7 @@ import type { McpLists } from './mcp-lists.js';
 import { rewriteEvents, rewriteMessages } from './mcp-response.js';
 import { McpSessions } from './mcp-sessions.js';
 import { type LearnedOperation, OperationTable } from './operation-table.js';
+import { PackageLogger } from './package-logger.js';
 import { httpRequest, rawRequest, rawResponse } from './request.js';
 import { comparablePath } from './routes.js';
 import { type Owner, ownerOf } from './state-owners.js';
@@ -52,7 +53,7 @@ export interface McpCaller {
 
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class McpRules {
-  readonly #logger = new Logger('AuthplaneMcp');
+  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #resource: Pick<AuthplaneResource, 'resource'>;
   readonly #path: string;
   readonly #sessions: McpSessions;
@@ -272,8 +273,7 @@ export class McpRules {
 
   #refused({ method, name }: FoundOperation, { reason, fault }: Refusal): OperationRefusedError {
     const message = `${method} ${printable(name)}: ${reason}`;
-    if (fault !== undefined)
-      this.#logger.error(message, fault instanceof Error ? fault.stack : fault);
+    if (fault !== undefined) this.#logger.error(message, fault);
     return new OperationRefusedError(message, { cause: fault });
   }
 }

@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import {
   type McpOptions,
   type OperationRequirement,
@@ -7,6 +6,7 @@ import {
 } from '../core/operation-scopes.js';
 import type { DeclaredOperation } from './mcp-discovery.js';
 import { McpLists } from './mcp-lists.js';
+import { PackageLogger } from './package-logger.js';
 
 /** A requirement that a server has made known when it registered the operation. */
 export interface LearnedOperation extends Omit<OperationRequirement, 'hidden'> {
@@ -18,7 +18,7 @@ const MAX_LEARNED = 10_000;
 
 /** What the operations of one resource need: from options, from decorators, and learned from servers. */
 export class OperationTable {
-  readonly #logger = new Logger('AuthplaneMcp');
+  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #list: McpOptions['list'];
   readonly #ofOptions: readonly OperationRequirement[];
   readonly #learned = new Map<string, LearnedOperation>();

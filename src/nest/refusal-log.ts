@@ -1,12 +1,13 @@
-import type { Logger } from '@nestjs/common';
 import {
   AuthorizationServerUnavailableError,
   AuthplaneError,
   InvalidClaimsError,
   TokenRevokedError,
 } from '../core/errors.js';
+import { httpStatus } from '../core/challenge.js';
 import { logText } from '../core/log-text.js';
 import { ReplayStoreError } from '../core/replay-store.js';
+import type { PackageLogger } from './package-logger.js';
 
 const PAUSE_MS = 60_000;
 
@@ -23,7 +24,7 @@ export class SparseWarnings {
   /** When each kind was last warned of. */
   readonly #warnedAt = new Map<string, number>();
 
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly logger: Pick<PackageLogger, 'warn'>) {}
 
   /** @param kind nothing that a client chooses. */
   warn(kind: string, message: string): void {
@@ -37,17 +38,24 @@ export class SparseWarnings {
   }
 }
 
-/** Every refusal at `debug`; what an operator can do something about also at `warn`. */
+/**
+ * Every refusal at `debug`; what an operator can do something about also at `warn`. A failure that its
+ * client learns nothing of is an error, with its stack.
+ */
 export class RefusalLog {
   readonly #warnings: SparseWarnings;
 
-  constructor(private readonly logger: Logger) {
+  constructor(private readonly logger: Pick<PackageLogger, 'debug' | 'warn' | 'error'>) {
     this.#warnings = new SparseWarnings(logger);
   }
 
   write(error: unknown): void {
     if (!(error instanceof AuthplaneError)) return;
     const reason = `${error.code}: ${logText(error)}${causeOf(error)}`;
+    if (httpStatus(error) === 500) {
+      this.logger.error(`answered with 500: ${reason}`, error);
+      return;
+    }
     this.logger.debug(`refused: ${reason}`);
     if (WORTH_A_WARNING.some((type) => error instanceof type)) {
       const isHinting = error instanceof TokenRevokedError && error.hint !== undefined;

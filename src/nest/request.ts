@@ -20,8 +20,6 @@ export interface RequestState {
   current?: Authentication;
   /** What the operation needs, for the challenge; found out when there is one. */
   challengeScopes?: () => string[];
-  /** What the guard has thrown and logged. */
-  loggedRefusal?: unknown;
   /** A guard has seen a `@Public()` handler. */
   isPublic?: boolean;
   /** What the handler belongs to, for the challenge and for guards further on. */

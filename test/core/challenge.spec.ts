@@ -5,6 +5,7 @@ import {
   type ChallengeOptions,
   httpStatus,
   ANSWERED_ERRORS,
+  publicSentence,
   toChallenge,
   wwwAuthenticate,
 } from '../../src/core/challenge.js';
@@ -156,7 +157,7 @@ describe('at a resource with bearer tokens', () => {
       expect(isAnswered(error)).toBe(false);
       expect(httpStatus(error)).toBe(500);
       expect(wwwAuthenticate(error, OPTIONS)).toBeUndefined();
-      expect(toChallenge(error, OPTIONS).body).toEqual({ error: 'server_error' });
+      expect(toChallenge(error, OPTIONS).body).toEqual({ error: 'internal_error' });
     }
   });
 
@@ -447,6 +448,66 @@ function structuredFieldStrings(): string[] {
   }
 }
 
+describe('9.16: an answer of the authorization server', () => {
+  const refused = (statusCode: number, retryAfterSeconds?: number) =>
+    toChallenge(new errors.OAuthError('secret', { error: 'x', statusCode, retryAfterSeconds }));
+
+  it.each([429, 502, 503, 504])('%i of the token endpoint passes by itself: 503', (status) => {
+    const { headers, ...answer } = refused(status, 7);
+    expect(answer).toEqual({ status: 503, body: { error: 'temporarily_unavailable' } });
+    expect(headers).toEqual({ 'Cache-Control': 'no-store', 'Retry-After': '7' });
+  });
+
+  it.each([
+    [undefined, '5'],
+    [0, '1'],
+    [60, '60'],
+    [61, '60'],
+    [999_999_999, '60'],
+  ])('whose Retry-After is %s sends clients away for %s seconds', (given, sent) => {
+    expect(refused(429, given).headers['Retry-After']).toBe(sent);
+  });
+
+  it.each([200, 201, 400, 401, 404, 500])('%i is nothing the client should know of', (status) => {
+    expect(refused(status)).toEqual({
+      status: 500,
+      headers: { 'Cache-Control': 'no-store' },
+      body: { error: 'internal_error' },
+    });
+  });
+
+  it('that refuses access is a 403 without a challenge', () => {
+    const denied = new errors.AccessDeniedError('secret', {
+      error: 'access_denied',
+      statusCode: 403,
+    });
+    expect(toChallenge(denied, OPTIONS)).toEqual({
+      status: 403,
+      headers: { 'Cache-Control': 'no-store' },
+      body: {
+        error: 'access_denied',
+        error_description: 'The caller may not use this operation',
+      },
+    });
+  });
+});
+
+describe('the public sentence', () => {
+  it.each([
+    [new errors.InvalidClaimsError('internal'), /^The access token is missing, expired, revoked/],
+    [
+      new errors.InsufficientScopeError(['a', 'b']),
+      /lacks a scope that this operation needs: a b$/,
+    ],
+    [new errors.JWKSFetchError('internal'), /try again in a moment$/],
+    [new errors.ProtocolError('internal'), /^The operation failed$/],
+    [new Error('internal'), /^The operation failed$/],
+  ])('of %p says what the body says, and nothing of the message', (error, sentence) => {
+    expect(publicSentence(error)).toMatch(sentence);
+    expect(publicSentence(error)).not.toContain('internal');
+  });
+});
+
 describe('the table of answers', () => {
   it('has an answer for every error class of the package', () => {
     const base = { error: 'x', statusCode: 400 };
@@ -464,7 +525,9 @@ describe('the table of answers', () => {
       const error = make[name]?.() ?? new anyType('x', base);
       const isOutbound =
         outbound.has(name) ||
-        (error instanceof errors.OAuthError && !(error instanceof errors.ConsentRequiredError));
+        (error instanceof errors.OAuthError &&
+          !(error instanceof errors.ConsentRequiredError) &&
+          !(error instanceof errors.AccessDeniedError));
       expect([name, isAnswered(error)]).toEqual([name, !isOutbound]);
       expect([name, nameOf(error)]).toEqual([name, name]);
     }

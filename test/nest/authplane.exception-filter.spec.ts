@@ -100,8 +100,10 @@ describe.each(platforms)('AuthplaneExceptionFilter on %s', (platform) => {
     },
   );
 
-  it('another refusal of the authorization server is for the application to answer', async () => {
-    expect((await fetch(`${app.url}/fail/other-refusal`)).status).toBe(500);
+  it('9.16: another refusal of the authorization server is a 500 without details', async () => {
+    const response = await fetch(`${app.url}/fail/other-refusal`);
+    expect(response.status).toBe(500);
+    expect(await response.json()).toEqual({ error: 'internal_error' });
   });
 
   it('an authorization server that is away is a 503 with Retry-After, also for a call of ours', async () => {

@@ -5,7 +5,22 @@
  */
 import 'reflect-metadata';
 import { createServer, type AddressInfo } from 'node:net';
-import { Controller, type DynamicModule, Get, Module, UseGuards } from '@nestjs/common';
+import { createInterface } from 'node:readline';
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  type DynamicModule,
+  type ExceptionFilter,
+  Get,
+  HttpException,
+  Module,
+  Post,
+  Req,
+  Res,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -22,7 +37,48 @@ import {
   type VerifiedClaims,
 } from 'authplane-nestjs';
 import { AuthplaneError as CoreError } from 'authplane-nestjs/core';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
+
+/** As an application may have it: whatever it can read goes to the client. */
+@Catch()
+class TellAllFilter implements ExceptionFilter<Error> {
+  catch(error: Error, host: ArgumentsHost): void {
+    const status = error instanceof HttpException ? error.getStatus() : 500;
+    const response = error instanceof HttpException ? error.getResponse() : {};
+    const reply = host.switchToHttp().getResponse<Reply>();
+    reply.status(status).send({ message: error.message, response });
+  }
+}
+
+interface Reply {
+  status(code: number): { send(body: object): void };
+}
+
+@Controller()
+@UseGuards(AuthplaneGuard)
+class OutboundController {
+  constructor(private readonly client: AuthplaneClient) {}
+
+  @Get('call')
+  call() {
+    return this.client.clientCredentials({ scopes: ['tools/query'] });
+  }
+
+  @Get('filtered')
+  @UseFilters(TellAllFilter)
+  filtered() {
+    return this.call();
+  }
+
+  @Post('mcp')
+  serve(@Req() request: PlatformRequest, @Res() reply: PlatformReply) {
+    return serveMcp(request, reply, async () => {
+      await this.call();
+      return () => Promise.resolve();
+    });
+  }
+}
 
 @Controller()
 @UseGuards(AuthplaneGuard)
@@ -60,10 +116,11 @@ class AppModule {
             baseUrl: config.getOrThrow<string>('AUTHPLANE_BASE_URL'),
             scopes: ['tools/query'],
             devMode: true,
+            asCredentials: { clientId: 'me', clientSecret: 'a secret of mine' },
           }),
         }),
       ],
-      controllers: [QueryController],
+      controllers: [QueryController, OutboundController],
     };
   }
 }
@@ -93,7 +150,12 @@ async function main(platform: string | undefined): Promise<void> {
   };
   const loadedBy = typeof require === 'function' ? 'require' : 'import';
   console.log(JSON.stringify({ baseUrl, tokens, loadedBy }));
-  process.stdin.resume().on('end', () => {
+  // A line on standard input is how the token endpoint answers from then on.
+  createInterface(process.stdin).on('line', (line) => {
+    server.fail('token', JSON.parse(line) as Parameters<typeof server.fail>[1]);
+    console.log('ok');
+  });
+  process.stdin.on('end', () => {
     void app.close().then(() => server.close());
   });
 }

@@ -48,12 +48,13 @@ describe.each(MAJORS)('Nest %s', (nest, config) => {
   });
 
   test.each(CELLS)(
-    '%s on %s: 401 without token, 200, 403, 401 for another audience, metadata',
+    '%s on %s: 401 without token, 200, 403, 401 for another audience, metadata; 9.16: errors',
     async (loader, platform) => {
       const running = await start(join(app, 'dist', loader, 'app.js'), platform);
       try {
         expect(running.loadedBy).toBe(loader);
         await expectTheUsualAnswers(running);
+        await expectErrorAnswers(running);
       } finally {
         await running.stop();
       }
@@ -95,6 +96,8 @@ interface Announcement {
 }
 
 interface RunningApp extends Announcement {
+  /** How the token endpoint answers from now on. */
+  fail(fault: object): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -102,10 +105,17 @@ async function start(file: string, platform: string): Promise<RunningApp> {
   const child = spawn(process.execPath, [file, platform], { stdio: 'pipe' });
   const stderr = text(child.stderr);
   const exit = once(child, 'exit');
-  for await (const line of createInterface(child.stdout)) {
-    return { ...(JSON.parse(line) as Announcement), stop: () => stop(child, exit) };
-  }
-  throw new Error(`the application did not start:\n${await stderr}`);
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const { value: first, done } = await lines.next();
+  if (done === true) throw new Error(`the application did not start:\n${await stderr}`);
+  return {
+    ...(JSON.parse(first) as Announcement),
+    fail: async (fault) => {
+      child.stdin.write(`${JSON.stringify(fault)}\n`);
+      expect((await lines.next()).value).toBe('ok');
+    },
+    stop: () => stop(child, exit),
+  };
 }
 
 async function stop(child: ChildProcess, exit: Promise<unknown[]>): Promise<void> {
@@ -145,4 +155,51 @@ async function expectTheUsualAnswers({ baseUrl, tokens }: Announcement): Promise
 
   const health = await fetch(`${baseUrl}/health`);
   expect(await health.json()).toEqual({ oneLibrary: true });
+}
+
+/** The wrong secret is ours: a client that got the 401 would throw its good token away. */
+async function expectErrorAnswers({ baseUrl, tokens, fail }: RunningApp): Promise<void> {
+  const headers = { authorization: `Bearer ${tokens.good}` };
+  const places = [
+    ['GET', 'call'],
+    ['GET', 'filtered'],
+    ['POST', 'mcp'],
+  ] as const;
+  const ask = async (method: string, path: string) => {
+    const json = { 'content-type': 'application/json' };
+    const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' });
+    const init =
+      method === 'GET' ? { headers } : { headers: { ...headers, ...json }, body: message };
+    const response = await fetch(`${baseUrl}/${path}`, { method, ...init });
+    return { response, text: await response.text() };
+  };
+  for (const [status, error, expected] of [
+    [401, 'invalid_client', 500],
+    [400, 'invalid_grant', 500],
+    [200, 'none', 500],
+    [403, 'access_denied', 403],
+    [429, 'slow_down', 503],
+    [502, 'server_error', 503],
+  ] as const) {
+    await fail({
+      status,
+      contentType: 'application/json',
+      headers: { 'retry-after': '9' },
+      body: JSON.stringify({ error, error_description: 'INTERNAL-DETAIL' }),
+    });
+    for (const [method, path] of places) {
+      const { response, text: body } = await ask(method, path);
+      expect([status, path, response.status]).toEqual([status, path, expected]);
+      expect(response.headers.get('www-authenticate')).toBeNull();
+      expect(response.headers.get('retry-after')).toBe(expected === 503 ? '9' : null);
+      expect(body).not.toMatch(/INTERNAL-DETAIL|invalid_client|invalid_grant|answered with/);
+      if (expected === 500 && path !== 'filtered') {
+        expect(body).toBe('{"error":"internal_error"}');
+      }
+    }
+  }
+
+  const anonymous = await fetch(`${baseUrl}/filtered`);
+  expect(anonymous.status).toBe(401);
+  expect(anonymous.headers.get('www-authenticate')).toContain('resource_metadata=');
 }
