@@ -23,6 +23,7 @@ import {
   TokenExpiredError,
   TokenMissingError,
   TokenRevokedError,
+  UnsupportedCharsetError,
 } from './errors.js';
 import { ReplayStoreError } from './replay-store.js';
 import { originalOf } from './stands-for.js';
@@ -104,6 +105,15 @@ const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challen
 const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answer])[] = [
   [TokenMissingError, { status: 401, error: 'unauthorized', challenged: 'accepted-without-code' }],
   [MalformedCredentialsError, { status: 400, error: 'invalid_request', challenged: 'accepted' }],
+  [
+    UnsupportedCharsetError,
+    {
+      status: 415,
+      error: 'invalid_request',
+      challenged: 'none',
+      description: 'JSON has to be sent in UTF-8',
+    },
+  ],
   [
     InvalidRequestError,
     {

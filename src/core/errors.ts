@@ -81,6 +81,12 @@ export class InvalidRequestError extends AuthplaneError {
   readonly code = 'invalid_request';
 }
 
+/**
+ * JSON in another charset than UTF-8 (RFC 8259 §8.1): the guard and the MCP server could read different
+ * messages in the same bytes. Answered with 415.
+ */
+export class UnsupportedCharsetError extends InvalidRequestError {}
+
 /** A scope rule refuses this caller, and no scope would change that. */
 export class OperationRefusedError extends AuthplaneError {
   readonly code = 'access_denied';

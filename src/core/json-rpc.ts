@@ -74,8 +74,9 @@ export function operationsOf(body: unknown): FoundOperation[] {
 }
 
 /**
- * Whether the body is JSON-RPC 2.0, or a batch that has some: one message with a `method` is enough. To
- * tell messages from other JSON on paths that may be anything.
+ * Whether the body is JSON-RPC 2.0, or a batch that has some: one message with a `method` is enough, and
+ * a `method` of MCP that names or lists operations is one without `jsonrpc`, too, because servers differ
+ * in whether they ask for it. To tell messages from other JSON on paths that may be anything.
  */
 export function isJsonRpc(body: unknown): boolean {
   return (Array.isArray(body) ? body : [body]).some(
@@ -110,7 +111,11 @@ function operationsIn(message: object): FoundOperation[] {
 function isCall(message: object): boolean {
   const copied: unknown = own(message, '__proto__');
   const { jsonrpc, method } = { ...(isObject(copied) ? copied : {}), ...message } as Message;
-  return jsonrpc === '2.0' && typeof method === 'string';
+  return typeof method === 'string' && (jsonrpc === '2.0' || isKnown(method));
+}
+
+function isKnown(method: string): boolean {
+  return FINDERS.has(method) || LISTS.has(method);
 }
 
 function messagesOf(body: unknown): object[] {

@@ -1,4 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { InvalidRequestError } from '../core/errors.js';
+import { hasUnreadBody, isParsed } from '../nest/mcp-body.js';
+import { isEventStream, onResponseHead } from '../nest/mcp-response.js';
 import { requestState } from '../nest/request.js';
 import { PackageLogger } from '../nest/package-logger.js';
 
@@ -28,7 +31,11 @@ const logger = new PackageLogger('AuthplaneMcp');
  * Gives a request of a Nest controller to an MCP server that writes the response itself, on Express
  * and on Fastify. `prepare` does everything that may fail; only when it has succeeded the response is
  * taken from the framework, because afterwards no filter can answer any more. Headers that were set
- * before go along. What fails later is answered as a JSON-RPC error.
+ * before go along. What fails later is answered as a JSON-RPC error. The head of an event stream is sent
+ * at once, and not with its first event.
+ *
+ * `signal` is aborted when the client goes away before it has the whole answer: hand it to what `prepare`
+ * starts. A failure after that is no error of the server, and is logged at `debug`.
  *
  * ```ts
  * await serveMcp(request, reply, async () => {
@@ -40,20 +47,28 @@ const logger = new PackageLogger('AuthplaneMcp');
  *
  * @throws whatever `prepare` throws, for the application's filters; and what the guard throws, when it judges
  * the request once more by what a `scoped` server has registered in `prepare`.
+ * @throws InvalidRequestError for a request that `AuthplaneGuard` has let in with another body than the
+ * one it has now, and for a body that nobody has parsed: what runs is what was judged.
  */
 export async function serveMcp(
   request: PlatformRequest,
   reply: PlatformReply,
-  prepare: () => McpServe | Promise<McpServe>,
+  prepare: (signal: AbortSignal) => McpServe | Promise<McpServe>,
 ): Promise<void> {
-  const serve = await prepare();
+  requireJudgedBody(request);
+  const raw = reply.raw ?? (reply as ServerResponse); // Express: Node's response itself
+  const signal = abortedWithoutAnswer(raw);
+  const serve = await prepare(signal);
   requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
-  const { raw: response, body } = takeOver(request, reply);
+  takeOver(raw, reply);
+  sendHeadOfStreams(raw);
   try {
-    await serve(rawRequest(request), response, body);
+    await serve(rawRequest(request), raw, request.body);
   } catch (error) {
+    if (signal.aborted)
+      return logger.debug('the client has gone away before the answer was complete');
     logger.error('an MCP request failed', error);
-    answerFailure(response, body);
+    answerFailure(raw, request.body);
   }
 }
 
@@ -61,15 +76,51 @@ function rawRequest(request: PlatformRequest): IncomingMessage {
   return request.raw ?? (request as IncomingMessage); // Express: Node's request itself
 }
 
-function takeOver(request: PlatformRequest, reply: PlatformReply) {
-  const raw = reply.raw ?? (reply as ServerResponse); // Express: Node's response itself
-  if (reply.hijack !== undefined) {
-    for (const [name, value] of Object.entries(reply.getHeaders?.() ?? {})) {
-      if (value !== undefined) raw.setHeader(name, value);
-    }
-    reply.hijack();
+/** Without a guard, or on a `@Public()` handler, nothing was judged, and nothing is asked. */
+function requireJudgedBody(request: PlatformRequest): void {
+  const { judgedBody } = requestState(request);
+  if (judgedBody === undefined) return;
+  if (judgedBody.body !== request.body) {
+    throw new InvalidRequestError(
+      'the body was replaced after AuthplaneGuard had judged it, by an interceptor for example: change ' +
+        'it in a middleware, which runs before guards',
+    );
   }
-  return { raw, body: request.body };
+  if (!isParsed(request.body, rawRequest(request)) && hasUnreadBody(rawRequest(request))) {
+    throw new InvalidRequestError(
+      'no parsed body for the MCP server: it would read what nobody judged',
+    );
+  }
+}
+
+/** The response closes in any case; without an answer when that was not sent to its end. */
+function abortedWithoutAnswer(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  const onClose = () => {
+    if (!response.writableFinished) controller.abort();
+  };
+  if (response.destroyed) onClose();
+  else response.once('close', onClose);
+  return controller.signal;
+}
+
+function takeOver(raw: ServerResponse, reply: PlatformReply): void {
+  if (reply.hijack === undefined) return;
+  for (const [name, value] of Object.entries(reply.getHeaders?.() ?? {})) {
+    if (value !== undefined) raw.setHeader(name, value);
+  }
+  reply.hijack();
+}
+
+/** Some clients hold back all other requests until they have seen it. */
+function sendHeadOfStreams(response: ServerResponse): void {
+  onResponseHead(response, 'content-type', (_, type = '') => {
+    if (isEventStream(type)) queueMicrotask(() => flushHead(response));
+  });
+}
+
+function flushHead(response: ServerResponse): void {
+  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
 }
 
 /** The error of JSON-RPC 2.0 §5.1; a stream that has begun can only be ended. */

@@ -127,6 +127,8 @@ export class AuthplaneGuard implements CanActivate {
     { claims }: Authentication,
   ): void {
     const { resource } = protectedBy;
+    const { body } = httpRequest(context);
+    requestState(httpRequest(context)).judgedBody ??= { body };
     if (mcp === undefined) return resource.requireScopes(claims, allNeeds);
     const { rules, request } = mcp;
     const secondsLeft = () => resource.secondsLeft(claims);
@@ -144,7 +146,7 @@ export class AuthplaneGuard implements CanActivate {
     state.judgeAgain = () => {
       const { needs, hidden } = rules.judge(request, claims);
       resource.requireScopes(claims, addScopeNeeds(allNeeds, needs));
-      rules.conceal(context, caller, request.wantsList, hidden);
+      rules.conceal(context, caller, request, hidden);
     };
   }
 
@@ -197,7 +199,10 @@ export class AuthplaneGuard implements CanActivate {
       ...policy,
       protectedBy,
       allNeeds: addScopeNeeds(protectedBy.baseNeeds, policy.needs),
-      isMcpEndpoint: policy.isMcpEndpoint || servesPath(controller, handler, pathname),
+      isMcpEndpoint:
+        policy.isMcpEndpoint ||
+        this.resources.hostControllers.has(controller) ||
+        servesPath(controller, handler, pathname),
     };
   }
 

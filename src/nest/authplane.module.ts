@@ -29,7 +29,12 @@ import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { bootWarnings, isAuthplaneGuard } from './mcp-boot-checks.js';
-import { declaredOperations, knownClasses, usesMcpNest } from './mcp-discovery.js';
+import {
+  declaredOperations,
+  isHostController,
+  knownClasses,
+  usesMcpNest,
+} from './mcp-discovery.js';
 import {
   type AuthplaneFeatureAsyncOptions,
   type AuthplaneFeatureOptions,
@@ -207,6 +212,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     const hasMcpNest = usesMcpNest(this.modules, declared);
     const { resources } = this;
     for (const { mcp } of resources.all()) mcp.declare(declared, hasMcpNest); // its URIs are loose
+    for (const known of classes.filter(isHostController)) resources.hostControllers.add(known.type);
     return bootWarnings({
       classes,
       declared,

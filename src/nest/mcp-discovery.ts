@@ -99,6 +99,22 @@ export function usesMcpNest(modules: Modules, declared: readonly DeclaredOperati
   );
 }
 
+/** MCP-Nest 2: what its `McpHttpControllerFor` returns, and its own controller. */
+const MCP_NEST_CONTROLLERS: ReadonlySet<string> = new Set([
+  'BoundMcpHttpController',
+  'StreamableHttpController',
+]);
+
+/** Whether the controller, or a class that it extends, was made by MCP-Nest to serve its transports. */
+export function isHostController({ type, isController, isOfMcpNest }: KnownClass): boolean {
+  return isController && (isOfMcpNest || extendsHostController(type));
+}
+
+function extendsHostController(type: unknown): boolean {
+  if (typeof type !== 'function') return false;
+  return MCP_NEST_CONTROLLERS.has(type.name) || extendsHostController(Object.getPrototypeOf(type));
+}
+
 export function isMcpOperation(handler: object): boolean {
   return OPERATION_KEYS.some(([key]) => Reflect.hasMetadata(key, handler));
 }

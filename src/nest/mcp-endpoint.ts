@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import {
   type AuthplaneError,
-  InvalidRequestError,
   OperationRefusedError,
   OriginRefusedError,
   SessionNotFoundError,
@@ -12,6 +11,14 @@ import type { McpOptions, OperationScopes, Refusal } from '../core/operation-sco
 import type { AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
+import {
+  BODILESS,
+  isParsed,
+  parsedText,
+  renewRawBody,
+  unreadableBody,
+  unreadJson,
+} from './mcp-body.js';
 import type { DeclaredOperation } from './mcp-discovery.js';
 import { McpHiding } from './mcp-hiding.js';
 import type { McpLists } from './mcp-lists.js';
@@ -19,14 +26,11 @@ import { rewriteEvents, rewriteMessages } from './mcp-response.js';
 import { McpSessions } from './mcp-sessions.js';
 import { type LearnedOperation, OperationTable } from './operation-table.js';
 import { PackageLogger } from './package-logger.js';
-import { httpRequest, rawRequest, rawResponse } from './request.js';
+import { httpRequest, rawRequest, rawResponse, urlsOf } from './request.js';
 import { comparablePath } from './routes.js';
 import { type Owner, ownerOf } from './state-owners.js';
 
 type HttpContext = Pick<ExecutionContext, 'switchToHttp'>;
-
-/** Methods without a body: streams, the end of a session, and what no MCP server serves. */
-const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 
 /** What a request to an MCP server asks for, as far as its body tells. */
 export interface McpRequest {
@@ -124,11 +128,22 @@ export class McpRules {
    * token is told about the token first.
    *
    * MCP servers may stand on other paths than the resource: MCP-Nest 1 serves HTTP+SSE on two more. So
-   * JSON-RPC is judged wherever it is sent; any other body there is left alone.
+   * JSON-RPC is judged wherever it is sent, and JSON that nobody has parsed is refused, because a server
+   * there could read it itself; any other body is left alone, but for those below the resource.
    */
   read(context: HttpContext, { isEndpoint }: { readonly isEndpoint: boolean }) {
     if (isEndpoint || this.#isMessage(context)) return this.#readBody(context);
-    return this.#servesMcp && nodeRequest(context).method === 'GET' ? MAYBE_STREAM : undefined;
+    if (!this.#servesMcp) return undefined;
+    const request = httpRequest(context);
+    const isBelowEndpoint = urlsOf(request).some((url) => this.#isBelow(url));
+    const problem = unreadJson(request, { isBelowEndpoint });
+    if (problem !== undefined) return this.#unreadable(problem);
+    return nodeRequest(context).method === 'GET' ? MAYBE_STREAM : undefined;
+  }
+
+  /** Below the root everything is, and may be anything. */
+  #isBelow(url: string): boolean {
+    return this.#path !== '' && comparablePath(url).startsWith(`${this.#path}/`);
   }
 
   #isMessage(context: HttpContext): boolean {
@@ -140,16 +155,15 @@ export class McpRules {
   }
 
   #readBody(context: HttpContext): McpRequest {
-    const { body } = httpRequest(context);
-    const request = nodeRequest(context);
-    if (!isParsed(body, request)) {
-      if (BODILESS.has(request.method ?? '')) return { ...MAYBE_STREAM, isCertain: true };
-      return this.#unreadable('no parsed JSON body: let the body parser of the platform run');
-    }
+    const request = httpRequest(context);
+    const problem = unreadableBody(request);
+    if (problem !== undefined) return this.#unreadable(problem);
+    const { body } = request;
+    if (!isParsed(body, nodeRequest(context))) return { ...MAYBE_STREAM, isCertain: true };
     try {
       return { isCertain: true, operations: operationsOf(body), wantsList: asksForList(body) };
     } catch (error) {
-      return this.#unreadable(error instanceof Error ? error.message : 'unknown');
+      return this.#unreadable(error as AuthplaneError); // nothing else is thrown there
     }
   }
 
@@ -200,31 +214,44 @@ export class McpRules {
   letPass(
     context: HttpContext,
     caller: McpCaller,
-    { isCertain, wantsList }: McpRequest,
+    request: McpRequest,
     hidden: readonly FoundOperation[],
   ): void {
+    this.#watch(context, caller, request);
+    this.conceal(context, caller, request, hidden);
+  }
+
+  #watch(context: HttpContext, caller: McpCaller, { isCertain }: McpRequest): void {
     const request = nodeRequest(context);
     const response = rawResponse(context);
-    if (request.method === 'GET') return this.#watchStream(request, response, caller, isCertain);
-    this.#sessions.watch(request, response, this.#ownerOf(caller.claims));
-    this.conceal(context, caller, wantsList, hidden);
+    if (request.method === 'GET') this.#watchStream(request, response, caller, isCertain);
+    else this.#sessions.watch(request, response, this.#ownerOf(caller.claims));
   }
 
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
   conceal(
     context: HttpContext,
     caller: McpCaller,
-    wantsList: boolean,
+    request: McpRequest,
     hidden: readonly FoundOperation[],
   ): void {
     const response = rawResponse(context);
-    const changes = (wantsList && this.#lists.changes) || hidden.length > 0;
-    if (changes && !this.#rewriting.has(response)) {
+    if (this.#isRewritten(request) && !this.#rewriting.has(response)) {
       this.#rewriting.add(response);
       keepReadable(nodeRequest(context));
       rewriteMessages(response, (json) => this.#rewritten(json, caller));
     }
     if (hidden.length > 0) this.#hide(context, hidden);
+    if (request.isCertain) renewRawBody(httpRequest(context));
+  }
+
+  /**
+   * Where something is hidden, the answers to all names pass the same way, or their form (compressed, in
+   * pieces, with an `ETag`) would tell a hidden one from one that nobody has.
+   */
+  #isRewritten({ operations, wantsList }: McpRequest): boolean {
+    if (this.#scopes.hides) return wantsList || operations.length > 0;
+    return wantsList && this.#lists.changes;
   }
 
   /** The answers to posted messages of HTTP+SSE, or to earlier requests (`Last-Event-ID`). */
@@ -240,6 +267,7 @@ export class McpRules {
     let isFirst = true;
     let isMcp = isCertain;
     const watch = hides && isCertain ? rewriteMessages : rewriteEvents;
+    if (hides && isCertain) this.#rewriting.add(response);
     watch(response, (data, type) => {
       if (isFirst && this.#sessions.open({ data, type }, response, owner)) {
         isMcp = true;
@@ -265,9 +293,8 @@ export class McpRules {
     this.#hiding.hide(httpRequest(context), operations);
   }
 
-  #unreadable(reason: string): McpRequest {
-    this.#logger.debug(`refused a request to the MCP endpoint: ${reason}`);
-    const problem = new InvalidRequestError(reason);
+  #unreadable(problem: AuthplaneError): McpRequest {
+    this.#logger.debug(`refused a request to the MCP endpoint: ${problem.message}`);
     return { isCertain: true, operations: [], wantsList: false, problem };
   }
 
@@ -276,35 +303,6 @@ export class McpRules {
     if (fault !== undefined) this.#logger.error(message, fault);
     return new OperationRefusedError(message, { cause: fault });
   }
-}
-
-/** Parsers may leave a text or bytes, which HTTP+SSE servers of SDK 1.x parse once more. */
-function parsedText(body: unknown): unknown {
-  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
-  try {
-    return JSON.parse(String(body));
-  } catch {
-    return undefined; // an empty text, or another format
-  }
-}
-
-/**
- * Express 4 leaves `{}` where it parsed nothing. The server would then read the stream itself, and
- * run what nobody has checked.
- */
-function isParsed(body: unknown, request: IncomingMessage): body is object {
-  if (typeof body !== 'object' || body === null) return false;
-  if (ArrayBuffer.isView(body) || isStream(body)) return false;
-  return Object.keys(body).length > 0 || !hasUnreadBody(request);
-}
-
-function isStream(body: object): boolean {
-  return 'pipe' in body && typeof body.pipe === 'function';
-}
-
-function hasUnreadBody({ headers, readableDidRead }: IncomingMessage): boolean {
-  const length = headers['content-length'] ?? '0';
-  return !readableDidRead && (headers['transfer-encoding'] !== undefined || Number(length) !== 0);
 }
 
 /** So that a compressing layer above does not turn messages into bytes that cannot be read here. */

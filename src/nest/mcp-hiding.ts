@@ -4,9 +4,6 @@ import type { OperationScopes } from '../core/operation-scopes.js';
 import { HiddenNames } from './hidden-names.js';
 import { rawRequest } from './request.js';
 
-/** What a body parser leaves; `rawBody` is Nest's option of that name. */
-type ParsedRequest = Parameters<typeof rawRequest>[0] & { rawBody?: unknown };
-
 /** Makes a server answer as if the operations that are hidden from the caller did not exist. */
 export class McpHiding {
   readonly #names = new HiddenNames();
@@ -16,8 +13,8 @@ export class McpHiding {
     return !scopes.knows({ kind, name: this.#names.standInFor(name) });
   }
 
-  /** In every copy of the request that a server may read. */
-  hide(request: ParsedRequest, operations: readonly FoundOperation[]): void {
+  /** In the body and the header that repeats the name. */
+  hide(request: Parameters<typeof rawRequest>[0], operations: readonly FoundOperation[]): void {
     const standIns = new Map<string, string>();
     for (const operation of operations) {
       const standIn = this.#names.standInFor(operation.name);
@@ -25,7 +22,6 @@ export class McpHiding {
       renameOperation(operation, standIn);
     }
     renameInHeaders(rawRequest(request) as IncomingMessage, standIns);
-    renewRawBody(request);
   }
 
   /** Puts the names back into an answer. */
@@ -53,9 +49,4 @@ function renameInHeaders(
 function namedBy(header: string): string {
   const encoded = /^=\?base64\?(.*)\?=$/.exec(header.trim())?.[1];
   return encoded === undefined ? header.trim() : Buffer.from(encoded, 'base64').toString();
-}
-
-/** A server that parses it once more must find the same message. Once: it may be long. */
-function renewRawBody(request: ParsedRequest): void {
-  if (request.rawBody !== undefined) request.rawBody = Buffer.from(JSON.stringify(request.body));
 }

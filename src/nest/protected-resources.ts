@@ -20,6 +20,8 @@ export class ProtectedResources {
   readonly #named = new Map<string, ProtectedResource>();
   readonly #sessions = new McpSessions();
   readonly main: ProtectedResource;
+  /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
+  readonly hostControllers = new Set<object>();
 
   constructor(
     resource: AuthplaneResource,

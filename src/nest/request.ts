@@ -4,7 +4,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { Authentication, AuthplaneResource, InboundRequest } from '../core/resource.js';
 
 /** The framework's request: Express hands out Node's own, Fastify one with Node's inside. */
-interface FrameworkRequest {
+export interface FrameworkRequest {
   readonly raw?: IncomingMessage;
   /** Express: the request target before routers rewrote `url`. */
   readonly originalUrl?: string;
@@ -28,6 +28,8 @@ export interface RequestState {
   inspectedFor?: AuthplaneResource;
   /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
   judgeAgain?: () => void;
+  /** The parsed body as the guard saw it; whatever runs for this request has to get the same object. */
+  judgedBody?: { readonly body: unknown };
 }
 
 /** The caller of whatever runs below a guarded handler. */

@@ -132,6 +132,8 @@ describe('operations of a JSON-RPC body', () => {
 
   it.each([
     [{ jsonrpc: '2.0', method: 'anything' }],
+    [{ method: 'tools/call', params: { name: 'a' } }],
+    [[{}, { id: 1, jsonrpc: 2, method: 'prompts/list' }]],
     [[1, null, 'a', {}, { jsonrpc: '2.0', method: '' }]],
     [JSON.parse('{"jsonrpc":"2.0","__proto__":{"method":"tools/call"}}')],
     [JSON.parse('{"__proto__":{"jsonrpc":"2.0","method":"tools/call"}}')],
@@ -147,7 +149,7 @@ describe('operations of a JSON-RPC body', () => {
     [[]],
     [{ jsonrpc: '1.0', method: 'a' }],
     [{ jsonrpc: 2.0, method: 'a' }],
-    [{ method: 'tools/call', params: { name: 'a' } }],
+    [{ method: 'call', params: { name: 'a' } }],
     [{ jsonrpc: '2.0', method: ['a'] }],
     [{ jsonrpc: '2.0', id: 1, result: {} }],
     [{ body: { jsonrpc: '2.0', method: 'a' } }],

@@ -27,7 +27,13 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { z } from 'zod';
-import { freePort, type Platform, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import {
+  freePort,
+  type Platform,
+  type RunningApp,
+  startApp,
+  type StartOptions,
+} from '../e2e/apps/start-app.js';
 
 export type McpHost = (
   request: IncomingMessage,
@@ -183,6 +189,8 @@ export interface McpAppOptions {
   readonly options?: Partial<AuthplaneModuleOptions & AuthplaneModuleExtras>;
   readonly metadata?: ModuleMetadata;
   readonly controller?: Type;
+  readonly application?: StartOptions['application'];
+  readonly configure?: StartOptions['configure'];
 }
 
 export async function startMcpApp({
@@ -192,6 +200,8 @@ export async function startMcpApp({
   options,
   metadata,
   controller = McpController,
+  application,
+  configure,
 }: McpAppOptions): Promise<McpApp> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
@@ -216,7 +226,12 @@ export async function startMcpApp({
         ...(metadata?.providers ?? []),
       ],
     },
-    { platform, port },
+    {
+      platform,
+      port,
+      ...(application === undefined ? {} : { application }),
+      ...(configure === undefined ? {} : { configure }),
+    },
   ).catch(async (error: unknown) => {
     await authorizationServer.close();
     throw error;

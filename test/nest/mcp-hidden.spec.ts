@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { request as httpRequest } from 'node:http';
-import { Controller, Logger, Post, Req, UseGuards } from '@nestjs/common';
+import { All, Controller, Logger, Post, Req, UseGuards } from '@nestjs/common';
+import methodOverride from 'method-override';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -196,6 +197,39 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     ]);
   });
 
+  it('9.3: the body of a request of any method is hidden as that of a POST', async () => {
+    const handled: string[] = [];
+    @Controller('mcp')
+    @UseGuards(AuthplaneGuard)
+    class AnyMethodController {
+      @All()
+      take(@Req() { body }: { body: ReturnType<typeof call> }) {
+        handled.push(String(body.params.name));
+        return { unknown: body.params.name };
+      }
+    }
+    await start({
+      platform,
+      mcp: HIDDEN,
+      controller: AnyMethodController,
+      // The method of a POST is another one once this has run.
+      configure: (app) => app.use(methodOverride('x-method')),
+    });
+    const body = JSON.stringify(call('write'));
+    const methods =
+      platform === 'express' ? ['GET', 'DELETE', 'OPTIONS', 'PUT'] : ['DELETE', 'PUT'];
+    for (const method of methods) {
+      for (const sent of [{ method }, { method: 'POST', headers: { 'x-method': method } }]) {
+        const { status, text } = await exchange(body, sent.headers ?? {}, sent.method);
+        expect([method, status, text]).toEqual([method, expect.any(Number), '{"unknown":"write"}']);
+      }
+    }
+    expect(handled).toHaveLength(methods.length * 2);
+    expect(handled.filter((name) => name === 'write')).toEqual([]);
+    // Fastify reads no body of a GET, and nobody else may either.
+    if (platform === 'fastify') expect((await exchange(body, {}, 'GET')).status).toBe(400);
+  });
+
   it('AuthplaneOperations tells servers that are wired by hand', async () => {
     const { app, authorizationServer, mcpUrl } = await start({ platform, mcp: HIDDEN });
     const operations = app.app.get(AuthplaneOperations);
@@ -224,15 +258,20 @@ interface Exchange {
 }
 
 /** All bytes of the answer: `fetch` hides some headers. */
-async function exchange(body: string, headers: Record<string, string>): Promise<Exchange> {
+async function exchange(
+  body: string,
+  headers: Record<string, string>,
+  method = 'POST',
+): Promise<Exchange> {
   const authorization = await server!.bearer();
   return new Promise((resolve, reject) => {
     const sent = httpRequest(
       server!.mcpUrl,
       {
-        method: 'POST',
+        method,
         agent: false,
         headers: {
+          'content-length': Buffer.byteLength(body),
           'content-type': 'application/json',
           accept: 'application/json, text/event-stream',
           'accept-encoding': 'gzip',

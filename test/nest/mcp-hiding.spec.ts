@@ -8,11 +8,11 @@ const call = (name: string) => ({ method: 'tools/call', params: { name } });
 const base64 = (name: string) => `=?base64?${Buffer.from(name).toString('base64')}?=`;
 
 describe('McpHiding', () => {
-  it('renames in the body, its raw copy and the header that repeats the name', () => {
+  it('renames in the body and the header that repeats the name', () => {
     const body = [call('a'), call('b')];
     const rawHeaders = ['Mcp-Name', ' a ', 'MCP-NAME', base64('b'), 'mcp-name', 'c', 'x', 'a'];
     const headers: Record<string, string> = { 'mcp-name': 'a', x: 'a' };
-    const request = { raw: { headers, rawHeaders } as never, body, rawBody: Buffer.from('') };
+    const request = { raw: { headers, rawHeaders } as never, body };
     new McpHiding().hide(request, operationsOf(body));
     const [first, second] = body.map(({ params }) => params.name);
     expect([first, second]).toEqual([
@@ -20,7 +20,6 @@ describe('McpHiding', () => {
       expect.stringMatching(STAND_IN),
     ]);
     expect(first).not.toBe(second);
-    expect(JSON.parse(request.rawBody.toString())).toEqual(body);
     expect(headers).toEqual({ 'mcp-name': first, x: 'a' });
     expect(rawHeaders).toEqual([
       ...['Mcp-Name', first, 'MCP-NAME', second],
@@ -28,26 +27,12 @@ describe('McpHiding', () => {
     ]);
   });
 
-  it('adds no header and no raw body where there was none', () => {
+  it('adds no header where there was none', () => {
     const body = call('');
     const request = { raw: { headers: {}, rawHeaders: [] } as never, body };
     new McpHiding().hide(request, operationsOf(body));
     expect(body.params.name).toMatch(STAND_IN);
     expect(request).toEqual({ raw: { headers: {}, rawHeaders: [] }, body });
-  });
-
-  it('hardening: the raw body is written once, however many operations are hidden', () => {
-    const uris = Array.from({ length: 1000 }, (_, index) => `x://${index}`);
-    let written = 0;
-    const body = {
-      method: 'subscriptions/listen',
-      params: { notifications: { resourceSubscriptions: uris } },
-      toJSON: () => ++written,
-    };
-    const raw = { headers: {}, rawHeaders: [] } as never;
-    new McpHiding().hide({ raw, body, rawBody: Buffer.from('') }, operationsOf(body));
-    expect(uris.every((uri) => STAND_IN.test(uri))).toBe(true);
-    expect(written).toBe(1);
   });
 
   it('a stand-in that needs scopes itself hides nothing', () => {

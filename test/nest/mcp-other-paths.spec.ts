@@ -285,7 +285,7 @@ describe.each(platforms)('MCP on other paths than the resource, on %s', (platfor
   });
 
   describe("somebody's plain API", () => {
-    it.each([{}, [], { method: 'tools/call', params: { name: 'write' } }, [...Array(200).keys()]])(
+    it.each([{}, [], { method: 'tools', params: { name: 'write' } }, [...Array(200).keys()]])(
       'a body that is no JSON-RPC is not looked at: %j',
       async (body) => {
         await start({ ...RULES, allowedOrigins: ['https://app.example.com'] });

@@ -1,7 +1,7 @@
 import { Test } from '@nestjs/testing';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@nestjs/common';
 import type { Server } from 'node:http';
 import { createServer } from 'node:net';
 
@@ -17,6 +17,7 @@ export interface RunningApp {
 export interface StartOptions {
   readonly platform: Platform;
   readonly port?: number;
+  readonly application?: Pick<NestApplicationOptions, 'bodyParser' | 'rawBody'>;
   /** Prefix, versioning and whatever else an application sets before it listens. */
   readonly configure?: (app: INestApplication) => void;
 }
@@ -33,12 +34,12 @@ export async function freePort(): Promise<number> {
 
 export async function startApp(
   metadata: ModuleMetadata,
-  { platform, port = 0, configure }: StartOptions,
+  { platform, port = 0, application, configure }: StartOptions,
 ): Promise<RunningApp> {
   const module = await Test.createTestingModule(metadata).compile();
   const app = module.createNestApplication(
     platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter(),
-    { logger: false },
+    { logger: false, ...application },
   );
   configure?.(app);
   // A machine that stands still for seconds must not close a connection that is about to be used.
