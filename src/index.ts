@@ -44,6 +44,7 @@ export {
   type ProtectedResourceMetadata,
   type ReplayStoreErrorOptions,
   type RequiredScopes,
+  type ResourceDescription,
   type ScopeHierarchy,
   type ScopeRequirement,
   type ScopeRule,

@@ -62,6 +62,6 @@ export {
   type InboundRequest,
   type VerifyOptions,
 } from './resource.js';
-export { type ProtectedResourceMetadata } from './resource-metadata.js';
+export { type ProtectedResourceMetadata, type ResourceDescription } from './resource-metadata.js';
 export { type ScopeHierarchy, type ScopeNeeds } from './scopes.js';
 export { type ActorClaim, type VerifiedClaims, type VerifiedDPoPProof } from './verified-claims.js';

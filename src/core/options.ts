@@ -36,6 +36,7 @@ import {
 } from './option-checks.js';
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
 import type { DPoPReplayStore } from './replay-store.js';
+import { descriptionProblem, type ResourceDescription } from './resource-metadata.js';
 import type { RevocationChecker } from './revocation.js';
 import type { ScopeHierarchy } from './scopes.js';
 import type { ProofSigner } from './token-operations.js';
@@ -128,6 +129,12 @@ export interface ResourceOptions {
   readonly mcpPath?: string;
   /** Scopes advertised in the protected resource metadata. Default none. */
   readonly scopes?: readonly string[];
+  /**
+   * What people may be shown of this resource, for the protected resource metadata (RFC 9728 §2):
+   * `resource_name`, `resource_documentation`, `resource_policy_uri`, `resource_tos_uri`, and variants
+   * such as `'resource_name#de'`. Default none.
+   */
+  readonly resourceMetadata?: ResourceDescription;
   /** Signature algorithms of access tokens; asymmetric only. Default ES256, RS256, PS256, EdDSA. */
   readonly allowedAlgorithms?: readonly string[];
   /** Tolerance for `exp`, `nbf` and `iat` in seconds, 0 to 120. Default 60. */
@@ -191,8 +198,8 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
 /**
  * Options of a further resource in the same application. What protects the main resource protects
  * this one too: an option that is left out has the value it has there, and so has a member of
- * `inboundDPoP`. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes` and the `tools`, `resources`
- * and `prompts` of `mcp`.
+ * `inboundDPoP`. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes`, `resourceMetadata` and the
+ * `tools`, `resources` and `prompts` of `mcp`.
  */
 export interface FurtherResourceOptions
   extends Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker'>, Omit<GuardOptions, 'mcp'> {
@@ -220,6 +227,7 @@ export type ResolvedClientOptions = Required<Omit<ServerOptions, OptionalServerO
 export interface ResolvedResourceOptions {
   readonly resource: string;
   readonly scopes: readonly string[];
+  readonly resourceMetadata: ResourceDescription;
   readonly allowedAlgorithms: readonly string[];
   readonly clockSkewSeconds: number;
   /** `Infinity`: no limit. */
@@ -351,7 +359,7 @@ function harmless(
   return (error) => void told(error).catch(() => undefined);
 }
 
-type ResourceDefaults = Omit<ResolvedResourceOptions, 'resource' | 'scopes'>;
+type ResourceDefaults = Omit<ResolvedResourceOptions, 'resource' | 'scopes' | 'resourceMetadata'>;
 
 const RESOURCE_DEFAULTS: ResourceDefaults = {
   allowedAlgorithms: DEFAULT_ALGORITHMS,
@@ -383,6 +391,7 @@ function withResourceDefaults(
   return {
     resource: options.resource ?? joinUrl(options.baseUrl ?? '', options.mcpPath ?? '/mcp'),
     scopes: Object.freeze([...new Set(options.scopes ?? [])]),
+    resourceMetadata: Object.freeze({ ...options.resourceMetadata }),
     allowedAlgorithms: listOr(options.allowedAlgorithms, defaults.allowedAlgorithms),
     clockSkewSeconds: options.clockSkewSeconds ?? defaults.clockSkewSeconds,
     maxTokenLifetimeSeconds: options.maxTokenLifetimeSeconds ?? defaults.maxTokenLifetimeSeconds,
@@ -520,6 +529,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
   baseUrl: baseUrlProblem,
   mcpPath: pathProblem,
   scopes: scopeListProblem,
+  resourceMetadata: descriptionProblem,
   allowedAlgorithms: algorithmsProblem(SUPPORTED_ALGORITHMS),
   clockSkewSeconds: seconds(0, 120),
   maxTokenLifetimeSeconds: seconds(60, 31_536_000),

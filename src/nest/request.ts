@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
+import type { HeaderLines } from '../core/credentials.js';
 import type { Authentication, AuthplaneResource, InboundRequest } from '../core/resource.js';
 
 /** The framework's request: Express hands out Node's own, Fastify one with Node's inside. */
@@ -66,8 +67,16 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
   return {
     method: raw.method ?? '',
     url: request.originalUrl ?? raw.url ?? '',
-    headers: raw.rawHeaders,
+    headers: headersOf(raw),
   };
+}
+
+/**
+ * A request that no parser has read, as adapters of serverless platforms and tests make them, has no
+ * lines, and what it says stands in `headers` alone. Where there are lines, only they count.
+ */
+function headersOf({ rawHeaders = [], headers = {} }: Partial<IncomingMessage>): HeaderLines {
+  return rawHeaders.length > 0 ? rawHeaders : headers;
 }
 
 /**

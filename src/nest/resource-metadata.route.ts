@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthplaneResource } from '../core/resource.js';
-import { resourceMetadataPath, ROOT_METADATA_PATH } from '../core/resource-metadata.js';
+import { resourceMetadataPaths, ROOT_METADATA_PATH } from '../core/resource-metadata.js';
 
 const CORS = {
   'Access-Control-Allow-Origin': '*',
@@ -18,10 +18,10 @@ const CORS = {
  */
 export function resourceMetadataRoute(main: AuthplaneResource, ...others: AuthplaneResource[]) {
   const documents = new Map(
-    [...others, main].map((resource) => [
-      resourceMetadataPath(resource.resource),
-      documentOf(resource),
-    ]),
+    [...others, main].flatMap((resource) => {
+      const document = documentOf(resource);
+      return resourceMetadataPaths(resource.resource).map((path) => [path, document] as const);
+    }),
   );
   documents.set(ROOT_METADATA_PATH, documentOf(main));
   return (request: IncomingMessage, response: ServerResponse, next: () => void): void => {

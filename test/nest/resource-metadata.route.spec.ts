@@ -179,6 +179,21 @@ describe.each(platforms)('the protected resource metadata route on %s', (platfor
     expect(await response.json()).toMatchObject({ resource: `${baseUrl}/` });
   });
 
+  it('10.15: a resource with a final slash has its document at both spellings, unchanged', async () => {
+    const baseUrl = await start({ mcpPath: '/mcp/' });
+    for (const path of [...PATHS, `${PATHS[0]}/`]) {
+      const response = await fetch(`${baseUrl}${path}`);
+      expect(await response.json()).toMatchObject({ resource: `${baseUrl}/mcp/` });
+    }
+    expect((await fetch(`${baseUrl}${PATHS[0]}//`)).status).toBe(404);
+  });
+
+  it('10.24: shows what people may be shown', async () => {
+    const resourceMetadata = { resource_name: 'Weather', 'resource_name#de': 'Wetter' };
+    const baseUrl = await start({ resourceMetadata });
+    expect(await (await fetch(`${baseUrl}${PATHS[0]}`)).json()).toMatchObject(resourceMetadata);
+  });
+
   it('is not served with metadataRoute: false', async () => {
     const baseUrl = await start({}, { metadataRoute: false });
     for (const path of PATHS) expect((await fetch(`${baseUrl}${path}`)).status).toBe(404);
