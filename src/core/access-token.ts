@@ -1,4 +1,5 @@
 import { compactVerify, errors as joseErrors } from 'jose';
+import { isAllowedAlgorithm } from './algorithms.js';
 import { isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
 import { InvalidClaimsError, InvalidSignatureError, TokenExpiredError } from './errors.js';
@@ -85,7 +86,7 @@ export function requireValidNow(
 
 /** RFC 9068 §4: `typ` of an access token, an algorithm of our list, and a key by name. */
 function requireHeader(jws: CompactJws, { allowedAlgorithms }: ResolvedResourceOptions): string {
-  if (!allowedAlgorithms.includes(jws.alg)) {
+  if (!isAllowedAlgorithm(jws.alg, allowedAlgorithms)) {
     throw new InvalidClaimsError('the token is signed with an alg that is not allowed');
   }
   const typ = jws.typ?.toLowerCase();
@@ -187,7 +188,7 @@ function optionalTime(payload: Payload, name: string): number | undefined {
   const value = member(payload, name);
   if (value === undefined) return undefined;
   if (isNumericDate(value)) return value;
-  throw new InvalidClaimsError(`the claim ${name} must be a whole number of seconds since 1970`);
+  throw new InvalidClaimsError(`the claim ${name} must be a number of seconds since 1970`);
 }
 
 /** RFC 7519 §4.1.3: one string or a list of strings. */

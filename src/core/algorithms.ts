@@ -27,6 +27,18 @@ export const SUPPORTED_ALGORITHMS: readonly string[] = [...rules.keys()];
 
 export const DEFAULT_ALGORITHMS: readonly string[] = ['ES256', 'RS256', 'PS256', 'EdDSA'];
 
+/** Two names of one algorithm: with keys of Ed25519 only, `EdDSA` means nothing else (RFC 9864 §2.2). */
+const ED25519_NAMES: readonly string[] = ['EdDSA', 'Ed25519'];
+
+export function isSameAlgorithm(one: unknown, other: string): boolean {
+  return one === other || (ED25519_NAMES.includes(other) && ED25519_NAMES.includes(one as string)); // any type compares
+}
+
+/** Whether the list names this algorithm, by whichever name. */
+export function isAllowedAlgorithm(alg: string, allowed: readonly string[]): boolean {
+  return allowed.some((one) => isSameAlgorithm(one, alg));
+}
+
 export function algorithmRule(alg: string): AlgorithmRule | undefined {
   return rules.get(alg);
 }

@@ -3,9 +3,9 @@
 /** Later than any real date in seconds, earlier than any in milliseconds. */
 const MAX_NUMERIC_DATE = 99_999_999_999;
 
-/** RFC 7519 §2: seconds since 1970, whole ones only. */
+/** RFC 7519 §2: seconds since 1970, of which there may be fractions. */
 export function isNumericDate(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_NUMERIC_DATE;
+  return typeof value === 'number' && value >= 0 && value <= MAX_NUMERIC_DATE;
 }
 
 /** A lone surrogate compares and encodes differently from place to place, so it is no identity. */
@@ -17,4 +17,16 @@ export function isClaimText(value: unknown, maxLength: number): value is string 
     [...value].length <= maxLength && // characters, of which some take two UTF-16 units
     !/\p{Surrogate}/u.test(value)
   );
+}
+
+const NUMBER_TEXT = /^\d{1,15}(?:\.\d{1,15})?$/;
+
+/** A number that a neighbour wrote as text (`"600"`); everything else as it is. Not for claims of tokens. */
+export function plainNumber(value: unknown): unknown {
+  return typeof value === 'string' && NUMBER_TEXT.test(value) ? Number(value) : value;
+}
+
+/** A member that a neighbour left empty, `null` or `""`, says as much as one that is not there. */
+export function unlessEmpty(value: unknown): unknown {
+  return value === null || value === '' ? undefined : value;
 }

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { algorithmRule } from './algorithms.js';
+import { algorithmRule, isSameAlgorithm } from './algorithms.js';
 import { isCanonicalBase64url } from './compact-jws.js';
 import { sha256 } from './digest.js';
 import { InvalidDPoPProofError } from './errors.js';
@@ -130,7 +130,7 @@ function requireSignatureUse(jwk: Record<string, unknown>, alg: string): void {
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
     throw new InvalidDPoPProofError('the jwk of the proof is not for verification (key_ops)');
   }
-  if (restriction !== undefined && restriction !== alg) {
+  if (restriction !== undefined && !isSameAlgorithm(restriction, alg)) {
     throw new InvalidDPoPProofError('the jwk of the proof is for another algorithm (alg)');
   }
 }

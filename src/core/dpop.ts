@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { compactVerify, errors as joseErrors } from 'jose';
+import { isAllowedAlgorithm } from './algorithms.js';
 import { isClaimText, isNumericDate } from './claim-values.js';
 import {
   type CompactJws,
@@ -155,7 +156,7 @@ function requireType({ typ }: CompactJws): void {
 
 /** RFC 9449 §4.3 #5. */
 function requireAlgorithm(alg: string, { allowedAlgorithms }: DPoPProofRules): void {
-  if (!allowedAlgorithms.includes(alg)) {
+  if (!isAllowedAlgorithm(alg, allowedAlgorithms)) {
     throw new InvalidDPoPProofError('the signature algorithm of the proof is not allowed');
   }
 }
@@ -261,7 +262,7 @@ function timeClaim(claims: Record<string, unknown>, name: string): number | unde
   const value = member(claims, name);
   if (value === undefined || isNumericDate(value)) return value;
   throw new InvalidDPoPProofError(
-    `the claim ${name} of the proof must be a whole number of seconds since 1970`,
+    `the claim ${name} of the proof must be a number of seconds since 1970`,
   );
 }
 

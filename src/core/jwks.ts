@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { algorithmRule } from './algorithms.js';
+import { algorithmRule, isSameAlgorithm } from './algorithms.js';
 import { type AuthorizationServer, documentOf } from './authorization-server.js';
 import type { Clock } from './clock.js';
 import { JWKSFetchError } from './errors.js';
@@ -179,7 +179,7 @@ function selectKey(keys: KeySet, kid: string, alg: string): VerificationKey | un
     (key) =>
       key.kty === rule?.kty &&
       (rule.crv === undefined || key.crv === rule.crv) &&
-      (key.alg === undefined || key.alg === alg),
+      (key.alg === undefined || isSameAlgorithm(key.alg, alg)),
   );
   // Two keys that fit leave open which of them is meant; guessing is not verifying.
   return fitting.length === 1 ? fitting[0] : undefined;

@@ -201,8 +201,9 @@ export class AuthplaneResource {
     this.#senderConstraint.checkHeader(request);
     const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
     const bound = await this.#senderConstraint.check(token, claims, request);
-    await this.#requireNotRevoked?.(bound, token);
-    return bound;
+    await this.#requireNotRevoked?.(bound.claims, token);
+    await bound.useProof?.();
+    return bound.claims;
   }
 
   #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {
@@ -230,12 +231,14 @@ export class AuthplaneResource {
 }
 
 function checkOf(
-  { revocationChecker, failClosed }: ResolvedResourceOptions,
+  { revocationChecker, failClosed, clockSkewSeconds }: ResolvedResourceOptions,
   { clock, operations, onUnchecked }: ResourceDependencies,
 ): RevocationCheck | undefined {
   if (revocationChecker === undefined) return undefined;
   const introspect = (token: string) => operations.introspect(token);
-  return revocationCheck(revocationChecker, { clock, introspect, failClosed, onUnchecked });
+  return revocationCheck(revocationChecker, {
+    ...{ clock, introspect, failClosed, onUnchecked, clockSkewSeconds },
+  });
 }
 
 function acceptedSchemes(inboundDPoP: ResolvedResourceOptions['inboundDPoP']): ChallengeScheme[] {

@@ -1,3 +1,4 @@
+import { isNumericDate, plainNumber } from './claim-values.js';
 import type { Clock } from './clock.js';
 import { within } from './deadline.js';
 import { sha256 } from './digest.js';
@@ -26,6 +27,8 @@ export interface RevocationCheckOptions {
   readonly introspect?: (token: string) => Promise<IntrospectionResponse>;
   /** Whether a token is refused when its state cannot be found out. Default `true`. */
   readonly failClosed?: boolean;
+  /** Tolerance for the times in an introspection answer, in seconds. Default 60. */
+  readonly clockSkewSeconds?: number;
   /** Told of each token that passed unchecked, with `failClosed: false`. */
   readonly onUnchecked?: (error: AuthorizationServerUnavailableError) => void;
 }
@@ -42,8 +45,10 @@ export interface RevocationCheck {
   forget(token: string): void;
 }
 
-/** How long an introspected verdict is used; never past `exp`. */
+/** How long an introspected yes is used; never past `exp`, of the token or of the answer. */
 const VERDICT_SECONDS = 30;
+/** A no may be that of a replica that has not heard of a new token yet. */
+const REFUSAL_SECONDS = 1.5;
 const MAX_VERDICTS = 10_000;
 /** A function that takes longer has failed. */
 const CHECKER_DEADLINE_MS = 5000;
@@ -57,6 +62,13 @@ const NOT_BOUND =
 interface Finding {
   readonly problem: string;
   readonly hint?: string;
+}
+
+/** What the authorization server said, and until when it holds by its own words. */
+interface Verdict {
+  readonly found: Finding | undefined;
+  /** Seconds since 1970. */
+  readonly until: number;
 }
 
 /** `undefined`: the token is good. */
@@ -121,33 +133,44 @@ async function ownVerdict(
 
 /** Verdicts of the authorization server, keyed by token, whatever its signature is spelt like. */
 class IntrospectedVerdicts {
-  readonly #verdicts: FlightCache<Finding | undefined>;
+  readonly #verdicts: FlightCache<Verdict>;
+  readonly #clock: Clock;
+  readonly #clockSkewSeconds: number;
   readonly #refused = new Set<string>();
   #sawActive = false;
 
-  constructor({ clock }: RevocationCheckOptions) {
+  constructor({ clock, clockSkewSeconds = 60 }: RevocationCheckOptions) {
     this.#verdicts = new FlightCache({ clock, maxEntries: MAX_VERDICTS });
+    this.#clock = clock;
+    this.#clockSkewSeconds = clockSkewSeconds;
   }
 
-  find(
+  async find(
     claims: VerifiedClaims,
     token: string,
     introspect: (token: string) => Promise<IntrospectionResponse>,
   ): Promise<Finding | undefined> {
     const key = sha256(signingInput(token));
-    return this.#verdicts.get({
+    const { found } = await this.#verdicts.get({
       key,
       derivedFrom: [token],
       load: async () => this.#verdictIn(await introspect(token), claims, key),
-      keep: () => ({ seconds: VERDICT_SECONDS, until: claims.expiresAt }),
+      keep: ({ found: no, until }) =>
+        no === undefined ? { seconds: VERDICT_SECONDS, until } : { seconds: REFUSAL_SECONDS },
     });
+    return found;
   }
 
   forget(token: string): void {
     this.#verdicts.evict(token);
   }
 
-  #verdictIn(
+  #verdictIn(answer: IntrospectionResponse, claims: VerifiedClaims, key: string): Verdict {
+    const until = Math.min(claims.expiresAt, dateIn(answer.raw, 'exp') ?? Infinity);
+    return { found: this.#findingIn(answer, claims, key), until };
+  }
+
+  #findingIn(
     answer: IntrospectionResponse,
     claims: VerifiedClaims,
     key: string,
@@ -158,11 +181,25 @@ class IntrospectedVerdicts {
     }
     this.#sawActive = true;
     this.#refused.clear();
+    if (!this.#isCurrent(answer.raw)) {
+      return {
+        problem: "by the times in the authorization server's answer the token is not valid",
+      };
+    }
     const claim = contradiction(answer.raw, claims);
     if (claim === undefined) return undefined;
     return {
       problem: `the authorization server's answer contradicts the claim ${claim} of the token`,
     };
+  }
+
+  /** RFC 7662 §4: an answer may call a token active and say itself that it is over, or not yet good. */
+  #isCurrent(answer: Readonly<Record<string, unknown>>): boolean {
+    const now = this.#clock.now();
+    const skew = this.#clockSkewSeconds;
+    return (
+      now < (dateIn(answer, 'exp') ?? Infinity) + skew && now >= (dateIn(answer, 'nbf') ?? 0) - skew
+    );
   }
 
   /** AuthPlane answers `inactive` to every question of a client that may not ask. */
@@ -192,6 +229,12 @@ function contradiction(
   const audience: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   const isOurs = (value: unknown): boolean => claims.audience.includes(value as string); // any type compares
   return aud === undefined || (audience.length > 0 && audience.every(isOurs)) ? undefined : 'aud';
+}
+
+/** A date of an introspection answer; `undefined` where there is none. */
+function dateIn(answer: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = plainNumber(member(answer, name));
+  return isNumericDate(value) ? value : undefined;
 }
 
 function unchecked(cause: unknown): AuthorizationServerUnavailableError {

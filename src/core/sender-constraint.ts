@@ -34,13 +34,23 @@ export interface DPoPRequest {
 export interface SenderConstraint {
   /** Before anything costly. @throws DPoPMultipleProofsError */
   checkHeader(request: DPoPRequest): void;
-  /**
-   * @returns the claims, with `dpopProof` when the request proved possession of the key.
-   * @throws DPoPError, InvalidClaimsError, ReplayStoreError
-   */
-  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Promise<VerifiedClaims>;
+  /** @throws DPoPError, InvalidClaimsError */
+  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Promise<CheckedBinding>;
   /** The nonce to send along, if this resource uses nonces. */
   readonly nonce: string | undefined;
+}
+
+/** A token that came as it has to. */
+export interface CheckedBinding {
+  /** With `dpopProof` when the request proved possession of the key. */
+  readonly claims: VerifiedClaims;
+  /**
+   * Takes the proof for used, if there is one. Comes last of all checks: the same request again must
+   * not be refused because something else failed for a moment.
+   *
+   * @throws DPoPReplayDetectedError, ReplayStoreError
+   */
+  readonly useProof?: () => Promise<void>;
 }
 
 /** DPoP is switched off: what uses it is refused. */
@@ -62,7 +72,7 @@ export const noSenderConstraint: SenderConstraint = {
     if (request.scheme === 'DPoP') {
       throw new DPoPNotSupportedError('the request uses the scheme DPoP, which is switched off');
     }
-    return claims;
+    return { claims };
   },
 };
 
@@ -99,12 +109,12 @@ export class DPoPConstraint implements SenderConstraint {
     token: string,
     claims: VerifiedClaims,
     request: DPoPRequest,
-  ): Promise<VerifiedClaims> {
+  ): Promise<CheckedBinding> {
     const jkt = confirmedKey(claims);
     const [proof] = request.proofs;
     if (jkt === undefined) {
       this.#requireUnbound(request);
-      return claims;
+      return { claims };
     }
     if (proof === undefined) {
       throw new DPoPProofMissingError(
@@ -115,8 +125,11 @@ export class DPoPConstraint implements SenderConstraint {
       throw new DPoPBindingMismatchError('a token bound to a key came under the scheme Bearer');
     }
     const checked = await verifyDPoPProof(proof, this.#rules(token, jkt, request));
-    await checkReplay(this.#store, checked.replayKey, checked.expiresAt, { proofKey: jkt });
-    return claims.boundBy(checked.proof);
+    const { replayKey, expiresAt } = checked;
+    return {
+      claims: claims.boundBy(checked.proof),
+      useProof: () => checkReplay(this.#store, replayKey, expiresAt, { proofKey: jkt }),
+    };
   }
 
   /** An unbound token is a bearer token, and has to come as one. */

@@ -4,11 +4,15 @@ import { Generations } from './generations.js';
 import { signingInput } from './signing-input.js';
 
 const MAX_TOKENS = 10_000;
+/** Of token text; what is kept of a token is some times that. Full with tokens of more than 1.6 KB. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 interface Remembered {
   readonly verified: VerifiedAccessToken;
   /** The same for all spellings of the signature. */
   readonly signedHash: string;
+  /** Length of the token, which its claims grow with. */
+  readonly bytes: number;
 }
 
 /**
@@ -19,14 +23,26 @@ interface Remembered {
  * has not been verified. Whoever takes an entry out checks times, key, binding and revocation again.
  */
 export class VerifiedTokens {
-  readonly #tokens = new Generations<Remembered>(MAX_TOKENS / 2);
+  readonly #tokens = new Generations<Remembered>(MAX_TOKENS / 2, {
+    of: ({ bytes }) => bytes,
+    max: MAX_BYTES / 2,
+  });
+
+  /** Tokens in memory. */
+  get size(): number {
+    return this.#tokens.size;
+  }
 
   get(token: string): VerifiedAccessToken | undefined {
     return this.#tokens.get(sha256(token))?.verified;
   }
 
   set(token: string, verified: VerifiedAccessToken): void {
-    this.#tokens.set(sha256(token), { verified, signedHash: sha256(signingInput(token)) });
+    this.#tokens.set(sha256(token), {
+      verified,
+      signedHash: sha256(signingInput(token)),
+      bytes: token.length,
+    });
   }
 
   delete(token: string): void {

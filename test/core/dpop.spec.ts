@@ -90,6 +90,23 @@ describe('a good proof', () => {
     await expect(verifyDPoPProof(proofOf(key), rules)).resolves.toBeDefined();
   });
 
+  it.each(['EdDSA', 'Ed25519'])(
+    '10.14: RFC 9864 §2.2: %s and the other name are one algorithm, for its keys only',
+    async (alg) => {
+      const key = await testKey(alg);
+      for (const allowed of ['EdDSA', 'Ed25519']) {
+        const jwk = { ...key.jwk, alg: allowed };
+        const rules = goodRules(key, { allowedAlgorithms: [allowed] });
+        await expect(
+          verifyDPoPProof(proofOf(key, { header: { jwk } }), rules),
+        ).resolves.toBeDefined();
+      }
+      await expectRefused(es256, { header: { alg } }, 'kty');
+      const rules = goodRules(key, { allowedAlgorithms: ['ES256'] });
+      expect((await refusal(proofOf(key), rules)).message).toMatch('not allowed');
+    },
+  );
+
   it.each(['DPoP+JWT', 'dpop+jwt', 'DPOP+jwt'])(
     'RFC 2045 §5.1: may write typ as %s',
     async (typ) => {
@@ -301,12 +318,25 @@ describe('RFC 9449 §4.3, one check after the other', () => {
     await verifyDPoPProof(proofOf(es256, { claims: { iat: NOW - 330 } }), goodRules(es256));
   });
 
-  it.each(['1790000000', NOW + 0.5, -1, null, true, [NOW], 1e15])(
+  it.each(['1790000000', `${NOW}.5`, -0.5, null, true, [NOW], 1e15])(
     '#11, P21: refuses iat %p',
     async (iat) => {
       await expectRefused(es256, { claims: { iat } }, 'iat');
     },
   );
+
+  it('10.14: RFC 7519 §2: iat and exp may have fractions, and count to the last of them', async () => {
+    const times = { iat: NOW - 0.5, exp: NOW + 30.5 };
+    const { proof, expiresAt } = await verifyDPoPProof(
+      proofOf(es256, { claims: times }),
+      goodRules(es256),
+    );
+    expect(proof.iat).toBe(NOW - 0.5);
+    expect(expiresAt).toBeGreaterThanOrEqual(NOW - 0.5 + 330 + 60);
+    await expectRefused(es256, { claims: { iat: NOW + 30.5 } }, 'future');
+    await expectRefused(es256, { claims: { iat: NOW - 330.5 } }, 'too old');
+    await expectRefused(es256, { claims: { exp: NOW - 30.5 } }, 'expired');
+  });
 
   it.each(['1e400', '-1e400', '1e999'])('#11, P21: refuses the infinite iat %s', async (iat) => {
     const claimsText = JSON.stringify(goodClaims()).replace(String(NOW), iat);
@@ -321,7 +351,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
     expect((await refusal(proof, rules)).message).toMatch('expired');
   });
 
-  it.each(['1790000000', NOW + 0.5, null])('RFC 7519 §4.1.4: refuses exp %p', async (exp) => {
+  it.each(['1790000000', `${NOW}.5`, null])('RFC 7519 §4.1.4: refuses exp %p', async (exp) => {
     await expectRefused(es256, { claims: { exp } }, 'exp');
   });
 

@@ -37,6 +37,37 @@ describe('Generations', () => {
     );
   });
 
+  describe('10.11d: with weights', () => {
+    const heavy = () => new Generations<number>(100, { of: (weight) => weight, max: 10 });
+
+    it('what one generation weighs is bounded as well', () => {
+      const generations = heavy();
+      for (const key of ['a', 'b', 'c']) generations.set(key, 4);
+      expect([generations.isYoung('a'), generations.isYoung('c')]).toEqual([false, true]);
+      for (const key of ['d', 'e']) generations.set(key, 4);
+      expect(keysOf(generations as never)).toEqual(['c', 'd', 'e']);
+    });
+
+    it('what is replaced, deleted or moved weighs no more where it was', () => {
+      const generations = heavy();
+      for (let i = 0; i < 9; i++) generations.set('a', 9);
+      generations.delete('a');
+      generations.set('b', 9);
+      expect([generations.size, generations.isYoung('b')]).toEqual([1, true]);
+      generations.set('c', 9);
+      expect(generations.get('b')).toBe(9);
+      expect([generations.size, generations.isYoung('b')]).toEqual([2, true]);
+    });
+
+    it('one that is too heavy stands alone', () => {
+      const generations = heavy();
+      generations.set('a', 1000);
+      generations.set('b', 1);
+      generations.set('c', 1000);
+      expect(generations.size).toBe(2);
+    });
+  });
+
   it('deletes, also while it is gone through', () => {
     const generations = filled('a', 'b', 'c', 'd');
     generations.get('a');

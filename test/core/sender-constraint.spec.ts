@@ -23,7 +23,8 @@ const request: DPoPRequest = { method: 'POST', url: '/mcp', proofs: [], scheme: 
 describe('noSenderConstraint', () => {
   it('lets a bearer token pass as it is', async () => {
     const given = claims();
-    expect(await noSenderConstraint.check('t', given, request)).toBe(given);
+    const { claims: passed, useProof } = await noSenderConstraint.check('t', given, request);
+    expect([passed === given, useProof]).toEqual([true, undefined]);
   });
 
   it.each<[string, VerifiedClaims, Partial<DPoPRequest>, new (message: string) => AuthplaneError]>([
@@ -38,6 +39,39 @@ describe('noSenderConstraint', () => {
       await expect(check).rejects.toBeInstanceOf(kind);
     },
   );
+});
+
+describe('10.14c: a request whose token could not be checked for a moment', () => {
+  it('is as good when it comes again, proof included, and then never more', async () => {
+    const key = signingKey('ES256', 'k');
+    let isAway = true;
+    const revocationChecker = () => {
+      if (isAway) throw new Error('away');
+      return false;
+    };
+    const options = { inboundDPoP: {}, revocationChecker };
+    const trusting = await trustingResource([key.jwk], { resource: options });
+    try {
+      const proofKey = await generateDPoPKey();
+      const cnf = { jkt: proofKey.thumbprint };
+      const accessToken = trusting.mint(key, { claims: { cnf } });
+      const iat = Math.floor(trusting.clock.now());
+      const url = RESOURCE;
+      const proof = dpopProof(proofKey, { method: 'POST', url, accessToken, claims: { iat } });
+      const headers = ['Authorization', `DPoP ${accessToken}`, 'DPoP', proof];
+      const outcome = () =>
+        trusting.resource.authenticate({ method: 'POST', url: '/mcp', headers }).then(
+          () => 'in',
+          (error: AuthplaneError) => error.code,
+        );
+      expect(await outcome()).toBe('authorization_server_unavailable');
+      isAway = false;
+      expect(await outcome()).toBe('in');
+      expect(await outcome()).toBe('dpop_replay_detected');
+    } finally {
+      await trusting.close();
+    }
+  });
 });
 
 describe('9.9g: the memory of used proofs', () => {

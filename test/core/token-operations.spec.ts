@@ -329,13 +329,22 @@ describe('revocation', () => {
   });
 
   it('hardening: a token goes with what came from another spelling of its signature', async () => {
-    await operations.exchange({ subjectToken: 'header.claims.signature' });
-    await operations.exchange({ subjectToken: 'header.other.signature' });
-    await operations.revoke('header.claims.twin');
-    const { accessToken } = await operations.exchange({ subjectToken: 'header.other.signature' });
+    const [one, other] = [jwt({ sub: 'one' }), jwt({ sub: 'other' })];
+    await operations.exchange({ subjectToken: one });
+    await operations.exchange({ subjectToken: other });
+    await operations.revoke(one.replace(/[^.]+$/, 'twin'));
+    const { accessToken } = await operations.exchange({ subjectToken: other });
     expect(accessToken).toBe('token-2');
-    const again = await operations.exchange({ subjectToken: 'header.claims.signature' });
+    const again = await operations.exchange({ subjectToken: one });
     expect(again.accessToken).toBe('token-3');
+  });
+
+  it('10.14d: a foreign token with two dots goes alone', async () => {
+    const [one, other] = ['v4.public.one', 'v4.public.other'];
+    for (const subjectToken of [one, other]) await operations.exchange({ subjectToken });
+    operations.evict(one);
+    expect((await operations.exchange({ subjectToken: other })).accessToken).toBe('token-2');
+    expect((await operations.exchange({ subjectToken: one })).accessToken).toBe('token-3');
   });
 
   it('T43: does not let a token in that was on its way meanwhile', async () => {
