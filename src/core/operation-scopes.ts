@@ -250,12 +250,22 @@ function answerOf(answer: unknown): ScopeNeeds | Refusal {
   if (isEmptyList(asked)) return NO_SCOPES;
   const problem = typeof asked === 'function' ? 'a function' : requirementProblem(asked);
   if (problem === undefined) return scopeNeeds(asked as RequiredScopes);
+  if (isThenable(answer)) hearRejection(answer);
   return {
     reason: 'its rule is broken',
     fault: new ConfigurationError(
       `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
     ),
   };
+}
+
+/** Refused already; its rejection must not end the process. */
+function hearRejection(answer: PromiseLike<unknown>): void {
+  Promise.resolve(answer).catch(() => undefined);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 /** An empty list where nothing is left. */

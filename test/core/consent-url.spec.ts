@@ -3,9 +3,8 @@ import {
   asksForAuthorization,
   consentPage,
   type ConsentPolicy,
+  consentUrlProblem,
 } from '../../src/core/consent-url.js';
-
-// What `consentUrlProblem` refuses is listed in test/mcp/consent.spec.ts, at its public entry.
 
 const issuer = 'https://auth.example.com/tenant';
 const PAGE = `${issuer}/connect/google?resource=google-cal`;
@@ -19,6 +18,45 @@ const AUTHORIZE: readonly (readonly [string, ConsentPolicy])[] = [
   ['https://auth.example.com/authorize?resource=x', root],
   ['https://AUTH.example.com:443/tenant/x/../authorize?resource=x', { issuer }],
 ];
+
+/** More of what is refused: test/mcp/consent.spec.ts, at its public entry. */
+describe('9.25: consentUrlProblem', () => {
+  const lengthy = (length: number) => PAGE.padEnd(length, 'x');
+  const others = ['https://connect.example.com/anything', 'no URL'];
+
+  it.each<[url: string, problem: RegExp | undefined, policy?: Partial<ConsentPolicy>]>([
+    [PAGE, undefined],
+    [lengthy(2048), undefined],
+    [lengthy(2049), /longer than 2048/],
+    [`${PAGE}&a=\\`, /no URI has/],
+    [`${PAGE} `, /no URI has/],
+    [`${PAGE}\n`, /no URI has/],
+    [`${PAGE}&a=é`, /no URI has/],
+    ['', /no URI has/],
+    ['/connect', /no absolute URL/],
+    ['http://auth.example.com/connect', /not https/],
+    ['http://auth.example.com/connect', /not https/, { devMode: false }],
+    ['http://auth.example.com/connect', /another origin/, { devMode: true }],
+    [
+      'http://auth.example.com/connect',
+      undefined,
+      { devMode: true, issuer: 'http://auth.example.com' },
+    ],
+    ['ftp://auth.example.com/connect', /not https/, { devMode: true }],
+    ['javascript:alert(1)', /not https/, { devMode: true }],
+    ['https://user@auth.example.com/', /user information/],
+    ['https://:secret@auth.example.com/', /user information/],
+    ['https://auth.example.com.evil.example/', /another origin/],
+    ['https://auth.example.com:8443/', /another origin/],
+    ['https://connect.example.com/page', /another origin/],
+    ['https://connect.example.com/page', undefined, { allowedOrigins: others }],
+    ['https://other.example.com/page', /another origin/, { allowedOrigins: others }],
+  ])('%s: %s', (url, problem, policy = {}) => {
+    const found = consentUrlProblem(url, { issuer, ...policy });
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+});
 
 describe('consentPage', () => {
   it('is the page that may be shown', () => {

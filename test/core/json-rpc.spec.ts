@@ -83,6 +83,19 @@ describe('operations of a JSON-RPC body', () => {
     for (const body of refused) expect(() => operationsOf(body)).toThrow(InvalidRequestError);
   });
 
+  it.each(['{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}', '{}', 'null'])(
+    '9.25: an element of a batch with a member named __proto__ is refused, wherever it stands: %s',
+    (prototype) => {
+      const bad: unknown = JSON.parse(`{"jsonrpc":"2.0","id":1,"__proto__":${prototype}}`);
+      const good = message('ping');
+      for (const body of [bad, [bad], [good, bad], [bad, good], [[], 1, good, bad]]) {
+        for (const read of [operationsOf, asksForList, asksForUpdates]) {
+          expect(() => read(body)).toThrow(InvalidRequestError);
+        }
+      }
+    },
+  );
+
   it('hardening: at most 1,000 operations in a request, however they are spread over its messages', () => {
     const listen = (count: number) =>
       message('subscriptions/listen', {

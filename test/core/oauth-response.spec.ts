@@ -13,7 +13,14 @@ import {
   ServerError,
 } from '../../src/core/errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
-import { readTokenResponse, refusal, type TokenResponse } from '../../src/core/oauth-response.js';
+import {
+  errorCodeOf,
+  isSuccess,
+  readIntrospectionResponse,
+  readTokenResponse,
+  refusal,
+  type TokenResponse,
+} from '../../src/core/oauth-response.js';
 import { ACCESS_TOKEN_TYPE, setUp, type Setup, thrownBy, tokenBody } from './fixtures/as-client.js';
 import { replyJson, replyProblem, replyRaw, replyTruncated } from './fixtures/as-scripted.js';
 
@@ -536,5 +543,97 @@ describe('consent_required', () => {
     [{ href: url }],
   ])('T50: takes no link that is no web page: %j', async (consent_url) => {
     expect((await consent({ consent_url })).consentUrl).toBeUndefined();
+  });
+});
+
+describe('9.25: an introspection answer', () => {
+  const asked = { operation: 'introspect' };
+  const verdict = (json: unknown) => readIntrospectionResponse(answer(json), asked);
+
+  it.each([
+    [true, true],
+    [false, false],
+    [undefined, false],
+    [null, false],
+    ['true', false],
+    [1, false],
+    [{}, false],
+  ])('RFC 7662 §2.2: active %j is %p', (active, expected) => {
+    expect(verdict({ active }).active).toBe(expected);
+  });
+
+  it('has each member under its own name, and only in its type', () => {
+    const members = { scope: 'a b', sub: 's', iss: 'i', jti: 'j', exp: 3, iat: 2 };
+    const names = { client_id: 'c', token_type: 'Bearer', cnf: { jkt: 't' } };
+    const raw = { active: true, aud: ['x', 'y'], ...members, ...names };
+    const values = { clientId: 'c', tokenType: 'Bearer', cnfJkt: 't' };
+    expect(verdict(raw)).toEqual({ active: true, aud: ['x', 'y'], ...members, ...values, raw });
+    const wrong = Object.fromEntries(Object.keys(raw).map((name) => [name, [1]]));
+    expect(new Set(Object.values({ ...verdict(wrong), raw: undefined }))).toEqual(
+      new Set([false, undefined]),
+    );
+    expect(verdict({ aud: 'x' }).aud).toBe('x');
+    expect(verdict({ aud: ['x', 1] }).aud).toBeUndefined();
+    expect(verdict(JSON.parse('{"__proto__":{"active":true,"sub":"a"}}'))).toMatchObject({
+      active: false,
+      sub: undefined,
+    });
+    expect(Object.isFrozen(verdict(raw))).toBe(true);
+    expect(Object.isFrozen(verdict(raw).raw['cnf'])).toBe(true);
+  });
+
+  it.each([[[]], [null], ['text'], [undefined]])('is an error when it is %j', (json) => {
+    expect(() => verdict(json)).toThrow(ProtocolError);
+    expect(() => verdict(json)).toThrow(/^introspect: .*status 200: no JSON object/);
+  });
+});
+
+describe('9.25: the code of a refusal', () => {
+  const challenged = (text: string) => ({ 'www-authenticate': text });
+
+  it.each<[json: unknown, headers: Record<string, string>, code: string | undefined]>([
+    [{ error: 'invalid_grant' }, {}, 'invalid_grant'],
+    [{ error: 'a' }, challenged('DPoP error="b"'), 'a'],
+    [{}, challenged('DPoP error="use_dpop_nonce", x="y"'), 'use_dpop_nonce'],
+    [undefined, challenged('DPoP error="b"'), 'b'],
+    [undefined, challenged('DPoP my_error="b"'), undefined],
+    [{ error: 'a b' }, {}, undefined],
+    [{ error: '' }, challenged('DPoP error="b"'), undefined],
+    [{ error: 'a'.repeat(100) }, {}, 'a'.repeat(100)],
+    [{ error: 'a'.repeat(101) }, {}, undefined],
+    [{ error: 5 }, {}, undefined],
+    [[], {}, undefined],
+  ])('%j, %j: %s', (json, headers, code) => {
+    expect(errorCodeOf({ status: 400, headers, json })).toBe(code);
+  });
+
+  it.each([
+    [199, false],
+    [200, true],
+    [299, true],
+    [300, false],
+  ])('status %d is a success: %p', (status, expected) => {
+    expect(isSuccess(answer({}, status))).toBe(expected);
+  });
+
+  it.each([
+    ['7', 7],
+    ['999999', 999_999],
+    ['1000000', undefined],
+    ['-1', undefined],
+    ['1.5', undefined],
+  ])('Retry-After %s is %p seconds', (header, seconds) => {
+    const headers = { 'retry-after': header };
+    const error = refusal({ status: 429, headers, json: undefined }, granted);
+    expect((error as OAuthError).retryAfterSeconds).toBe(seconds);
+  });
+
+  it('names no secret, neither as it is nor as a form spells it', () => {
+    const secrets = ['top secret/1', 'abc'];
+    const error_description = 'top secret/1 top+secret%2F1 abc';
+    const error = refusal(answer({ error: 'x', error_description }, 400), { ...granted, secrets });
+    expect(error.message).toContain('and x: [redacted] [redacted] abc'); // too short to be searched for
+    const repeated = refusal(answer({ error: 'abc' }, 400), { ...granted, secrets });
+    expect(repeated).toBeInstanceOf(ProtocolError);
   });
 });

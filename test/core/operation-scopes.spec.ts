@@ -1,3 +1,4 @@
+import { setTimeout as timeout } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { InsufficientScopeError } from 'authplane-nestjs/core';
 import {
@@ -9,6 +10,7 @@ import {
 } from '../../src/core/operation-scopes.js';
 import { scopeCoverage } from '../../src/core/scopes.js';
 import { VerifiedClaims } from '../../src/core/verified-claims.js';
+import { unhandledRejections } from './fixtures/unhandled-rejections.js';
 
 function claimsOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): VerifiedClaims {
   return new VerifiedClaims(
@@ -121,6 +123,51 @@ describe('OperationScopes', () => {
     const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
     const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
     expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
+  });
+
+  it.each<[string, readonly (readonly string[] | false)[]]>([
+    ['first', [false, ['a'], []]],
+    ['second', [['a'], false, []]],
+    ['last', [[], ['a'], false]],
+  ])('9.25: any rule of several can refuse, the %s too', (_, answers) => {
+    const scopes = new OperationScopes(answers.map((answer) => requirement('t', () => answer)));
+    expect(scopes.judge(tool('t'), claimsOf(['a']))).toEqual({
+      needs: { all: ['a'], anyOf: [] },
+      hidden: false,
+      refusal: { reason: 'its rule refuses this caller' },
+    });
+    const hiding = new OperationScopes(
+      answers.map((answer) => requirement('t', () => answer, answer === false)),
+    );
+    expect(hiding.judge(tool('t'), claimsOf(['a'])).hidden).toBe(true);
+  });
+
+  describe('10.23: a rule that returns a promise refuses', () => {
+    unhandledRejections(); // there are none at its end
+
+    it.each<[string, () => unknown]>([
+      ['a rejected one', () => Promise.reject(new Error('late'))],
+      ['one of an async function that throws', async () => Promise.reject(new Error('late'))],
+      ['one that is rejected later', () => timeout(1).then(() => Promise.reject(new Error('x')))],
+      ['one of a library', () => ({ then: (_: unknown, fail: () => void) => fail() })],
+      [
+        'one whose then throws',
+        () => ({
+          get then() {
+            throw new Error('x');
+          },
+        }),
+      ],
+      ['a fulfilled one', async () => []],
+    ])('%s', async (_, rule) => {
+      for (const hidden of [false, true]) {
+        const scopes = new OperationScopes([requirement('t', rule as never, hidden)]);
+        const verdict = scopes.judge(tool('t'), claimsOf(['a']));
+        if (hidden) expect(verdict.hidden).toBe(true);
+        else expect(verdict.refusal?.fault).toBeInstanceOf(Error);
+      }
+      await timeout(5); // a rejection that nobody heard is reported in a later turn
+    });
   });
 
   it('a rule that throws refuses, or names what it misses', () => {

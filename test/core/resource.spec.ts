@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   DPoPBindingMismatchError,
+  DPoPNonceRequiredError,
   DPoPNotSupportedError,
   InsufficientScopeError,
   InvalidClaimsError,
@@ -9,7 +10,8 @@ import {
   TokenMissingError,
 } from '../../src/core/errors.js';
 import { NOW, RESOURCE, type SigningKey, signingKey } from './fixtures/keys-and-tokens.js';
-import { expectRefusal } from './fixtures/refusals.js';
+import { hashOf, proofOf, testKey } from './dpop.harness.js';
+import { expectRefusal, refusalOf } from './fixtures/refusals.js';
 import { trustingResource, type TrustingResource } from './fixtures/trusting-resource.js';
 
 let key: SigningKey;
@@ -169,5 +171,41 @@ describe('what the resource says of itself', () => {
     expect(sent['WWW-Authenticate']).toBe(
       `Bearer realm="${RESOURCE}", scope="tools/query", resource_metadata="${trusting.resource.metadataUrl}"`,
     );
+  });
+});
+
+describe('9.25, RFC 9449 §8.2, §9: the nonce in answers', () => {
+  const nonceOf = (headers: Readonly<Record<string, string>>) => headers['DPoP-Nonce'] ?? '';
+
+  it('is in the challenge for a proof without one, and in every answer to a bound token', async () => {
+    const dpopKey = await testKey('ES256');
+    const { client } = trusting;
+    const resource = client.resource({ resource: RESOURCE, inboundDPoP: { nonce: true } });
+    const bound = trusting.mint(key, { claims: { cnf: { jkt: dpopKey.jkt } } });
+    const withProof = (jti: string, nonce?: string) => {
+      const claims = { htu: RESOURCE, iat: NOW, ath: hashOf(bound), jti, nonce };
+      const proof = proofOf(dpopKey, { claims });
+      return resource.authenticate(request(['Authorization', `DPoP ${bound}`, 'DPoP', proof]));
+    };
+
+    const refused = await refusalOf(withProof('first'));
+    expect(refused).toBeInstanceOf(DPoPNonceRequiredError);
+    const { status, headers } = resource.challenge(refused);
+    expect(status).toBe(401);
+    expect(headers['WWW-Authenticate']).toContain('error="use_dpop_nonce"');
+    const { responseHeaders } = await withProof('second', nonceOf(headers));
+    await withProof('third', nonceOf(responseHeaders));
+    expect(Object.keys(responseHeaders)).toEqual(['DPoP-Nonce']);
+  });
+
+  it('is not told to callers with bearer tokens, nor where there are none', async () => {
+    const token = trusting.mint(key);
+    for (const options of [{ inboundDPoP: { nonce: true } }, { inboundDPoP: {} }, {}]) {
+      const resource = trusting.client.resource({ resource: RESOURCE, ...options });
+      const { responseHeaders } = await resource.authenticate(authorization(`Bearer ${token}`));
+      expect(responseHeaders).toEqual({});
+      const challenge = resource.challenge(new TokenMissingError());
+      expect('DPoP-Nonce' in challenge.headers).toBe(options.inboundDPoP?.nonce === true);
+    }
   });
 });

@@ -245,6 +245,25 @@ describe('evict', () => {
     ]);
   });
 
+  it('9.25: drops a whole line of descent, whatever was kept first', async () => {
+    const line = ['subject', 'A', 'B', 'C', 'D'];
+    const orders = [
+      [0, 1, 2, 3],
+      [3, 2, 1, 0],
+      [2, 0, 3, 1],
+    ];
+    for (const order of orders) {
+      cache = make();
+      for (const at of order) {
+        await ask(`k${at}`, { from: [line[at] ?? ''], issue: line[at + 1] ?? '' });
+      }
+      await ask('other', { from: ['else'], issue: 'kept' });
+      cache.evict('subject');
+      for (const at of order) expect(await ask(`k${at}`)).toMatch(/^k\d+$/);
+      expect(await ask('other')).toBe('kept');
+    }
+  });
+
   it('drops by the refresh token', async () => {
     const load = async (): Promise<TokenResponse> => token('access', 3600, 'refresh');
     await cache.get({ parts: ['a'], derivedFrom: [], load });

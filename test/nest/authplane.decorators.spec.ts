@@ -64,6 +64,30 @@ class StackedController extends BaseController {
   }
 }
 
+@Controller('mixed')
+@UseGuards(AuthplaneGuard)
+class MixedController {
+  @Get('all')
+  @Public()
+  @Scopes('a')
+  all() {
+    return 'never without a token';
+  }
+
+  @Get('any')
+  @AnyScope('a', 'b')
+  @Public()
+  any() {
+    return 'never without a token';
+  }
+
+  @Get('open')
+  @Public()
+  open() {
+    return 'for all';
+  }
+}
+
 @Controller('contradiction')
 @UseGuards(AuthplaneGuard)
 @Public()
@@ -85,7 +109,7 @@ describe('scope requirements add up', () => {
     app = await startApp(
       {
         imports: [AuthplaneModule.forRoot({ issuer, resource: RESOURCE, devMode: true })],
-        controllers: [StackedController, ContradictingController],
+        controllers: [StackedController, MixedController, ContradictingController],
       },
       { platform: 'express' },
     );
@@ -115,6 +139,16 @@ describe('scope requirements add up', () => {
     }
     expect((await get(path, all)).status).toBe(200);
   });
+
+  it.each(['mixed/all', 'mixed/any'])(
+    '9.25: scopes win over @Public() on one handler, in either order: %s',
+    async (path) => {
+      expect((await fetch(`${app.url}/${path}`)).status).toBe(401);
+      expect((await get(path, 'other')).status).toBe(403);
+      expect((await get(path, 'a')).status).toBe(200);
+      expect((await fetch(`${app.url}/mixed/open`)).status).toBe(200);
+    },
+  );
 
   it('what only the handler knows is added to what was needed before', async () => {
     const response = await get('late', 'own base a');
