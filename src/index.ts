@@ -52,7 +52,7 @@ export {
   type VerifiedDPoPProof,
 } from './core/index.js';
 export * from './core/errors.js';
-export { AuthContext } from './nest/auth-context.js';
+export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
 export {
   AnyScope,
   Claims,

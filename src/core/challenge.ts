@@ -16,6 +16,7 @@ import {
   InvalidRequestError,
   InvalidSignatureError,
   MalformedCredentialsError,
+  NoCallerError,
   OAuthError,
   OperationRefusedError,
   OriginRefusedError,
@@ -104,6 +105,7 @@ const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challen
 /** The one table from error to answer. The first class that fits decides. */
 const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answer])[] = [
   [TokenMissingError, { status: 401, error: 'unauthorized', challenged: 'accepted-without-code' }],
+  [NoCallerError, { status: 500, error: 'internal_error', challenged: 'none' }],
   [MalformedCredentialsError, { status: 400, error: 'invalid_request', challenged: 'accepted' }],
   [
     UnsupportedCharsetError,

@@ -38,6 +38,19 @@ export class TokenMissingError extends AuthplaneError {
   }
 }
 
+/**
+ * Something asked for the caller where there is none: outside a guarded handler, or in a handler that
+ * has lost its guard. A mistake of the application, so it is answered with 500 and never with 401,
+ * which would make clients throw good tokens away.
+ */
+export class NoCallerError extends AuthplaneError {
+  readonly code = 'no_caller';
+
+  constructor(message = 'there is no caller here: no guarded handler is running') {
+    super(message);
+  }
+}
+
 /** More than one credential, or an `Authorization` header outside the grammar of RFC 6750 §2.1. */
 export class MalformedCredentialsError extends AuthplaneError {
   readonly code = 'malformed_credentials';

@@ -5,7 +5,7 @@ import {
   TokenMissingError,
 } from '../core/errors.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { callers } from '../nest/request.js';
+import { requests } from '../nest/request.js';
 import type { McpOperation, OperationKind } from '../core/json-rpc.js';
 import { requireOperation } from '../core/operation-scopes.js';
 import type { AuthplaneOperations } from '../nest/authplane-operations.js';
@@ -150,7 +150,7 @@ class ScopedServer {
 }
 
 function runningClaims(): VerifiedClaims {
-  const running = callers.getStore();
+  const running = requests.getStore()?.current;
   if (running !== undefined) return running.claims;
   throw new TokenMissingError('no guarded request is running');
 }

@@ -5,57 +5,129 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { TokenMissingError } from '../core/errors.js';
+import { NoCallerError } from '../core/errors.js';
 import type { Authentication } from '../core/resource.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
-import { callerOf, callers } from './request.js';
+import { type CallerHolder, callerOf, requestOf, requests, requestState } from './request.js';
+
+/** The caller of one place and moment, for {@link AuthContext.run} elsewhere. */
+export class CallerSnapshot {
+  readonly #holder: CallerHolder | undefined;
+
+  /** @internal Made by `AuthContext.snapshot()`. */
+  constructor(holder: CallerHolder | undefined) {
+    this.#holder = holder;
+  }
+
+  /** Who it is; `undefined` where there is none. */
+  get current(): Authentication | undefined {
+    return this.#holder?.current;
+  }
+
+  /** @internal */
+  enter<T>(callback: () => T): T {
+    return requests.run(this.#holder, callback);
+  }
+}
 
 /**
- * Who is calling, anywhere below a guarded handler: in services, and in MCP tools that an SDK server
- * runs for the request. Follows the asynchronous call, so it never shows another caller.
+ * Who is calling: in guards behind ours, interceptors, filters, handlers, the services below them, and
+ * in MCP tools that an SDK server runs for the request.
+ *
+ * Follows the asynchronous call (`AsyncLocalStorage`). What runs inside the call of **another** request
+ * sees that one's caller: jobs of a queue or pool that both share, operators of a shared observable,
+ * listeners of a shared emitter. Take `@Claims()`, {@link bind} or {@link snapshot} before you hand work
+ * to one of those.
  */
 @Injectable()
 export class AuthContext {
-  /** The verified claims. @throws TokenMissingError outside a guarded handler. */
+  /** Claims and token together; `undefined` where there is no caller. Never throws. */
+  get current(): Authentication | undefined {
+    return requests.getStore()?.current;
+  }
+
+  /** The verified claims. @throws NoCallerError where there is no caller. */
   get claims(): VerifiedClaims {
-    return this.#current().claims;
+    return this.#known().claims;
   }
 
   /**
    * The inbound access token, for token exchange. It was issued for this server: never send it to
-   * another one. @throws TokenMissingError outside a guarded handler.
+   * another one. @throws NoCallerError where there is no caller.
    */
   get token(): string {
-    return this.#current().token;
+    return this.#known().token;
   }
 
-  /** For requirements that only the handler knows. @throws InsufficientScopeError */
+  /**
+   * For requirements that only the handler knows.
+   * @throws InsufficientScopeError
+   * @throws NoCallerError where there is no caller.
+   */
   requireScope(scope: string): void {
     this.claims.requireScope(scope);
   }
 
   /** Runs `callback`, and all it starts, as this caller. */
-  run<T>(authentication: Authentication, callback: () => T): T {
-    return callers.run(authentication, callback);
+  run<T>(caller: Authentication | CallerSnapshot, callback: () => T): T {
+    if (caller instanceof CallerSnapshot) return caller.enter(callback);
+    return requests.run({ current: caller }, callback);
   }
 
-  #current(): Authentication {
-    const current = callers.getStore();
-    if (current !== undefined) return current;
-    throw new TokenMissingError('there is no caller here: no guarded handler is running');
+  /** The caller of here and now, for {@link run}. Where there is none, it is a snapshot of nobody. */
+  snapshot(): CallerSnapshot {
+    return new CallerSnapshot(requests.getStore());
+  }
+
+  /** The function, running as the caller of here and now, whoever calls it, whenever. */
+  bind<This, Args extends unknown[], Result>(
+    callback: (this: This, ...args: Args) => Result,
+  ): (this: This, ...args: Args) => Result {
+    const holder = requests.getStore();
+    return function (this: This, ...args: Args): Result {
+      return requests.run(holder, () => callback.apply(this, args));
+    };
+  }
+
+  #known(): Authentication {
+    const { current } = this;
+    if (current === undefined) throw new NoCallerError();
+    return current;
   }
 }
 
-/** Carries the caller from the request to {@link AuthContext}. Registered by the module. */
+/**
+ * Keeps what a handler answers with its caller. Values of a shared observable come in the call of
+ * whoever produced them: interceptors further out, and what ends the stream, still run for the caller
+ * of this request. And where a platform, or a guard of the application, has lost the asynchronous call,
+ * it goes on from here. Registered by the module.
+ */
 @Injectable()
 export class AuthContextInterceptor implements NestInterceptor {
-  constructor(private readonly authContext: AuthContext) {}
-
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const current = callerOf(context);
-    if (current === undefined) return next.handle();
-    return new Observable((subscriber) =>
-      this.authContext.run(current, () => next.handle().subscribe(subscriber)),
-    );
+    const holder = holderOf(context);
+    if (holder === undefined) return next.handle();
+    const within = <T>(callback: () => T): T =>
+      requests.getStore() === holder ? callback() : requests.run(holder, callback);
+    return new Observable((subscriber) => {
+      const subscription = within(() =>
+        next.handle().subscribe({
+          next: (value) => within(() => subscriber.next(value)),
+          error: (error: unknown) => within(() => subscriber.error(error)),
+          complete: () => within(() => subscriber.complete()),
+        }),
+      );
+      return () => within(() => subscription.unsubscribe());
+    });
   }
+}
+
+/** In an RPC context what runs already is the right one, where it is known: see `callerOf`. */
+function holderOf(context: ExecutionContext): CallerHolder | undefined {
+  const current = callerOf(context);
+  if (current === undefined) return undefined;
+  const running = requests.getStore();
+  if (running?.current === current) return running;
+  const request = requestOf(context);
+  return request && requestState(request);
 }

@@ -1,21 +1,19 @@
-import {
-  applyDecorators,
-  createParamDecorator,
-  type CustomDecorator,
-  type ExecutionContext,
-  SetMetadata,
-} from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ConfigurationError } from '../core/errors.js';
 import type { ScopeNeeds } from '../core/scopes.js';
-import { addScopeNeeds, isScopeToken, NO_SCOPES } from '../core/scopes.js';
+import { isScopeToken } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
+import {
+  type MarkedTarget,
+  markListing,
+  markMcpEndpoint,
+  markNeeds,
+  markPublic,
+  markResource,
+  type Method,
+} from './handler-marks.js';
+import { checkedMethod, checkMethodsOf } from './method-check.js';
 import { callerOf, requestOf, requestState } from './request.js';
-
-const NEEDS = Symbol.for('authplane-nestjs:scopes');
-const PUBLIC = Symbol.for('authplane-nestjs:public');
-const LISTING = Symbol.for('authplane-nestjs:list');
-const RESOURCE = Symbol.for('authplane-nestjs:resource');
-const MCP_ENDPOINT = Symbol.for('authplane-nestjs:mcp-endpoint');
 
 /** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */
 export interface ScopesOptions {
@@ -57,8 +55,8 @@ export function AnyScope(...scopes: ScopesArguments): ClassDecorator & MethodDec
  * Scopes win: a handler with scopes of its own stays protected in a public class, and so does every
  * handler of a class that has both.
  */
-export function Public(): CustomDecorator<symbol> {
-  return SetMetadata(PUBLIC, true);
+export function Public(): ClassDecorator & MethodDecorator {
+  return markingDecorator('@Public', markPublic);
 }
 
 /**
@@ -67,15 +65,15 @@ export function Public(): CustomDecorator<symbol> {
  * checks `Origin` on requests without a body, and refuses bodies that nobody has parsed.
  */
 export function McpEndpoint(): ClassDecorator {
-  return SetMetadata(MCP_ENDPOINT, true);
+  return markMcpEndpoint;
 }
 
 /**
  * The handler, or every handler of the class, belongs to the resource that `AuthplaneModule.forFeature`
  * gave this name to: tokens have to be issued for that one, and challenges point to its metadata.
  */
-export function UseResource(name: string): CustomDecorator<symbol> {
-  return SetMetadata(RESOURCE, name);
+export function UseResource(name: string): ClassDecorator & MethodDecorator {
+  return protectingDecorator('@UseResource', (marked) => markResource(marked, name));
 }
 
 /**
@@ -100,48 +98,6 @@ function isPublic(context: ExecutionContext): boolean {
   return request !== undefined && requestState(request).isPublic === true;
 }
 
-/** What the guard does with a handler. */
-export interface HandlerPolicy {
-  readonly isPublic: boolean;
-  readonly needs: ScopeNeeds;
-  /** As given to `@UseResource`; `undefined`: the resource of the module. */
-  readonly resourceName: string | undefined;
-  /** Its class carries `@McpEndpoint()`. */
-  readonly isMcpEndpoint: boolean;
-}
-
-/** Requirements of the class and of the handler, added up. */
-export function handlerPolicy(controller: object, handler: object): HandlerPolicy {
-  const ofClass = ownNeeds(controller);
-  const ofHandler = ownNeeds(handler);
-  const isOpenHandler = Reflect.getMetadata(PUBLIC, handler) === true;
-  const isOpenClass = Reflect.getMetadata(PUBLIC, controller) === true && ofClass === NO_SCOPES;
-  return {
-    isPublic: ofHandler === NO_SCOPES && (isOpenHandler || isOpenClass),
-    needs: addScopeNeeds(ofClass, ofHandler),
-    resourceName: ownResource(handler) ?? ownResource(controller),
-    isMcpEndpoint: isMcpEndpoint(controller),
-  };
-}
-
-export function isMcpEndpoint(controller: object): boolean {
-  return Reflect.getMetadata(MCP_ENDPOINT, controller) === true;
-}
-
-/** Whether its decorator says how the operation is listed. */
-export function listingOf(target: object): ScopesOptions['list'] | undefined {
-  return Reflect.getMetadata(LISTING, target) as ScopesOptions['list'] | undefined;
-}
-
-function ownResource(target: object): string | undefined {
-  return Reflect.getMetadata(RESOURCE, target) as string | undefined;
-}
-
-/** Requirements that stand on the class and its base classes, or on the handler. */
-export function ownNeeds(target: object): ScopeNeeds {
-  return (Reflect.getMetadata(NEEDS, target) as ScopeNeeds | undefined) ?? NO_SCOPES;
-}
-
 function scopesDecorator(
   name: string,
   args: ScopesArguments,
@@ -150,19 +106,52 @@ function scopesDecorator(
   const options = args.at(-1);
   const hasOptions = typeof options === 'object' && options !== null;
   const needs = needsOf(checkedScopes(name, hasOptions ? args.slice(0, -1) : args));
-  if (!hasOptions) return addNeeds(needs);
-  if (options.list !== 'show' && options.list !== 'hide') {
+  if (hasOptions && options.list !== 'show' && options.list !== 'hide') {
     throw new ConfigurationError(`${name}: list must be 'show' or 'hide'`);
   }
-  return applyDecorators(addNeeds(needs), SetMetadata(LISTING, options.list));
+  return protectingDecorator(name, (marked) => {
+    markNeeds(marked, needs);
+    if (hasOptions) markListing(marked, options.list);
+  });
 }
 
-/** To what stands there already: decorators are stacked, composed and inherited, and none may be lost. */
-function addNeeds(needs: ScopeNeeds): ClassDecorator & MethodDecorator {
-  return (target: object, _key?: unknown, descriptor?: PropertyDescriptor) => {
-    const marked = (descriptor?.value ?? target) as object;
-    Reflect.defineMetadata(NEEDS, addScopeNeeds(needs, ownNeeds(marked)), marked);
+/** Marks, and has what is marked ask for its caller once more where it runs. */
+function protectingDecorator(
+  name: string,
+  mark: (marked: MarkedTarget) => void,
+): ClassDecorator & MethodDecorator {
+  return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) => {
+    const marked = markedTarget(name, target, key, descriptor);
+    mark(marked);
+    if (marked.key === undefined) checkMethodsOf(target);
+    else if (descriptor !== undefined && marked.method !== undefined) {
+      // In place, because composed decorators (applyDecorators) drop what a decorator returns.
+      descriptor.value = checkedMethod(target, marked.key, marked.method);
+    }
   };
+}
+
+function markingDecorator(
+  name: string,
+  mark: (marked: MarkedTarget) => void,
+): ClassDecorator & MethodDecorator {
+  return (target: object, key?: string | symbol, descriptor?: PropertyDescriptor) =>
+    mark(markedTarget(name, target, key, descriptor));
+}
+
+/** @throws ConfigurationError on a property or accessor, which nothing would ever call. */
+function markedTarget(
+  name: string,
+  target: object,
+  key: string | symbol | undefined,
+  descriptor: PropertyDescriptor | undefined,
+): MarkedTarget & { readonly method?: Method } {
+  if (key === undefined) return { target };
+  const method: unknown = descriptor?.value;
+  if (typeof method === 'function') return { target, key, method: method as Method };
+  throw new ConfigurationError(
+    `${name} on ${String(key)}, which is no method: put it on a method or a class`,
+  );
 }
 
 /** An empty list would be a mark that protects nothing. */

@@ -1,10 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { lastValueFrom } from 'rxjs';
 import { AuthplaneError, TokenMissingError } from '../core/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
-import { type HandlerPolicy, handlerPolicy } from './authplane.decorators.js';
+import { type HandlerPolicy, IS_AUTHPLANE_GUARD, policyOf } from './handler-marks.js';
+import { placesOf } from './handler-places.js';
 import type { McpRequest, McpRules } from './mcp-endpoint.js';
 import { type ProtectedResource, ProtectedResources } from './protected-resources.js';
 import { PackageLogger } from './package-logger.js';
@@ -14,12 +16,15 @@ import {
   httpRequest,
   inboundRequest,
   publishCaller,
+  publishUser,
+  rawRequest,
   rawResponse,
   requestOf,
   requestState,
   sendAlong,
   urlsOf,
 } from './request.js';
+import { runListenersIn } from './request-context.js';
 import { servesPath } from './routes.js';
 import { endAtExpiry, endStreamAtExpiry } from './stream-expiry.js';
 
@@ -51,6 +56,11 @@ interface McpPart {
 export class AuthplaneGuard implements CanActivate {
   readonly #logger = new PackageLogger(AuthplaneGuard.name);
   readonly #policies = new WeakMap<object, WeakMap<object, Policy>>();
+
+  /** @internal */
+  get [IS_AUTHPLANE_GUARD](): boolean {
+    return true;
+  }
 
   /** The one of the module, which tests may have replaced. */
   #active: CanActivate | undefined;
@@ -103,10 +113,22 @@ export class AuthplaneGuard implements CanActivate {
     state.challengeScopes = () => announcedScopes(policy, mcp);
     const authentication = await this.#authenticateOnce(request, resource);
     this.#authorize(context, policy, mcp, authentication);
-    state.current = authentication;
-    publishCaller(request, authentication);
+    this.#publish(context, authentication);
+    if (mcp !== undefined && this.resources.usesMcpNest) publishUser(request, authentication);
     sendAlong(context, authentication.responseHeaders);
     return true;
+  }
+
+  #publish(context: ExecutionContext, authentication: Authentication): void {
+    const request = httpRequest(context);
+    const state = requestState(request);
+    if (state.current === undefined) {
+      runListenersIn(state, rawRequest(request) as IncomingMessage); // HTTP context: the platform's
+      runListenersIn(state, rawResponse(context));
+    }
+    state.current = authentication;
+    state.application = this.resources;
+    publishCaller(request, authentication);
   }
 
   /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */
@@ -191,8 +213,9 @@ export class AuthplaneGuard implements CanActivate {
     return policy;
   }
 
-  #createPolicy(controller: object, handler: object): Policy {
-    const policy = handlerPolicy(controller, handler);
+  #createPolicy(controller: object, handler: { readonly name: string }): Policy {
+    const modules = this.moduleRef.get(ModulesContainer, { strict: false });
+    const policy = policyOf(placesOf(modules, controller, handler));
     const protectedBy = this.resources.get(policy.resourceName);
     const { pathname } = new URL(protectedBy.resource.resource);
     return {

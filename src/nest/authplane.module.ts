@@ -1,4 +1,5 @@
 import {
+  type CanActivate,
   type DynamicModule,
   Inject,
   Module,
@@ -28,7 +29,9 @@ import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
 import { AuthplaneOperations } from './authplane-operations.js';
-import { bootWarnings, isAuthplaneGuard } from './mcp-boot-checks.js';
+import { isAuthplaneGuard } from './handler-marks.js';
+import { restoreGuards } from './handler-places.js';
+import { bootWarnings } from './mcp-boot-checks.js';
 import {
   declaredOperations,
   isHostController,
@@ -49,10 +52,12 @@ import {
   MODULE_OPTIONS,
   sourcesOf,
 } from './module-options.js';
+import { enforceIn } from './method-check.js';
 import { ProtectedResources } from './protected-resources.js';
 import { PackageLogger } from './package-logger.js';
 import { SparseWarnings } from './refusal-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals.js';
+import { enterRequests } from './request-context.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
@@ -70,11 +75,13 @@ class AuthplaneFeatureModule {}
 @Module({})
 export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationShutdown {
   readonly #logger = new PackageLogger(AuthplaneModule.name);
+  #stopEnforcing: (() => void) | undefined;
 
   constructor(
     private readonly client: AuthplaneClient,
     private readonly resource: AuthplaneResource,
     private readonly filter: AuthplaneExceptionFilter,
+    @Inject(ACTIVE_GUARD) private readonly guard: CanActivate,
     private readonly adapterHost: HttpAdapterHost,
     private readonly applicationConfig: ApplicationConfig,
     private readonly modules: ModulesContainer,
@@ -170,18 +177,27 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
   }
 
   /**
-   * Runs before any route is registered, which is what both need: the metadata has to stand in front
-   * of wildcard routes, and our filter behind the application's own in the list, because Nest asks
-   * the last one first. It takes only our own errors, so a catch-all filter keeps all others.
+   * Runs before any route is registered, which is what all of it needs: the metadata has to stand in
+   * front of wildcard routes, what a request carries in front of all that asks for it, our guard in
+   * front of others that want to know the caller, and our filter behind the application's own in the
+   * list, because Nest asks the last one first. It takes only our own errors, so a catch-all filter
+   * keeps all others.
+   *
+   * @throws ConfigurationError for handlers that nobody could guard.
    */
   configure(): void {
-    if (this.extras.metadataRoute ?? true) {
+    const { applicationConfig, extras } = this;
+    const { httpAdapter } = this.adapterHost;
+    restoreGuards(this.modules);
+    if (extras.metadataRoute ?? true) {
       const others = this.resources.all().slice(1);
-      this.adapterHost.httpAdapter.use(
+      httpAdapter.use(
         resourceMetadataRoute(this.resource, ...others.map(({ resource }) => resource)),
       );
     }
-    if (this.extras.filter ?? true) this.applicationConfig.addGlobalFilter(this.filter);
+    enterRequests(httpAdapter, this.resources);
+    if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
+    if (extras.filter ?? true) applicationConfig.addGlobalFilter(this.filter);
   }
 
   /**
@@ -189,6 +205,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
    * @throws ConfigurationError for decorators that name what does not exist.
    */
   async onModuleInit(): Promise<void> {
+    this.resources.isEnforced = !this.#isGuardReplaced();
     for (const warning of [...this.options.warnings, ...this.#collectOperations()]) {
       this.#logger.warn(warning);
     }
@@ -198,6 +215,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
       this.client.close();
       throw error;
     }
+    this.#stopEnforcing = enforceIn(this.resources);
     const resources = this.resources.all().map(({ resource }) => resource.resource);
     this.#logger.log(
       `protecting ${resources.join(', ')} with tokens of ${this.client.issuer}` +
@@ -211,6 +229,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     const declared = declaredOperations(classes);
     const hasMcpNest = usesMcpNest(this.modules, declared);
     const { resources } = this;
+    resources.usesMcpNest = hasMcpNest;
     for (const { mcp } of resources.all()) mcp.declare(declared, hasMcpNest); // its URIs are loose
     for (const known of classes.filter(isHostController)) resources.hostControllers.add(known.type);
     return bootWarnings({
@@ -232,10 +251,26 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     );
   }
 
+  /** By tests, with `overrideProvider` or `overrideGuard`. */
+  #isGuardReplaced(): boolean {
+    const used = [...this.modules.values()].map(({ injectables }) =>
+      injectables.get(AuthplaneGuard),
+    );
+    return [this.guard, ...used.map((wrapper): unknown => wrapper?.instance)].some(
+      (guard) => guard !== undefined && guard !== null && !isAuthplaneGuard(guard),
+    );
+  }
+
   /** After the server has answered its last request: verification works until then. */
   onApplicationShutdown(): void {
+    this.#stopEnforcing?.();
     this.client.close();
   }
+}
+
+function moveToHead(guards: CanActivate[], guard: CanActivate): void {
+  const index = guards.indexOf(guard);
+  if (index > 0) guards.unshift(...guards.splice(index, 1));
 }
 
 const clientProvider: Provider = {

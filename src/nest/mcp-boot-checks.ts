@@ -4,8 +4,13 @@ import {
   staticNeeds,
 } from '../core/operation-scopes.js';
 import type { ScopeNeeds } from '../core/scopes.js';
-import { handlerPolicy, isMcpEndpoint, ownNeeds } from './authplane.decorators.js';
-import { AuthplaneGuard } from './authplane.guard.js';
+import {
+  handlerPolicy,
+  hasAuthplaneGuard,
+  isMcpEndpoint,
+  methodNeeds,
+  ownNeeds,
+} from './handler-marks.js';
 import {
   type DeclaredOperation,
   hasOwnScopes,
@@ -105,7 +110,9 @@ function unguardedEndpoints(application: Application, routes: readonly Route[]):
 function unguardedScopes(application: Application, routes: readonly Route[]): string[] {
   return routes
     .filter((route) => !route.isEndpoint && !route.isPublic && !isGuarded(application, route))
-    .filter(({ controller, handler }) => hasOwnScopes(controller) || hasOwnScopes(handler))
+    .filter(
+      ({ controller, handler }) => hasOwnScopes(controller) || hasOwnScopes(controller, handler),
+    )
     .map(
       (route) =>
         `@Scopes on ${nameOf(route)} protects nothing: no AuthplaneGuard guards it, and anybody may call ` +
@@ -114,7 +121,7 @@ function unguardedScopes(application: Application, routes: readonly Route[]): st
 }
 
 function isGuarded({ isGuardedGlobally }: Application, { controller, handler }: Route): boolean {
-  return isGuardedGlobally || hasGuard(controller) || hasGuard(handler);
+  return isGuardedGlobally || hasAuthplaneGuard(controller) || hasAuthplaneGuard(handler);
 }
 
 const SELF_MOUNTED =
@@ -163,7 +170,7 @@ const CALLED_BY = [
 function unreachableScopes({ classes }: Application): string[] {
   return classes.flatMap(({ type, methods }) => {
     const unreachable = methods
-      .filter(({ handler }) => hasOwnScopes(handler) && !isCalled(handler))
+      .filter(({ handler }) => hasOwnScopes(type, handler) && !isCalled(handler))
       .map(({ name }) => `${type.name}.${name}`);
     const isIdleClass = hasOwnScopes(type) && !methods.some(({ handler }) => isCalled(handler));
     return [...(isIdleClass ? [type.name] : []), ...unreachable].map(
@@ -187,7 +194,10 @@ function unadvertisedScopes(application: Application, routes: readonly Route[]):
   return resources.all().flatMap((one) => {
     const ofRoutes = routes
       .filter(({ resource, isPublic }) => resource === one && !isPublic)
-      .flatMap(({ controller, handler }) => [ownNeeds(controller), ownNeeds(handler)]);
+      .flatMap(({ controller, handler }) => [
+        ownNeeds(controller),
+        methodNeeds(controller, handler),
+      ]);
     // Whose tools these are is known at the call; with several resources, ask of the first.
     const ofTools = one === resources.main ? declared.map(staticNeeds) : [];
     const ofOptions = requirementsOf(one.mcp.options).map(staticNeeds);
@@ -256,17 +266,6 @@ function needsSomething(one: Requirement): boolean {
 
 function scopesIn({ all, anyOf }: ScopeNeeds): string[] {
   return [...all, ...anyOf.flat()];
-}
-
-function hasGuard(target: object): boolean {
-  const guards: unknown = Reflect.getMetadata('__guards__', target); // of @UseGuards
-  return Array.isArray(guards) && guards.some(isAuthplaneGuard);
-}
-
-/** The class, a subclass, or an instance. */
-export function isAuthplaneGuard(guard: unknown): boolean {
-  if (guard instanceof AuthplaneGuard || guard === AuthplaneGuard) return true;
-  return typeof guard === 'function' && guard.prototype instanceof AuthplaneGuard;
 }
 
 function nameOf({ controller, name }: Route): string {

@@ -1,8 +1,8 @@
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import type { OperationKind } from '../core/json-rpc.js';
 import type { OperationRequirement } from '../core/operation-scopes.js';
-import { addScopeNeeds, NO_SCOPES } from '../core/scopes.js';
-import { listingOf, ownNeeds } from './authplane.decorators.js';
+import { NO_SCOPES } from '../core/scopes.js';
+import { type ClassLike, handlerPolicy, methodNeeds, ownNeeds } from './handler-marks.js';
 
 /** A class that Nest knows, as controller or provider. */
 export interface KnownClass {
@@ -16,11 +16,6 @@ export interface KnownClass {
 export interface KnownMethod {
   readonly name: string;
   readonly handler: object;
-}
-
-export interface ClassLike {
-  readonly name: string;
-  readonly prototype: object;
 }
 
 /** A method that an MCP library runs as a tool, resource or prompt. */
@@ -38,8 +33,6 @@ const OPERATION_KEYS: readonly (readonly [key: string, OperationKind, member: st
   ['mcp:resource', 'resource', 'uri'],
   ['mcp:resource-template', 'resource', 'uriTemplate'],
 ];
-
-/** Where `@Scopes(…, { list })` notes it. */
 
 /** Tokens and modules of MCP-Nest, which may have no decorated method: it takes dynamic ones, too. */
 const MCP_NEST_NAMES: ReadonlySet<string> = new Set([
@@ -77,15 +70,16 @@ export function knownClasses(modules: Modules): KnownClass[] {
 /** What decorators say about tools, resources and prompts; also those that need nothing. */
 export function declaredOperations(classes: readonly KnownClass[]): DeclaredOperation[] {
   return classes.flatMap(({ type, methods }) =>
-    methods.flatMap(({ name: method, handler }) =>
-      operationsOn(handler, method).map(({ kind, name }) => ({
+    methods.flatMap(({ name: method, handler }) => {
+      const { needs, listing } = handlerPolicy(type, handler);
+      return operationsOn(handler, method).map(({ kind, name }) => ({
         kind,
         name,
-        requirement: addScopeNeeds(ownNeeds(type), ownNeeds(handler)),
-        list: listingOf(handler) ?? listingOf(type),
+        requirement: needs,
+        list: listing,
         where: `${type.name}.${method}`,
-      })),
-    ),
+      }));
+    }),
   );
 }
 
@@ -119,8 +113,10 @@ export function isMcpOperation(handler: object): boolean {
   return OPERATION_KEYS.some(([key]) => Reflect.hasMetadata(key, handler));
 }
 
-export function hasOwnScopes(target: object): boolean {
-  return ownNeeds(target) !== NO_SCOPES;
+/** Whether the class, or the method, is marked with scopes, wherever the marks stand. */
+export function hasOwnScopes(type: object, handler?: object): boolean {
+  if (handler === undefined) return ownNeeds(type) !== NO_SCOPES;
+  return methodNeeds(type, handler) !== NO_SCOPES;
 }
 
 function operationsOn(handler: object, method: string): { kind: OperationKind; name: string }[] {

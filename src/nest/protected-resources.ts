@@ -5,6 +5,7 @@ import { resourceMetadataPath, ROOT_METADATA_PATH } from '../core/resource-metad
 import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { McpRules } from './mcp-endpoint.js';
 import { McpSessions } from './mcp-sessions.js';
+import type { GuardedApplication } from './request.js';
 
 /** A resource of the application, and what is asked of its requests. */
 export interface ProtectedResource {
@@ -16,7 +17,11 @@ export interface ProtectedResource {
 }
 
 /** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
-export class ProtectedResources {
+export class ProtectedResources implements GuardedApplication {
+  /** Whether methods ask for their caller: not when tests have replaced the guard. */
+  isEnforced = true;
+  /** Set at the start. MCP-Nest reads `request.user`. */
+  usesMcpNest = false;
   readonly #named = new Map<string, ProtectedResource>();
   readonly #sessions = new McpSessions();
   readonly main: ProtectedResource;
@@ -55,6 +60,11 @@ export class ProtectedResources {
     throw new ConfigurationError(
       `@UseResource("${name}"): no such resource; AuthplaneModule.forFeature has named: ${known}`,
     );
+  }
+
+  /** @throws ConfigurationError for a name that no `forFeature` has given. */
+  resourceNamed(name: string): AuthplaneResource {
+    return this.get(name).resource;
   }
 
   all(): ProtectedResource[] {

@@ -13,18 +13,31 @@ export interface FrameworkRequest {
   readonly body?: unknown;
 }
 
-/** What guards find out about one request, shared by all guards on its way. */
-export interface RequestState {
-  /** One verification for each resource, however many guards ask. */
-  readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
+/** What methods ask of the application that a request belongs to. */
+export interface GuardedApplication {
+  /** `false` when tests have replaced the guard. */
+  readonly isEnforced: boolean;
+  /** @throws ConfigurationError for an unknown name. */
+  resourceNamed(name: string): AuthplaneResource;
+}
+
+/** What the asynchronous call carries: one object for all that a request does, filled by the guard. */
+export interface CallerHolder {
   /** Who is calling; set when a guard has let the request pass. */
   current?: Authentication;
+  /** What the handler belongs to, for the challenge and for guards further on. */
+  resource?: AuthplaneResource;
+  application?: GuardedApplication;
+}
+
+/** What guards find out about one request, shared by all guards on its way. */
+export interface RequestState extends CallerHolder {
+  /** One verification for each resource, however many guards ask. */
+  readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
   /** What the operation needs, for the challenge; found out when there is one. */
   challengeScopes?: () => string[];
   /** A guard has seen a `@Public()` handler. */
   isPublic?: boolean;
-  /** What the handler belongs to, for the challenge and for guards further on. */
-  resource?: AuthplaneResource;
   /** The MCP operations of the body have been checked for this resource. */
   inspectedFor?: AuthplaneResource;
   /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
@@ -33,8 +46,8 @@ export interface RequestState {
   judgedBody?: { readonly body: unknown };
 }
 
-/** The caller of whatever runs below a guarded handler. */
-export const callers = new AsyncLocalStorage<Authentication>();
+/** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */
+export const requests = new AsyncLocalStorage<CallerHolder | undefined>();
 
 // Keyed by Node's request, which every guard and decorator of a request can reach; param decorators
 // have no dependency injection. An entry dies with its request.
@@ -98,7 +111,7 @@ export function requestOf(
 export function callerOf(
   context: Pick<ExecutionContext, ContextMethods>,
 ): Authentication | undefined {
-  const known = context.getType() === 'rpc' ? callers.getStore() : undefined;
+  const known = context.getType() === 'rpc' ? requests.getStore()?.current : undefined;
   const request = requestOf(context);
   return known ?? (request && requestState(request).current);
 }
@@ -143,14 +156,26 @@ export function rawResponse(context: Pick<ExecutionContext, 'switchToHttp'>): Se
 }
 
 /**
- * Puts the caller where others look: `auth` is what the MCP SDK's transports hand to tools, `user`
- * is what other Nest libraries read. On Fastify both the framework's request and Node's get them.
+ * Puts the caller where the MCP SDK's transports look for what they hand to tools, on the framework's
+ * request and on Node's.
  */
 export function publishCaller(request: FrameworkRequest, authentication: Authentication): void {
   const auth = authInfo(authentication);
-  for (const target of new Set([request, rawRequest(request)])) {
-    Object.assign(target, { auth, user: authentication.claims });
-  }
+  for (const target of targetsOf(request)) Object.assign(target, { auth });
+}
+
+/**
+ * MCP-Nest reads `user`. Applications keep their own user there, with an id that claims do not have, so
+ * it is never replaced.
+ */
+export function publishUser(request: FrameworkRequest, { claims }: Authentication): void {
+  const targets: { user?: unknown }[] = targetsOf(request);
+  if (targets.some(({ user }) => user !== undefined && user !== null)) return;
+  for (const target of targets) target.user = claims;
+}
+
+function targetsOf(request: FrameworkRequest): object[] {
+  return [...new Set([request, rawRequest(request)])];
 }
 
 /** The MCP SDK's `AuthInfo`, by shape. */

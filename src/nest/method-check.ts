@@ -1,0 +1,134 @@
+import { InsufficientScopeError, InvalidClaimsError, NoCallerError } from '../core/errors.js';
+import { areNeedsMet, challengeScopes } from '../core/scopes.js';
+import {
+  type ClassLike,
+  hasAuthplaneGuard,
+  type HandlerPolicy,
+  keysOf,
+  type Method,
+  policyOf,
+} from './handler-marks.js';
+import { type CallerHolder, type GuardedApplication, requests } from './request.js';
+
+/** Keys by which routes and operations of MCP libraries are known. */
+const HANDLER_KEYS = ['path', 'mcp:tool', 'mcp:resource', 'mcp:resource-template', 'mcp:prompt'];
+
+const checkedMethods = new WeakSet<object>();
+const running = new Set<GuardedApplication>();
+
+/** From its start on, methods with marks run for callers only. @returns to be called at its end. */
+export function enforceIn(application: GuardedApplication): () => void {
+  running.add(application);
+  return () => running.delete(application);
+}
+
+/**
+ * The method, asking for its caller before its body, whatever called it. The guard decides first; this
+ * holds where what runs is not what the guard has judged: a library that runs another method than it
+ * looked up, a handler whose marks or guards Nest could not find.
+ *
+ * Where no application with this package runs, a method is just called: a unit test of a class.
+ */
+export function checkedMethod(prototype: object, key: string | symbol, method: Method): Method {
+  if (checkedMethods.has(method)) return method;
+  let policy: HandlerPolicy | undefined;
+  const requireCaller = () => {
+    policy ??= declaredPolicy(prototype, key, method);
+    if (!policy.isPublic) requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
+  };
+  const checked: Method = isAsync(method)
+    ? async function (this: unknown, ...args) {
+        requireCaller();
+        return Reflect.apply(method, this, args);
+      }
+    : function (this: unknown, ...args) {
+        requireCaller();
+        return Reflect.apply(method, this, args);
+      };
+  copyAppearance(method, checked);
+  checkedMethods.add(checked);
+  return checked;
+}
+
+/** The routes and operations in a class that is marked as a whole. */
+export function checkMethodsOf(type: object): void {
+  replaceMethods(type, (method) => HANDLER_KEYS.some((key) => Reflect.hasMetadata(key, method)));
+}
+
+/** Methods whose own guard Nest may not find: of instances that it makes for each request. */
+export function checkGuardedMethodsOf(type: object): void {
+  replaceMethods(type, hasAuthplaneGuard);
+}
+
+function replaceMethods(type: object, isMeant: (method: object) => boolean): void {
+  const { prototype } = type as ClassLike;
+  for (const key of Reflect.ownKeys(prototype)) {
+    const descriptor = Reflect.getOwnPropertyDescriptor(prototype, key);
+    const method: unknown = descriptor?.value;
+    if (key === 'constructor' || typeof method !== 'function' || !isMeant(method)) continue;
+    const value = checkedMethod(prototype, key, method as Method);
+    Reflect.defineProperty(prototype, key, { ...descriptor, value });
+  }
+}
+
+/** Of the class that declares it. That of a subclass, which may ask for more, is for the guard. */
+function declaredPolicy(prototype: object, key: string | symbol, method: Method): HandlerPolicy {
+  const { constructor } = prototype;
+  const keys = [...new Set([key, ...keysOf(constructor, method)])];
+  return policyOf({ handler: method, classes: [constructor], keys });
+}
+
+function requireCallerOf(policy: HandlerPolicy, where: string): void {
+  const holder = requests.getStore();
+  if (!isEnforced(holder)) return;
+  if (holder?.current === undefined) {
+    throw new NoCallerError(
+      `${where} is for callers that AuthplaneGuard has let in, and runs for none: ` +
+        `it was called outside a guarded handler, or its route has lost its guard`,
+    );
+  }
+  requireResource(holder, policy, where);
+  const { claims } = holder.current;
+  if (areNeedsMet(policy.needs, (scope) => claims.hasScope(scope))) return;
+  throw new InsufficientScopeError(challengeScopes(policy.needs), claims.scopes);
+}
+
+/** Tests may have replaced the guard; then nothing is enforced in that application. */
+function isEnforced(holder: CallerHolder | undefined): boolean {
+  if (holder?.application !== undefined) return holder.application.isEnforced;
+  return holder?.current !== undefined || [...running].some(({ isEnforced }) => isEnforced);
+}
+
+/** The token was verified for one resource, and is none for another of the same server. */
+function requireResource(
+  holder: CallerHolder,
+  { resourceName }: HandlerPolicy,
+  where: string,
+): void {
+  if (resourceName === undefined || holder.application === undefined) return;
+  const wanted = holder.application.resourceNamed(resourceName);
+  if (holder.resource === wanted) return;
+  holder.resource = wanted; // the challenge has to name its metadata
+  throw new InvalidClaimsError(
+    `${where} belongs to ${wanted.resource}, and the token was verified for another resource`,
+  );
+}
+
+function isAsync(method: Method): boolean {
+  return Object.prototype.toString.call(method) === '[object AsyncFunction]';
+}
+
+/** Other decorators and Nest read and write these; the caller of the method notices no difference. */
+function copyAppearance(from: Method, to: Method): void {
+  const own = Object.getOwnPropertyDescriptors(from) as Record<string, PropertyDescriptor>;
+  for (const [name, descriptor] of Object.entries(own)) {
+    if (name !== 'prototype') Object.defineProperty(to, name, descriptor);
+  }
+  for (const key of Reflect.getOwnMetadataKeys(from) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, from), to);
+  }
+}
+
+function nameOf(prototype: object): string {
+  return prototype.constructor.name;
+}

@@ -1,0 +1,38 @@
+import type { EventEmitter } from 'node:events';
+import type { HttpServer } from '@nestjs/common';
+import { type CallerHolder, type GuardedApplication, requests, requestState } from './request.js';
+
+type Next = () => void;
+
+/** What is used of a Fastify instance. */
+interface Hooked {
+  addHook(
+    name: 'preValidation',
+    hook: (request: object, reply: object, done: Next) => void,
+  ): unknown;
+}
+
+/**
+ * Everything behind it runs in the request: guards, interceptors, filters, handlers, and what they
+ * start. In front of all routes, so call it before they are made.
+ *
+ * Fastify loses the asynchronous context while it reads a body; so there it begins after that.
+ */
+export function enterRequests(adapter: HttpServer, application: GuardedApplication): void {
+  const enter = (request: object, _response: object, next: Next): void => {
+    const state = requestState(request);
+    state.application ??= application;
+    requests.run(state, next);
+  };
+  if (adapter.getType() === 'fastify') {
+    (adapter.getInstance() as Hooked).addHook('preValidation', enter);
+  } else {
+    adapter.use?.(enter);
+  }
+}
+
+/** Listeners otherwise run in whatever makes the event: for `close` nothing that knows the request. */
+export function runListenersIn(holder: CallerHolder, emitter: EventEmitter): void {
+  const emit = emitter.emit.bind(emitter) as (...args: unknown[]) => boolean;
+  emitter.emit = (...args: unknown[]) => requests.run(holder, () => emit(...args));
+}
