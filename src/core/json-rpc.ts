@@ -1,25 +1,33 @@
 import { InvalidRequestError } from './errors.js';
 import { MAX_URI_LENGTH } from './resource-uris.js';
 
-/** What scopes can be asked for: everything an MCP server offers by name or URI. */
-export type OperationKind = 'tool' | 'resource' | 'prompt';
+/**
+ * What scopes can be asked for: everything an MCP server offers by name or URI, and JSON-RPC methods of
+ * its own.
+ */
+export type OperationKind = 'tool' | 'resource' | 'prompt' | 'method';
 
-/** One use of a tool, resource or prompt, as a JSON-RPC message asks for it. */
+/** One use of a tool, resource, prompt or method, as a JSON-RPC message asks for it. */
 export interface McpOperation {
   readonly kind: OperationKind;
   /** JSON-RPC method, such as `tools/call`. */
   readonly method: string;
-  /** Name of the tool or prompt, URI of the resource. */
+  /** Name of the tool or prompt, URI of the resource, the method itself. */
   readonly name: string;
   /** `params` of the message, unchecked. */
   readonly params: unknown;
 }
 
-/** An operation and where in the parsed body its name stands. */
-export interface FoundOperation extends McpOperation {
+/** Where in the parsed body a name stands. */
+export interface FoundName {
+  readonly method: string;
+  readonly name: string;
   readonly holder: object;
   readonly member: string | number;
 }
+
+/** An operation and where in the parsed body its name stands. */
+export interface FoundOperation extends McpOperation, FoundName {}
 
 /** As many as both MCP SDKs take. */
 const MAX_BATCH = 100;
@@ -46,11 +54,40 @@ const FINDERS: ReadonlyMap<string, Finder> = new Map([
   [LISTEN, listenedTo],
 ]);
 
+/** What asks for a task by its id (2025-11-25), or does so in the extension for 2026-07-28. */
+const TASK_METHODS: ReadonlySet<string> = new Set([
+  'tasks/get',
+  'tasks/result',
+  'tasks/cancel',
+  'tasks/update',
+]);
+const RELATED_TASK = 'io.modelcontextprotocol/related-task';
+const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+
 const LISTS: ReadonlySet<string> = new Set([
   'tools/list',
   'resources/list',
   'resources/templates/list',
   'prompts/list',
+]);
+
+/** What clients may send in revisions up to 2026-07-28, the extension for tasks included. */
+const MCP_METHODS: ReadonlySet<string> = new Set([
+  ...FINDERS.keys(),
+  ...LISTS,
+  ...TASK_METHODS,
+  'tasks/list',
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'server/discover',
+  'notifications/initialized',
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+  'notifications/elicitation/complete',
+  'notifications/tasks/status',
 ]);
 
 /**
@@ -94,8 +131,63 @@ export function asksForUpdates(body: unknown): boolean {
   return messagesOf(body).some((message) => ownString(message, 'method') === LISTEN);
 }
 
-/** Another name in the body. Only the guard does this, for operations that a caller must not see. */
-export function renameOperation({ holder, member }: FoundOperation, name: string): void {
+/**
+ * Every task that the requests of a parsed body name by its id: what `tasks/get` and its kind ask for,
+ * and what a request says it belongs to. Answers and notifications are about tasks of the client.
+ *
+ * @throws InvalidRequestError as {@link operationsOf}
+ */
+export function tasksOf(body: unknown): FoundName[] {
+  return messagesOf(body).flatMap((message) => {
+    const method = ownString(message, 'method');
+    const params = ownObject(message, 'params');
+    if (method === undefined || params === undefined || !Object.hasOwn(message, 'id')) return [];
+    const meta = ownObject(params, '_meta');
+    const related = meta && ownObject(meta, RELATED_TASK);
+    return [
+      ...(TASK_METHODS.has(method) ? foundTask(method, params) : []),
+      ...(related === undefined ? [] : foundTask(method, related)),
+    ];
+  });
+}
+
+/** Whether the body asks which tasks there are. */
+export function asksForTasks(body: unknown): boolean {
+  return messagesOf(body).some((message) => ownString(message, 'method') === 'tasks/list');
+}
+
+/**
+ * Whether an answer to this body may be a task: the client asks for one (2025-11-25), or says that it
+ * can handle one (the extension for 2026-07-28).
+ */
+export function mayMakeTask(body: unknown): boolean {
+  return messagesOf(body).some((message) => {
+    const params = ownObject(message, 'params');
+    const meta = params && ownObject(params, '_meta');
+    const capabilities = meta && ownObject(meta, CLIENT_CAPABILITIES);
+    const extensions = capabilities && ownObject(capabilities, 'extensions');
+    return (
+      (params !== undefined && Object.hasOwn(params, 'task')) ||
+      (extensions !== undefined && Object.hasOwn(extensions, TASKS_EXTENSION))
+    );
+  });
+}
+
+/** Every message of the body as the use of its method, for servers with methods of their own. */
+export function methodsOf(body: unknown): FoundOperation[] {
+  return messagesOf(body).flatMap((message) => {
+    const method = ownString(message, 'method');
+    return found('method', method ?? '', own(message, 'params'), message, 'method');
+  });
+}
+
+/** Whether the MCP specification has this method, in any revision. */
+export function isOfMcp(method: string): boolean {
+  return MCP_METHODS.has(method);
+}
+
+/** Another name in the body. Only the guard does this, for what a caller must not see. */
+export function renameOperation({ holder, member }: FoundName, name: string): void {
   Object.assign(holder, { [member]: name });
 }
 
@@ -156,7 +248,7 @@ function tooMany(what: string): InvalidRequestError {
 function found(
   kind: OperationKind,
   method: string,
-  params: object,
+  params: unknown,
   holder: object,
   member: string | number,
 ): FoundOperation[] {
@@ -166,6 +258,11 @@ function found(
     throw new InvalidRequestError(`a URI of ${name.length} characters; at most ${MAX_URI_LENGTH}`);
   }
   return [{ kind, method, name, params, holder, member }];
+}
+
+function foundTask(method: string, holder: object): FoundName[] {
+  const name = ownString(holder, 'taskId');
+  return name === undefined ? [] : [{ method, name, holder, member: 'taskId' }];
 }
 
 // ---- members of untrusted objects: own ones only ---------------------------------------------------

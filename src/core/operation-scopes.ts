@@ -44,6 +44,16 @@ export interface McpOptions {
   /** Requirements by the name of the prompt. */
   readonly prompts?: Readonly<Record<string, ScopeRequirement>>;
   /**
+   * Requirements by JSON-RPC method, such as `vendor/run`, for methods of the server's own. Also a method
+   * of MCP may be named. Never hidden: who lacks a scope gets 403.
+   */
+  readonly methods?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * `'refuse'` answers 403 to every JSON-RPC method that neither the MCP specification nor `methods` has.
+   * Default `'pass'`: the server decides.
+   */
+  readonly unknownMethods?: 'pass' | 'refuse';
+  /**
    * `'hide'` leaves out of the lists what the caller may not use, and answers its use as if it did not
    * exist. Default `'show'`: the list is complete, because a client asks for more scopes only after it
    * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one operation; what
@@ -51,10 +61,12 @@ export interface McpOptions {
    */
   readonly list?: 'show' | 'hide';
   /**
-   * Ties each session (protocol revisions up to 2025-11-25, HTTP+SSE included) to the user and client it
-   * was opened by; others get 404 for its id. Default `true`. The memory is that of this process: with
-   * several, use sticky sessions, which MCP sessions need anyway. It holds 20,000 sessions; then whoever
-   * has most loses the oldest, and an id that is not in it gets 404, whoever asks.
+   * Ties each session (protocol revisions up to 2025-11-25, HTTP+SSE included) to the resource, user and
+   * client it was opened for; others get 404 for its id. Ties tasks to the caller whose call made them and
+   * to the scopes of that call, and `Last-Event-ID` to the caller who was sent that event. Default `true`.
+   * The memory is that of this process: with several, use sticky sessions, which MCP sessions need anyway.
+   * It holds 20,000 sessions and 20,000 tasks; then whoever has most loses the oldest. A session id that
+   * is not in it gets 404 from then on, whoever asks; a task that is not in it does not exist.
    */
   readonly sessionBinding?: boolean;
   /**
@@ -182,6 +194,7 @@ export function requirementsOf(options: McpOptions): OperationRequirement[] {
     ...entries('tool', options.tools),
     ...entries('resource', options.resources),
     ...entries('prompt', options.prompts),
+    ...entries('method', options.methods).map((one) => ({ ...one, hidden: false })),
   ];
 }
 

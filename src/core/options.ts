@@ -199,7 +199,7 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
  * Options of a further resource in the same application. What protects the main resource protects
  * this one too: an option that is left out has the value it has there, and so has a member of
  * `inboundDPoP`. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes`, `resourceMetadata` and the
- * `tools`, `resources` and `prompts` of `mcp`.
+ * `tools`, `resources`, `prompts` and `methods` of `mcp`.
  */
 export interface FurtherResourceOptions
   extends Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker'>, Omit<GuardOptions, 'mcp'> {
@@ -409,11 +409,14 @@ function withGuardDefaults({ enforceScopesOnAllRequests, mcp }: GuardOptions) {
 /** What operations need is said for each resource; the rest protects the endpoint as a whole. */
 function withMcpDefaults(own: FurtherMcpOptions = {}, main: McpOptions): McpOptions {
   const { list = main.list, sessionBinding = main.sessionBinding } = own;
-  const { allowedOrigins = main.allowedOrigins, tools, resources, prompts } = own;
+  const { allowedOrigins = main.allowedOrigins, unknownMethods = main.unknownMethods } = own;
+  const { tools, resources, prompts, methods } = own;
   return {
     ...(tools === undefined ? {} : { tools }),
     ...(resources === undefined ? {} : { resources }),
     ...(prompts === undefined ? {} : { prompts }),
+    ...(methods === undefined ? {} : { methods }),
+    ...(unknownMethods === undefined ? {} : { unknownMethods }),
     ...(list === undefined ? {} : { list }),
     ...(sessionBinding === undefined ? {} : { sessionBinding }),
     ...(allowedOrigins === undefined || allowedOrigins === false ? {} : { allowedOrigins }),
@@ -546,6 +549,8 @@ const mcpChecks: Record<keyof McpOptions, Check> = {
   tools: mapOf(requirementProblem),
   resources: mapOf(requirementProblem),
   prompts: mapOf(requirementProblem),
+  methods: mapOf(requirementProblem),
+  unknownMethods: oneOf('pass', 'refuse'),
   list: oneOf('show', 'hide'),
   sessionBinding: booleanProblem,
   allowedOrigins: originListProblem,

@@ -28,7 +28,11 @@ export class AuthplaneOperations {
   /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */
   isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
     const { mcp } = this.resources.get(resource);
-    return isVisible({ kind, name, method: METHODS[kind] }, mcp.scopes, claims);
+    return isVisible(
+      { kind, name, method: kind === 'method' ? name : METHODS[kind] },
+      mcp.scopes,
+      claims,
+    );
   }
 
   /**

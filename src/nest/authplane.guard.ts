@@ -162,13 +162,13 @@ export class AuthplaneGuard implements CanActivate {
       if (!request.isCertain) endStreamAtExpiry(rawResponse(context), secondsLeft);
     };
     const caller = { claims, onStream };
-    rules.letPass(context, caller, request, verdict.hidden);
+    rules.letPass(context, caller, request, verdict);
     const state = requestState(httpRequest(context));
     state.inspectedFor = resource;
     state.judgeAgain = () => {
-      const { needs, hidden } = rules.judge(request, claims);
-      resource.requireScopes(claims, addScopeNeeds(allNeeds, needs));
-      rules.conceal(context, caller, request, hidden);
+      const again = rules.judge(request, claims);
+      resource.requireScopes(claims, addScopeNeeds(allNeeds, again.needs));
+      rules.conceal(context, caller, request, again);
     };
   }
 

@@ -2,8 +2,11 @@
 const AFTER_LINE = /(?<=\n|\r(?!\n))/;
 const BYTE_ORDER_MARK = '\ufeff';
 
-/** Gets the data of an event, and its type (empty: a message), and returns what is sent as its data. */
-export type RewriteEvent = (data: string, type: string) => string;
+/**
+ * Gets the data of an event, its type (empty: a message) and the id in front of its data, and returns
+ * what is sent as its data. `undefined`: the event stays without data, and is then none for the client.
+ */
+export type RewriteEvent = (data: string, type: string, id: string) => string | undefined;
 
 /**
  * Rewrites the data of the events in an event stream (WHATWG HTML §9.2), in pieces as they come. The
@@ -19,6 +22,7 @@ export class EventStream {
   /** Lines of an event that has not ended, from its first `data` line on. */
   #held: string[] = [];
   #type = '';
+  #id = '';
 
   constructor(rewrite: RewriteEvent) {
     this.#rewrite = rewrite;
@@ -58,8 +62,9 @@ export class EventStream {
   #endLine(): string {
     const line = this.#line;
     this.#line = '';
-    if (this.#held.length === 0 && isBlank(line)) this.#type = '';
+    if (this.#held.length === 0 && isBlank(line)) this.#type = this.#id = '';
     this.#type = typeOf(line) ?? this.#type;
+    this.#id = idOf(line) ?? this.#id;
     if (this.#held.length === 0 && dataOf(line) === undefined) return line;
     this.#held.push(line);
     return isBlank(line) ? this.#endEvent() : '';
@@ -70,8 +75,9 @@ export class EventStream {
     this.#held = [];
     const data = lines.flatMap((line) => dataOf(line) ?? []);
     const text = data.join('\n');
-    const rewritten = data.length === 0 ? text : this.#rewrite(text, this.#type);
-    this.#type = '';
+    const rewritten = data.length === 0 ? text : this.#rewrite(text, this.#type, this.#id);
+    this.#type = this.#id = '';
+    if (rewritten === undefined) return lines.filter((line) => dataOf(line) === undefined).join('');
     return rewritten === text ? lines.join('') : withData(lines, rewritten);
   }
 }
@@ -87,6 +93,10 @@ function dataOf(line: string): string | undefined {
 
 function typeOf(line: string): string | undefined {
   return valueIn(/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+}
+
+function idOf(line: string): string | undefined {
+  return valueIn(/^id(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
 }
 
 function valueIn(field: RegExpExecArray | null): string | undefined {

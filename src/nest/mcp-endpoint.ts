@@ -6,10 +6,26 @@ import {
   OriginRefusedError,
   SessionNotFoundError,
 } from '../core/errors.js';
-import { asksForList, type FoundOperation, isJsonRpc, operationsOf } from '../core/json-rpc.js';
-import type { McpOptions, OperationScopes, Refusal } from '../core/operation-scopes.js';
+import {
+  asksForList,
+  asksForTasks,
+  type FoundName,
+  type FoundOperation,
+  isJsonRpc,
+  isOfMcp,
+  mayMakeTask,
+  methodsOf,
+  operationsOf,
+  tasksOf,
+} from '../core/json-rpc.js';
+import type {
+  McpOptions,
+  OperationScopes,
+  OperationVerdict,
+  Refusal,
+} from '../core/operation-scopes.js';
 import type { AuthplaneResource } from '../core/resource.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
+import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
 import {
   BODILESS,
@@ -23,7 +39,8 @@ import type { DeclaredOperation } from './mcp-discovery.js';
 import { McpHiding } from './mcp-hiding.js';
 import type { McpLists } from './mcp-lists.js';
 import { rewriteEvents, rewriteMessages } from './mcp-response.js';
-import { McpSessions } from './mcp-sessions.js';
+import { McpState } from './mcp-state.js';
+import { withoutTasks } from './mcp-tasks.js';
 import { type LearnedOperation, OperationTable } from './operation-table.js';
 import { PackageLogger } from './package-logger.js';
 import { httpRequest, rawRequest, rawResponse, urlsOf } from './request.js';
@@ -37,7 +54,12 @@ export interface McpRequest {
   /** `false` for a GET on any other path, which may open the event stream of an MCP server. */
   readonly isCertain: boolean;
   readonly operations: readonly FoundOperation[];
+  /** Tasks that it names by id. */
+  readonly tasks: readonly FoundName[];
   readonly wantsList: boolean;
+  readonly wantsTasks: boolean;
+  /** Whether the answer may name a task that it has made. */
+  readonly mayMakeTask: boolean;
   /** Why the body cannot be judged; to be thrown once the caller is known. */
   readonly problem?: AuthplaneError;
 }
@@ -45,8 +67,19 @@ export interface McpRequest {
 const MAYBE_STREAM: McpRequest = Object.freeze({
   isCertain: false,
   operations: [],
+  tasks: [],
   wantsList: false,
+  wantsTasks: false,
+  mayMakeTask: false,
 });
+
+/** What may be done with a request. */
+export interface McpVerdict {
+  /** The scopes that its operations need together. */
+  readonly needs: ScopeNeeds;
+  /** What must look to this caller as if it did not exist. */
+  readonly hidden: readonly FoundName[];
+}
 
 /** Who asks, and until when. */
 export interface McpCaller {
@@ -60,20 +93,20 @@ export class McpRules {
   readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #resource: Pick<AuthplaneResource, 'resource'>;
   readonly #path: string;
-  readonly #sessions: McpSessions;
+  readonly #state: McpState;
   readonly #hiding = new McpHiding();
   readonly #table: OperationTable;
-  /** Answers that lists and hidden names are taken out of already. */
-  readonly #rewriting = new WeakSet<ServerResponse>();
+  /** Answers that lists and hidden names are taken out of already, and what their requests need. */
+  readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
 
-  /** @param sessions those of the whole application. */
+  /** @param state that of the whole application. */
   constructor(
     resource: Pick<AuthplaneResource, 'resource'>,
     readonly options: McpOptions,
-    sessions = new McpSessions(),
+    state = new McpState(),
   ) {
     this.#resource = resource;
-    this.#sessions = sessions;
+    this.#state = state;
     this.#path = comparablePath(new URL(resource.resource).pathname);
     this.#table = new OperationTable(options);
   }
@@ -151,7 +184,7 @@ export class McpRules {
     const request = nodeRequest(context);
     const hasSession = BODILESS.has(request.method ?? '') && 'mcp-session-id' in request.headers;
     const { body } = httpRequest(context);
-    return hasSession || this.#sessions.names(request) || isJsonRpc(parsedText(body));
+    return hasSession || this.#state.sessions.names(request) || isJsonRpc(parsedText(body));
   }
 
   #readBody(context: HttpContext): McpRequest {
@@ -161,7 +194,14 @@ export class McpRules {
     const { body } = request;
     if (!isParsed(body, nodeRequest(context))) return { ...MAYBE_STREAM, isCertain: true };
     try {
-      return { isCertain: true, operations: operationsOf(body), wantsList: asksForList(body) };
+      return {
+        isCertain: true,
+        operations: [...operationsOf(body), ...(this.#judgesMethods ? methodsOf(body) : [])],
+        tasks: this.#bindsState ? tasksOf(body) : [],
+        wantsList: asksForList(body),
+        wantsTasks: this.#bindsState && asksForTasks(body),
+        mayMakeTask: this.#bindsState && mayMakeTask(body),
+      };
     } catch (error) {
       return this.#unreadable(error as AuthplaneError); // nothing else is thrown there
     }
@@ -181,51 +221,67 @@ export class McpRules {
   }
 
   #sessionProblem(request: IncomingMessage, claims: VerifiedClaims): string | undefined {
-    const isBound = this.options.sessionBinding !== false;
-    if (isBound && this.#sessions.isForeign(request, this.#ownerOf(claims))) {
+    if (this.#bindsState && this.#state.sessions.isForeign(request, this.#ownerOf(claims))) {
       return 'that is not known to be of this user and client';
     }
-    return this.#scopes.hides && this.#sessions.namesUnseenStream(request)
+    return this.#scopes.hides && this.#state.sessions.namesUnseenStream(request)
       ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
       : undefined;
   }
 
   /**
-   * The scopes that the operations of this request need together, and the operations that must stay
-   * hidden from this caller; hand them to {@link letPass}.
+   * What the operations and tasks of this request need; hand the verdict to {@link letPass}.
    *
    * @throws InvalidRequestError, OperationRefusedError
    */
-  judge({ operations, problem }: McpRequest, claims: VerifiedClaims) {
+  judge({ operations, tasks, problem }: McpRequest, claims: VerifiedClaims): McpVerdict {
     if (problem !== undefined) throw problem;
-    const hidden: FoundOperation[] = [];
+    const hidden: FoundName[] = [];
     const needs: ScopeNeeds[] = [];
     for (const operation of operations) {
-      const verdict = this.#scopes.judge(operation, claims);
+      const verdict = this.#verdictOn(operation, claims);
       if (verdict.refusal !== undefined) throw this.#refused(operation, verdict.refusal);
       if (!verdict.hidden) needs.push(verdict.needs);
       else if (this.#hiding.canHide(operation, this.#scopes)) hidden.push(operation);
       else throw this.#refused(operation, { reason: 'its URI cannot be hidden' });
     }
+    for (const task of tasks) {
+      const needed = this.#needsOfTask(task.name, claims);
+      if (needed === undefined) hidden.push(task);
+      else needs.push(needed);
+    }
     return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden };
   }
 
+  #verdictOn(operation: FoundOperation, claims: VerifiedClaims): OperationVerdict {
+    const isRefused =
+      this.options.unknownMethods === 'refuse' &&
+      operation.kind === 'method' &&
+      !isOfMcp(operation.name) &&
+      !this.#scopes.knows(operation);
+    if (!isRefused) return this.#scopes.judge(operation, claims);
+    return { needs: NO_SCOPES, hidden: false, refusal: { reason: 'a method that nobody knows' } };
+  }
+
+  /** What the call needed that has made it; `undefined` where this caller must not know of it. */
+  #needsOfTask(taskId: string, claims: VerifiedClaims): ScopeNeeds | undefined {
+    const needs = this.#state.tasks.needsOf(taskId, this.#ownerOf(claims));
+    return this.#scopes.hides && !isMet(needs, claims) ? undefined : needs;
+  }
+
   /** The last step: nothing may refuse the request after it. */
-  letPass(
-    context: HttpContext,
-    caller: McpCaller,
-    request: McpRequest,
-    hidden: readonly FoundOperation[],
-  ): void {
+  letPass(context: HttpContext, caller: McpCaller, request: McpRequest, verdict: McpVerdict): void {
     this.#watch(context, caller, request);
-    this.conceal(context, caller, request, hidden);
+    this.conceal(context, caller, request, verdict);
   }
 
   #watch(context: HttpContext, caller: McpCaller, { isCertain }: McpRequest): void {
     const request = nodeRequest(context);
     const response = rawResponse(context);
+    const owner = this.#ownerOf(caller.claims);
+    if (isCertain && this.#bindsState) this.#bindEvents(request, response, owner);
     if (request.method === 'GET') this.#watchStream(request, response, caller, isCertain);
-    else this.#sessions.watch(request, response, this.#ownerOf(caller.claims));
+    else this.#state.sessions.watch(request, response, owner);
   }
 
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
@@ -233,25 +289,47 @@ export class McpRules {
     context: HttpContext,
     caller: McpCaller,
     request: McpRequest,
-    hidden: readonly FoundOperation[],
+    { needs, hidden }: McpVerdict,
   ): void {
-    const response = rawResponse(context);
-    if (this.#isRewritten(request) && !this.#rewriting.has(response)) {
-      this.#rewriting.add(response);
-      keepReadable(nodeRequest(context));
-      rewriteMessages(response, (json) => this.#rewritten(json, caller));
-    }
+    if (this.#isRewritten(request)) this.#rewrite(context, caller, request, needs);
     if (hidden.length > 0) this.#hide(context, hidden);
     if (request.isCertain) renewRawBody(httpRequest(context));
+  }
+
+  #rewrite(
+    context: HttpContext,
+    caller: McpCaller,
+    { mayMakeTask, wantsTasks }: McpRequest,
+    needs: ScopeNeeds,
+  ): void {
+    const response = rawResponse(context);
+    const isRewriting = this.#rewriting.has(response);
+    this.#rewriting.set(response, needs);
+    if (isRewriting) return;
+    keepReadable(nodeRequest(context));
+    const owner = this.#ownerOf(caller.claims);
+    rewriteMessages(response, (json) => {
+      const needed = this.#rewriting.get(response) ?? needs;
+      if (mayMakeTask) this.#state.tasks.learn(json, owner, needed);
+      return this.#rewritten(json, caller, wantsTasks);
+    });
   }
 
   /**
    * Where something is hidden, the answers to all names pass the same way, or their form (compressed, in
    * pieces, with an `ETag`) would tell a hidden one from one that nobody has.
    */
-  #isRewritten({ operations, wantsList }: McpRequest): boolean {
+  #isRewritten({ operations, tasks, wantsList, wantsTasks, mayMakeTask }: McpRequest): boolean {
+    if (tasks.length > 0 || wantsTasks || mayMakeTask) return true;
     if (this.#scopes.hides) return wantsList || operations.length > 0;
     return wantsList && this.#lists.changes;
+  }
+
+  #bindEvents(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
+    if (this.#state.events.dropForeign(request, owner)) {
+      this.#logger.debug('dropped a Last-Event-ID that this user and client was not sent');
+    }
+    this.#state.events.watch(response, owner);
   }
 
   /** The answers to posted messages of HTTP+SSE, or to earlier requests (`Last-Event-ID`). */
@@ -261,41 +339,60 @@ export class McpRules {
     caller: McpCaller,
     isCertain: boolean,
   ): void {
-    const { hides } = this.#scopes;
+    // What is sent again was kept as the server has written it.
+    const isResumed =
+      isCertain && this.#bindsState && request.headers['last-event-id'] !== undefined;
+    const hides = this.#scopes.hides || isResumed;
     if (hides && (isCertain || wantsEvents(request))) keepReadable(request);
     const owner = this.#ownerOf(caller.claims);
     let isFirst = true;
     let isMcp = isCertain;
     const watch = hides && isCertain ? rewriteMessages : rewriteEvents;
-    if (hides && isCertain) this.#rewriting.add(response);
-    watch(response, (data, type) => {
-      if (isFirst && this.#sessions.open({ data, type }, response, owner)) {
+    if (hides && isCertain) this.#rewriting.set(response, NO_SCOPES);
+    watch(response, (data, type, id = '') => {
+      // Servers that keep the events of all sessions in one store send those of others, too.
+      if (isResumed && this.#state.events.isOfAnother(id, owner)) return undefined;
+      if (isFirst && this.#state.sessions.open({ data, type }, response, owner)) {
         isMcp = true;
         caller.onStream();
       }
       isFirst = false;
-      return isMcp ? this.#rewritten(data, caller) : data;
+      return isMcp ? this.#rewritten(data, caller, isResumed) : data;
     });
   }
 
-  #rewritten(json: string, { claims }: McpCaller): string {
-    return this.#lists.forCaller(this.#scopes.hides ? this.#hiding.restore(json) : json, claims);
+  #rewritten(json: string, { claims }: McpCaller, hasTasks: boolean): string {
+    const shown = this.#lists.forCaller(this.#hiding.restore(json), claims);
+    return hasTasks ? withoutTasks(shown, (id) => this.#isShown(id, claims)) : shown;
+  }
+
+  #isShown(taskId: string, claims: VerifiedClaims): boolean {
+    return isMet(this.#needsOfTask(taskId, claims), claims);
+  }
+
+  /** Sessions, tasks and events answer to their caller. */
+  get #bindsState(): boolean {
+    return this.options.sessionBinding !== false;
+  }
+
+  get #judgesMethods(): boolean {
+    return this.options.methods !== undefined || this.options.unknownMethods === 'refuse';
   }
 
   #ownerOf(claims: VerifiedClaims): Owner {
     return ownerOf(this.#resource, claims);
   }
 
-  #hide(context: HttpContext, operations: readonly FoundOperation[]): void {
-    const [first, ...others] = operations.map(({ method, name }) => `${method} ${printable(name)}`);
+  #hide(context: HttpContext, names: readonly FoundName[]): void {
+    const [first, ...others] = names.map(({ method, name }) => `${method} ${printable(name)}`);
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     this.#logger.debug(`answered as if there were no such thing: ${first}${more}`);
-    this.#hiding.hide(httpRequest(context), operations);
+    this.#hiding.hide(httpRequest(context), names);
   }
 
   #unreadable(problem: AuthplaneError): McpRequest {
     this.#logger.debug(`refused a request to the MCP endpoint: ${problem.message}`);
-    return { isCertain: true, operations: [], wantsList: false, problem };
+    return { ...MAYBE_STREAM, isCertain: true, problem };
   }
 
   #refused({ method, name }: FoundOperation, { reason, fault }: Refusal): OperationRefusedError {
@@ -312,6 +409,10 @@ function keepReadable(request: IncomingMessage): void {
 
 function wantsEvents({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') === true;
+}
+
+function isMet(needs: ScopeNeeds | undefined, claims: VerifiedClaims): boolean {
+  return needs !== undefined && areNeedsMet(needs, (scope) => claims.hasScope(scope));
 }
 
 function nodeRequest(context: HttpContext): IncomingMessage {

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { type FoundOperation, type McpOperation, renameOperation } from '../core/json-rpc.js';
+import { type FoundName, type McpOperation, renameOperation } from '../core/json-rpc.js';
 import type { OperationScopes } from '../core/operation-scopes.js';
 import { HiddenNames } from './hidden-names.js';
 import { rawRequest } from './request.js';
 
-/** Makes a server answer as if the operations that are hidden from the caller did not exist. */
+/** Makes a server answer as if what is hidden from the caller, operations and tasks, did not exist. */
 export class McpHiding {
   readonly #names = new HiddenNames();
 
@@ -14,7 +14,7 @@ export class McpHiding {
   }
 
   /** In the body and the header that repeats the name. */
-  hide(request: Parameters<typeof rawRequest>[0], operations: readonly FoundOperation[]): void {
+  hide(request: Parameters<typeof rawRequest>[0], operations: readonly FoundName[]): void {
     const standIns = new Map<string, string>();
     for (const operation of operations) {
       const standIn = this.#names.standInFor(operation.name);

@@ -2,6 +2,7 @@ import type { OperationKind } from '../core/json-rpc.js';
 import type { OperationScopes } from '../core/operation-scopes.js';
 import { challengeScopes } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
+import { isJson, rewritten } from './json-messages.js';
 
 interface ListMember {
   readonly member: string;
@@ -24,8 +25,6 @@ interface ListOptions {
   readonly namesSchemes: boolean;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** What the lists of a server say to one caller. */
 export class McpLists {
   /** Whether any list is to be changed for anybody. */
@@ -43,14 +42,7 @@ export class McpLists {
   /** A JSON-RPC message, or batch, as this caller is to see it. */
   forCaller(json: string, claims: VerifiedClaims): string {
     if (!this.changes) return json;
-    const message = parsed(json);
-    const changed = Array.isArray(message)
-      ? message.map((one: unknown) => this.#changed(one, claims))
-      : this.#changed(message, claims);
-    const isSame = Array.isArray(message)
-      ? message.every((one, index) => one === (changed as unknown[])[index])
-      : changed === message;
-    return isSame ? json : JSON.stringify(changed);
+    return rewritten(json, (message) => this.#changed(message, claims));
   }
 
   #changed(message: unknown, claims: VerifiedClaims): unknown {
@@ -109,16 +101,4 @@ export function isVisible(
 ): boolean {
   const params = { [kind === 'resource' ? 'uri' : 'name']: name, arguments: {} };
   return !scopes.judge({ kind, name, method, params }, claims).hidden;
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json.replace(/^\ufeff/, '')); // a client may drop a byte order mark, too
-  } catch {
-    return undefined; // an empty body, or another protocol's
-  }
 }

@@ -4,9 +4,9 @@ import { EventStream } from './event-stream.js';
 
 /**
  * Gets the text of one JSON-RPC message, or batch, and returns what is sent instead. In an event stream
- * it gets the data of each event, and the type.
+ * it gets the data of each event, with its type and id; `undefined` takes the data away.
  */
-export type RewriteMessage = (json: string, eventType?: string) => string;
+export type RewriteMessage = (json: string, eventType?: string, id?: string) => string | undefined;
 
 type Headers = Record<string, number | string | readonly string[] | undefined>;
 
@@ -116,7 +116,7 @@ class Rewriter {
 
   #endHeld(original: Buffer, callback: Callback): void {
     const text = original.toString();
-    const rewritten = this.#isEvents ? this.#rest(original) : this.#rewrite(text);
+    const rewritten = this.#isEvents ? this.#rest(original) : (this.#rewrite(text) ?? text);
     const body = rewritten === text ? original : Buffer.from(rewritten);
     if (body !== original) this.#correctLength(body.length);
     Object.assign(this.#response, this.#send); // `end` without a head writes one, by way of writeHead

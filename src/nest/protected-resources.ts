@@ -4,7 +4,7 @@ import type { AuthplaneResource } from '../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { McpRules } from './mcp-endpoint.js';
-import { McpSessions } from './mcp-sessions.js';
+import { McpState } from './mcp-state.js';
 import type { GuardedApplication } from './request.js';
 
 /** A resource of the application, and what is asked of its requests. */
@@ -23,7 +23,7 @@ export class ProtectedResources implements GuardedApplication {
   /** Set at the start. MCP-Nest reads `request.user`. */
   usesMcpNest = false;
   readonly #named = new Map<string, ProtectedResource>();
-  readonly #sessions = new McpSessions();
+  readonly #state = new McpState();
   readonly main: ProtectedResource;
   /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
   readonly hostControllers = new Set<object>();
@@ -32,7 +32,7 @@ export class ProtectedResources implements GuardedApplication {
     resource: AuthplaneResource,
     readonly options: ResolvedGuardOptions,
   ) {
-    this.main = protect(undefined, resource, options, this.#sessions);
+    this.main = protect(undefined, resource, options, this.#state);
   }
 
   /** @throws ConfigurationError when the name, or the place of the metadata, is taken. */
@@ -48,7 +48,7 @@ export class ProtectedResources implements GuardedApplication {
           `${same.resource.resource} (${same.name ?? 'forRoot'}) is; give it a path of its own`,
       );
     }
-    this.#named.set(name, protect(name, resource, options, this.#sessions));
+    this.#named.set(name, protect(name, resource, options, this.#state));
   }
 
   /** @throws ConfigurationError for a name that no `forFeature` has given. */
@@ -82,8 +82,8 @@ function protect(
   name: string | undefined,
   resource: AuthplaneResource,
   { enforceScopesOnAllRequests, mcp }: ResolvedGuardOptions,
-  sessions: McpSessions,
+  state: McpState,
 ): ProtectedResource {
   const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
-  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, sessions) };
+  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, state) };
 }

@@ -2,10 +2,15 @@ import { describe, expect, it } from '@jest/globals';
 import { InvalidRequestError } from 'authplane-nestjs/core';
 import {
   asksForList,
+  asksForTasks,
   asksForUpdates,
   isJsonRpc,
+  isOfMcp,
+  mayMakeTask,
+  methodsOf,
   operationsOf,
   renameOperation,
+  tasksOf,
 } from '../../src/core/json-rpc.js';
 
 const message = (method: unknown, params?: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
@@ -195,4 +200,70 @@ describe('operations of a JSON-RPC body', () => {
     expect(asksForList(message('tools/call'))).toBe(false);
     expect(asksForList(undefined)).toBe(false);
   });
+});
+
+describe('tasks in a JSON-RPC body', () => {
+  const related = { _meta: { 'io.modelcontextprotocol/related-task': { taskId: 'r' } } };
+  const ids = (body: unknown) => tasksOf(body).map(({ method, name }) => `${method} ${name}`);
+
+  it.each([
+    [message('tasks/get', { taskId: 't' }), ['tasks/get t']],
+    [message('tasks/result', { taskId: 't' }), ['tasks/result t']],
+    [message('tasks/cancel', { taskId: 't' }), ['tasks/cancel t']],
+    [message('tasks/update', { taskId: 't' }), ['tasks/update t']],
+    [message('tasks/get', { taskId: 't', ...related }), ['tasks/get t', 'tasks/get r']],
+    [message('ping', related), ['ping r']],
+    [message('tools/call', { name: 'a', taskId: 't' }), []],
+    [message('tasks/get', { taskId: 1 }), []],
+    [message('tasks/list', {}), []],
+    [{ jsonrpc: '2.0', method: 'notifications/tasks/status', params: { taskId: 't' } }, []],
+    [{ jsonrpc: '2.0', id: 1, result: { taskId: 't', ...related } }, []],
+  ])('9.9a: %j', (body, expected) => {
+    expect(ids(body)).toEqual(expected);
+    expect(ids([body, body])).toEqual([...expected, ...expected]);
+  });
+
+  it('hardening: a member named __proto__ is refused', () => {
+    for (const params of ['{"__proto__":{"taskId":"t"}}', '{"_meta":{"__proto__":{}}}']) {
+      const body: unknown = JSON.parse(`{"id":1,"method":"tasks/get","params":${params}}`);
+      expect(() => tasksOf(body)).toThrow(InvalidRequestError);
+    }
+  });
+
+  it('9.9a: what asks for them, and what may make one', () => {
+    expect([asksForTasks(message('tasks/list')), asksForTasks(message('tools/list'))]).toEqual([
+      true,
+      false,
+    ]);
+    const capable = {
+      'io.modelcontextprotocol/clientCapabilities': {
+        extensions: { 'io.modelcontextprotocol/tasks': {} },
+      },
+    };
+    expect(mayMakeTask(message('tools/call', { name: 'a', task: {} }))).toBe(true);
+    expect(mayMakeTask([message('tools/call', { name: 'a', _meta: capable })])).toBe(true);
+    expect(mayMakeTask(message('tools/call', { name: 'a', arguments: { task: {} } }))).toBe(false);
+  });
+});
+
+describe('methods in a JSON-RPC body', () => {
+  it('9.9a: each message is the use of its method', () => {
+    const body = [message('vendor/run', { a: 1 }), { id: 1, result: {} }, message('ping')];
+    expect(methodsOf(body)).toMatchObject([
+      { kind: 'method', name: 'vendor/run', method: 'vendor/run', params: { a: 1 } },
+      { kind: 'method', name: 'ping' },
+    ]);
+    expect(methodsOf({ id: 1, result: {} })).toEqual([]);
+    expect(methodsOf(message(''))).toMatchObject([{ name: '' }]);
+  });
+
+  it.each(['initialize', 'ping', 'tools/list', 'tasks/list', 'server/discover', 'tools/call'])(
+    'MCP has %s',
+    (method) => expect(isOfMcp(method)).toBe(true),
+  );
+
+  it.each(['', 'Ping', 'ping ', 'vendor/run', 'constructor', '__proto__'])(
+    'MCP has no %j',
+    (method) => expect(isOfMcp(method)).toBe(false),
+  );
 });

@@ -149,18 +149,29 @@ describe('EventStream', () => {
   });
 
   it.each([
-    ['event: endpoint\ndata: x\n\n', 'endpoint'],
-    ['data: x\nevent:endpoint\n\n', 'endpoint'],
-    ['event: first\r\nevent: last\r\ndata: x\r\n\r\n', 'last'],
-    ['event: endpoint\n\ndata: x\n\n', ''],
-    ['event: endpoint\ndata: y\n\ndata: x\n\n', ''],
-    ['event: endpoint\ndata: x\nevent\n\n', ''],
-    ['data: x', ''],
-  ])('tells the type of an event: %j', (text, type) => {
+    ['event: endpoint\ndata: x\n\n', 'endpoint', ''],
+    ['data: x\nevent:endpoint\n\n', 'endpoint', ''],
+    ['event: first\r\nevent: last\r\ndata: x\r\n\r\n', 'last', ''],
+    ['event: endpoint\n\ndata: x\n\n', '', ''],
+    ['event: endpoint\ndata: y\n\ndata: x\n\n', '', ''],
+    ['event: endpoint\ndata: x\nevent\n\n', '', ''],
+    ['data: x', '', ''],
+    ['id: 1\nevent: e\ndata: x\n\n', 'e', '1'],
+    ['data: x\nid:1\n\n', '', '1'],
+    ['id: 1\ndata: y\n\ndata: x\n\n', '', ''],
+  ])('tells type and id of an event: %j', (text, ...expected) => {
     for (const pieces of cuts(text)) {
       const seen: string[][] = [];
       sent(pieces, (...event: string[]) => (seen.push(event), event[0] ?? ''));
-      expect(seen.at(-1)).toEqual(['x', type]);
+      expect(seen.at(-1)).toEqual(['x', ...expected]);
+    }
+  });
+
+  it('9.9b: takes the data out of an event, which is then none for a client', () => {
+    const text = 'id: 1\nevent: e\ndata: a\ndata: b\nretry: 5\n\nid: 2\ndata: c\n\n';
+    for (const pieces of cuts(text)) {
+      const kept = sent(pieces, (data, _, id) => (id === '1' ? undefined : data));
+      expect(kept).toBe('id: 1\nevent: e\nretry: 5\n\nid: 2\ndata: c\n\n');
     }
   });
 });
