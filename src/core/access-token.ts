@@ -3,7 +3,7 @@ import { isAllowedAlgorithm } from './algorithms.js';
 import { isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
 import { InvalidClaimsError, InvalidSignatureError, TokenExpiredError } from './errors.js';
-import type { VerificationKey } from './jwks.js';
+import type { VerificationKey } from './key-set.js';
 import type { ResolvedResourceOptions } from './options.js';
 import { quoted } from './quoted.js';
 import type { ScopeCoverage } from './scopes.js';

@@ -25,7 +25,11 @@ export class AuthorizationServer {
   readonly metadataUrl: string;
   readonly #metadata: RemoteDocument<AuthorizationServerMetadata>;
 
-  constructor(options: ResolvedClientOptions, http: OutboundHttp, onKeySetMoved: () => void) {
+  constructor(
+    options: ResolvedClientOptions,
+    http: OutboundHttp,
+    onLoaded: (hasKeySetMoved: boolean) => void,
+  ) {
     this.metadataUrl = wellKnownUrl(options.issuer);
     this.#metadata = new RemoteDocument({
       clock: options.clock,
@@ -36,9 +40,7 @@ export class AuthorizationServer {
         return checkedMetadata(documentOf(answer, this.metadataUrl), options, this.metadataUrl);
       },
       onLoaded: (value, previous) => {
-        if (value.endpoints.get('jwks_uri') !== previous?.endpoints.get('jwks_uri')) {
-          onKeySetMoved();
-        }
+        onLoaded(value.endpoints.get('jwks_uri') !== previous?.endpoints.get('jwks_uri'));
       },
       errorClass: MetadataFetchError,
       onBackgroundFailure: options.onBackgroundFailure,
@@ -105,17 +107,21 @@ function checkedMetadata(
   requireIssuer(member(document, 'issuer'), options.issuer, url);
   const endpoints = new Map<string, string>();
   for (const [name, value] of Object.entries(document)) {
-    if (!isEndpoint(name, value)) continue;
+    if (isLeftOut(name, value) || !isEndpoint(name, value)) continue;
     const endpoint = requireEndpoint(name, value, options.devMode);
     if (CALLED.has(name)) endpoints.set(name, endpoint);
   }
   return { endpoints };
 }
 
-/** A server may leave one that nobody here calls empty: that must not take the resource down. */
+/** Some servers write what they do not have as null or empty. Without a key set they are of no use. */
+function isLeftOut(name: string, value: unknown): boolean {
+  return name !== 'jwks_uri' && (value === null || value === '');
+}
+
+/** What nobody here calls must not take the resource down, whatever it is. */
 function isEndpoint(name: string, value: unknown): boolean {
-  if (CALLED.has(name)) return true;
-  return name.endsWith('_endpoint') && typeof value === 'string' && value !== '';
+  return CALLED.has(name) || (name.endsWith('_endpoint') && typeof value === 'string');
 }
 
 /** RFC 8414 §3.3: identical to the issuer the document was asked for. No slash is forgiven. */

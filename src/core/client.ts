@@ -58,8 +58,8 @@ export class AuthplaneClient {
       maxSockets: options.maxSockets,
       ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
     });
-    this.#authorizationServer = new AuthorizationServer(options, this.#http, () =>
-      this.#jwks.reload(),
+    this.#authorizationServer = new AuthorizationServer(options, this.#http, (hasMoved) =>
+      this.#jwks.metadataLoaded(hasMoved),
     );
     this.#jwks = new Jwks(options, this.#http, this.#authorizationServer);
     this.#operations = new TokenOperations({

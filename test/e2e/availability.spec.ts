@@ -119,7 +119,7 @@ describe.each(platforms)('availability on %s', (platform) => {
     expect(authorizationServer.requests().jwks).toBe(1);
   });
 
-  it('T41: 10,000 distinct unknown kids cost at most 6 fetches, and good tokens pass meanwhile', async () => {
+  it('T41: 1,000 distinct unknown kids cost two fetches at once and one each 5 s, and good tokens pass meanwhile', async () => {
     authorizationServer = await startAuthorizationServer();
     const url = await start(authorizationServer.issuer);
     const good = await authorizationServer.issueToken({ aud: [RESOURCE] });
@@ -130,15 +130,18 @@ describe.each(platforms)('availability on %s', (platform) => {
       return [header.toString('base64url'), payload, signature].join('.');
     };
     const statuses = { unknown: new Set<number>(), good: new Set<number>() };
-    for (let sent = 0; sent < 10_000; sent += 100) {
+    const started = performance.now();
+    for (let sent = 0; sent < 1000; sent += 100) {
       const wave = Array.from({ length: 100 }, () => call(url, unknown()));
       const [goodAnswer, ...answers] = await Promise.all([call(url, good), ...wave]);
       statuses.good.add(goodAnswer.status);
       for (const { status } of answers) statuses.unknown.add(status);
     }
-    expect(statuses).toEqual({ unknown: new Set([401]), good: new Set([200]) });
-    expect(authorizationServer.requests().jwks).toBeLessThanOrEqual(6);
-  }, 600_000);
+    expect([...statuses.unknown].sort()).toEqual([401, 503]); // 11: what was not looked for, nobody knows
+    expect([...statuses.good]).toEqual([200]);
+    const most = 1 + 2 + (performance.now() - started) / 5000; // one at the start
+    expect(authorizationServer.requests().jwks).toBeLessThanOrEqual(most);
+  });
 
   it('follows a key set that moves, in ordinary operation', async () => {
     authorizationServer = await startAuthorizationServer();

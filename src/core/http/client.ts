@@ -47,8 +47,11 @@ const DEFAULT_MAX_SOCKETS = 32;
 const MAX_ENDPOINTS = 16;
 const LARGEST_TIMER_MS = 2_147_483_647; // setTimeout fires at once beyond this
 
+/** RFC 7517 §8.5 has a media type for key sets, and some servers give nothing else. */
+const ACCEPT = 'application/json, application/jwk-set+json, application/problem+json;q=0.9';
+
 const REQUEST_HEADERS = {
-  accept: 'application/json, application/problem+json;q=0.9',
+  accept: ACCEPT,
   'accept-encoding': 'identity',
   'user-agent': 'authplane-nestjs',
 };

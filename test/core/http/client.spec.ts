@@ -123,7 +123,7 @@ describe('a request', () => {
     expect(message.method).toBe('GET');
     expect(message.url).toBe('/a%20b?c=d&e');
     expect(message.headers).toEqual({
-      accept: 'application/json, application/problem+json;q=0.9',
+      accept: 'application/json, application/jwk-set+json, application/problem+json;q=0.9', // 14
       'accept-encoding': 'identity',
       'user-agent': 'authplane-nestjs',
       host: `127.0.0.1:${port}`,
