@@ -39,7 +39,7 @@ export async function verifyAccessToken(
   token: string,
   rules: AccessTokenRules,
 ): Promise<VerifiedAccessToken> {
-  const jws = parseCompactJws(token);
+  const jws = parseCompactJws(token, { maxLength: rules.resource.maxTokenLength });
   const kid = requireHeader(jws, rules.resource);
   const key = await rules.findKey(kid, jws.alg);
   if (key === undefined) {

@@ -25,6 +25,7 @@ import {
   TokenMissingError,
   TokenRevokedError,
   UnsupportedCharsetError,
+  TokenTooLongError,
 } from './errors.js';
 import { ReplayStoreError } from './replay-store.js';
 import { originalOf } from './stands-for.js';
@@ -152,6 +153,7 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   [InvalidSignatureError, invalidToken],
   [InvalidClaimsError, invalidToken],
   [TokenRevokedError, invalidToken],
+  [TokenTooLongError, invalidToken],
   [DPoPNotSupportedError, { ...invalidToken, challenged: 'Bearer' }],
   [DPoPNonceRequiredError, { ...invalidProof, error: 'use_dpop_nonce' }],
   [InvalidDPoPProofError, invalidProof],

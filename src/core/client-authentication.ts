@@ -61,8 +61,12 @@ export function credentialsProblem(value: unknown): string | undefined {
   }
   const { clientId, clientSecret, method } = value as Readonly<Record<string, unknown>>; // unknown members
   if (!isText(clientId)) return 'clientId must be a non-empty string';
+  if (hasControls(clientId)) return `clientId ${CONTROLS}`;
   if (!isText(clientSecret) && typeof clientSecret !== 'function') {
     return 'clientSecret must be a non-empty string, or a function that returns one';
+  }
+  if (typeof clientSecret === 'string' && hasControls(clientSecret)) {
+    return `clientSecret ${CONTROLS}`;
   }
   if (method === undefined || METHODS.includes(method as string)) return undefined;
   return `method must be one of ${METHODS.join(', ')}; for private_key_jwt use privateKeyJwt()`;
@@ -169,6 +173,7 @@ class SecretAuthentication implements AuthProvider {
   async authenticate(): Promise<ClientAuthentication> {
     const secret = typeof this.#secret === 'function' ? await this.#secret() : this.#secret;
     if (!isText(secret)) throw unusable('clientSecret() gave no text');
+    if (hasControls(secret)) throw unusable(`what clientSecret() gave ${CONTROLS}`);
     if (this.#inBody) return { form: { client_id: this.clientId, client_secret: secret } };
     const credentials = `${formEncoded(this.clientId)}:${formEncoded(secret)}`;
     return { headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } };
@@ -189,6 +194,7 @@ class PrivateKeyAuthentication implements AuthProvider {
   constructor(options: PrivateKeyJwtOptions) {
     const { clientId, privateKey, audience, clock = systemClock } = options;
     if (!isText(clientId)) throw new ConfigurationError('privateKeyJwt: clientId is missing');
+    if (hasControls(clientId)) throw new ConfigurationError(`privateKeyJwt: clientId ${CONTROLS}`);
     const jwk = privateKey instanceof KeyObject ? undefined : privateKey;
     const kid = options.keyId ?? jwk?.kid;
     this.clientId = clientId;
@@ -264,6 +270,14 @@ function requireParameters(
     if (asked.has(name)) throw unusable(`it would change the parameter ${name} of the request`);
   }
 }
+
+/** RFC 6749 appendix A.1, A.2: printable. A line feed is the last line of a file or a mounted secret. */
+function hasControls(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}
+
+const CONTROLS =
+  'contains a line feed or another control character; cut it off where the value is read';
 
 function isProvider(credentials: AsCredentials): credentials is AuthProvider {
   return 'authenticate' in credentials;

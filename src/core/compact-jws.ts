@@ -1,4 +1,4 @@
-import { InvalidClaimsError, InvalidSignatureError } from './errors.js';
+import { InvalidClaimsError, InvalidSignatureError, TokenTooLongError } from './errors.js';
 import { member, parseStrictJsonObject, StrictJsonError } from './strict-json.js';
 
 /**
@@ -6,9 +6,14 @@ import { member, parseStrictJsonObject, StrictJsonError } from './strict-json.js
  * headers that redirect trust, and sets no bound on length or depth.
  */
 
-/** Below Node's own limit of 16 KiB for all headers of a request. */
-export const MAX_TOKEN_LENGTH = 8192;
+/** A proof has no reason to be longer; of access tokens `maxTokenLength` decides. */
+export const MAX_PROOF_LENGTH = 8192;
 
+/** Base64url of a text that begins with a brace. */
+const JSON_OBJECT = /^e[3wy]/;
+const JWT_ONLY =
+  'opaque tokens and other formats cannot be verified here: have the authorization server issue ' +
+  'JWTs for this resource (RFC 9068)';
 const CANONICAL_SEGMENT = /^[A-Za-z0-9_-]+$/;
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
@@ -31,23 +36,31 @@ export interface CompactJws {
 export interface CompactJwsRules {
   /** Headers of {@link REFUSED_HEADERS} that this kind of token carries by definition. */
   readonly expectedHeaders?: readonly string[];
+  /** In characters. Default {@link MAX_PROOF_LENGTH}. */
+  readonly maxLength?: number;
 }
 
 /**
  * Three canonical base64url segments, bounded, with a JSON header that names every member once
  * (RFC 7515 §3.1, §7.1). Verifies no signature.
  *
+ * @throws TokenTooLongError before anything of it is read.
  * @throws InvalidSignatureError when the text is no compact JWS.
  * @throws InvalidClaimsError when the header breaks a rule.
  */
-export function parseCompactJws(token: string, rules?: CompactJwsRules): CompactJws {
-  if (token.length > MAX_TOKEN_LENGTH) {
-    throw new InvalidSignatureError(`the token is longer than ${MAX_TOKEN_LENGTH} characters`);
+export function parseCompactJws(
+  token: string,
+  { maxLength = MAX_PROOF_LENGTH, expectedHeaders = [] }: CompactJwsRules = {},
+): CompactJws {
+  if (token.length > maxLength) {
+    throw new TokenTooLongError(
+      `the token is longer than ${maxLength} characters; see maxTokenLength`,
+    );
   }
   const [encodedHeader, encodedClaims] = threeSegments(token);
   const header = decodeObject(encodedHeader, 'header');
   for (const name of REFUSED_HEADERS) {
-    if (!Object.hasOwn(header, name) || rules?.expectedHeaders?.includes(name)) continue;
+    if (!Object.hasOwn(header, name) || expectedHeaders.includes(name)) continue;
     throw new InvalidClaimsError(`the token header has the member ${name}, which is refused`);
   }
   return {
@@ -64,11 +77,15 @@ function threeSegments(token: string): [string, string, string] {
   const segments = token.split('.', 4);
   const [header, claims, signature] = segments;
   if (segments.length !== 3 || !header || !claims || !signature) {
-    throw new InvalidSignatureError('the token is not a signed JWT of three segments');
+    throw new InvalidSignatureError(`the token is not a signed JWT of three segments; ${JWT_ONLY}`);
   }
   for (const segment of [header, claims, signature]) {
     if (!isCanonicalBase64url(segment)) {
-      throw new InvalidSignatureError('a segment of the token is not canonical base64url');
+      throw new InvalidSignatureError(
+        JSON_OBJECT.test(header)
+          ? 'a segment of the token is not canonical base64url'
+          : `the token is no JWT; ${JWT_ONLY}`,
+      );
     }
   }
   return [header, claims, signature];

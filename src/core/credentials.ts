@@ -14,6 +14,8 @@ export interface Credentials {
   readonly token: string;
 }
 
+/** What an unset variable leaves of a header; such a caller is told to sign in. */
+const NOTHING_BEHIND = /^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/;
 /** `1*SP` between scheme and token (RFC 9110 §11.4); the token is a `token68` (RFC 6750 §2.1). */
 const AUTHORIZATION = /^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
@@ -22,8 +24,8 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
  * The access token of a request. It comes from the `Authorization` header and nowhere else: the
  * query string and the body are not looked at (MCP authorization; RFC 6750 §2.2, §2.3 not supported).
  *
- * @throws TokenMissingError when there is no `Authorization` header, or one of another scheme: the
- * client does not know yet what is asked of it (RFC 6750 §3.1).
+ * @throws TokenMissingError when there is no `Authorization` header, an empty one, a scheme with nothing
+ * behind it, or another scheme: the client does not know yet what is asked of it (RFC 6750 §3.1).
  * @throws MalformedCredentialsError for two header lines or a broken value.
  */
 export function parseCredentials(headers: HeaderLines): Credentials {
@@ -32,6 +34,9 @@ export function parseCredentials(headers: HeaderLines): Credentials {
   if (line === undefined) throw new TokenMissingError();
   if (lines.length > 1) {
     throw new MalformedCredentialsError('the request has more than one Authorization header');
+  }
+  if (NOTHING_BEHIND.test(line)) {
+    throw new TokenMissingError('the Authorization header is empty, or a scheme without a token');
   }
   const scheme = schemeOf(/^[^\s]*/.exec(line)?.[0]);
   if (scheme === undefined && SCHEME.test(line)) {

@@ -5,7 +5,7 @@ import { isClaimText, isNumericDate } from './claim-values.js';
 import {
   type CompactJws,
   isCanonicalBase64url,
-  MAX_TOKEN_LENGTH,
+  MAX_PROOF_LENGTH,
   parseCompactJws,
 } from './compact-jws.js';
 import { sha256, tupleHash } from './digest.js';
@@ -16,6 +16,7 @@ import {
   InvalidClaimsError,
   InvalidDPoPProofError,
   InvalidSignatureError,
+  TokenTooLongError,
 } from './errors.js';
 import { canonicalHtu } from './htu.js';
 import { member, parseStrictJsonObject, StrictJsonError } from './strict-json.js';
@@ -123,7 +124,7 @@ function readProof(proof: string, rules: DPoPProofRules): ParsedProof {
 
 /** The grammar of `parseCompactJws` for the two segments that are new in this proof. */
 function claimsBehindKnownHeader(proof: string): Record<string, unknown> {
-  const segments = proof.length > MAX_TOKEN_LENGTH ? [] : proof.split('.', 4);
+  const segments = proof.length > MAX_PROOF_LENGTH ? [] : proof.split('.', 4);
   const [, claims = '', signature = ''] = segments;
   if (segments.length !== 3 || !isCanonicalBase64url(claims) || !isCanonicalBase64url(signature)) {
     throw new InvalidDPoPProofError('the proof is not a signed JWT of three segments');
@@ -139,6 +140,7 @@ function asProof<T>(read: () => T): T {
     if (
       cause instanceof InvalidSignatureError ||
       cause instanceof InvalidClaimsError ||
+      cause instanceof TokenTooLongError ||
       cause instanceof StrictJsonError
     ) {
       throw new InvalidDPoPProofError(`the proof is malformed: ${cause.message}`, { cause });

@@ -66,6 +66,11 @@ export class InvalidSignatureError extends AuthplaneError {
   readonly code = 'invalid_signature';
 }
 
+/** The token has more characters than the option `maxTokenLength` allows. It is not looked into. */
+export class TokenTooLongError extends AuthplaneError {
+  readonly code = 'token_too_long';
+}
+
 /** A header or claim rule of RFC 9068 does not hold. */
 export class InvalidClaimsError extends AuthplaneError {
   readonly code = 'invalid_claims';

@@ -136,7 +136,7 @@ export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenRes
     return refuse('access_token is missing or no token text');
   }
   const tokenType = tokenTypeOf(member(raw, 'token_type')) ?? refuse('unsupported token_type');
-  const expiresIn = member(raw, 'expires_in');
+  const expiresIn = secondsOf(member(raw, 'expires_in'));
   if (expiresIn !== undefined && !isNonNegativeInteger(expiresIn)) {
     return refuse('expires_in is not a non-negative integer');
   }
@@ -379,6 +379,11 @@ function tokenTypeOf(value: unknown): 'Bearer' | 'DPoP' | undefined {
     default:
       return undefined;
   }
+}
+
+/** Some servers write the number as a text (OAuth 2.0 servers older than RFC 6749 did). */
+function secondsOf(value: unknown): unknown {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
 }
 
 function isNonNegativeInteger(value: unknown): value is number {

@@ -20,19 +20,33 @@ export function problemsOf(
   });
   const issuerMissing =
     'issuer' in checks && !('issuer' in options && options.issuer !== undefined);
-  return issuerMissing ? ['issuer: is required', ...problems] : problems;
+  return issuerMissing ? [`issuer: ${ISSUER_REQUIRED}`, ...problems] : problems;
 }
+
+/** Names the variable, because whoever starts with an empty environment has written no option. */
+const ISSUER_REQUIRED = 'is required; authplaneOptionsFromEnv() takes it from AUTHPLANE_ISSUER';
+
+/** Names of an option elsewhere: in the core, in other libraries, in specifications. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  auth: 'asCredentials',
+  ascredentials: 'auth',
+  clientauthentication: 'asCredentials',
+  credentials: 'asCredentials',
+  issuerurl: 'issuer',
+};
 
 /** A misspelt option would otherwise be a protection that silently is not there. */
 function unknownOption(name: string, known: readonly string[]): string {
   const plain = (text: string) => text.replaceAll('_', '').toLowerCase();
-  const meant = known.find((option) => plain(option) === plain(name));
+  const other = Object.hasOwn(OTHER_NAMES, plain(name)) ? OTHER_NAMES[plain(name)] : undefined;
+  const meant = known.find((option) => plain(option) === plain(name) || option === other);
   return meant === undefined
     ? `${name}: unknown option`
     : `${name}: unknown option; did you mean ${meant}?`;
 }
 
 export function issuerProblem(value: unknown, devMode: boolean): string | undefined {
+  if (value === '') return ISSUER_REQUIRED;
   const problem = urlProblem(value, devMode);
   if (problem !== undefined) return problem;
   return String(value).includes('?') ? 'must have no query (RFC 8414 §2)' : undefined;
@@ -58,15 +72,24 @@ function urlProblem(value: unknown, devMode: boolean): string | undefined {
   if (typeof value !== 'string' || value === '') return 'must be an absolute URL';
   if (/[^\x21-\x7e]/.test(value)) return 'must be printable ASCII without blanks';
   if (!URL.canParse(value) || !/^https?:\/\//i.test(value)) {
-    return `must be an absolute https URL, got "${value.slice(0, 200)}"`;
+    return `must be an absolute https URL, got ${shown(value)}`;
   }
   const url = new URL(value);
   if (url.username !== '' || url.password !== '') return 'must not contain user name or password';
   if (value.includes('#')) return 'must have no fragment';
   if (url.protocol === 'http:' && !devMode) {
-    return `must use https, got "${value.slice(0, 200)}"; for local development set devMode: true`;
+    return (
+      `must use https, got ${shown(value)}; for local development set devMode: true ` +
+      `(AUTHPLANE_DEV_MODE=true for authplaneOptionsFromEnv())`
+    );
   }
   return undefined;
+}
+
+/** A mistyped URL in a message. In front of an "@" may stand a password, wherever a typing error put it. */
+function shown(value: string): string {
+  if (value.includes('@')) return 'a text with "@", which is not repeated here';
+  return `"${value.replace(/[?#][^]*$/, '').slice(0, 200)}"`;
 }
 
 export function seconds(min: number, max: number): Check {
@@ -199,8 +222,12 @@ function originListCheck(isGood: (text: string) => boolean, what: string): Check
     );
     return bad === -1
       ? undefined
-      : `${inspect(value[bad])} is not ${what}: scheme, host and port only, such as https://app.example.com`;
+      : `${shownOrigin(value[bad])} is not ${what}: scheme, host and port only, such as https://app.example.com`;
   };
+}
+
+function shownOrigin(value: unknown): string {
+  return typeof value === 'string' && value.includes('@') ? shown(value) : inspect(value);
 }
 
 function isOrigin(text: string): boolean {

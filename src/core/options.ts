@@ -141,6 +141,8 @@ export interface ResourceOptions {
   readonly clockSkewSeconds?: number;
   /** Refuses tokens that expire later than so many seconds from now, 60 to 31 536 000. Default no limit. */
   readonly maxTokenLifetimeSeconds?: number;
+  /** Longer access tokens are refused unread (`TokenTooLongError`): characters, 1024 to 131 072. Default 16 384. */
+  readonly maxTokenLength?: number;
   /** Scopes that imply others; honoured wherever scopes are compared. Default none. */
   readonly scopeHierarchy?: ScopeHierarchy;
   /** Switches DPoP on (RFC 9449); `{}` is enough. Default off: bound tokens are refused. */
@@ -232,6 +234,7 @@ export interface ResolvedResourceOptions {
   readonly clockSkewSeconds: number;
   /** `Infinity`: no limit. */
   readonly maxTokenLifetimeSeconds: number;
+  readonly maxTokenLength: number;
   readonly scopeHierarchy: ScopeHierarchy | undefined;
   readonly inboundDPoP: ResolvedInboundDPoP | undefined;
   readonly revocationChecker: RevocationChecker | undefined;
@@ -365,6 +368,7 @@ const RESOURCE_DEFAULTS: ResourceDefaults = {
   allowedAlgorithms: DEFAULT_ALGORITHMS,
   clockSkewSeconds: 60,
   maxTokenLifetimeSeconds: Infinity,
+  maxTokenLength: 16_384,
   scopeHierarchy: undefined,
   inboundDPoP: undefined,
   revocationChecker: undefined,
@@ -395,6 +399,7 @@ function withResourceDefaults(
     allowedAlgorithms: listOr(options.allowedAlgorithms, defaults.allowedAlgorithms),
     clockSkewSeconds: options.clockSkewSeconds ?? defaults.clockSkewSeconds,
     maxTokenLifetimeSeconds: options.maxTokenLifetimeSeconds ?? defaults.maxTokenLifetimeSeconds,
+    maxTokenLength: options.maxTokenLength ?? defaults.maxTokenLength,
     scopeHierarchy: options.scopeHierarchy ?? defaults.scopeHierarchy,
     inboundDPoP: withDPoPDefaults(options.inboundDPoP, defaults.inboundDPoP),
     revocationChecker: revocationChecker === false ? undefined : revocationChecker,
@@ -536,6 +541,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
   allowedAlgorithms: algorithmsProblem(SUPPORTED_ALGORITHMS),
   clockSkewSeconds: seconds(0, 120),
   maxTokenLifetimeSeconds: seconds(60, 31_536_000),
+  maxTokenLength: count(1024, 131_072),
   scopeHierarchy: hierarchyProblem,
   inboundDPoP: nested(inboundDPoPChecks),
   revocationChecker: (value) =>
@@ -591,7 +597,10 @@ function resourceProblems(
 ): string[] {
   const problems = problemsOf(options, checks, devMode);
   if (options?.resource === undefined && options?.baseUrl === undefined) {
-    problems.push('resource: give either resource, or baseUrl (with mcpPath, default "/mcp")');
+    problems.push(
+      'resource: give either resource, or baseUrl (with mcpPath, default "/mcp"); ' +
+        'authplaneOptionsFromEnv() takes them from AUTHPLANE_RESOURCE and AUTHPLANE_BASE_URL',
+    );
   }
   if (problems.length > 0 || options?.baseUrl === undefined) return problems;
   const joined = publicUrlProblem(joinUrl(options.baseUrl, options.mcpPath ?? '/mcp'), devMode);

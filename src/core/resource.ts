@@ -6,7 +6,6 @@ import {
   toChallenge,
 } from './challenge.js';
 import type { Clock } from './clock.js';
-import { MAX_TOKEN_LENGTH } from './compact-jws.js';
 import type { ConsentPolicy } from './consent-url.js';
 import {
   type Credentials,
@@ -175,7 +174,8 @@ export class AuthplaneResource {
    * issuer, audience, times; and for a token that is bound to a key, that the request proves
    * possession of it (RFC 9449 §7). Does not check scopes.
    *
-   * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError, TokenRevokedError, DPoPError
+   * @throws TokenTooLongError, InvalidSignatureError, InvalidClaimsError, TokenExpiredError,
+   * TokenRevokedError, DPoPError
    * @throws AuthorizationServerUnavailableError when there is no usable key set, or nobody can tell
    * whether the token was revoked.
    * @throws ReplayStoreError when nobody can tell whether the proof is new.
@@ -212,7 +212,7 @@ export class AuthplaneResource {
   }
 
   #remembered(token: string): VerifiedClaims | undefined {
-    if (token.length > MAX_TOKEN_LENGTH) return undefined; // a hash of megabytes takes too long
+    if (token.length > this.#rules.resource.maxTokenLength) return undefined; // a hash of megabytes takes too long
     const known = this.#verified.get(token);
     if (known === undefined) return undefined;
     if (!this.#jwks.holds(known.key)) {

@@ -43,11 +43,11 @@ import {
   type AuthplaneFeatureOptions,
   type AuthplaneModuleAsyncOptions,
   type AuthplaneModuleExtras,
-  type AuthplaneModuleInjectOptions,
   type AuthplaneOptionsFactory,
   authplaneResource,
   checkAsyncOptions,
   checkFeatureName,
+  type InjectedAll,
   type InjectionTokens,
   MODULE_OPTIONS,
   sourcesOf,
@@ -99,10 +99,8 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
 
   /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
   static forRootAsync<Inject extends InjectionTokens>(
-    options: AuthplaneModuleInjectOptions<Inject>,
-  ): DynamicModule;
-  static forRootAsync(options: AuthplaneModuleAsyncOptions): DynamicModule;
-  static forRootAsync(options: AuthplaneModuleAsyncOptions): DynamicModule {
+    options: AuthplaneModuleAsyncOptions<Inject>,
+  ): DynamicModule {
     checkAsyncOptions(options);
     return {
       module: AuthplaneModule,
@@ -152,12 +150,10 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
   }
 
   /** @throws ConfigurationError without a name; wrong options are reported at boot. */
-  static forFeatureAsync({
-    name,
-    imports = [],
-    inject = [],
-    useFactory,
-  }: AuthplaneFeatureAsyncOptions): DynamicModule {
+  static forFeatureAsync<Inject extends InjectionTokens>(
+    feature: AuthplaneFeatureAsyncOptions<Inject>,
+  ): DynamicModule {
+    const { name, imports = [], inject = [] } = feature;
     checkFeatureName(name);
     const token = authplaneResource(name);
     const options = Symbol(`authplane-nestjs:options:${name}`);
@@ -165,7 +161,11 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
       module: AuthplaneFeatureModule,
       imports,
       providers: [
-        { provide: options, inject, useFactory },
+        {
+          provide: options,
+          inject: [...inject],
+          useFactory: (...dependencies: InjectedAll<Inject>) => feature.useFactory(...dependencies),
+        },
         {
           provide: token,
           inject: [ProtectedResources, AuthplaneClient, MODULE_OPTIONS, options],

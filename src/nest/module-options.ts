@@ -32,25 +32,27 @@ interface AsyncCommon extends AuthplaneModuleExtras, Pick<ModuleMetadata, 'impor
 
 export type InjectionTokens = readonly (InjectionToken | OptionalFactoryDependency)[];
 
-/** What Nest hands in for a token: an instance for a class; of others the type cannot be known. */
-type Injected<Token> = Token extends abstract new (...parameters: never[]) => infer Instance
+/**
+ * What Nest hands in for a token: an instance for a class. Of others the type cannot be known; a
+ * parameter of it takes whatever annotation it has.
+ */
+type Injected<Token> = [Token] extends [abstract new (...parameters: never[]) => infer Instance]
   ? Instance
-  : unknown;
+  : never;
 
-/** `useFactory` whose parameters have the types that `inject` says. */
-export interface AuthplaneModuleInjectOptions<Inject extends InjectionTokens> extends AsyncCommon {
-  readonly inject: readonly [...Inject];
-  readonly useFactory: (
-    ...dependencies: { [Index in keyof Inject]: Injected<Inject[Index]> }
-  ) => AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
-}
+/** What Nest hands in for all of `inject`, in that order. */
+export type InjectedAll<Inject extends InjectionTokens> = {
+  [Index in keyof Inject]: Injected<Inject[Index]>;
+};
 
-export interface AuthplaneModuleFactoryOptions extends AsyncCommon {
-  readonly inject?: InjectionTokens;
+export interface AuthplaneModuleFactoryOptions<
+  Inject extends InjectionTokens = InjectionTokens,
+> extends AsyncCommon {
+  readonly inject?: readonly [...Inject];
   /** Gets what `inject` names, in that order. Annotate parameters whose token is no class. */
-  readonly useFactory: (
-    ...dependencies: never[]
-  ) => AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
+  useFactory(
+    ...dependencies: InjectedAll<Inject>
+  ): AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
 }
 
 export interface AuthplaneModuleClassOptions extends AsyncCommon {
@@ -64,8 +66,10 @@ export interface AuthplaneModuleExistingOptions extends AsyncCommon {
 }
 
 /** Options of `AuthplaneModule.forRootAsync`. */
-export type AuthplaneModuleAsyncOptions =
-  AuthplaneModuleFactoryOptions | AuthplaneModuleClassOptions | AuthplaneModuleExistingOptions;
+export type AuthplaneModuleAsyncOptions<Inject extends InjectionTokens = InjectionTokens> =
+  | AuthplaneModuleFactoryOptions<Inject>
+  | AuthplaneModuleClassOptions
+  | AuthplaneModuleExistingOptions;
 
 /** Options of `AuthplaneModule.forFeature`: a further resource of the same application. */
 export type AuthplaneFeatureOptions = FurtherResourceOptions & {
@@ -74,14 +78,16 @@ export type AuthplaneFeatureOptions = FurtherResourceOptions & {
 };
 
 /** Options of `AuthplaneModule.forFeatureAsync`. */
-export interface AuthplaneFeatureAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
+export interface AuthplaneFeatureAsyncOptions<
+  Inject extends InjectionTokens = InjectionTokens,
+> extends Pick<ModuleMetadata, 'imports'> {
   /** For `@UseResource` and {@link authplaneResource}; known before anything is injected. */
   readonly name: string;
-  readonly inject?: (InjectionToken | OptionalFactoryDependency)[];
-  /** Gets what `inject` names, in that order. Annotate the parameters. */
-  readonly useFactory: (
-    ...dependencies: never[]
-  ) => FurtherResourceOptions | Promise<FurtherResourceOptions>;
+  readonly inject?: readonly [...Inject];
+  /** Gets what `inject` names, in that order. Annotate parameters whose token is no class. */
+  useFactory(
+    ...dependencies: InjectedAll<Inject>
+  ): FurtherResourceOptions | Promise<FurtherResourceOptions>;
 }
 
 /** Injection token of the `AuthplaneResource` that `forFeature` gave this name to. */

@@ -3,6 +3,7 @@ import {
   AuthplaneError,
   InvalidClaimsError,
   TokenRevokedError,
+  TokenTooLongError,
 } from '../core/errors.js';
 import { httpStatus } from '../core/challenge.js';
 import { logText } from '../core/log-text.js';
@@ -15,6 +16,7 @@ const PAUSE_MS = 60_000;
 const WORTH_A_WARNING = [
   InvalidClaimsError,
   TokenRevokedError,
+  TokenTooLongError,
   AuthorizationServerUnavailableError,
   ReplayStoreError,
 ];

@@ -5,6 +5,7 @@ import {
   type AuthplaneError,
   InvalidClaimsError,
   InvalidSignatureError,
+  TokenTooLongError,
   TokenExpiredError,
 } from '../../src/core/errors.js';
 import type { AuthplaneResource } from '../../src/core/resource.js';
@@ -508,6 +509,8 @@ describe('T10: names of built-in members', () => {
   });
 });
 
+const UNREADABLE: readonly unknown[] = [InvalidSignatureError, TokenTooLongError];
+
 describe('T11, G15: oversize', () => {
   const deep = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
   const hostile: [string, () => string][] = [
@@ -527,7 +530,7 @@ describe('T11, G15: oversize', () => {
       const start = performance.now();
       const error = await refusalOf(resource.verify(token));
       best = Math.min(best, performance.now() - start);
-      expect(error).toBeInstanceOf(InvalidSignatureError);
+      expect(UNREADABLE).toContain(error.constructor);
     }
     expect(best).toBeLessThan(1);
   });
@@ -548,7 +551,7 @@ describe('T11, G15: oversize', () => {
   it('none of it is a RangeError under AsyncLocalStorage either', async () => {
     await new AsyncLocalStorage<number>().run(1, async () => {
       for (const [, make] of hostile) {
-        expect(await refusalOf(resource.verify(make()))).toBeInstanceOf(InvalidSignatureError);
+        expect(UNREADABLE).toContain((await refusalOf(resource.verify(make()))).constructor);
       }
       await expectRefusal(withClaimText('x', deep(2900)), InvalidClaimsError, /nested too deeply/);
     });
@@ -556,17 +559,17 @@ describe('T11, G15: oversize', () => {
 
   it('a token of exactly the limit is accepted, one character more is not', async () => {
     const ofLength = (length: number) => {
-      for (let filler = 0; filler < 8192; filler++) {
-        const token = trusting.mint(ec, { claims: { filler: 'x'.repeat(5500 + filler) } });
+      for (let filler = 0; filler < 16_384; filler++) {
+        const token = trusting.mint(ec, { claims: { filler: 'x'.repeat(11_700 + filler) } });
         if (token.length >= length) return token;
       }
       throw new Error('not reached');
     };
-    const long = ofLength(8191);
-    expect([8191, 8192]).toContain(long.length);
+    const long = ofLength(16_383);
+    expect([16_383, 16_384]).toContain(long.length);
     await expect(resource.verify(long)).resolves.toMatchObject({ sub: 'user-1' });
-    const tooLong = ofLength(8193);
-    await expectRefusal(resource.verify(tooLong), InvalidSignatureError, /longer than 8192/);
+    const tooLong = ofLength(16_385);
+    await expectRefusal(resource.verify(tooLong), TokenTooLongError, /longer than 16384/);
   });
 });
 

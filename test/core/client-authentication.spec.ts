@@ -56,6 +56,27 @@ function basicOf({ headers }: ReceivedRequest): string {
   return Buffer.from(credentials, 'base64').toString();
 }
 
+describe('9.20: a value from a file that ends with a line feed', () => {
+  it.each([
+    [{ clientId: 'me\n', clientSecret: SECRET }, /^clientId contains a line feed/],
+    [{ clientId: 'me', clientSecret: `${SECRET}\n` }, /^clientSecret contains a line feed/],
+    [{ clientId: 'me', clientSecret: `${SECRET}\r\n` }, /^clientSecret contains/],
+    [{ clientId: 'm\u0000e', clientSecret: SECRET }, /^clientId contains/],
+  ])('is refused at boot and not repeated (%#)', (credentials, problem) => {
+    expect(credentialsProblem(credentials)).toMatch(problem);
+    expect(credentialsProblem(credentials)).not.toContain(SECRET);
+    expect(() => clientAuthentication(credentials)).toThrow(ConfigurationError);
+  });
+
+  it('is not sent when a function gives it', async () => {
+    const thrown = await thrownWith({ clientId: 'me', clientSecret: () => `${SECRET}\n` });
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect(String(thrown)).toContain('line feed');
+    expect(String(thrown)).not.toContain(SECRET);
+    expect(setup.server.requests).toHaveLength(0);
+  });
+});
+
 describe('client_secret_basic', () => {
   it('RFC 6749 §2.3.1: is the default, and stays out of the body', async () => {
     const request = await sentWith({ clientId: 'me', clientSecret: 'secret' });

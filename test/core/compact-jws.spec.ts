@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { MAX_TOKEN_LENGTH, parseCompactJws } from '../../src/core/compact-jws.js';
+import { MAX_PROOF_LENGTH, parseCompactJws } from '../../src/core/compact-jws.js';
 import {
   AuthplaneError,
   InvalidClaimsError,
   InvalidSignatureError,
+  TokenTooLongError,
 } from '../../src/core/errors.js';
 import { base64url } from './fixtures/keys-and-tokens.js';
 import { expectRefusal } from './fixtures/refusals.js';
@@ -21,15 +22,31 @@ describe('the compact form', () => {
     expect(parsed.claims()).toEqual({ sub: 'a' });
   });
 
-  it('G15: 8192 characters are the longest', async () => {
+  it.each([undefined, 1024, 16_384])('G15: %p characters are the longest', async (maxLength) => {
     const start = jws(HEADER, { filler: 'xx' }, '');
     const filled = (length: number) => start + 'A'.repeat(length - start.length);
-    expect((MAX_TOKEN_LENGTH - start.length) % 4).not.toBe(1);
-    expect(parseCompactJws(filled(MAX_TOKEN_LENGTH)).alg).toBe('ES256');
+    const longest = maxLength ?? MAX_PROOF_LENGTH;
+    const rules = maxLength === undefined ? {} : { maxLength };
+    expect((longest - start.length) % 4).not.toBe(1);
+    expect(parseCompactJws(filled(longest), rules).alg).toBe('ES256');
     await expectRefusal(
-      () => parseCompactJws(filled(MAX_TOKEN_LENGTH + 1)),
+      () => parseCompactJws(filled(longest + 1), rules),
+      TokenTooLongError,
+      new RegExp(`longer than ${longest} `),
+    );
+  });
+
+  it.each([
+    'abc',
+    'an-opaque-token-of-some-server',
+    'v4.public.eyJzdWIiOiJhIn0',
+    'v2.local.AAAA.AAAA',
+    'ya29.a0AfH6SM.x',
+  ])('9.20: an opaque token is called one, and how to get others: %s', async (token) => {
+    await expectRefusal(
+      () => parseCompactJws(token),
       InvalidSignatureError,
-      /longer than 8192/,
+      /opaque tokens and other formats cannot be verified here: have the authorization server/,
     );
   });
 

@@ -32,8 +32,6 @@ describe('the Authorization header', () => {
   );
 
   it.each([
-    'Bearer',
-    'Bearer ',
     'Bearer\tabc',
     'Bearer abc ',
     'Bearer abc def',
@@ -46,15 +44,20 @@ describe('the Authorization header', () => {
     'Bearer \u00e9',
     'Bearer: abc',
     ' Bearer abc',
-    'DPoP',
     'DPoP abc def',
-    'abc',
-    'Basic',
-    '',
-    ' ',
+    'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AAAA',
+    'Bearer_',
+    'A'.repeat(33),
   ])('RFC 6750 §3.1: %j is a malformed request', async (value) => {
     await expectRefusal(() => parse(value), MalformedCredentialsError, /form "Bearer/);
   });
+
+  it.each(['', ' ', 'Bearer', 'Bearer ', 'bearer   ', 'DPoP', 'Basic', 'AWS4-HMAC-SHA256', 'abc'])(
+    '10.14a: %j is what an unset variable leaves: no credentials',
+    async (value) => {
+      await expectRefusal(() => parse(value), TokenMissingError, /empty, or a scheme without/);
+    },
+  );
 
   it('RFC 6750 §2: two header lines are a malformed request, also when equal', async () => {
     for (const lines of [

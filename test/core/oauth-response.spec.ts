@@ -65,6 +65,11 @@ describe('a token answer', () => {
     expect(read(tokenBody({ issued_token_type: saml }), exchanged).issuedTokenType).toBe(saml);
   });
 
+  it('10.14a: reads the digits of an expires_in that is a text', () => {
+    const body = { access_token: 'a', token_type: 'Bearer', expires_in: '600' };
+    expect(read(body).expiresIn).toBe(600);
+  });
+
   it('RFC 6749 §5.1: tells an absent expires_in from zero', () => {
     expect(read({ access_token: 'a', token_type: 'Bearer' }).expiresIn).toBeUndefined();
     expect(read({ access_token: 'a', token_type: 'Bearer', expires_in: 0 }).expiresIn).toBe(0);
@@ -195,8 +200,14 @@ const ROWS: readonly Row[] = [
   },
   { name: 'expires_in 0', body: { ...ok, expires_in: 0 }, tokenType: 'Bearer', elsewhere: 'same' },
   {
-    name: 'expires_in as digits',
+    name: '10.14a: expires_in as digits',
     body: { ...ok, expires_in: '3600' },
+    tokenType: 'Bearer',
+    elsewhere: 'same',
+  },
+  {
+    name: '10.14a: expires_in as other text',
+    body: { ...ok, expires_in: '1e9' },
     refused: /expires_in/,
     elsewhere: { accepts: true, because: 'it turns a string into a number for old servers' },
   },

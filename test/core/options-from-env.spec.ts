@@ -48,6 +48,18 @@ describe('authplaneOptionsFromEnv', () => {
     );
   });
 
+  it('9.20: an empty environment names the variables', () => {
+    const resolve = () => resolveModuleOptions(authplaneOptionsFromEnv({}));
+    expect(resolve).toThrow(/issuer: is required[^]*AUTHPLANE_ISSUER[^]*AUTHPLANE_BASE_URL/);
+    const loopback = {
+      AUTHPLANE_ISSUER: 'http://localhost:9000',
+      AUTHPLANE_BASE_URL: 'http://localhost:3000',
+    };
+    expect(() => resolveModuleOptions(authplaneOptionsFromEnv(loopback))).toThrow(
+      /issuer: must use https[^]*AUTHPLANE_DEV_MODE=true/,
+    );
+  });
+
   it('what is unset or empty is named by the check of the options', () => {
     for (const empty of [undefined, '']) {
       const env = { AUTHPLANE_ISSUER: empty, AUTHPLANE_BASE_URL: empty, AUTHPLANE_RESOURCE: empty };

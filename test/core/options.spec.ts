@@ -44,6 +44,7 @@ describe('defaults', () => {
       allowedAlgorithms: ['ES256', 'RS256', 'PS256', 'EdDSA'],
       clockSkewSeconds: 60,
       maxTokenLifetimeSeconds: Infinity,
+      maxTokenLength: 16_384,
       scopeHierarchy: undefined,
     });
     expect(resolved.enforceScopesOnAllRequests).toBe(false);
@@ -103,7 +104,8 @@ describe('the resource', () => {
 
   it('either resource or baseUrl is needed', () => {
     expect(problemsOf({ issuer: ISSUER })).toEqual([
-      'resource: give either resource, or baseUrl (with mcpPath, default "/mcp")',
+      'resource: give either resource, or baseUrl (with mcpPath, default "/mcp"); ' +
+        'authplaneOptionsFromEnv() takes them from AUTHPLANE_RESOURCE and AUTHPLANE_BASE_URL',
     ]);
   });
 
@@ -125,7 +127,7 @@ describe('the resource', () => {
 
 describe('checks', () => {
   const urls: [unknown, RegExp][] = [
-    ['', /must be an absolute URL/],
+    ['', /must be an absolute URL|is required/],
     [1, /must be an absolute URL/],
     [null, /must be an absolute URL/],
     ['auth.example.com', /absolute https URL/],
@@ -150,6 +152,25 @@ describe('checks', () => {
     });
   }
 
+  it.each([
+    'htps://me:pa55word@auth.example.com',
+    'https:/me:pa55word@auth.example.com',
+    'https//me:pa55word@auth.example.com',
+    'me:pa55word@auth.example.com',
+    'http://me:pa55word@auth.example.com',
+    'auth.example.com?client_secret=pa55word',
+    'auth.example.com#pa55word',
+  ])('9.20: no password in a mistyped URL is repeated: %s', (value) => {
+    for (const name of ['issuer', 'resource', 'baseUrl']) {
+      const [problem] = problemsOf({ issuer: ISSUER, baseUrl: 'https://a.example', [name]: value });
+      expect(problem).toMatch(new RegExp(`^${name}: must`));
+      expect(problem).not.toContain('pa55word');
+    }
+    const hidden = withOption('mcp', { allowedOrigins: ['https://me:pa55word@a.example'] });
+    expect(hidden.join()).toMatch(/is not an origin/);
+    expect(hidden.join()).not.toContain('pa55word');
+  });
+
   it('RFC 8414 §2: the issuer has no query; neither has baseUrl', () => {
     expect(withOption('issuer', 'https://auth.example.com?a')).toEqual([
       'issuer: must have no query (RFC 8414 §2)',
@@ -172,6 +193,7 @@ describe('checks', () => {
     ['metadataRefreshSeconds', [0, -1, 86_401, NaN, '300'], /from 1 to 86400/],
     ['maxStaleSeconds', [-1, 604_801, NaN, Infinity, '1'], /from 0 to 604800/],
     ['clockSkewSeconds', [-1, 121, NaN, Infinity, '60', null], /from 0 to 120/],
+    ['maxTokenLength', [1023, 131_073, 2000.5, NaN, '2000', null], /from 1024 to 131072/],
     ['maxTokenLifetimeSeconds', [59, 31_536_001, NaN, Infinity, '60', null], /from 60 to 31536000/],
     ['startup', ['Lazy', '', true, null], /'lazy', 'eager'/],
     ['fetch', ['fetch', {}, null], /must be a function/],
@@ -210,6 +232,7 @@ describe('checks', () => {
     ['maxStaleSeconds', [0, 604_800]],
     ['clockSkewSeconds', [0, 120]],
     ['maxTokenLifetimeSeconds', [60, 31_536_000]],
+    ['maxTokenLength', [1024, 131_072]],
     ['startup', ['lazy', 'eager']],
     ['fetch', [fetch]],
     ['onBackgroundFailure', [() => undefined]],
@@ -256,6 +279,8 @@ describe('unknown options', () => {
     ['JWKSRefreshSeconds', 'jwksRefreshSeconds'],
     ['enforce_scopes_on_all_requests', 'enforceScopesOnAllRequests'],
     ['Issuer', 'issuer'],
+    ['auth', 'asCredentials'],
+    ['credentials', 'asCredentials'],
   ])('%s: did you mean %s?', (name, meant) => {
     expect(withOption(name, true)).toEqual([`${name}: unknown option; did you mean ${meant}?`]);
   });

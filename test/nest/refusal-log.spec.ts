@@ -167,6 +167,22 @@ describe('what an operator sees of refusals', () => {
     expect(lines.warn.join()).not.toContain('a wrong secret');
   });
 
+  it('10.13: a token of many groups passes; one that is too long is worth a warning', async () => {
+    const groups = Array.from({ length: 260 }, () => '0d8c7a0e-6a54-4a5b-9f0e-2b8d4e0c1a11');
+    const token = await authorizationServer.issueToken({ aud: [RESOURCE], groups });
+    expect(token.length).toBeGreaterThan(12_000);
+    const authorization = `Bearer ${token}`;
+    expect(await get(`${await start()}/things`, { authorization })).toBe(200);
+    await app?.close();
+    const url = await start({ maxTokenLength: 12_000 });
+    const refused = await fetch(`${url}/things`, { headers: { authorization } });
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get('www-authenticate')).toContain('error="invalid_token"');
+    expect(lines.warn).toEqual([
+      'refused a request: token_too_long: the token is longer than 12000 characters; see maxTokenLength',
+    ]);
+  });
+
   it('what a handler throws is logged once, too', async () => {
     const url = await start();
     expect(await get(`${url}/things/late`, await bearer())).toBe(403);

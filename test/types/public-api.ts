@@ -3,8 +3,11 @@
  * `@ts-expect-error` that compiles is an error.
  */
 import { ConfigModule, ConfigService } from '@nestjs/config';
+import type { DynamicModule } from '@nestjs/common';
 import {
+  type AuthplaneFeatureAsyncOptions,
   AuthplaneModule,
+  type AuthplaneModuleAsyncOptions,
   type AuthplaneOptionsFactory,
   type DPoPReplayStore,
   type TokenResponse,
@@ -54,6 +57,40 @@ AuthplaneModule.forRootAsync({
     return { issuer: config.getOrThrow<string>('ISSUER'), resource: String(unknownType) };
   },
 });
+
+// 10.21: annotations that `inject` contradicts.
+AuthplaneModule.forRootAsync({
+  inject: [ConfigService],
+  // @ts-expect-error Nest hands in a ConfigService
+  useFactory: (count: number) => ({ issuer: 'https://as.example', clockSkewSeconds: count }),
+});
+AuthplaneModule.forFeatureAsync({
+  name: 'billing',
+  inject: [ConfigService],
+  // @ts-expect-error Nest hands in a ConfigService
+  useFactory: (count: number) => ({ mcpPath: '/billing', clockSkewSeconds: count }),
+});
+AuthplaneModule.forRootAsync({
+  inject: [ConfigService],
+  // @ts-expect-error there is one dependency
+  useFactory: (config: ConfigService, other: ConfigService) => other.getOrThrow('OPTIONS'),
+});
+AuthplaneModule.forFeatureAsync({
+  name: 'billing',
+  inject: [ConfigService, 'path'],
+  useFactory: (config, path: string) => ({
+    mcpPath: path,
+    scopes: [config.getOrThrow<string>('SCOPE')],
+  }),
+});
+
+// Options that are put together elsewhere.
+export function rootWith(options: AuthplaneModuleAsyncOptions): DynamicModule {
+  return AuthplaneModule.forRootAsync(options);
+}
+export function featureWith(options: AuthplaneFeatureAsyncOptions): DynamicModule {
+  return AuthplaneModule.forFeatureAsync(options);
+}
 
 // @ts-expect-error the issuer is required
 AuthplaneModule.forRoot({ resource: 'https://rs.example/mcp' });

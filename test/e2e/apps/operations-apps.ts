@@ -65,7 +65,9 @@ export class OAuthErrorFilter implements ExceptionFilter<OAuthError> {
 
   catch(error: OAuthError, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<object>();
-    const body = { code: error.code, statusCode: error.statusCode };
+    const { cause } = error; // what the authorization server said is there only
+    const statusCode = cause instanceof OAuthError ? cause.statusCode : undefined;
+    const body = { code: error.code, statusCode };
     this.adapterHost.httpAdapter.reply(response, body, 502);
   }
 }
