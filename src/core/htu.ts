@@ -13,7 +13,7 @@ const URL_TEXT = /^[\x21-\x5b\x5d-\x7e]+$/;
 const MALFORMED_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const ESCAPE = /%[0-9A-Fa-f]{2}/g;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
-const HTTP_URL = /^(https?):\/\/([^/?#]*)([^?#]*)([?#].*)?$/i;
+const HTTP_URL = /^(https?):\/\/([^/?#]*)([^?#]*)([?#].*)?$/is;
 /** A user name, an escape that stands for a reserved character, and a zone do not fit in. */
 const AUTHORITY = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([1-9][0-9]{0,4})?)?$/;
 const ABSOLUTE_FORM = /^https?:\/\/[^/?#]*/i;

@@ -109,12 +109,12 @@ function valueIn(field: RegExpExecArray | null): string | undefined {
  */
 function withData([first = '', ...others]: readonly string[], data: string): string {
   const field = /^data: ?/.exec(first)?.[0] ?? 'data: ';
-  const lineEnd = /[\r\n]*$/.exec(first)?.[0] ?? '';
+  const lineEnd = /[\r\n]{0,2}$/.exec(first)?.[0] ?? '';
   const kept = others.filter((line) => dataOf(line) === undefined);
   return [
     ...data.split('\n').map((line) => (line.startsWith(' ') ? 'data: ' : field) + line + lineEnd),
     ...kept.map((line) =>
-      isBlank(line) && lineEnd !== '\r' ? line : line.replace(/[\r\n]*$/, lineEnd),
+      isBlank(line) && lineEnd !== '\r' ? line : line.replace(/[\r\n]{0,2}$/, lineEnd),
     ),
   ].join('');
 }

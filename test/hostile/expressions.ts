@@ -1,0 +1,143 @@
+/**
+ * Every regular expression of what is published, and the longest text that it meets. The spec beside
+ * it finds those that are missing here and measures each with text of that length.
+ *
+ * `boot` is text of the operator or the application (options, environment, decorators, URLs that the
+ * application names), which nobody who sends requests has a hand in. `short` has been cut or refused
+ * when it was longer.
+ */
+
+export const LENGTHS = {
+  short: 4096,
+  token: 8192, // MAX_TOKEN_LENGTH
+  uri: 8192, // MAX_URI_LENGTH
+  header: 16_384, // Node's limit for all header lines and the request target together
+  answer: 262_144, // of the authorization server
+  body: 1_048_576, // Fastify's limit, as it comes
+} as const;
+
+export type Meets = keyof typeof LENGTHS | 'boot';
+
+export const EXPRESSIONS: Readonly<
+  Record<string, readonly (readonly [expression: RegExp, meets: Meets])[]>
+> = {
+  'core/authorization-server.ts': [[/\/+$/, 'boot']],
+  'core/challenge.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
+  'core/claim-values.ts': [
+    [/\p{Surrogate}/u, 'token'],
+    [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
+  ],
+  'core/client-authentication.ts': [
+    [/^[\w!#$%&'*+.^`|~-]+$/, 'boot'],
+    [/^[\x20-\x7e]+$/, 'boot'],
+    [/^basic /i, 'boot'],
+  ],
+  'core/compact-jws.ts': [[/^[A-Za-z0-9_-]+$/, 'token']],
+  'core/consent-url.ts': [
+    [/^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/, 'short'],
+    [/\/$/, 'boot'],
+  ],
+  'core/credentials.ts': [
+    [/^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/, 'header'],
+    [/^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/, 'header'],
+    [/^[^\s]*/, 'header'],
+    [/^[A-Za-z]+/, 'header'],
+  ],
+  'core/dpop-signer.ts': [
+    [/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'header'],
+    [/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header'],
+  ],
+  'core/http/answer.ts': [
+    [/^[\w!#$&^.+-]{1,80}\/[\w!#$&^.+-]{1,80}$/, 'header'],
+    [/^application\/.+\+json$/, 'header'],
+    [/^(?:utf-?8|"utf-?8")$/, 'header'],
+  ],
+  'core/htu.ts': [
+    [/^[\x21-\x5b\x5d-\x7e]+$/, 'header'],
+    [/%(?![0-9A-Fa-f]{2})/, 'header'],
+    [/%[0-9A-Fa-f]{2}/g, 'header'],
+    [/[A-Za-z0-9._~-]/, 'header'],
+    [/^(https?):\/\/([^/?#]*)([^?#]*)([?#].*)?$/is, 'header'],
+    [/^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=-]+)(?::([1-9][0-9]{0,4})?)?$/, 'header'],
+    [/^https?:\/\/[^/?#]*/i, 'header'],
+    [/[?#]/, 'header'],
+  ],
+  'core/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'core/oauth-response.ts': [
+    [/^[\x21-\x7e]+$/, 'answer'],
+    [/\berror="([^"]*)"/, 'header'],
+    [/^[A-Za-z0-9_.:/-]{1,100}$/, 'short'],
+    [/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/, 'short'],
+    [/^\d{1,9}$/, 'short'],
+    [/(?<![\w+-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*\d)[\w+-]{16,}={0,2}/g, 'short'],
+    [/\beyJ[\w-]*\.[\w.-]+/g, 'short'],
+    [/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, 'short'],
+    [/[^\x20-\x7e]+/g, 'short'],
+    [/\/+$/, 'boot'],
+  ],
+  'core/option-checks.ts': [
+    [/[^\x21-\x7e]/, 'boot'],
+    [/^https?:\/\//i, 'boot'],
+    [/^\/[^?#\s]*$/, 'boot'],
+    [/^https?:/, 'boot'],
+  ],
+  'core/options-from-env.ts': [[/[\s,]+/, 'boot']],
+  'core/options.ts': [[/\/+$/, 'boot']],
+  'core/quoted.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'core/resource-fetch.ts': [
+    [/\berror="?use_dpop_nonce\b/, 'header'],
+    [/^(?:content-|proxy-|sec-|x-forwarded|x-real-|x-client-|x-original-|:)/, 'header'],
+    [
+      /auth|token|cookie|session|secret|passw|credential|assertion|jwt|oidc|saml|api-?key|csrf/,
+      'header',
+    ],
+    [/^(?:delete|get|head|options|post|put)$/i, 'header'],
+    [/[^\w.-]/, 'header'],
+    [/\beyJ/, 'header'],
+  ],
+  'core/resource-metadata.ts': [
+    [
+      /^resource_(?:name|documentation|policy_uri|tos_uri)(?:#[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8})?$/,
+      'boot',
+    ],
+  ],
+  'core/resource-uris.ts': [
+    [/\{[^{}]*\}|(?<doubt>[{}])/g, 'boot'],
+    [/\{\?[^}]*\}/g, 'boot'],
+    [/(?:\{[^{}\\"]*\}|[:*](?!"))[$\u200c\u200d\p{ID_Continue}]*|(?<doubt>[{}\\]|[:*]")/gu, 'boot'],
+    [/(?:%[\da-f]{2})+/gi, 'uri'],
+  ],
+  'core/scopes.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'token']],
+  'core/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
+  'core/token-operations.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
+  'mcp/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'nest/event-stream.ts': [
+    [/(?<=\n|\r(?!\n))/, 'body'],
+    [/[\r\n]$/, 'body'],
+    [/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
+    [/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
+    [/^data: ?/, 'body'],
+    [/[\r\n]{0,2}$/, 'body'],
+  ],
+  'nest/mcp-body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
+  'nest/mcp-endpoint.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'nest/mcp-hiding.ts': [[/^=\?base64\?(.*)\?=$/, 'header']],
+  'nest/mcp-lists.ts': [[/^\ufeff/, 'body']],
+  'nest/mcp-response.ts': [
+    [/^\s*text\/event-stream\b/i, 'header'],
+    [/^\s*application\/json\b/i, 'header'],
+  ],
+  'nest/mcp-sessions.ts': [
+    [/^sessionId(?:\[|$)/, 'header'],
+    [/[?&;#]/, 'header'],
+  ],
+  'nest/refusal-log.ts': [[/^\w{1,40}$/, 'short']],
+  'nest/routes.ts': [
+    [/^[a-z]+:\/\/[^/]*/i, 'header'],
+    [/[?#;]/, 'header'],
+    [/[/\\]/, 'header'],
+  ],
+};
+
+/** Made at run time; the readers in the spec drive them. */
+export const CONSTRUCTED: readonly string[] = ['nest/hidden-names.ts'];
