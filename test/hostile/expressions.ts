@@ -116,13 +116,14 @@ export const EXPRESSIONS: Readonly<
     [/[\r\n]$/, 'body'],
     [/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
     [/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
+    [/^id(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
     [/^data: ?/, 'body'],
     [/[\r\n]{0,2}$/, 'body'],
   ],
   'nest/mcp-body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
   'nest/mcp-endpoint.ts': [[/[^\x20-\x7e]/g, 'short']],
   'nest/mcp-hiding.ts': [[/^=\?base64\?(.*)\?=$/, 'header']],
-  'nest/mcp-lists.ts': [[/^\ufeff/, 'body']],
+  'nest/json-messages.ts': [[/^\ufeff/, 'body']],
   'nest/mcp-response.ts': [
     [/^\s*text\/event-stream\b/i, 'header'],
     [/^\s*application\/json\b/i, 'header'],
@@ -132,6 +133,7 @@ export const EXPRESSIONS: Readonly<
     [/[?&;#]/, 'header'],
   ],
   'nest/refusal-log.ts': [[/^\w{1,40}$/, 'short']],
+  'nest/sent-events.ts': [[/[\r\n]/, 'body']],
   'nest/routes.ts': [
     [/^[a-z]+:\/\/[^/]*/i, 'header'],
     [/[?#;]/, 'header'],
