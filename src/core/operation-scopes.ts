@@ -25,7 +25,9 @@ export type RequiredScopes =
  * Decides from what is asked and who asks: arguments of the call, agent, chain of delegation. `false`
  * refuses, whatever scopes the caller has or could get.
  *
- * It runs before the server has validated anything, so `operation.params` may be of any shape. What it
+ * It runs before the server has validated anything: `operation.params` may be of any shape and lacks the
+ * defaults and transforms of the server, the URI of a resource may be spelt in any way. So ask less for
+ * what is known to be harmless, never more only for what is known to be bad. What it
  * throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
  */
 export type ScopeRule = (operation: McpOperation, claims: VerifiedClaims) => RequiredScopes | false;

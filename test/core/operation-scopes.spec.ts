@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
+import { runInThisContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import { InsufficientScopeError } from 'authplane-nestjs/core';
+import { transpileModule } from 'typescript';
 import {
   type OperationRequirement,
   OperationScopes,
@@ -168,6 +171,45 @@ describe('OperationScopes', () => {
       }
       await timeout(5); // a rejection that nobody heard is reported in a later turn
     });
+  });
+
+  it.each([{}, { to: 'trash' }, { to: 'trash ' }, { to: 'TRASH' }, { to: ['archive'] }, undefined])(
+    '9.9c: the rule in docs/scopes.md is not passed by a spelling of the trash: %j',
+    (args) => {
+      const page = readFileSync('docs/scopes.md', 'utf8');
+      const [, source = ''] =
+        /move_note: (\(\{ params \}\) =>[^]+?\['notes:delete'\]),/.exec(page) ?? [];
+      const { outputText } = transpileModule(source, { compilerOptions: { target: 9 } });
+      const rule = runInThisContext(outputText) as ScopeRule;
+      const judged = (value: unknown) =>
+        new OperationScopes([requirement('t', rule)]).judge(
+          tool('t', { arguments: value }),
+          claimsOf([]),
+        ).needs.all;
+      expect(judged(args)).toEqual(['notes:delete']);
+      expect(judged({ to: 'archive' })).toEqual(['notes:write']);
+    },
+  );
+
+  it.each([
+    'notes://private',
+    ' notes://private',
+    'NOTES://private',
+    'notes://pri\nvate',
+    'notes://%70rivate',
+  ])('9.9c: an entry of its own counts for all spellings of a URI: %j', (uri) => {
+    const resources = { 'notes://{id}': ['read'], 'notes://private': () => ['private'] };
+    const scopes = new OperationScopes(requirementsOf({ resources }));
+    const operation = {
+      kind: 'resource',
+      method: 'resources/read',
+      name: uri,
+      params: {},
+    } as const;
+    expect(scopes.judge(operation, claimsOf([])).needs.all.slice().sort()).toEqual([
+      'private',
+      'read',
+    ]);
   });
 
   it('a rule that throws refuses, or names what it misses', () => {
