@@ -73,11 +73,11 @@ export interface McpOptions {
   readonly sessionBinding?: boolean;
   /**
    * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
-   * with another `Origin` gets 403 before anything else. Default: not checked, because tokens in the
-   * `Authorization` header, unlike cookies, are not sent by foreign pages. A request without `Origin`
-   * always passes: clients other than browsers send none.
+   * with another `Origin` gets 403 before anything else (MCP, Transports, Security Warning). Default: the
+   * origin of the resource itself, and with `devMode` loopback on every port. `false`: not checked. A
+   * request without `Origin` always passes: clients other than browsers send none.
    */
-  readonly allowedOrigins?: readonly string[];
+  readonly allowedOrigins?: readonly string[] | false;
 }
 
 /** One requirement, wherever it was declared. */

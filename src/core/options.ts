@@ -213,10 +213,7 @@ export interface FurtherResourceOptions
 }
 
 /** {@link McpOptions} of a further resource. */
-export interface FurtherMcpOptions extends Omit<McpOptions, 'allowedOrigins'> {
-  /** `false`: the origin of a page is not checked here. */
-  readonly allowedOrigins?: readonly string[] | false;
-}
+export type FurtherMcpOptions = McpOptions;
 
 type OptionalServerOptions = 'fetch' | 'dpop';
 
@@ -257,6 +254,7 @@ export interface ResolvedInboundDPoP {
 }
 
 export interface ResolvedGuardOptions {
+  readonly devMode: boolean;
   readonly enforceScopesOnAllRequests: boolean;
   readonly mcp: McpOptions;
   /** Legal settings that are probably not meant. */
@@ -298,6 +296,7 @@ export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedM
   return {
     client,
     resource,
+    devMode: client.devMode,
     ...withGuardDefaults(options),
     warnings: [...serverWarnings(client), ...resourceWarnings(client, resource)],
   };
@@ -316,6 +315,7 @@ export function resolveFurtherOptions(
   const { enforceScopesOnAllRequests = main.enforceScopesOnAllRequests } = options;
   return {
     resource,
+    devMode: main.devMode,
     enforceScopesOnAllRequests,
     mcp: withMcpDefaults(options.mcp, main.mcp),
     warnings: resourceWarnings(main.client, resource).filter(
@@ -424,7 +424,7 @@ function withMcpDefaults(own: FurtherMcpOptions = {}, main: McpOptions): McpOpti
     ...(unknownMethods === undefined ? {} : { unknownMethods }),
     ...(list === undefined ? {} : { list }),
     ...(sessionBinding === undefined ? {} : { sessionBinding }),
-    ...(allowedOrigins === undefined || allowedOrigins === false ? {} : { allowedOrigins }),
+    ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
   };
 }
 
@@ -559,7 +559,7 @@ const mcpChecks: Record<keyof McpOptions, Check> = {
   unknownMethods: oneOf('pass', 'refuse'),
   list: oneOf('show', 'hide'),
   sessionBinding: booleanProblem,
-  allowedOrigins: originListProblem,
+  allowedOrigins: orFalse(originListProblem),
 };
 
 const guardChecks: Record<keyof GuardOptions, Check> = {
@@ -572,7 +572,7 @@ const furtherChecks: Record<keyof FurtherResourceOptions, Check> = {
   ...guardChecks,
   inboundDPoP: orFalse(resourceChecks.inboundDPoP),
   revocationChecker: orFalse(resourceChecks.revocationChecker),
-  mcp: nested({ ...mcpChecks, allowedOrigins: orFalse(originListProblem) }),
+  mcp: nested(mcpChecks),
 };
 
 const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {

@@ -221,6 +221,8 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
       `protecting ${resources.join(', ')} with tokens of ${this.client.issuer}` +
         (this.client.isReady ? '' : '; requests get 503 until it can be reached'),
     );
+    const origins = this.resources.all().map(({ mcp }) => mcp.originAnnouncement);
+    for (const line of new Set(origins)) if (line !== undefined) this.#logger.log(line);
   }
 
   /** What decorators say about MCP operations goes to the guards. @returns warnings. */

@@ -27,6 +27,7 @@ import type {
 import type { AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import type { VerifiedClaims } from '../core/verified-claims.js';
+import { AllowedOrigins } from './allowed-origins.js';
 import {
   BODILESS,
   isParsed,
@@ -94,19 +95,25 @@ export class McpRules {
   readonly #resource: Pick<AuthplaneResource, 'resource'>;
   readonly #path: string;
   readonly #state: McpState;
+  readonly #origins: AllowedOrigins;
   readonly #hiding = new McpHiding();
   readonly #table: OperationTable;
   /** Answers that lists and hidden names are taken out of already, and what their requests need. */
   readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
 
-  /** @param state that of the whole application. */
+  /**
+   * @param state that of the whole application.
+   * @param devMode pages of this machine may call.
+   */
   constructor(
     resource: Pick<AuthplaneResource, 'resource'>,
     readonly options: McpOptions,
     state = new McpState(),
+    devMode = false,
   ) {
     this.#resource = resource;
     this.#state = state;
+    this.#origins = new AllowedOrigins(resource, options, devMode);
     this.#path = comparablePath(new URL(resource.resource).pathname);
     this.#table = new OperationTable(options);
   }
@@ -142,6 +149,11 @@ export class McpRules {
     this.#table.learn(operation);
   }
 
+  /** Which web pages may call, where nobody has said so. */
+  get originAnnouncement(): string | undefined {
+    return this.#origins.announcement;
+  }
+
   /** Whether a request to this URL is one to the resource itself. */
   isEndpoint(url: string): boolean {
     return comparablePath(url) === this.#path;
@@ -149,10 +161,8 @@ export class McpRules {
 
   /** @throws OriginRefusedError for an `Origin` that is not allowed. Its absence is fine (MCP, Transports). */
   requireOrigin(context: HttpContext): void {
-    const { allowedOrigins } = this.options;
     const { origin } = nodeRequest(context).headers;
-    if (allowedOrigins === undefined || origin === undefined || allowedOrigins.includes(origin))
-      return;
+    if (origin === undefined || this.#origins.allows(origin)) return;
     throw new OriginRefusedError(`a web page of ${printable(origin)}: not in mcp.allowedOrigins`);
   }
 

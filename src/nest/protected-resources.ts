@@ -81,9 +81,9 @@ function metadataPathsOf({ name, resource }: ProtectedResource): string[] {
 function protect(
   name: string | undefined,
   resource: AuthplaneResource,
-  { enforceScopesOnAllRequests, mcp }: ResolvedGuardOptions,
+  { enforceScopesOnAllRequests, mcp, devMode }: ResolvedGuardOptions,
   state: McpState,
 ): ProtectedResource {
   const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
-  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, state) };
+  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, state, devMode) };
 }

@@ -532,6 +532,6 @@ describe('a further resource', () => {
       resource: { inboundDPoP: undefined, revocationChecker: undefined },
       mcp: { list: 'hide' },
     });
-    expect(problemsOf({ ...VALID, ...off })).toHaveLength(3);
+    expect(problemsOf({ ...VALID, ...off })).toHaveLength(2);
   });
 });

@@ -315,8 +315,26 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
     expect((await post(call('open'))).status).toBe(200);
   });
 
-  it('Origin: not checked without a list', async () => {
-    const { post } = await start({ platform });
+  it('10.23: without a list only pages of the resource itself, and with devMode of this machine', async () => {
+    const { post, mcpUrl } = await start({ platform });
+    const status = async (origin: string, method = 'POST') =>
+      (await post(call('open'), { headers: { origin }, method, scope: null })).status;
+    for (const origin of [
+      'https://anything.example',
+      'null',
+      'http://127.0.0.1.evil.example',
+      '',
+    ]) {
+      expect([origin, await status(origin)]).toEqual([origin, 403]);
+      expect([origin, await status(origin, 'GET')]).toEqual([origin, 403]);
+    }
+    for (const origin of [new URL(mcpUrl).origin, 'http://localhost:6274', 'https://[::1]:1']) {
+      expect([origin, await status(origin)]).toEqual([origin, 401]);
+    }
+  });
+
+  it('10.23: allowedOrigins: false checks nothing', async () => {
+    const { post } = await start({ platform, mcp: { allowedOrigins: false } });
     const headers = { origin: 'https://anything.example' };
     expect((await post(call('open'), { headers })).status).toBe(200);
   });
