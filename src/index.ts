@@ -56,6 +56,7 @@ export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
 export {
   AnyScope,
   Claims,
+  type ClaimName,
   McpEndpoint,
   Public,
   Scopes,

@@ -97,27 +97,24 @@ export class AuthContext {
 }
 
 /**
- * Keeps what a handler answers with its caller. Values of a shared observable come in the call of
- * whoever produced them: interceptors further out, and what ends the stream, still run for the caller
- * of this request. And where a platform, or a guard of the application, has lost the asynchronous call,
- * it goes on from here. Registered by the module.
+ * Where a platform, or a guard of the application, has lost the asynchronous call, it goes on from
+ * here; and what ends a stream (`finalize`) runs for its caller, whoever ends it. Registered by the
+ * module.
  */
 @Injectable()
 export class AuthContextInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const holder = holderOf(context);
     if (holder === undefined) return next.handle();
-    const within = <T>(callback: () => T): T =>
-      requests.getStore() === holder ? callback() : requests.run(holder, callback);
     return new Observable((subscriber) => {
-      const subscription = within(() =>
+      const subscription = requests.run(holder, () =>
         next.handle().subscribe({
-          next: (value) => within(() => subscriber.next(value)),
-          error: (error: unknown) => within(() => subscriber.error(error)),
-          complete: () => within(() => subscriber.complete()),
+          next: (value) => subscriber.next(value),
+          error: (error: unknown) => subscriber.error(error),
+          complete: () => subscriber.complete(),
         }),
       );
-      return () => within(() => subscription.unsubscribe());
+      return () => requests.run(holder, () => subscription.unsubscribe());
     });
   }
 }

@@ -76,12 +76,33 @@ export function UseResource(name: string): ClassDecorator & MethodDecorator {
   return protectingDecorator('@UseResource', (marked) => markResource(marked, name));
 }
 
-/**
- * The caller's verified claims as a handler parameter. `undefined` on a `@Public()` handler; on one
- * that no guard protects it throws `ConfigurationError`.
- */
-export const Claims = createParamDecorator(
-  (_data: unknown, context: ExecutionContext): VerifiedClaims | undefined => {
+/** A member of {@link VerifiedClaims} that is a value. */
+export type ClaimName = {
+  [Name in keyof VerifiedClaims]: VerifiedClaims[Name] extends (...args: never[]) => unknown
+    ? never
+    : Name;
+}[keyof VerifiedClaims];
+
+const CLAIM_NAMES = {
+  act: true,
+  agentChain: true,
+  agentId: true,
+  audience: true,
+  clientId: true,
+  dpopProof: true,
+  expiresAt: true,
+  issuedAt: true,
+  issuer: true,
+  jti: true,
+  kid: true,
+  notBefore: true,
+  raw: true,
+  scopes: true,
+  sub: true,
+} satisfies Record<ClaimName, true>;
+
+const claimsParameter = createParamDecorator(
+  (name: ClaimName | undefined, context: ExecutionContext) => {
     const caller = callerOf(context);
     if (caller === undefined && context.getType() !== 'rpc' && !isPublic(context)) {
       throw new ConfigurationError(
@@ -89,9 +110,29 @@ export const Claims = createParamDecorator(
           `protects: add @UseGuards(AuthplaneGuard), or set guard: 'global'`,
       );
     }
-    return caller?.claims;
+    return name === undefined ? caller?.claims : caller?.claims[name];
   },
 );
+
+/**
+ * The caller's verified claims as a handler parameter, or the member that is named: `@Claims('sub')`.
+ * Pipes may follow. `undefined` on a `@Public()` handler; on one that no guard protects it throws
+ * `ConfigurationError`.
+ *
+ * @throws ConfigurationError where it stands, for a name that is no member of `VerifiedClaims`. Other
+ * claims of the token are in `raw`.
+ */
+export function Claims(...nameAndPipes: Parameters<typeof claimsParameter>): ParameterDecorator {
+  const [name] = nameAndPipes;
+  if (typeof name !== 'string' || Object.hasOwn(CLAIM_NAMES, name)) {
+    return claimsParameter(...nameAndPipes);
+  }
+  const names = Object.keys(CLAIM_NAMES).join(', ');
+  throw new ConfigurationError(
+    `@Claims(${JSON.stringify(name)}): no member of VerifiedClaims; there are ${names}. ` +
+      `Other claims of the token are in raw`,
+  );
+}
 
 function isPublic(context: ExecutionContext): boolean {
   const request = requestOf(context);
