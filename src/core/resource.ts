@@ -91,6 +91,8 @@ export class AuthplaneResource {
   readonly scopes: readonly string[];
   /** URL of the protected resource metadata (RFC 9728 §3). */
   readonly metadataUrl: string;
+  /** @internal Which consent pages answers to its requests may name. */
+  readonly consentPolicy: ConsentPolicy;
   readonly #metadata: ProtectedResourceMetadata;
   readonly #rules: AccessTokenRules;
   readonly #jwks: Jwks;
@@ -111,6 +113,7 @@ export class AuthplaneResource {
     this.resource = options.resource;
     this.scopes = options.scopes;
     this.metadataUrl = resourceMetadataUrl(options.resource);
+    this.consentPolicy = dependencies.consentPolicy;
     this.#metadata = protectedResourceMetadata(issuer, options);
     this.#jwks = jwks;
     this.#covers = scopeCoverage(options.scopeHierarchy);

@@ -44,15 +44,36 @@ export function mcpCall(source: McpCallSource): McpCall | undefined {
 function callV1({ sdkContext, method, sessionCapabilities }: McpCallSource): McpCall | undefined {
   const requestId = requestIdOf(memberOf(sdkContext, 'requestId'));
   if (requestId === undefined) return undefined;
-  const headers = memberOf(memberOf(sdkContext, 'requestInfo'), 'headers');
-  return {
+  const call = legacyCall({
     method: method ?? '',
-    requestId,
+    headers: memberOf(memberOf(sdkContext, 'requestInfo'), 'headers'),
+    authInfo: memberOf(sdkContext, 'authInfo'),
+    sessionCapabilities,
+  });
+  return { ...call, requestId, signal: signalOf(memberOf(sdkContext, 'signal')) };
+}
+
+export interface LegacyCallSource {
+  readonly method: string;
+  /** Of the HTTP request; `undefined`: it came another way. */
+  readonly headers: unknown;
+  /** What the guard put on the request for the SDK. */
+  readonly authInfo: unknown;
+  /** As declared in `initialize`; `undefined` without a session. */
+  readonly sessionCapabilities: unknown;
+}
+
+/** A call of the 2025 era, as far as it is known without a context of the SDK. */
+export function legacyCall(source: LegacyCallSource): McpCall {
+  const { method, headers, authInfo, sessionCapabilities } = source;
+  return {
+    method,
+    requestId: undefined,
     era: '2025-11-25',
     urlElicitation: legacyElicitation(sessionCapabilities, headers),
     responses: consentResponses(undefined),
-    caller: callerOf(memberOf(sdkContext, 'authInfo')),
-    signal: signalOf(memberOf(sdkContext, 'signal')),
+    caller: callerOf(authInfo),
+    signal: undefined,
   };
 }
 

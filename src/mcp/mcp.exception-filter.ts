@@ -14,6 +14,7 @@ import type { ConsentOptions } from './consent-flow.js';
 import { moduleConsentOptions } from './consent-options.js';
 import { failureAnswer, type FailureAnswer, JsonRpcError } from './failure-answer.js';
 import { logFailure } from './failure-log.js';
+import { directFailureText } from './mcp-nest-1.js';
 import { mcpNestCall } from './mcp-nest-call.js';
 
 /**
@@ -26,19 +27,23 @@ import { mcpNestCall } from './mcp-nest-call.js';
 @Catch(AuthplaneError)
 @Injectable()
 export class AuthplaneMcpExceptionFilter implements ExceptionFilter<AuthplaneError> {
-  readonly #options: ConsentOptions;
+  readonly #options: ConsentOptions | undefined;
 
+  /** MCP-Nest 1 makes its filters without anything injected. */
   constructor(
-    private readonly httpFilter: AuthplaneExceptionFilter,
-    @Inject(MODULE_OPTIONS) options: ResolvedModuleOptions,
+    private readonly httpFilter?: AuthplaneExceptionFilter,
+    @Inject(MODULE_OPTIONS) options?: ResolvedModuleOptions,
   ) {
-    this.#options = moduleConsentOptions(options);
+    this.#options = options && moduleConsentOptions(options);
   }
 
-  catch(error: AuthplaneError, host: ArgumentsHost): Observable<unknown> | void {
+  catch(error: AuthplaneError, host: ArgumentsHost): Observable<unknown> | string | void {
+    if (this.httpFilter === undefined) return directFailureText(error);
     if (host.getType() === 'http') return this.httpFilter.catch(error, host);
     const call = host.getType() === 'rpc' ? mcpNestCall(host) : undefined;
-    if (call === undefined) return throwError(() => ({ status: 'error', message: error.code }));
+    if (call === undefined || this.#options === undefined) {
+      return throwError(() => ({ status: 'error', message: error.code }));
+    }
     logFailure(error, call, this.#options);
     return toObservable(failureAnswer(error, call, this.#options), error);
   }

@@ -14,6 +14,7 @@ import { MODULE_OPTIONS } from '../nest/module-options.js';
 import { type ConsentOptions, runWithConsent } from './consent-flow.js';
 import { moduleConsentOptions } from './consent-options.js';
 import { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
+import { answerDirectCalls, JsonRpcErrorFilter } from './mcp-nest-1.js';
 import { mcpNestCall } from './mcp-nest-call.js';
 
 /**
@@ -38,16 +39,17 @@ export class AuthplaneMcpInterceptor implements NestInterceptor {
 }
 
 /**
- * For an `@McpController` class of MCP-Nest: its tools, prompts and resources may throw
- * `ConsentRequiredError` and all other errors of this package, and the client is answered in the
- * shape of its protocol era.
+ * For an `@McpController` class of MCP-Nest 2, or a provider with tools of MCP-Nest 1: its tools, prompts
+ * and resources may throw `ConsentRequiredError` and all other errors of this package, and the client is
+ * answered in the shape of its protocol era.
  *
  * After the user has agreed to open the page, a handler is called again, up to five times: ask for
  * the token first and change things afterwards.
  */
 export function WithConsent(): ClassDecorator & MethodDecorator {
   return applyDecorators(
-    UseFilters(AuthplaneMcpExceptionFilter),
+    UseFilters(AuthplaneMcpExceptionFilter, JsonRpcErrorFilter),
     UseInterceptors(AuthplaneMcpInterceptor),
+    answerDirectCalls,
   );
 }

@@ -52,23 +52,47 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
 
 /** The routes and operations in a class that is marked as a whole. */
 export function checkMethodsOf(type: object): void {
-  replaceMethods(type, (method) => HANDLER_KEYS.some((key) => Reflect.hasMetadata(key, method)));
+  const isHandler = (method: object) =>
+    HANDLER_KEYS.some((key) => Reflect.hasMetadata(key, method));
+  replaceMethods(type, isHandler, (method, prototype, key) =>
+    checkedMethod(prototype, key, method),
+  );
 }
 
 /** Methods whose own guard Nest may not find: of instances that it makes for each request. */
 export function checkGuardedMethodsOf(type: object): void {
-  replaceMethods(type, hasAuthplaneGuard);
+  replaceMethods(type, hasAuthplaneGuard, (method, prototype, key) =>
+    checkedMethod(prototype, key, method),
+  );
 }
 
-function replaceMethods(type: object, isMeant: (method: object) => boolean): void {
+type Replace = (method: Method, prototype: object, key: string | symbol) => Method;
+
+/** Puts others in the place of the methods that are meant; they look like them to decorators and Nest. */
+export function replaceMethods(
+  type: object,
+  isMeant: (method: object) => boolean,
+  replace: Replace,
+): void {
   const { prototype } = type as ClassLike;
   for (const key of Reflect.ownKeys(prototype)) {
     const descriptor = Reflect.getOwnPropertyDescriptor(prototype, key);
     const method: unknown = descriptor?.value;
     if (key === 'constructor' || typeof method !== 'function' || !isMeant(method)) continue;
-    const value = checkedMethod(prototype, key, method as Method);
+    const value = replace(method as Method, prototype, key);
+    if (value !== method) copyAppearance(method as Method, value);
     Reflect.defineProperty(prototype, key, { ...descriptor, value });
   }
+}
+
+/** The same for the method that a decorator stands on. */
+export function replaceMethod(
+  descriptor: PropertyDescriptor,
+  replace: (method: Method) => Method,
+): void {
+  const method = descriptor.value as Method;
+  descriptor.value = replace(method);
+  copyAppearance(method, descriptor.value as Method);
 }
 
 /** Of the class that declares it. That of a subclass, which may ask for more, is for the guard. */

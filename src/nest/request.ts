@@ -53,6 +53,11 @@ export const requests = new AsyncLocalStorage<CallerHolder | undefined>();
 // have no dependency injection. An entry dies with its request.
 const states = new WeakMap<object, RequestState>();
 
+/** What the running request was let in for; `undefined` where no guarded request runs. */
+export function runningResource(): AuthplaneResource | undefined {
+  return requests.getStore()?.resource;
+}
+
 export function requestState(request: object): RequestState {
   const raw = rawRequest(request);
   let state = states.get(raw);

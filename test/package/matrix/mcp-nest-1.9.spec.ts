@@ -7,6 +7,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import type { Caller, HostServer, Message } from '../../e2e/apps/hosts-requests.js';
+import { describeConsent } from '../../e2e/apps/consent-suite.js';
 import { BASE, describeHost, type HiddenOperation, SCOPES } from '../../e2e/apps/hosts-suite.js';
 import { freePort, type Platform, platforms } from '../../e2e/apps/start-app.js';
 import { installApp, node, packPackage, PROJECT, writeJson } from './packed-package.js';
@@ -57,6 +58,8 @@ beforeAll(() => {
       writeFileSync(join(app, 'src', variant, file), file === 'app.ts' ? change(source) : source);
     }
   }
+  const consent = readFileSync(join(SOURCES, 'consent.ts.txt'), 'utf8');
+  writeFileSync(join(app, 'src', 'consent.ts'), consent);
   writeJson(join(app, 'tsconfig.json'), {
     compilerOptions: {
       target: 'es2022',
@@ -192,6 +195,32 @@ describe.each(platforms)(
     });
   },
 );
+
+for (const platform of platforms) {
+  for (const sessions of [false, true]) {
+    describeConsent(
+      `10.18 consent: MCP-Nest 1.9 on ${platform}${sessions ? ' with sessions' : ''}`,
+      async (settings) => {
+        const child = fork(
+          join(app, 'dist', 'consent.js'),
+          [JSON.stringify({ ...settings, platform, sessions })],
+          { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
+        );
+        let log = '';
+        for (const output of [child.stdout, child.stderr]) {
+          output?.setEncoding('utf8').on('data', (text: string) => (log += text));
+        }
+        await ready(child, () => log);
+        return async () => {
+          const exited = once(child, 'exit');
+          child.kill('SIGKILL');
+          await exited;
+        };
+      },
+      { modern: false, sessions },
+    );
+  }
+}
 
 describe('what the log says at boot', () => {
   test.each(['asShown', 'allTransports', 'elsewhere'] as const)(
