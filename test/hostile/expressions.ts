@@ -28,16 +28,21 @@ export const EXPRESSIONS: Readonly<
     [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
   ],
   'core/client-authentication.ts': [
+    [/\p{Cc}/u, 'boot'],
     [/^[\w!#$%&'*+.^`|~-]+$/, 'boot'],
     [/^[\x20-\x7e]+$/, 'boot'],
     [/^basic /i, 'boot'],
   ],
-  'core/compact-jws.ts': [[/^[A-Za-z0-9_-]+$/, 'token']],
+  'core/compact-jws.ts': [
+    [/^e[3wy]/, 'token'],
+    [/^[A-Za-z0-9_-]+$/, 'token'],
+  ],
   'core/consent-url.ts': [
     [/^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/, 'short'],
     [/\/$/, 'boot'],
   ],
   'core/credentials.ts': [
+    [/^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/, 'header'],
     [/^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/, 'header'],
     [/^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/, 'header'],
     [/^[^\s]*/, 'header'],
@@ -64,6 +69,7 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
   'core/oauth-response.ts': [
+    [/^\d{1,15}$/, 'header'],
     [/^[\x21-\x7e]+$/, 'answer'],
     [/\berror="([^"]*)"/, 'header'],
     [/^[A-Za-z0-9_.:/-]{1,100}$/, 'short'],
@@ -76,6 +82,7 @@ export const EXPRESSIONS: Readonly<
     [/\/+$/, 'boot'],
   ],
   'core/option-checks.ts': [
+    [/[?#][^]*$/, 'boot'],
     [/[^\x21-\x7e]/, 'boot'],
     [/^https?:\/\//i, 'boot'],
     [/^\/[^?#\s]*$/, 'boot'],
