@@ -156,7 +156,9 @@ class IntrospectedVerdicts {
       derivedFrom: [token],
       load: async () => this.#verdictIn(await introspect(token), claims, key),
       keep: ({ found: no, until }) =>
-        no === undefined ? { seconds: VERDICT_SECONDS, until } : { seconds: REFUSAL_SECONDS },
+        no === undefined
+          ? { seconds: VERDICT_SECONDS, renewAfterSeconds: renewalAge(), until }
+          : { seconds: REFUSAL_SECONDS },
     });
     return found;
   }
@@ -208,6 +210,14 @@ class IntrospectedVerdicts {
     if (this.#refused.size < SUSPICIOUS_REFUSALS) this.#refused.add(key);
     return this.#refused.size >= SUSPICIOUS_REFUSALS;
   }
+}
+
+/**
+ * Verdicts that were asked for together, after a start for example, must not end together: the herd
+ * would come back every {@link VERDICT_SECONDS}, as big as it was. Early enough to wait for a turn.
+ */
+function renewalAge(): number {
+  return VERDICT_SECONDS * (0.5 + Math.random() * 0.3);
 }
 
 /** The first claim whose value in the answer cannot be that of the token. Absent members are not. */

@@ -5,10 +5,15 @@ import type { TokenResponse } from './oauth-response.js';
 import { signingInput } from './signing-input.js';
 import { unverifiedClaim } from './unverified-claims.js';
 
+/** After a renewal that failed. */
+const RENEWAL_PAUSE_SECONDS = 2;
+
 /** How long a value may be kept, and what it stands and falls with. */
 export interface Keep {
   /** On the monotonic clock, counted from the start of the request. */
   readonly seconds: number;
+  /** From this age on, whoever takes the value has it loaded again in the background. Default never. */
+  readonly renewAfterSeconds?: number;
   /** A moment of the wall clock, seconds since 1970, that also ends it. */
   readonly until?: number | undefined;
   /** Tokens inside the value. */
@@ -26,6 +31,7 @@ export interface Wanted<V> {
 interface Entry<V> {
   readonly value: V;
   readonly endsAt: number;
+  readonly renewAt: number;
   readonly until: number;
   /** Hashes of the tokens in it, and of those it comes from. */
   readonly holds: readonly string[];
@@ -61,7 +67,10 @@ export class FlightCache<V> {
   async get(wanted: Wanted<V>, signal?: AbortSignal): Promise<V> {
     signal?.throwIfAborted();
     const kept = this.#kept(wanted.key);
-    if (kept !== undefined) return kept.value;
+    if (kept !== undefined) {
+      if (this.#clock.elapsed() >= kept.renewAt) this.#renew(wanted, kept);
+      return kept.value;
+    }
     const flight = this.#flights.get(wanted.key) ?? this.#start(wanted);
     return untilAborted(flight.result, signal);
   }
@@ -78,6 +87,14 @@ export class FlightCache<V> {
   /** Values in memory, used up ones included. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Ahead of its end, so that nobody waits; a failure leaves the value until then. */
+  #renew(wanted: Wanted<V>, kept: Entry<V>): void {
+    if (this.#flights.has(wanted.key)) return;
+    const renewAt = this.#clock.elapsed() + RENEWAL_PAUSE_SECONDS;
+    this.#entries.set(wanted.key, { ...kept, renewAt });
+    this.#start(wanted).result.catch(() => undefined);
   }
 
   #start(wanted: Wanted<V>): Flight<V> {
@@ -134,6 +151,7 @@ function entryOf<V>(value: V, keep: Keep, { startedAt, derivedFrom }: Flight<V>)
   return {
     value,
     endsAt: startedAt + keep.seconds,
+    renewAt: startedAt + (keep.renewAfterSeconds ?? Infinity),
     until: keep.until ?? Infinity,
     holds: (keep.tokens ?? []).map(digest),
     derivedFrom,

@@ -127,10 +127,10 @@ describe('a verdict in memory', () => {
     const check = checkBy('introspection');
     await check(claims(), 't');
     says({ active: false });
-    setup.clock.advance(29.9);
+    setup.clock.advance(14.9);
     await check(claims(), 't');
     expect(asked()).toBe(1);
-    setup.clock.advance(0.1);
+    setup.clock.advance(15.1);
     expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
     setup.clock.advance(1.4);
     expect(await thrownBy(check(claims(), 't'))).toBeInstanceOf(TokenRevokedError);
@@ -147,9 +147,63 @@ describe('a verdict in memory', () => {
     expect(asked()).toBe(1);
     setup.clock.advance(1.1);
     await check(claims(), 't');
-    setup.clock.advance(29);
+    setup.clock.advance(14);
     await check(claims(), 't');
     expect(asked()).toBe(2);
+  });
+
+  it('11a: is asked for again ahead of its end, while the old one serves', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 't');
+    setup.clock.advance(24.1);
+    await Promise.all(Array.from({ length: 20 }, () => check(claims(), 't')));
+    await until(() => asked() === 2);
+    await check(claims(), 't'); // waits for the answer, were the old verdict over
+    setup.clock.advance(14);
+    await check(claims(), 't'); // 38 seconds after the first question
+    expect(asked()).toBe(2);
+  });
+
+  it('11a: a renewal that says no counts as soon as it is there', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 't');
+    says({ active: false });
+    setup.clock.advance(24.1);
+    await check(claims(), 't');
+    await until(() =>
+      check(claims(), 't').then(
+        () => false,
+        (error: unknown) => error instanceof TokenRevokedError,
+      ),
+    );
+    expect(asked()).toBe(2);
+  });
+
+  it('11a: a renewal that fails takes nothing away, is not repeated at once, and lengthens nothing', async () => {
+    const check = checkBy('introspection');
+    await check(claims(), 't');
+    setup.server.on('/introspection_endpoint', replyRaw('', 500));
+    setup.clock.advance(24.1);
+    await check(claims(), 't');
+    await until(() => asked() === 2);
+    setup.clock.advance(1.9);
+    for (let i = 0; i < 5; i++) await check(claims(), 't');
+    expect(asked()).toBe(2);
+    setup.clock.advance(4); // 30 seconds are over
+    const thrown = await thrownBy(check(claims(), 't'));
+    expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
+  });
+
+  it('11a: verdicts asked for together do not end together', async () => {
+    const check = checkBy('introspection');
+    const herd = Array.from({ length: 40 }, (_, i) => `t${i}`);
+    await Promise.all(herd.map((token) => check(claims(), token)));
+    setup.clock.advance(19.5);
+    await Promise.all(herd.map((token) => check(claims(), token)));
+    await until(() => asked() > 40);
+    await new Promise((resolve) => setTimeout(resolve, 200)); // none are missing that were sent
+    expect(asked()).toBeGreaterThan(40);
+    expect(asked()).toBeLessThan(80);
   });
 
   it.each([NOW + 5, NOW + 4.5, String(NOW + 5)])(
@@ -455,3 +509,11 @@ describe('a function', () => {
     });
   });
 });
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
