@@ -118,6 +118,9 @@ export const EXPRESSIONS: Readonly<
   'core/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
   'core/token-operations.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
   'mcp/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'nest/allowed-origins.ts': [
+    [/^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/, 'header'],
+  ],
   'nest/event-stream.ts': [
     [/(?<=\n|\r(?!\n))/, 'body'],
     [/[\r\n]$/, 'body'],
