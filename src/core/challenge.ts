@@ -73,9 +73,21 @@ interface Answer {
   readonly jsonRpc?: { readonly code: number; readonly message: string };
 }
 
-/** Together below 1 KB: one challenge in full and the brief one of a second scheme. */
-const CHALLENGE_LIMIT = 900;
-const BRIEF_LIMIT = 100;
+/** How long a challenge may be, and what it is made shorter by. */
+interface Fit {
+  readonly short: number;
+  /** With members that a client needs. */
+  readonly long: number;
+  readonly dispensable: readonly string[];
+}
+
+/**
+ * Together below 1 KB, one challenge in full and the brief one of a second scheme; below 3 KB where the
+ * scopes or the resource URI are long. Proxies refuse answers whose headers pass 4 KB (nginx).
+ */
+const FULL = { short: 900, long: 2800 };
+const BRIEF = { short: 100, long: 100 };
+const NEEDED: readonly string[] = ['scope', 'resource_metadata'];
 
 /** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
@@ -185,7 +197,7 @@ export function httpStatus(error: unknown): number {
 /**
  * Value of `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1), or `undefined` where no
  * challenge belongs. Order inside: realm, error, scope, resource_metadata, error_description, algs.
- * Printable ASCII below 1 KB, whatever the options hold.
+ * Printable ASCII below 1 KB, whatever the options hold; below 3 KB where scopes or URLs need it.
  */
 export function wwwAuthenticate(
   thrown: unknown,
@@ -206,7 +218,7 @@ function challengeOf(
   const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
   const full = { ...options, scopes: scopes ?? [] };
   const brief = others.map((other) =>
-    oneChallenge(other, undefined, algorithmsOnly(options), BRIEF_LIMIT),
+    oneChallenge(other, undefined, algorithmsOnly(options), BRIEF),
   );
   return [oneChallenge(scheme, codeFor(answer, scheme), full), ...brief].join(', ');
 }
@@ -317,7 +329,7 @@ function oneChallenge(
   scheme: ChallengeScheme,
   code: string | undefined,
   options: ChallengeOptions,
-  limit = CHALLENGE_LIMIT,
+  limits: Omit<Fit, 'dispensable'> = FULL,
 ): string {
   const parameters: [name: string, value: string | undefined][] = [
     ['realm', options.realm],
@@ -327,24 +339,30 @@ function oneChallenge(
     ['error_description', code === undefined ? undefined : DESCRIPTIONS[code]],
     ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
   ];
-  return fit(scheme, parameters, limit);
+  const dispensable = code === 'insufficient_scope' ? DISPENSABLE_FOR_SCOPES : DISPENSABLE;
+  return fit(scheme, parameters, { ...limits, dispensable });
 }
 
-/** Leaves out what a client can do without, in that order, until the challenge is short enough. */
+/** What a client can do without, in the order in which it is left out; what it needs most comes last. */
+const DISPENSABLE = ['error_description', 'realm', 'scope', 'resource_metadata', 'algs'];
+/** It knows where to get a token; what it does not know is what to ask for. */
+const DISPENSABLE_FOR_SCOPES = ['error_description', 'realm', 'algs', 'resource_metadata', 'scope'];
+
+/** Leaves out as little as it takes for the challenge to be short enough. */
 function fit(
   scheme: ChallengeScheme,
   parameters: readonly (readonly [string, string | undefined])[],
-  limit: number,
+  { short, long, dispensable }: Fit,
 ): string {
   const render = (without: readonly string[]) =>
     `${scheme} ${parameters
       .filter(([name, value]) => !without.includes(name) && value !== undefined && value !== '')
       .map(([name, value]) => `${name}="${quotable(value ?? '')}"`)
       .join(', ')}`.trimEnd();
-  const dispensable = ['error_description', 'realm', 'scope', 'resource_metadata', 'algs'];
   for (let dropped = 0; dropped < dispensable.length; dropped++) {
     const challenge = render(dispensable.slice(0, dropped));
-    if (challenge.length <= limit) return challenge;
+    const isNeeded = NEEDED.includes(dispensable[dropped] ?? '');
+    if (challenge.length <= (isNeeded ? long : short)) return challenge;
   }
   return render(dispensable);
 }

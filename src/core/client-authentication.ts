@@ -144,6 +144,7 @@ export async function applyAuthentication(
   const { headers = {}, form: parameters = {} } = added;
   requireHeaders(headers);
   requireParameters(parameters, form);
+  requireOneMethod(headers, parameters);
   for (const [name, value] of Object.entries(parameters)) form.set(name, value);
   return { headers, form, secrets: [...secretsOfHeaders(headers), ...secretsOfForm(parameters)] };
 }
@@ -278,6 +279,17 @@ function hasControls(text: string): boolean {
 
 const CONTROLS =
   'contains a line feed or another control character; cut it off where the value is read';
+
+/** RFC 6749 §2.3: not more than one authentication method in a request. */
+function requireOneMethod(headers: Texts, parameters: Texts): void {
+  const methods = [
+    Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'),
+    Object.hasOwn(parameters, 'client_secret'),
+    Object.hasOwn(parameters, 'client_assertion'),
+  ];
+  if (methods.filter(Boolean).length <= 1) return;
+  throw unusable('it authenticates in two ways at once (RFC 6749 §2.3)');
+}
 
 function isProvider(credentials: AsCredentials): credentials is AuthProvider {
   return 'authenticate' in credentials;

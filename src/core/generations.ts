@@ -1,3 +1,13 @@
+/** What entries can be found by besides their key, such as what they were made of. */
+export type TagsOf<V> = (value: V) => readonly string[];
+
+interface GenerationOptions<V> {
+  /** Bounds what the entries of one generation weigh together, too. */
+  readonly weights?: Weights<V>;
+  /** The tags of a value never change. */
+  readonly tags?: TagsOf<V>;
+}
+
 /** What entries cost besides their number. The weight of a value never changes. */
 export interface Weights<V> {
   readonly of: (value: V) => number;
@@ -5,6 +15,31 @@ export interface Weights<V> {
 }
 
 const WEIGHTLESS: Weights<unknown> = { of: () => 0, max: 0 };
+const UNTAGGED: TagsOf<unknown> = () => [];
+
+/** Tag to keys, for one generation. */
+class TagIndex {
+  readonly #keys = new Map<string, Set<string>>();
+
+  add(key: string, tags: readonly string[]): void {
+    for (const tag of tags) {
+      const keys = this.#keys.get(tag) ?? new Set();
+      this.#keys.set(tag, keys.add(key));
+    }
+  }
+
+  remove(key: string, tags: readonly string[]): void {
+    for (const tag of tags) {
+      const keys = this.#keys.get(tag);
+      keys?.delete(key);
+      if (keys?.size === 0) this.#keys.delete(tag);
+    }
+  }
+
+  keysOf(tag: string): Iterable<string> {
+    return this.#keys.get(tag) ?? [];
+  }
+}
 
 /**
  * Bounded memory by key, in two generations: when the young one is full it becomes the old one, and
@@ -14,17 +49,21 @@ const WEIGHTLESS: Weights<unknown> = { of: () => 0, max: 0 };
 export class Generations<V> {
   readonly #maxYoung: number;
   readonly #weights: Weights<V>;
+  readonly #tags: TagsOf<V>;
   #young = new Map<string, V>();
   #youngWeight = 0;
+  #youngTags = new TagIndex();
   #old = new Map<string, V>();
+  #oldTags = new TagIndex();
 
-  /**
-   * @param maxYoung size of one generation; twice as many entries are kept at most.
-   * @param weights bounds what the entries of one generation weigh together, too.
-   */
-  constructor(maxYoung: number, weights: Weights<V> = WEIGHTLESS) {
+  /** @param maxYoung size of one generation; twice as many entries are kept at most. */
+  constructor(
+    maxYoung: number,
+    { weights = WEIGHTLESS, tags = UNTAGGED }: GenerationOptions<V> = {},
+  ) {
     this.#maxYoung = maxYoung;
     this.#weights = weights;
+    this.#tags = tags;
   }
 
   /** Entries in memory. */
@@ -50,17 +89,36 @@ export class Generations<V> {
       this.#old = this.#young;
       this.#young = new Map();
       this.#youngWeight = 0;
+      this.#oldTags = this.#youngTags;
+      this.#youngTags = new TagIndex();
     }
     this.delete(key);
     this.#young.set(key, value);
     this.#youngWeight += weight;
+    this.#youngTags.add(key, this.#tags(value));
   }
 
   delete(key: string): void {
     const young = this.#young.get(key);
-    if (young !== undefined) this.#youngWeight -= this.#weights.of(young);
-    this.#young.delete(key);
+    if (young !== undefined) {
+      this.#youngWeight -= this.#weights.of(young);
+      this.#young.delete(key);
+      this.#youngTags.remove(key, this.#tags(young));
+    }
+    const old = this.#old.get(key);
+    if (old === undefined) return;
     this.#old.delete(key);
+    this.#oldTags.remove(key, this.#tags(old));
+  }
+
+  /** Keys of all entries with this tag, without counting as use. */
+  tagged(tag: string): string[] {
+    return [...this.#youngTags.keysOf(tag), ...this.#oldTags.keysOf(tag)];
+  }
+
+  /** An entry, without counting as use. */
+  peek(key: string): V | undefined {
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 
   /** Each entry once, without counting as use. Entries may be deleted meanwhile. */

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { plainNumber, unlessEmpty } from './claim-values.js';
 import {
   AccessDeniedError,
   type AuthplaneError,
@@ -136,18 +137,18 @@ export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenRes
     return refuse('access_token is missing or no token text');
   }
   const tokenType = tokenTypeOf(member(raw, 'token_type')) ?? refuse('unsupported token_type');
-  const expiresIn = secondsOf(member(raw, 'expires_in'));
-  if (expiresIn !== undefined && !isNonNegativeInteger(expiresIn)) {
-    return refuse('expires_in is not a non-negative integer');
+  const expiresIn = plainNumber(optional(raw, 'expires_in'));
+  if (expiresIn !== undefined && !isDuration(expiresIn)) {
+    return refuse('expires_in is not a number of seconds');
   }
-  const scope = member(raw, 'scope');
+  const scope = optional(raw, 'scope');
   if (!isOptionalText(scope)) return refuse('scope is not a string');
   if (grantsMore(scope, asked)) {
     return refuse('scope is wider than asked for; leave scope out to take whatever is granted');
   }
-  const refreshToken = member(raw, 'refresh_token');
+  const refreshToken = optional(raw, 'refresh_token');
   if (!isOptionalText(refreshToken)) return refuse('refresh_token is not a string');
-  const issuedTokenType = member(raw, 'issued_token_type');
+  const issuedTokenType = optional(raw, 'issued_token_type');
   if (!isOptionalText(issuedTokenType)) return refuse('issued_token_type is not a string');
   if (asked.isExchange === true && (issuedTokenType ?? '').trim() === '') {
     return refuse('issued_token_type is missing (RFC 8693 §2.2.1)');
@@ -381,13 +382,13 @@ function tokenTypeOf(value: unknown): 'Bearer' | 'DPoP' | undefined {
   }
 }
 
-/** Some servers write the number as a text (OAuth 2.0 servers older than RFC 6749 did). */
-function secondsOf(value: unknown): unknown {
-  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+function isDuration(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 }
 
-function isNonNegativeInteger(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
+/** A member that may be missing, and that some servers then send as `null` or `""`. */
+function optional(raw: Record<string, unknown>, name: string): unknown {
+  return unlessEmpty(member(raw, name));
 }
 
 /** AuthPlane echoes the scope that was asked for. A token that can do more than meant must not get about. */
@@ -409,7 +410,8 @@ function textOf(value: unknown): string | undefined {
 }
 
 function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
+  const number = plainNumber(value);
+  return typeof number === 'number' ? number : undefined;
 }
 
 function audienceOf(value: unknown): string | readonly string[] | undefined {

@@ -14,14 +14,15 @@ export interface FetchAsRequest {
   readonly exchange: Omit<ExchangeRequest, 'subjectToken' | 'signal'>;
   /**
    * Headers of the inbound request to pass on. Credentials, cookies, forwarding, session and
-   * hop-by-hop headers and everything about the body stay behind; `init.headers` win.
+   * hop-by-hop headers, everything about the body, and values that are or hold a token stay behind;
+   * parameters of a tool (`Mcp-Param-*`) go along, whatever they are named. `init.headers` win.
    */
   readonly inboundHeaders?:
     Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
 export interface FetchAsDependencies {
-  readonly tokens: Pick<TokenOperations, 'exchange' | 'evict'>;
+  readonly tokens: Pick<TokenOperations, 'exchange' | 'evictRefused'>;
   /** Needed for tokens that are bound to its key. */
   readonly dpop?: ProofSigner | undefined;
   /** Default `globalThis.fetch`. */
@@ -43,7 +44,8 @@ interface Prepared {
  * Calls another service for the caller: exchanges the caller's token (or takes the exchanged one
  * from the cache), sends the request with it, and hands the answer back as it is.
  *
- * - A 401 drops the token and is tried once more with a new one, unless the body is a stream.
+ * - A 401 drops the token and is tried once more with a new one, unless the body is a stream. A service
+ *   that refuses the new one, too, gets no other within five seconds: the 401 is handed back.
  * - A bound token goes with a proof for this method and URL; a demand for a nonce is met once per token.
  * - Redirects are not followed: the token is for this service only.
  * - The address is yours to trust: unlike the calls to the authorization server, it is not judged.
@@ -62,9 +64,14 @@ export async function fetchAs(
   const token = await exchanged(request, dependencies);
   const response = await sendWith(token, prepared, dependencies);
   if (response.status !== 401 || !prepared.isRepeatable) return response;
+  dependencies.tokens.evictRefused(token.accessToken);
+  const next = await exchanged(request, dependencies).catch(async (error: unknown) => {
+    await discard(response);
+    throw error;
+  });
+  if (next.accessToken === token.accessToken) return response;
   await discard(response);
-  dependencies.tokens.evict(token.accessToken);
-  return sendWith(await exchanged(request, dependencies), prepared, dependencies);
+  return sendWith(next, prepared, dependencies);
 }
 
 async function exchanged(
@@ -169,7 +176,7 @@ function prepare(request: FetchAsRequest, devMode: boolean): Prepared {
   if (init.redirect === 'follow') {
     throw misuse("redirect: 'follow' would carry the token to another place; follow it yourself");
   }
-  const headers = passedOn(request.inboundHeaders);
+  const headers = passedOn(request.inboundHeaders, subjectToken);
   for (const [name, value] of own) headers.set(name, value);
   refuseInboundToken(subjectToken, [
     ...[url.href, ...url.searchParams.values(), ...headers.values()],
@@ -190,7 +197,7 @@ function requireUrl(input: string | URL, devMode: boolean): URL {
   throw misuse('the URL must be an absolute https URL (RFC 6750 §5.3); devMode allows http');
 }
 
-function passedOn(inbound: FetchAsRequest['inboundHeaders']): Headers {
+function passedOn(inbound: FetchAsRequest['inboundHeaders'], subjectToken: string): Headers {
   const headers = new Headers();
   const entries: Iterable<readonly [string, string | readonly string[] | undefined]> =
     inbound instanceof Headers ? inbound : Object.entries(inbound ?? {});
@@ -205,12 +212,29 @@ function passedOn(inbound: FetchAsRequest['inboundHeaders']): Headers {
   );
   for (const [name, value] of lines) {
     if (isKeptBack(name) || hopByHop.has(name) || holdsJwt(value)) continue;
+    if (isToolParameter(name) && holdsToken(decodedParameter(value), subjectToken)) continue;
     headers.append(name, value);
   }
   return headers;
 }
 
+/** MCP 2026-07-28: parameters of the call, with names of the tool's own; a server needs all of them. */
+function isToolParameter(name: string): boolean {
+  return name.startsWith('mcp-param-');
+}
+
+/** Such a value may be written in base64 (`=?base64?…?=`). */
+function decodedParameter(value: string): string {
+  const isEncoded = value.startsWith('=?base64?') && value.endsWith('?=');
+  return isEncoded ? Buffer.from(value.slice('=?base64?'.length, -2), 'base64').toString() : value;
+}
+
+function holdsToken(text: string, subjectToken: string): boolean {
+  return holdsJwt(text) || text.includes(subjectToken);
+}
+
 function isKeptBack(name: string): boolean {
+  if (isToolParameter(name)) return false;
   return KEPT_BACK.has(name) || KEPT_BACK_PREFIX.test(name) || CREDENTIAL.test(name);
 }
 

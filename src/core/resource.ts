@@ -49,7 +49,10 @@ export interface Authentication {
   /** The inbound access token, for token exchange. Never pass it on to another service. */
   readonly token: string;
   readonly scheme: Credentials['scheme'];
-  /** Headers for the answer, whatever it is: `DPoP-Nonce` where nonces are used (RFC 9449 §8.2). */
+  /**
+   * Headers for the answer, whatever it is: where nonces are used `DPoP-Nonce`, and `Cache-Control:
+   * no-store`, which a handler may replace (RFC 9449 §8.2).
+   */
   readonly responseHeaders: Readonly<Record<string, string>>;
 }
 
@@ -211,7 +214,8 @@ export class AuthplaneResource {
 
   #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {
     const { nonce } = this.#senderConstraint;
-    return dpopProof === undefined || nonce === undefined ? {} : { 'DPoP-Nonce': nonce };
+    if (dpopProof === undefined || nonce === undefined) return {};
+    return { 'DPoP-Nonce': nonce, 'Cache-Control': 'no-store' };
   }
 
   #remembered(token: string): VerifiedClaims | undefined {

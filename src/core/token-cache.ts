@@ -55,12 +55,18 @@ export class FlightCache<V> {
   readonly #maxEntries: number;
   readonly #entries: Generations<Entry<V>>;
   readonly #flights = new Map<string, Flight<V>>();
+  /** When the value of a key was last refused. */
+  readonly #refusedAt: Generations<number>;
 
   /** Keeps between half of `maxEntries` values and all; 0 shares flights and keeps nothing. */
   constructor({ clock, maxEntries }: { readonly clock: Clock; readonly maxEntries: number }) {
     this.#clock = clock;
     this.#maxEntries = maxEntries;
-    this.#entries = new Generations(Math.max(1, Math.floor(maxEntries / 2)));
+    const maxYoung = Math.max(1, Math.floor(maxEntries / 2));
+    this.#entries = new Generations(maxYoung, {
+      tags: ({ holds, derivedFrom }) => [...holds, ...derivedFrom],
+    });
+    this.#refusedAt = new Generations(maxYoung);
   }
 
   /** @throws the reason of `signal`, and whatever `load` throws. */
@@ -78,10 +84,23 @@ export class FlightCache<V> {
   /** Forgets values that hold this token or were derived from it, and from those in turn. */
   evict(token: string): void {
     const doomed = new Set([digest(token)]);
-    while (this.#sweep(doomed));
+    // A set is gone through in order, with what is added on the way.
+    for (const hash of doomed) this.#drop(hash, doomed);
     for (const [key, { derivedFrom }] of this.#flights) {
       if (derivedFrom.some((hash) => doomed.has(hash))) this.#flights.delete(key);
     }
+  }
+
+  /**
+   * {@link evict} for a token that was refused somewhere, unless the one before it was, within so many
+   * seconds: whoever refuses everything must not make every call load anew.
+   */
+  evictRefused(token: string, pauseSeconds: number): void {
+    const now = this.#clock.elapsed();
+    const keys = this.#entries.tagged(digest(token));
+    if (keys.some((key) => now - (this.#refusedAt.get(key) ?? -Infinity) < pauseSeconds)) return;
+    for (const key of keys) this.#refusedAt.set(key, now);
+    this.evict(token);
   }
 
   /** Values in memory, used up ones included. */
@@ -104,6 +123,7 @@ export class FlightCache<V> {
       // Not before the flight is on the list, which even a `load` that throws at once must leave.
       result: Promise.resolve().then(() => this.#load(wanted, flight)),
     };
+    flight.result.catch(() => undefined); // everybody may have given up waiting
     this.#flights.set(wanted.key, flight);
     return flight;
   }
@@ -134,16 +154,12 @@ export class FlightCache<V> {
     return this.#clock.elapsed() < endsAt && this.#clock.now() < until;
   }
 
-  /** Drops what touches a doomed token and dooms what it held. Whether there was any. */
-  #sweep(doomed: Set<string>): boolean {
-    let found = false;
-    for (const [key, { holds, derivedFrom }] of this.#entries) {
-      if (![...holds, ...derivedFrom].some((hash) => doomed.has(hash))) continue;
+  /** Drops what touches a doomed token and dooms what it held. */
+  #drop(hash: string, doomed: Set<string>): void {
+    for (const key of this.#entries.tagged(hash)) {
+      for (const held of this.#entries.peek(key)?.holds ?? []) doomed.add(held);
       this.#entries.delete(key);
-      for (const hash of holds) doomed.add(hash);
-      found = true;
     }
-    return found;
   }
 }
 
@@ -203,6 +219,11 @@ export class TokenCache {
     this.#tokens.evict(token);
   }
 
+  /** The same for a token that a service has refused, but not again within so many seconds. */
+  evictRefused(token: string, pauseSeconds: number): void {
+    this.#tokens.evictRefused(token, pauseSeconds);
+  }
+
   #ttlOf({ expiresIn }: TokenResponse): number {
     const { ttlBufferSeconds, defaultTtlSeconds } = this.#options;
     const seconds = expiresIn === undefined ? defaultTtlSeconds : expiresIn - ttlBufferSeconds;
@@ -215,7 +236,8 @@ function earliestEnd(tokens: readonly string[]): number {
   return Math.min(...tokens.map((token) => expiryOf(token) ?? Infinity));
 }
 
-function expiryOf(token: string): number | undefined {
+/** `exp` of a token that is a JWT. Unverified: good for refusing and forgetting, never to let in. */
+export function expiryOf(token: string): number | undefined {
   const exp = unverifiedClaim(token, 'exp');
   return typeof exp === 'number' ? exp : undefined;
 }
@@ -231,6 +253,16 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+    const settle = (): void => signal.removeEventListener('abort', stop);
+    work.then(
+      (value) => {
+        settle();
+        resolve(value);
+      },
+      (error: unknown) => {
+        settle();
+        reject(error);
+      },
+    );
   });
 }

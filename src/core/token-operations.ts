@@ -5,7 +5,9 @@ import type { DPoPSigner } from './dpop-signer.js';
 import {
   AuthorizationServerUnavailableError,
   ConfigurationError,
+  InvalidGrantError,
   ProtocolError,
+  TokenExpiredError,
 } from './errors.js';
 import type { HttpAnswer } from './http/answer.js';
 import type { OutboundHttp } from './http/client.js';
@@ -19,10 +21,16 @@ import {
   refusal,
   type TokenResponse,
 } from './oauth-response.js';
-import { type Check, problemsOf, textListProblem, textProblem } from './option-checks.js';
+import {
+  type Check,
+  problemsOf,
+  scopeListProblem,
+  textListProblem,
+  textProblem,
+} from './option-checks.js';
 import { OutboundHttpError } from './http/errors.js';
 import { isJsonObject, member } from './strict-json.js';
-import { TokenCache } from './token-cache.js';
+import { expiryOf, TokenCache } from './token-cache.js';
 import { unverifiedClaim } from './unverified-claims.js';
 
 /** Makes DPoP proofs for outbound requests (RFC 9449). */
@@ -97,6 +105,8 @@ const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 /** Parameters whose values no message may repeat. */
 const SECRET_PARAMETERS = ['subject_token', 'actor_token', 'token'];
+/** A service that refuses a token and its successor gets no third one within this time. */
+const REFUSED_PAUSE_SECONDS = 5;
 /** RFC 9449 §8.1; two header lines joined by a comma are none. */
 const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 
@@ -146,6 +156,8 @@ export class TokenOperations {
    * for that service, and may be a foreign one from the vault.
    *
    * @throws ConfigurationError without a subject token, and for members of another kind.
+   * @throws TokenExpiredError when the subject token is a JWT that has ended: nothing is sent then. Also
+   * when it ended on the way, and the server calls it invalid (`invalid_grant`).
    * @throws ConsentRequiredError when the user has to connect the service first.
    */
   async exchange(request: ExchangeRequest): Promise<TokenResponse> {
@@ -162,16 +174,26 @@ export class TokenOperations {
       acceptsUnbound: target !== undefined,
       derivedFrom: [request.subjectToken, request.actorToken ?? ''].filter(isPresent),
     };
-    return this.#token(issue, request.signal);
+    this.#requireNotEnded(request.subjectToken);
+    return this.#token(issue, request.signal).catch((error: unknown) => {
+      if (error instanceof InvalidGrantError) this.#requireNotEnded(request.subjectToken, error);
+      throw error;
+    });
   }
 
   /**
    * A token for this server itself (RFC 6749 §4.4).
    *
-   * @throws ConfigurationError for members of another kind.
+   * @throws ConfigurationError for members of another kind, and without credentials of this server.
    */
   async clientCredentials(request: ClientCredentialsRequest = {}): Promise<TokenResponse> {
     requireRequest('clientCredentials', request, clientCredentialsChecks);
+    if (this.#options.authentication === undefined) {
+      throw new ConfigurationError(
+        'clientCredentials: the grant needs a client that authenticates (RFC 6749 §4.4): set ' +
+          'asCredentials (auth of AuthplaneClient.create)',
+      );
+    }
     const issue: TokenRequest = {
       operation: 'clientCredentials',
       endpoint: 'token_endpoint',
@@ -235,6 +257,14 @@ export class TokenOperations {
     this.#tokens.evict(token);
   }
 
+  /**
+   * The same for a token that a service has refused, unless the one before it was refused a moment ago:
+   * a service that refuses every token must not cost a request for each call.
+   */
+  evictRefused(token: string): void {
+    this.#tokens.evictRefused(token, REFUSED_PAUSE_SECONDS);
+  }
+
   /** Tells of tokens given to {@link revoke}, for as long as somebody else holds the listener. */
   onRevoked(listener: RevocationListener): void {
     const held = new WeakRef(listener);
@@ -245,6 +275,13 @@ export class TokenOperations {
   #forget(token: string): void {
     this.evict(token);
     for (const listener of this.#onRevoked) listener.deref()?.(token);
+  }
+
+  /** By our own clock: what has ended tells its bearer to get a new one. */
+  #requireNotEnded(token: string, cause?: unknown): void {
+    const exp = expiryOf(token);
+    if (exp === undefined || this.#options.clock.now() < exp) return;
+    throw new TokenExpiredError(`the token to exchange expired at ${exp}`, { cause });
   }
 
   #token(issue: TokenRequest, signal: AbortSignal | undefined): Promise<TokenResponse> {
@@ -332,28 +369,46 @@ export class TokenOperations {
   }
 }
 
-const signalProblem: Check = (value) =>
-  typeof (value as AbortSignal | null)?.throwIfAborted === 'function'
+/** By what is used of it: `instanceof` knows no signal of another realm. */
+const signalProblem: Check = (value) => {
+  const signal = value as Partial<AbortSignal> | null; // any type compares
+  const used = [signal?.throwIfAborted, signal?.addEventListener, signal?.removeEventListener];
+  return used.every((method) => typeof method === 'function')
     ? undefined
     : 'must be an AbortSignal';
+};
 
-const scopeProblem: Check = (value) =>
-  typeof value === 'string' ? undefined : 'must be a string of scopes separated by blanks';
+const scopeProblem: Check = (value) => {
+  if (typeof value !== 'string') return 'must be a string of scopes separated by blanks';
+  return scopeListProblem(value.split(' ').filter(isPresent));
+};
+
+const scopesProblem: Check = (value) =>
+  textListProblem(value) ?? scopeListProblem((value as string[]).filter(isPresent));
+
+/** RFC 8707 §2: a resource has no fragment. AuthPlane takes slugs, so it need not be a URI. */
+const resourcesProblem: Check = (value) => {
+  const problem = textListProblem(value);
+  if (problem !== undefined) return problem;
+  return (value as string[]).some((resource) => resource.includes('#'))
+    ? 'a resource must have no fragment (RFC 8707 §2)'
+    : undefined;
+};
 
 const exchangeChecks: Record<keyof ExchangeRequest, Check> = {
   subjectToken: () => undefined, // required, see below
   subjectTokenType: textProblem,
   actorToken: textProblem,
   actorTokenType: textProblem,
-  resources: textListProblem,
+  resources: resourcesProblem,
   audiences: textListProblem,
   scope: scopeProblem,
   signal: signalProblem,
 };
 
 const clientCredentialsChecks: Record<keyof ClientCredentialsRequest, Check> = {
-  scopes: textListProblem,
-  resources: textListProblem,
+  scopes: scopesProblem,
+  resources: resourcesProblem,
   signal: signalProblem,
 };
 

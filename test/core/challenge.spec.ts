@@ -424,6 +424,31 @@ describe('T37: hostile option values', () => {
     }
   });
 
+  const manyScopes = (count: number) =>
+    Array.from({ length: count }, (_, i) => `things:read:${String(i).padStart(3, '0')}`);
+
+  it('10.23: 80 scopes of an operation are all in its challenge', () => {
+    const scopes = manyScopes(80);
+    const refusal = new errors.InsufficientScopeError(scopes);
+    const value = wwwAuthenticate(refusal, OPTIONS) ?? '';
+    expect(value).toContain(`scope="${scopes.join(' ')}"`);
+    expect(value).toContain(`resource_metadata="${METADATA}"`);
+    expect(value.length).toBeLessThan(2900);
+  });
+
+  it('10.23: where not even they fit, scopes outlast the rest of a 403, and the metadata a 401', () => {
+    const long = { ...OPTIONS, resourceMetadataUrl: `https://a.example/${'p'.repeat(1500)}` };
+    const forbidden = new errors.InsufficientScopeError(manyScopes(100));
+    expect(wwwAuthenticate(forbidden, long)).toMatch(/^\S+ error="insufficient_scope", scope="/);
+    expect(wwwAuthenticate(forbidden, long)).not.toMatch(/resource_metadata/);
+    const scopes = manyScopes(100);
+    const unauthorized = wwwAuthenticate(new errors.TokenMissingError(), { ...long, scopes }) ?? '';
+    expect(unauthorized).toMatch(/resource_metadata="https:/);
+    expect(unauthorized).not.toMatch(/scope=/);
+    const endless = wwwAuthenticate(new errors.InsufficientScopeError(manyScopes(5000)), long);
+    expect(endless?.length).toBeLessThan(2900);
+  });
+
   it('RFC 6750 §3: what a client cannot do without stays when space is short', () => {
     const options = { ...OPTIONS, realm: 'r'.repeat(900), scopes: ['s'.repeat(200)] };
     const value = wwwAuthenticate(new errors.InvalidClaimsError('x'), options) ?? '';

@@ -77,6 +77,31 @@ describe('9.20: a value from a file that ends with a line feed', () => {
   });
 });
 
+describe('10.23: RFC 6749 §2.3: two authentications at once are refused, and nothing is sent', () => {
+  const authorization = 'Basic bWU6Y2FuYXJ5';
+
+  it.each<[string, ClientAuthentication]>([
+    ['header and secret', { headers: { authorization }, form: { client_secret: 'canary' } }],
+    [
+      'Header and secret',
+      { headers: { Authorization: authorization }, form: { client_secret: 'x' } },
+    ],
+    ['header and assertion', { headers: { authorization }, form: { client_assertion: 'a.b.c' } }],
+    ['secret and assertion', { form: { client_secret: 'canary', client_assertion: 'a.b.c' } }],
+  ])('%s', async (_name, answer) => {
+    const thrown = await thrownWith({ authenticate: () => answer });
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect(String(thrown)).toMatch(/two ways at once/);
+    expect(String(thrown)).not.toContain('canary');
+    expect(setup.server.requests).toHaveLength(0);
+  });
+
+  it('client_id beside a header is none', async () => {
+    const form = { client_id: 'me' };
+    await sentWith({ authenticate: () => ({ headers: { authorization }, form }) });
+  });
+});
+
 describe('client_secret_basic', () => {
   it('RFC 6749 §2.3.1: is the default, and stays out of the body', async () => {
     const request = await sentWith({ clientId: 'me', clientSecret: 'secret' });

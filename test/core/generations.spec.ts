@@ -38,7 +38,8 @@ describe('Generations', () => {
   });
 
   describe('10.11d: with weights', () => {
-    const heavy = () => new Generations<number>(100, { of: (weight) => weight, max: 10 });
+    const heavy = () =>
+      new Generations<number>(100, { weights: { of: (weight) => weight, max: 10 } });
 
     it('what one generation weighs is bounded as well', () => {
       const generations = heavy();
@@ -65,6 +66,36 @@ describe('Generations', () => {
       generations.set('b', 1);
       generations.set('c', 1000);
       expect(generations.size).toBe(2);
+    });
+  });
+
+  describe('10.14c: with tags', () => {
+    const tagged = () => new Generations<string[]>(2, { tags: (value) => value });
+
+    it('finds entries by them, in both generations, and counts that as no use', () => {
+      const entries = tagged();
+      entries.set('a', ['x', 'y']);
+      entries.set('b', ['y']);
+      entries.set('c', ['y']);
+      expect(entries.tagged('y').sort()).toEqual(['a', 'b', 'c']);
+      expect([entries.tagged('x'), entries.tagged('z')]).toEqual([['a'], []]);
+      expect([entries.peek('a'), entries.isYoung('a')]).toEqual([['x', 'y'], false]);
+    });
+
+    it('forgets the tags of what is deleted, replaced, moved or forgotten', () => {
+      const entries = tagged();
+      entries.set('a', ['x']);
+      entries.set('a', ['y']);
+      expect([entries.tagged('x'), entries.tagged('y')]).toEqual([[], ['a']]);
+      entries.set('b', ['y']);
+      entries.set('c', ['z']);
+      entries.get('a');
+      expect(entries.tagged('y').sort()).toEqual(['a', 'b']);
+      entries.delete('a');
+      entries.delete('b');
+      expect(entries.tagged('y')).toEqual([]);
+      for (const key of ['d', 'e', 'f', 'g']) entries.set(key, ['w']);
+      expect([entries.tagged('z'), entries.tagged('w').length]).toEqual([[], entries.size]);
     });
   });
 

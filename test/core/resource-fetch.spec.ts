@@ -8,14 +8,23 @@ import {
   ConfigurationError,
   ConsentRequiredError,
   InvalidGrantError,
+  TokenExpiredError,
 } from '../../src/core/errors.js';
 import {
   fetchAs,
   type FetchAsDependencies,
   type FetchAsRequest,
 } from '../../src/core/resource-fetch.js';
-import { countingTokens, setUp, type Setup, thrownBy, tokenBody } from './fixtures/as-client.js';
+import {
+  countingTokens,
+  jwt,
+  setUp,
+  type Setup,
+  thrownBy,
+  tokenBody,
+} from './fixtures/as-client.js';
 import { replyJson, replyProblem, replyRaw, ScriptedServer } from './fixtures/as-scripted.js';
+import { NOW } from './fixtures/keys-and-tokens.js';
 
 let setup: Setup;
 let service: ScriptedServer;
@@ -130,6 +139,27 @@ describe('a 401', () => {
     setup.server.on('/token_endpoint', countingTokens(), replyProblem('invalid_grant'));
     service.on('/api', refused);
     expect(await thrownBy(call())).toBeInstanceOf(InvalidGrantError);
+  });
+
+  it('10.14c: a service that always says so costs one new token, and none again for seconds', async () => {
+    service.on('/api', refused);
+    for (let i = 0; i < 20; i++) expect((await call()).status).toBe(401);
+    expect(exchanges()).toBe(2);
+    setup.clock.advance(5);
+    for (let i = 0; i < 20; i++) expect((await call()).status).toBe(401);
+    expect(exchanges()).toBe(3);
+    setup.clock.advance(5);
+    service.on('/api', (response, request) => {
+      const old = request.headers.authorization === 'Bearer token-3';
+      return (old ? refused : replyJson({}))(response, request);
+    });
+    expect((await call()).status).toBe(200);
+  });
+
+  it('10.14c: a token that has ended is not exchanged, and nothing is sent', async () => {
+    const thrown = await thrownBy(call({ subjectToken: jwt({ exp: NOW - 5 }) }));
+    expect(thrown).toBeInstanceOf(TokenExpiredError);
+    expect([exchanges(), service.requests.length]).toEqual([0, 0]);
   });
 
   it('of 50 concurrent calls costs one new exchange', async () => {
@@ -293,6 +323,34 @@ describe('T48: the inbound token', () => {
     const other = tokenBytes().subarray(4); // "ary-inbound" is not the token
     expect((await call({ init: { method: 'POST', body: other } })).status).toBe(200);
     expect((await call({ init: { method: 'POST', body: formWith('harmless') } })).status).toBe(200);
+  });
+
+  it('10.23: MCP: parameters of the tool go along, but for tokens', async () => {
+    const base64 = (text: string) => `=?base64?${Buffer.from(text).toString('base64')}?=`;
+    const someJwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.canary';
+    const parameters = {
+      'Mcp-Param-Region': 'eu',
+      'Mcp-Param-Author': base64('Bücher'),
+      'mcp-param-token-count': '5',
+      'MCP-PARAM-SESSION': 's1',
+    };
+    const inboundHeaders = {
+      ...parameters,
+      'mcp-param-a': 'canary-inbound',
+      'mcp-param-b': `x ${someJwt}`,
+      'mcp-param-c': base64('Bearer canary-inbound'),
+      'mcp-param-d': base64(someJwt),
+      'x-mcp-param-token': 'canary',
+      'mcp-session-id': 'canary',
+    };
+    await call({ inboundHeaders });
+    const { headers } = service.last;
+    for (const [name, value] of Object.entries(parameters)) {
+      expect(headers[name.toLowerCase()]).toBe(value);
+    }
+    const sent = Object.keys(headers).filter((name) => /mcp/.test(name));
+    expect(sent).toHaveLength(Object.keys(parameters).length);
+    expect(JSON.stringify(headers)).not.toContain('canary');
   });
 
   it('stays behind with all that came with it', async () => {

@@ -6,6 +6,7 @@ import { FlightCache, TokenCache } from '../../src/core/token-cache.js';
 import { jwt, thrownBy } from './fixtures/as-client.js';
 import { NOW } from './fixtures/keys-and-tokens.js';
 import { ManualClock } from './fixtures/manual-clock.js';
+import { unhandledRejections } from './fixtures/unhandled-rejections.js';
 
 let clock: ManualClock;
 let cache: TokenCache;
@@ -53,6 +54,40 @@ async function ask(key: string, { from = [], expiresIn, issue, signal, ...rest }
   const wanted = { parts: [key], derivedFrom: from, load };
   return (await (rest.in ?? cache).get(wanted, signal)).accessToken;
 }
+
+describe('10.14d: a flight that everybody has left', () => {
+  const rejections = unhandledRejections();
+
+  it('may fail, and is nobody’s unhandled rejection', async () => {
+    const failing = (signal?: AbortSignal) =>
+      cache.get(
+        { parts: ['f'], derivedFrom: [], load: () => Promise.reject(new Error('late')) },
+        signal,
+      );
+    const stop = new AbortController();
+    const left = thrownBy(failing(stop.signal));
+    stop.abort(new Error('enough'));
+    expect(String(await left)).toMatch(/enough/);
+    const broken = { throwIfAborted: () => undefined } as unknown as AbortSignal;
+    await thrownBy(failing(broken));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(rejections).toEqual([]);
+  });
+});
+
+describe('10.14c: evict finds its entries without looking at the others', () => {
+  it('costs the same whatever else is in memory', async () => {
+    const big = make({ maxEntries: 400_000 });
+    const load = (name: string) => async () => token(name, 3600);
+    const put = (i: number) =>
+      big.get({ parts: [`k${i}`], derivedFrom: [`s${i}`], load: load(`t${i}`) });
+    for (let i = 0; i < 20_000; i++) await put(i);
+    const cpu = process.cpuUsage();
+    for (let i = 0; i < 1000; i++) big.evict(`t${i}`);
+    const { user } = process.cpuUsage(cpu);
+    expect(user / 1000).toBeLessThan(1000); // a walk of all took 10 ms and more for each
+  });
+});
 
 describe('how long a token is kept', () => {
   it('until expires_in less the margin', async () => {

@@ -3,17 +3,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { decodeJwt } from 'jose';
+import { httpStatus } from '../../src/core/challenge.js';
 import { clientAuthentication } from '../../src/core/client-authentication.js';
 import { DPoPSigner } from '../../src/core/dpop-signer.js';
 import {
   AuthorizationServerUnavailableError,
   CircuitOpenError,
   ConfigurationError,
+  InvalidGrantError,
   MetadataFetchError,
   MissingMetadataEndpointError,
   OAuthError,
   ProtocolError,
   ServerError,
+  TokenExpiredError,
 } from '../../src/core/errors.js';
 import type { ExchangeRequest, TokenOperations } from '../../src/core/token-operations.js';
 import {
@@ -175,6 +178,71 @@ describe('the parameters of client credentials', () => {
   it('rfc8707-client-credentials-resource-parameter-should-be-supported', async () => {
     await operations.clientCredentials({ resources: ['https://api.example.com', 'x', ''] });
     expect(setup.server.last.form.getAll('resource')).toEqual(['https://api.example.com', 'x']);
+  });
+});
+
+describe('10.14c: RFC 8693: a token that has ended', () => {
+  it.each([-1, 0, -59.5])('by exp %d s from now: 401, and nothing is sent', async (seconds) => {
+    const subjectToken = jwt({ exp: NOW + seconds });
+    const thrown = await thrownBy(operations.exchange({ subjectToken }));
+    expect(thrown).toBeInstanceOf(TokenExpiredError);
+    expect(httpStatus(thrown)).toBe(401);
+    expect(setup.server.requests).toHaveLength(0);
+  });
+
+  it('and that ends on the way: invalid_grant becomes 401', async () => {
+    const subjectToken = jwt({ exp: NOW + 5 });
+    setup.server.on('/token_endpoint', (response, request) => {
+      setup.clock.advance(5);
+      void replyProblem('invalid_grant')(response, request);
+    });
+    const thrown = await thrownBy(operations.exchange({ subjectToken }));
+    expect(thrown).toBeInstanceOf(TokenExpiredError);
+    expect((thrown as Error).cause).toBeInstanceOf(InvalidGrantError);
+  });
+
+  it('any other invalid_grant stays what it is', async () => {
+    setup.server.on('/token_endpoint', replyProblem('invalid_grant'));
+    for (const subjectToken of [jwt({ exp: NOW + 5 }), jwt({ exp: 'x' }), 'opaque']) {
+      const thrown = await thrownBy(operations.exchange({ subjectToken }));
+      expect(thrown).toBeInstanceOf(InvalidGrantError);
+    }
+  });
+});
+
+describe('10.23: what is refused before anything is sent', () => {
+  it('RFC 6749 §4.4: client credentials without credentials', async () => {
+    const bare = setup.with({ authentication: undefined });
+    const thrown = await thrownBy(bare.clientCredentials());
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect(String(thrown)).toMatch(/set asCredentials/);
+    expect(setup.server.requests).toHaveLength(0);
+  });
+
+  it('RFC 8707 §2: a resource with a fragment; slugs and other URIs go', async () => {
+    const resources = ['https://service.example.com/#f'];
+    for (const call of [
+      () => operations.exchange({ subjectToken: 's', resources }),
+      () => operations.clientCredentials({ resources }),
+    ]) {
+      const thrown = await thrownBy(call());
+      expect(thrown).toBeInstanceOf(ConfigurationError);
+      expect(String(thrown)).toMatch(/no fragment/);
+    }
+    expect(setup.server.requests).toHaveLength(0);
+    await operations.exchange({ subjectToken: 's', resources: ['github', 'urn:example:x'] });
+  });
+
+  it.each(['re"ad', 'lesen:über', 'a\\b', 'a\nb'])('RFC 6749 §3.3: the scope %j', async (scope) => {
+    for (const call of [
+      () => operations.exchange({ subjectToken: 's', scope: `read ${scope}` }),
+      () => operations.clientCredentials({ scopes: ['read', scope] }),
+    ]) {
+      const thrown = await thrownBy(call());
+      expect(thrown).toBeInstanceOf(ConfigurationError);
+      expect(String(thrown)).toMatch(/is not a scope/);
+    }
+    expect(setup.server.requests).toHaveLength(0);
   });
 });
 
@@ -808,9 +876,12 @@ describe('the cache', () => {
   it('ends with the subject token', async () => {
     const subjectToken = jwt({ exp: NOW + 10 });
     await operations.exchange({ subjectToken });
-    setup.clock.advance(10);
+    setup.clock.advance(9);
     await operations.exchange({ subjectToken });
-    expect(count()).toBe(2);
+    expect(count()).toBe(1);
+    setup.clock.advance(1);
+    const thrown = await thrownBy(operations.exchange({ subjectToken }));
+    expect(thrown).toBeInstanceOf(TokenExpiredError);
   });
 });
 
@@ -966,6 +1037,11 @@ describe('hardening: callers without types', () => {
       'another type',
       { subjectToken, actorTokenType: 1 },
       /exchange: actorTokenType: must be a string/,
+    ],
+    [
+      '10.14d: a signal that cannot be listened to',
+      { subjectToken, signal: { throwIfAborted: () => undefined } },
+      /exchange: signal: must be an AbortSignal/,
     ],
     [
       'a signal that is none',

@@ -63,6 +63,7 @@ describe.each(platforms)('the MCP client SDK v2 with its DPoP session on %s', (p
   it('a hijacked MCP answer carries DPoP-Nonce', async () => {
     server = await startProtectedMcpServer(platform, {}, { inboundDPoP: { nonce: true } });
     const nonces: (string | null)[] = [];
+    const cacheControls: (string | null)[] = [];
     const provider = new MemoryOAuthProvider(CALLBACK, await DpopSession.create());
     const options = {
       authProvider: provider,
@@ -70,6 +71,7 @@ describe.each(platforms)('the MCP client SDK v2 with its DPoP session on %s', (p
         const response = await fetch(url, init);
         if (String(url) === server.mcpUrl && response.ok) {
           nonces.push(response.headers.get('dpop-nonce'));
+          cacheControls.push(response.headers.get('cache-control'));
         }
         return response;
       },
@@ -84,5 +86,7 @@ describe.each(platforms)('the MCP client SDK v2 with its DPoP session on %s', (p
     await client.close();
     expect(nonces.length).toBeGreaterThan(1);
     expect(nonces.every((nonce) => nonce !== null && nonce.length >= 43)).toBe(true);
+    // 10.23: RFC 9449 §8.2; the transport says something of its own for event streams
+    for (const value of cacheControls) expect(value).toMatch(/no-store|no-cache/);
   });
 });

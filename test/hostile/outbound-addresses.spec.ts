@@ -196,7 +196,8 @@ describe('T51: metadata that lead to an address that is never allowed', () => {
       introspection_endpoint: trap,
       revocation_endpoint: trap,
     });
-    const client = await AuthplaneClient.create({ issuer: server.issuer, devMode: true });
+    const auth = { clientId: 'me', clientSecret: 'secret' };
+    const client = await AuthplaneClient.create({ issuer: server.issuer, devMode: true, auth });
     try {
       for (const call of [
         () => client.exchange({ subjectToken: 't' }),
