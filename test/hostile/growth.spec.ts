@@ -189,7 +189,7 @@ function passesOn(inboundHeaders: Record<string, string>): Promise<unknown> {
   return fetchAs(
     { ...request, inboundHeaders },
     {
-      tokens: { exchange: async () => issued, evict: () => undefined },
+      tokens: { exchange: async () => issued, evictRefused: () => undefined },
       fetch: async () => new Response(),
     },
   );
