@@ -15,7 +15,7 @@ import {
   presentedScheme,
 } from './credentials.js';
 import type { Jwks } from './jwks.js';
-import { type AuthplaneError, TokenMissingError } from './errors.js';
+import { type AuthplaneError, TokenMissingError, TokenRevokedError } from './errors.js';
 import type { ResolvedResourceOptions } from './options.js';
 import { type RevocationCheck, revocationCheck } from './revocation.js';
 import type { TokenOperations } from './token-operations.js';
@@ -200,6 +200,21 @@ export class AuthplaneResource {
   /** How long a token with these claims is still accepted, the clock skew included. */
   secondsLeft({ expiresAt }: VerifiedClaims): number {
     return expiresAt + this.#rules.resource.clockSkewSeconds - this.#rules.now();
+  }
+
+  /** Whether tokens are asked about after they were verified. */
+  get checksRevocation(): boolean {
+    return this.#requireNotRevoked !== undefined;
+  }
+
+  /** Whether a token with these claims is known to be revoked; `false` where nobody can tell. */
+  async isRevoked(claims: VerifiedClaims, token: string): Promise<boolean> {
+    try {
+      await this.#requireNotRevoked?.(claims, token);
+      return false;
+    } catch (error) {
+      return error instanceof TokenRevokedError;
+    }
   }
 
   async #verifyBound(token: string, request: DPoPRequest): Promise<VerifiedClaims> {

@@ -15,6 +15,7 @@ import {
   callerOf,
   httpRequest,
   inboundRequest,
+  keepPrivate,
   publishCaller,
   publishUser,
   rawRequest,
@@ -26,7 +27,7 @@ import {
 } from './request.js';
 import { runListenersIn } from './request-context.js';
 import { servesPath } from './routes.js';
-import { endAtExpiry, endStreamAtExpiry } from './stream-expiry.js';
+import type { StreamToken } from './stream-expiry.js';
 
 /** Injection token of the guard that the module provides. */
 export const ACTIVE_GUARD = Symbol('authplane-nestjs:guard');
@@ -115,6 +116,8 @@ export class AuthplaneGuard implements CanActivate {
     this.#authorize(context, policy, mcp, authentication);
     this.#publish(context, authentication);
     if (mcp !== undefined && this.resources.usesMcpNest) publishUser(request, authentication);
+    this.resources.streams.watch(context, streamToken(resource, authentication));
+    keepPrivate(context);
     sendAlong(context, authentication.responseHeaders);
     return true;
   }
@@ -153,15 +156,10 @@ export class AuthplaneGuard implements CanActivate {
     requestState(httpRequest(context)).judgedBody ??= { body };
     if (mcp === undefined) return resource.requireScopes(claims, allNeeds);
     const { rules, request } = mcp;
-    const secondsLeft = () => resource.secondsLeft(claims);
     if (request.isCertain) rules.requireOwnSession(context, claims);
     const verdict = rules.judge(request, claims);
     resource.requireScopes(claims, addScopeNeeds(allNeeds, verdict.needs));
-    if (request.isCertain) endAtExpiry(context, secondsLeft);
-    const onStream = () => {
-      if (!request.isCertain) endStreamAtExpiry(rawResponse(context), secondsLeft);
-    };
-    const caller = { claims, onStream };
+    const caller = { claims };
     rules.letPass(context, caller, request, verdict);
     const state = requestState(httpRequest(context));
     state.inspectedFor = resource;
@@ -247,6 +245,12 @@ async function verdictOf(guard: CanActivate, context: ExecutionContext): Promise
 function announcedScopes({ allNeeds }: Policy, mcp: McpPart | undefined): string[] {
   const ofOperations = mcp?.rules.announcedNeeds(mcp.request) ?? NO_SCOPES;
   return challengeScopes(addScopeNeeds(allNeeds, ofOperations));
+}
+
+function streamToken(resource: AuthplaneResource, { claims, token }: Authentication): StreamToken {
+  const secondsLeft = () => resource.secondsLeft(claims);
+  if (!resource.checksRevocation) return { secondsLeft };
+  return { secondsLeft, isRevoked: () => resource.isRevoked(claims, token) };
 }
 
 function nameOf(context: ExecutionContext): string {

@@ -1,5 +1,6 @@
 import {
   type CanActivate,
+  type BeforeApplicationShutdown,
   type DynamicModule,
   Inject,
   Module,
@@ -73,7 +74,9 @@ class AuthplaneFeatureModule {}
  * module, answers refusals with challenges, and serves the protected resource metadata.
  */
 @Module({})
-export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationShutdown {
+export class AuthplaneModule
+  implements NestModule, OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
+{
   readonly #logger = new PackageLogger(AuthplaneModule.name);
   #stopEnforcing: (() => void) | undefined;
 
@@ -230,7 +233,7 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     const classes = knownClasses(this.modules);
     const declared = declaredOperations(classes);
     const hasMcpNest = usesMcpNest(this.modules, declared);
-    const { resources } = this;
+    const { resources, applicationConfig } = this;
     resources.usesMcpNest = hasMcpNest;
     for (const { mcp } of resources.all()) mcp.declare(declared, hasMcpNest); // its URIs are loose
     for (const known of classes.filter(isHostController)) resources.hostControllers.add(known.type);
@@ -240,6 +243,10 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
       resources,
       usesMcpNest: hasMcpNest,
       isGuardedGlobally: this.#isGuardedGlobally(),
+      globalInterceptors: [
+        ...applicationConfig.getGlobalInterceptors(),
+        ...applicationConfig.getGlobalRequestInterceptors().map(({ metatype }) => metatype),
+      ],
     });
   }
 
@@ -261,6 +268,11 @@ export class AuthplaneModule implements NestModule, OnModuleInit, OnApplicationS
     return [this.guard, ...used.map((wrapper): unknown => wrapper?.instance)].some(
       (guard) => guard !== undefined && guard !== null && !isAuthplaneGuard(guard),
     );
+  }
+
+  /** Before the server waits for its last answer: these have no end of their own. */
+  beforeApplicationShutdown(): void {
+    this.resources.streams.endAll();
   }
 
   /** After the server has answered its last request: verification works until then. */

@@ -4,6 +4,7 @@ import {
   staticNeeds,
 } from '../core/operation-scopes.js';
 import type { ScopeNeeds } from '../core/scopes.js';
+import { cacheWarnings } from './cache-checks.js';
 import {
   handlerPolicy,
   hasAuthplaneGuard,
@@ -29,6 +30,8 @@ export interface Application {
   readonly usesMcpNest: boolean;
   /** Guards of the whole application: instances, or this module's own. */
   readonly isGuardedGlobally: boolean;
+  /** Interceptors of the whole application: instances or classes. */
+  readonly globalInterceptors: readonly unknown[];
 }
 
 type Named = Pick<OperationRequirement, 'kind' | 'name'>;
@@ -57,6 +60,10 @@ export function bootWarnings(application: Application): string[] {
     ...unreachableScopes(application),
     ...unadvertisedScopes(application, routes),
     ...doubtfulRequirements(application),
+    ...cacheWarnings(
+      routes.filter((route) => !route.isPublic && isGuarded(application, route)),
+      application.globalInterceptors,
+    ),
   ];
 }
 

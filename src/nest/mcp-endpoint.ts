@@ -82,11 +82,9 @@ export interface McpVerdict {
   readonly hidden: readonly FoundName[];
 }
 
-/** Who asks, and until when. */
+/** Who asks. */
 export interface McpCaller {
   readonly claims: VerifiedClaims;
-  /** Called when an event stream turns out to be one of an MCP server. */
-  readonly onStream: () => void;
 }
 
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
@@ -364,7 +362,6 @@ export class McpRules {
       if (isResumed && this.#state.events.isOfAnother(id, owner)) return undefined;
       if (isFirst && this.#state.sessions.open({ data, type }, response, owner)) {
         isMcp = true;
-        caller.onStream();
       }
       isFirst = false;
       return isMcp ? this.#rewritten(data, caller, isResumed) : data;

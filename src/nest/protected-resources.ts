@@ -6,6 +6,7 @@ import { NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
 import { McpRules } from './mcp-endpoint.js';
 import { McpState } from './mcp-state.js';
 import type { GuardedApplication } from './request.js';
+import { GuardedStreams } from './stream-expiry.js';
 
 /** A resource of the application, and what is asked of its requests. */
 export interface ProtectedResource {
@@ -24,6 +25,8 @@ export class ProtectedResources implements GuardedApplication {
   usesMcpNest = false;
   readonly #named = new Map<string, ProtectedResource>();
   readonly #state = new McpState();
+  /** Of all resources: they end with the application. */
+  readonly streams = new GuardedStreams();
   readonly main: ProtectedResource;
   /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
   readonly hostControllers = new Set<object>();

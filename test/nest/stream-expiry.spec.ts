@@ -9,7 +9,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { AuthplaneGuard } from 'authplane-nestjs';
-import { endAtExpiry } from '../../src/nest/stream-expiry.js';
+import { GuardedStreams } from '../../src/nest/stream-expiry.js';
 import { platforms } from '../e2e/apps/start-app.js';
 import {
   call,
@@ -27,7 +27,7 @@ let expiresAt = Infinity;
 @Injectable()
 class ExpiryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    endAtExpiry(context, () => expiresAt - Date.now() / 1000);
+    new GuardedStreams().watch(context, { secondsLeft: () => expiresAt - Date.now() / 1000 });
     return true;
   }
 }
@@ -133,7 +133,7 @@ describe.each(platforms)('streams and the end of a token on %s', (platform) => {
   }
 });
 
-describe('endAtExpiry', () => {
+describe('GuardedStreams', () => {
   type Respond = (response: ServerResponse) => void;
 
   let http: Server | undefined;
@@ -142,12 +142,19 @@ describe('endAtExpiry', () => {
     http?.closeAllConnections();
   });
 
-  async function listen(respond: Respond, secondsLeft: () => number) {
+  async function listen(
+    respond: Respond,
+    secondsLeft: () => number,
+    isRevoked?: () => Promise<boolean>,
+    streams = new GuardedStreams(10),
+  ) {
     http = createServer((incoming: IncomingMessage, response) => {
       const context = {
         switchToHttp: () => ({ getRequest: () => incoming, getResponse: () => response }),
       };
-      endAtExpiry(context as never, secondsLeft);
+      const token = isRevoked === undefined ? { secondsLeft } : { secondsLeft, isRevoked };
+      streams.watch(context as never, token);
+      streams.watch(context as never, { secondsLeft: () => 0 }); // another guard: once is enough
       respond(response);
     });
     await new Promise<void>((resolve) => http?.listen(0, '127.0.0.1', resolve));
@@ -174,6 +181,40 @@ describe('endAtExpiry', () => {
     expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n');
     expect(answers).toEqual([]);
   });
+
+  it('9.9f: ends when its token is known to be revoked', async () => {
+    const answers = [false, false, true];
+    const port = await listen(
+      streaming,
+      () => 1e6,
+      () => Promise.resolve(answers.shift() === true),
+    );
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n');
+    expect(answers).toEqual([]);
+  });
+
+  it('10.11b: all end together, and none begins after that', async () => {
+    const streams = new GuardedStreams();
+    const port = await listen(streaming, () => 1e6, undefined, streams);
+    const open = [1, 2, 3].map(() => fetch(`http://127.0.0.1:${port}`));
+    const responses = await Promise.all(open);
+    streams.endAll();
+    for (const response of responses) expect(await response.text()).toBe(':\n');
+    expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe(':\n');
+  });
+
+  it.each([[Array(200).fill({})], JSON.parse('[{"__proto__":{}}]'), 'x', null])(
+    'hardening: the body of a plain handler may be anything: %#',
+    (body) => {
+      const response = {} as ServerResponse;
+      const incoming = { method: 'POST', body };
+      const context = {
+        switchToHttp: () => ({ getRequest: () => incoming, getResponse: () => response }),
+      };
+      new GuardedStreams().watch(context as never, { secondsLeft: () => 0 });
+      expect(response).toEqual({});
+    },
+  );
 
   it('what is no event stream is left alone', async () => {
     const slow: Respond = (response) => {

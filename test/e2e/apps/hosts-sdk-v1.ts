@@ -101,12 +101,23 @@ export class McpController {
   stream(): void {}
 }
 
+const IDLE_MS = 30 * 60_000;
+
+interface Session {
+  readonly transport: StreamableHTTPServerTransport;
+  /** Requests that are being answered, streams included. */
+  open: number;
+  usedAt: number;
+}
+
 /** With sessions, instead of `McpController`: one server and one transport for each session. */
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
 @Scopes('notes:use')
 export class SessionsController implements OnModuleDestroy {
-  readonly #sessions = new Map<string, StreamableHTTPServerTransport>();
+  readonly #sessions = new Map<string, Session>();
+  /** Clients may go away without a word. */
+  readonly #sweep = setInterval(() => this.closeIdle(), 60_000).unref();
 
   constructor(private readonly notes: NotesServer) {}
 
@@ -117,27 +128,45 @@ export class SessionsController implements OnModuleDestroy {
     @Headers('mcp-session-id') id: string | undefined,
   ): Promise<void> {
     return serveMcp(request, reply, async () => {
-      const transport = id === undefined ? await this.#open() : this.#sessions.get(id);
-      if (transport === undefined) {
+      const session = id === undefined ? await this.#open() : this.#sessions.get(id);
+      if (session === undefined) {
         const error = { code: -32001, message: 'Session not found' };
         throw new NotFoundException({ jsonrpc: '2.0', error, id: null });
       }
-      return (...http) => transport.handleRequest(...http);
+      return (raw, response, body) => {
+        session.open++;
+        response.on('close', () => {
+          session.open--;
+          session.usedAt = Date.now();
+        });
+        return session.transport.handleRequest(raw, response, body);
+      };
     });
   }
 
-  async #open(): Promise<StreamableHTTPServerTransport> {
+  async #open(): Promise<Session> {
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
-      onsessioninitialized: (id) => void this.#sessions.set(id, transport),
+      onsessioninitialized: (id) => void this.#sessions.set(id, session),
       onsessionclosed: (id) => void this.#sessions.delete(id),
     });
+    const session: Session = { transport, open: 0, usedAt: Date.now() };
     await this.notes.createServer().connect(transport);
-    return transport;
+    return session;
   }
 
-  async onModuleDestroy(): Promise<void> {
-    await Promise.all([...this.#sessions.values()].map((transport) => transport.close()));
+  /** Ends the sessions that nobody has used for a while. */
+  closeIdle(now = Date.now()): void {
+    for (const [id, { transport, open, usedAt }] of this.#sessions) {
+      if (open > 0 || now - usedAt < IDLE_MS) continue;
+      this.#sessions.delete(id);
+      void transport.close();
+    }
+  }
+
+  /** Running calls are still answered after this: do not close their transports here. */
+  onModuleDestroy(): void {
+    clearInterval(this.#sweep);
   }
 }
 
