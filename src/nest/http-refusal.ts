@@ -1,5 +1,5 @@
 import { HttpException } from '@nestjs/common';
-import { type Challenge, publicSentence } from '../core/challenge.js';
+import type { Challenge } from '../core/challenge.js';
 import type { AuthplaneError } from '../core/errors.js';
 import { STANDS_FOR } from '../core/stands-for.js';
 
@@ -22,9 +22,10 @@ const KEPT_BACK: ReadonlySet<string> = new Set([
  * `consentUrl`, `code`, …; what the authorization server said is at the cause only.
  */
 export class AuthplaneHttpException extends HttpException {
-  constructor(error: AuthplaneError, announced: AuthplaneError, { status, body }: Challenge) {
+  /** @param sentence what the body says, in words. */
+  constructor(error: AuthplaneError, sentence: string, { status, body }: Challenge) {
     super({ ...body }, status);
-    this.message = publicSentence(announced);
+    this.message = sentence;
     const hidden = { enumerable: false, configurable: true, writable: true };
     Object.defineProperty(this, 'cause', { ...hidden, value: error });
     Object.defineProperty(this, STANDS_FOR, { ...hidden, value: error });

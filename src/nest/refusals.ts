@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type ArgumentsHost,
   type CallHandler,
@@ -7,13 +7,15 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
+import { publicSentence } from '../core/challenge.js';
 import { AuthplaneError, InsufficientScopeError } from '../core/errors.js';
 import { AuthplaneResource } from '../core/resource.js';
 import { AuthplaneHttpException } from './http-refusal.js';
 import { onResponseHead } from './mcp-response.js';
 import { PackageLogger } from './package-logger.js';
+import { refusalBody } from './refusal-body.js';
 import { RefusalLog } from './refusal-log.js';
-import { httpRequest, inboundRequest, rawResponse, requestState } from './request.js';
+import { httpRequest, inboundRequest, rawRequest, rawResponse, requestState } from './request.js';
 
 type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
 
@@ -56,7 +58,10 @@ export class Refusals {
       ...(needed.length === 0 ? {} : { scopes: needed }),
     });
     setHeaders(rawResponse(host), challenge.headers);
-    return new AuthplaneHttpException(error, announced, challenge);
+    const { headers } = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
+    const sentence = publicSentence(announced);
+    const body = refusalBody(challenge, sentence, { headers, body: request.body });
+    return new AuthplaneHttpException(error, sentence, { ...challenge, body });
   }
 }
 

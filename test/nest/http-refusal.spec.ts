@@ -291,7 +291,7 @@ describe.each(platforms)(
 
 describe('AuthplaneHttpException', () => {
   const reason = new InvalidClientError(INTERNAL, refusedByServer);
-  const exception = new AuthplaneHttpException(reason, reason, toChallenge(reason));
+  const exception = new AuthplaneHttpException(reason, 'public', toChallenge(reason));
 
   it('shows nothing of the reason but to those who ask for it', () => {
     expect(exception.cause).toBe(reason);
@@ -304,7 +304,7 @@ describe('AuthplaneHttpException', () => {
 
   it('is answered like the reason by whoever asks the core', () => {
     const denied = new InsufficientScopeError(['a']);
-    const standing = new AuthplaneHttpException(denied, denied, toChallenge(denied));
+    const standing = new AuthplaneHttpException(denied, 'public', toChallenge(denied));
     expect(toChallenge(standing)).toEqual(toChallenge(denied));
     expect(standing).toMatchObject({ requiredScopes: ['a'], code: 'insufficient_scope' });
   });

@@ -251,7 +251,8 @@ export async function startMcpApp({
       ...(method === 'GET' ? {} : { body: raw ?? JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, json: jsonOf(text) };
+    const json = refusalIn(jsonOf(text));
+    return { status: response.status, headers: response.headers, text, json };
   };
   return {
     authorizationServer,
@@ -293,6 +294,12 @@ export function modern(method: string, params: { name?: string; uri?: string }) 
       ...(name === undefined ? {} : { 'mcp-name': name }),
     },
   };
+}
+
+/** What a refusal says about access, which a JSON-RPC error has as its data. */
+function refusalIn(json: unknown): unknown {
+  const { error } = Object(json) as { error?: { data?: { error?: unknown } } };
+  return typeof error?.data?.error === 'string' ? error.data : json;
 }
 
 function jsonOf(text: string): unknown {

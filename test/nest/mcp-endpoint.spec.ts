@@ -306,8 +306,8 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
       expect(refused.status).toBe(403);
       expect(refused.json).toEqual({
         jsonrpc: '2.0',
-        error: { code: -32000, message: 'Forbidden: Origin not allowed' },
-        id: null,
+        error: { code: -32003, message: 'Forbidden: Origin not allowed' },
+        id: 1,
       });
     }
     const origin = 'https://app.example.com';
@@ -367,7 +367,7 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
       for (const method of ['POST', 'GET', 'DELETE']) {
         const answer = await post(call('open'), { method, headers, claims });
         expect([method, answer.status]).toEqual([method, 404]);
-        expect(answer.json).toEqual(sessionNotFound);
+        expect(answer.json).toEqual({ ...sessionNotFound, id: method === 'GET' ? null : 1 });
       }
     }
     expect(runs).toEqual([]);

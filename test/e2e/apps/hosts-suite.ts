@@ -84,7 +84,14 @@ export function describeHost(name: string, traits: HostTraits): void {
             `resource_metadata="${metadataUrl}", ` +
             `error_description="The access token lacks a scope that this operation needs"`,
         );
-        expect(refused.message).toEqual({ error: 'insufficient_scope', scope: `${BASE} ${scope}` });
+        expect(refused.message).toMatchObject({
+          jsonrpc: '2.0',
+          error: {
+            code: -32003,
+            message: `The access token lacks a scope that this operation needs: ${BASE} ${scope}`,
+            data: { error: 'insufficient_scope', scope: `${BASE} ${scope}` },
+          },
+        });
         expect(await whatRan(client)).toEqual(before);
 
         const passed = await client.send(message, { scope: `${BASE} ${scope}` });
@@ -105,7 +112,9 @@ export function describeHost(name: string, traits: HostTraits): void {
       const read = { method: 'resources/read', params: { uri: 'notes://all' } };
       const refused = await client.batch([read, history, add], { scope: `${BASE} notes:read` });
       expect(refused.status).toBe(403);
-      expect(refused.message['scope']).toBe(`${BASE} notes:read notes:write`);
+      expect(refused.message['error']).toMatchObject({
+        data: { scope: `${BASE} notes:read notes:write` },
+      });
       expect(await whatRan(client)).toEqual(before);
       if (era === '2026') return; // it has no batches
       const scope = `${BASE} notes:read notes:write`;
@@ -135,7 +144,7 @@ export function describeHost(name: string, traits: HostTraits): void {
         const refused = await client.send(history, { scope, headers: { origin } });
         expect(refused.status).toBe(403);
         expect(refused.headers.get('www-authenticate')).toBeNull();
-        expect(refused.message['error']).toMatchObject({ code: -32000 });
+        expect(refused.message['error']).toMatchObject({ code: -32003 });
       }
       const allowed = { origin: 'https://app.example.com' };
       expect((await client.send(history, { scope: BASE, headers: allowed })).status).toBe(200);
