@@ -1,4 +1,9 @@
-import { InsufficientScopeError, InvalidClaimsError, NoCallerError } from '../core/errors.js';
+import {
+  AuthplaneError,
+  InsufficientScopeError,
+  InvalidClaimsError,
+  NoCallerError,
+} from '../core/errors.js';
 import { areNeedsMet, challengeScopes } from '../core/scopes.js';
 import {
   type ClassLike,
@@ -8,10 +13,12 @@ import {
   type Method,
   policyOf,
 } from './handler-marks.js';
+import { keepOperationRefusals, OperationRefusal } from './operation-refusal.js';
 import { type CallerHolder, type GuardedApplication, requests } from './request.js';
 
-/** Keys by which routes and operations of MCP libraries are known. */
-const HANDLER_KEYS = ['path', 'mcp:tool', 'mcp:resource', 'mcp:resource-template', 'mcp:prompt'];
+/** Keys by which operations of MCP libraries are known. */
+const OPERATION_KEYS = ['mcp:tool', 'mcp:resource', 'mcp:resource-template', 'mcp:prompt'];
+const HANDLER_KEYS = ['path', ...OPERATION_KEYS];
 
 const checkedMethods = new WeakSet<object>();
 const running = new Set<GuardedApplication>();
@@ -34,7 +41,14 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
   let policy: HandlerPolicy | undefined;
   const requireCaller = () => {
     policy ??= declaredPolicy(prototype, key, method);
-    if (!policy.isPublic) requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
+    if (policy.isPublic) return;
+    try {
+      requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
+    } catch (error) {
+      throw error instanceof AuthplaneError && isOperation(prototype, key)
+        ? new OperationRefusal(error)
+        : error;
+    }
   };
   const checked: Method = isAsync(method)
     ? async function (this: unknown, ...args) {
@@ -46,6 +60,7 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
         return Reflect.apply(method, this, args);
       };
   copyAppearance(method, checked);
+  keepOperationRefusals(prototype, key, { value: checked });
   checkedMethods.add(checked);
   return checked;
 }
@@ -100,6 +115,13 @@ function declaredPolicy(prototype: object, key: string | symbol, method: Method)
   const { constructor } = prototype;
   const keys = [...new Set([key, ...keysOf(constructor, method)])];
   return policyOf({ handler: method, classes: [constructor], keys });
+}
+
+/** Whatever other decorators have made of the function since. */
+function isOperation(prototype: object, key: string | symbol): boolean {
+  const method: unknown = Reflect.get(prototype, key);
+  if (typeof method !== 'function') return false;
+  return OPERATION_KEYS.some((name) => Reflect.hasMetadata(name, method));
 }
 
 function requireCallerOf(policy: HandlerPolicy, where: string): void {

@@ -100,6 +100,40 @@ describe.each(platforms)('URIs of resources on %s', (platform) => {
   );
 });
 
+describe.each(platforms)('tools that other decorators have wrapped, on %s', (platform) => {
+  let server: HostServer;
+  let client: RawClient;
+  beforeAll(async () => {
+    server = await start(platform, false);
+    client = new RawClient(server, '2025');
+  });
+  afterAll(() => server.close());
+
+  const call = (name: string, scope: string) =>
+    client.send({ method: 'tools/call', params: { name, arguments: {} } }, { scope });
+
+  test.each([
+    ['wrapped', 'wrapped ran'],
+    ['wrapped_below', 'below ran'],
+  ])('9.1b: %s needs its scope before dispatch', async (name, text) => {
+    const refused = await call(name, BASE);
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain('notes:admin');
+    const allowed = await call(name, `${BASE} notes:admin`);
+    expect(allowed.status).toBe(200);
+    expect(allowed.text).toContain(text);
+  });
+
+  test('9.1g: a tool that another one runs is refused where it runs, as a JSON-RPC error', async () => {
+    const refused = await call('detour', BASE);
+    expect(refused.status).toBe(200);
+    expect(refused.text).not.toContain('ran');
+    expect(refused.text).toContain('"code":-32003');
+    expect(refused.text).toContain('"error":"insufficient_scope","scope":"notes:admin"');
+    expect((await call('detour', `${BASE} notes:admin`)).text).toContain('inner ran');
+  });
+});
+
 async function start(platform: Platform, sessions: boolean): Promise<HostServer> {
   const port = await freePort();
   const mcpUrl = `http://127.0.0.1:${port}/mcp`;

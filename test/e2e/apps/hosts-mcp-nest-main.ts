@@ -5,7 +5,7 @@ import { ModuleRef, NestFactory } from '@nestjs/core';
 import { Payload } from '@nestjs/microservices';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { McpController, Prompt, Resource, ResourceTemplate } from '@rekog/mcp-nest';
+import { McpController, Prompt, Resource, ResourceTemplate, Tool } from '@rekog/mcp-nest';
 import { Claims, Scopes, type VerifiedClaims } from 'authplane-nestjs';
 import { AppModule, NotesTools, strategy } from './hosts-mcp-nest.js';
 
@@ -53,7 +53,47 @@ class Files {
   }
 }
 
-@Module({ imports: [AppModule], controllers: [HiddenNotes, Files] })
+/** As retry and tracing libraries do it. */
+function Wrap(): MethodDecorator {
+  return (_target, _key, descriptor) => {
+    const original = descriptor.value as unknown as (...args: unknown[]) => unknown;
+    descriptor.value = function (this: unknown, ...args: unknown[]) {
+      return Reflect.apply(original, this, args);
+    } as never;
+  };
+}
+
+/** Marks that another decorator has hidden, and a tool that runs another one. */
+@McpController()
+class Wrapped {
+  @Tool({ name: 'wrapped', description: 'x' })
+  @Wrap()
+  @Scopes('notes:admin')
+  wrapped() {
+    return 'wrapped ran';
+  }
+
+  @Scopes('notes:admin')
+  @Tool({ name: 'wrapped_below', description: 'x' })
+  @Wrap()
+  below() {
+    return 'below ran';
+  }
+
+  @Tool({ name: 'detour', description: 'x' })
+  @Scopes('notes:use')
+  detour() {
+    return this.inner();
+  }
+
+  @Tool({ name: 'inner', description: 'x' })
+  @Scopes('notes:admin')
+  inner() {
+    return 'inner ran';
+  }
+}
+
+@Module({ imports: [AppModule], controllers: [HiddenNotes, Files, Wrapped] })
 class TestModule {}
 
 const [platform, port] = process.argv.slice(2);
