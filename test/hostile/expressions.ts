@@ -69,7 +69,6 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
   'core/oauth-response.ts': [
-    [/^\d{1,15}$/, 'header'],
     [/^[\x21-\x7e]+$/, 'answer'],
     [/\berror="([^"]*)"/, 'header'],
     [/^[A-Za-z0-9_.:/-]{1,100}$/, 'short'],
