@@ -77,7 +77,7 @@ export class EventStream {
     const text = data.join('\n');
     const rewritten = data.length === 0 ? text : this.#rewrite(text, this.#type, this.#id);
     this.#type = this.#id = '';
-    if (rewritten === undefined) return lines.filter((line) => dataOf(line) === undefined).join('');
+    if (rewritten === undefined) return withoutData(lines);
     return rewritten === text ? lines.join('') : withData(lines, rewritten);
   }
 }
@@ -101,6 +101,11 @@ function idOf(line: string): string | undefined {
 
 function valueIn(field: RegExpExecArray | null): string | undefined {
   return field === null ? undefined : (field[1] ?? '');
+}
+
+/** Clients ignore an event without data. */
+function withoutData(lines: readonly string[]): string {
+  return lines.filter((line) => dataOf(line) === undefined).join('');
 }
 
 /**

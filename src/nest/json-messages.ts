@@ -8,15 +8,20 @@ export function isJson(value: unknown): value is Json {
  * The text of a JSON-RPC message, or batch, with each message replaced. The very same text where each is
  * returned as it was.
  */
-export function rewritten(json: string, rewrite: (message: unknown) => unknown): string {
+export function rewritten(
+  json: string,
+  rewrite: (message: unknown) => unknown,
+): string | undefined {
   const body = parsed(json);
   if (!Array.isArray(body)) {
     const changed = rewrite(body);
-    return changed === body ? json : JSON.stringify(changed);
+    if (changed === body) return json;
+    return changed === undefined ? undefined : JSON.stringify(changed);
   }
   const messages = body as unknown[];
   const changed = messages.map(rewrite);
-  return changed.every((one, at) => one === messages[at]) ? json : JSON.stringify(changed);
+  if (changed.every((one, at) => one === messages[at])) return json;
+  return JSON.stringify(changed.filter((one) => one !== undefined));
 }
 
 function parsed(json: string): unknown {

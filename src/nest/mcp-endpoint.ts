@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import {
   type AuthplaneError,
+  InvalidRequestError,
   OperationRefusedError,
   OriginRefusedError,
   SessionNotFoundError,
@@ -37,7 +38,7 @@ import {
   unreadJson,
 } from './mcp-body.js';
 import type { DeclaredOperation } from './mcp-discovery.js';
-import { McpHiding } from './mcp-hiding.js';
+import { hasPlainNameHeader, McpHiding } from './mcp-hiding.js';
 import type { McpLists } from './mcp-lists.js';
 import { rewriteEvents, rewriteMessages } from './mcp-response.js';
 import { McpState } from './mcp-state.js';
@@ -201,6 +202,9 @@ export class McpRules {
     if (problem !== undefined) return this.#unreadable(problem);
     const { body } = request;
     if (!isParsed(body, nodeRequest(context))) return { ...MAYBE_STREAM, isCertain: true };
+    if (this.#scopes.hides && !hasPlainNameHeader(nodeRequest(context))) {
+      return this.#unreadable(new InvalidRequestError('Mcp-Name in no canonical encoding'));
+    }
     try {
       return {
         isCertain: true,
@@ -368,8 +372,9 @@ export class McpRules {
     });
   }
 
-  #rewritten(json: string, { claims }: McpCaller, hasTasks: boolean): string {
+  #rewritten(json: string, { claims }: McpCaller, hasTasks: boolean) {
     const shown = this.#lists.forCaller(this.#hiding.restore(json), claims);
+    if (shown === undefined) return undefined;
     return hasTasks ? withoutTasks(shown, (id) => this.#isShown(id, claims)) : shown;
   }
 
@@ -409,9 +414,14 @@ export class McpRules {
   }
 }
 
-/** So that a compressing layer above does not turn messages into bytes that cannot be read here. */
-function keepReadable(request: IncomingMessage): void {
-  delete request.headers['accept-encoding'];
+/**
+ * So that a compressing layer above does not turn messages into bytes that cannot be read here, and that
+ * no layer compares validators of what the server has answered, which is not what is sent.
+ */
+function keepReadable({ headers }: IncomingMessage): void {
+  delete headers['accept-encoding'];
+  delete headers['if-none-match'];
+  delete headers['if-modified-since'];
 }
 
 function wantsEvents({ headers }: IncomingMessage): boolean {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { type FoundName, type McpOperation, renameOperation } from '../core/json-rpc.js';
 import type { OperationScopes } from '../core/operation-scopes.js';
@@ -10,14 +11,14 @@ export class McpHiding {
 
   /** Where the stand-in itself is a forbidden URI, a server would run what must not run. */
   canHide({ kind, name }: McpOperation, scopes: OperationScopes): boolean {
-    return !scopes.knows({ kind, name: this.#names.standInFor(name) });
+    return !scopes.knows({ kind, name: this.#names.standInFor({ kind, name }) });
   }
 
   /** In the body and the header that repeats the name. */
   hide(request: Parameters<typeof rawRequest>[0], operations: readonly FoundName[]): void {
     const standIns = new Map<string, string>();
     for (const operation of operations) {
-      const standIn = this.#names.standInFor(operation.name);
+      const standIn = this.#names.standInFor(operation);
       standIns.set(operation.name, standIn);
       renameOperation(operation, standIn);
     }
@@ -39,14 +40,40 @@ function renameInHeaders(
   standIns: ReadonlyMap<string, string>,
 ): void {
   const { 'mcp-name': joined } = headers;
-  if (typeof joined === 'string') headers['mcp-name'] = standIns.get(namedBy(joined)) ?? joined;
+  if (typeof joined === 'string') headers['mcp-name'] = renamed(joined, standIns);
   rawHeaders.forEach((value, index) => {
     const isName = index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === 'mcp-name';
-    if (isName) rawHeaders[index] = standIns.get(namedBy(value)) ?? value;
+    if (isName) rawHeaders[index] = renamed(value, standIns);
   });
 }
 
-function namedBy(header: string): string {
-  const encoded = /^=\?base64\?(.*)\?=$/.exec(header.trim())?.[1];
-  return encoded === undefined ? header.trim() : Buffer.from(encoded, 'base64').toString();
+function renamed(header: string, standIns: ReadonlyMap<string, string>): string {
+  const name = namedBy(header);
+  const standIn = name === undefined ? undefined : standIns.get(name);
+  return standIn === undefined ? header : `${ENCODED}${base64(standIn)}${ENCODED_END}`;
+}
+
+const ENCODED = '=?base64?';
+const ENCODED_END = '?=';
+
+/**
+ * Whether every server reads the same name in `Mcp-Name`: printable ASCII, or canonical base64 of UTF-8.
+ * A hidden name cannot follow any other spelling, and a server that takes it would tell.
+ */
+export function hasPlainNameHeader({ headers }: IncomingMessage): boolean {
+  const { 'mcp-name': joined } = headers;
+  return typeof joined !== 'string' || namedBy(joined) !== undefined;
+}
+
+function namedBy(header: string): string | undefined {
+  const value = header.trim();
+  if (!value.startsWith('=?')) return /^[\x20-\x7e]*$/.test(value) ? value : undefined;
+  if (!value.startsWith(ENCODED) || !value.endsWith(ENCODED_END)) return undefined;
+  const encoded = value.slice(ENCODED.length, -ENCODED_END.length);
+  const bytes = Buffer.from(encoded, 'base64');
+  return isUtf8(bytes) && bytes.toString('base64') === encoded ? bytes.toString() : undefined;
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
 }

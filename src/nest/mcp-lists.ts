@@ -21,6 +21,8 @@ const LISTS: readonly ListMember[] = [
   { member: 'prompts', kind: 'prompt', id: 'name', method: 'prompts/get' },
 ];
 
+const UPDATED = 'notifications/resources/updated';
+
 interface ListOptions {
   readonly namesSchemes: boolean;
 }
@@ -39,10 +41,21 @@ export class McpLists {
     this.changes = scopes.hides || namesSchemes;
   }
 
-  /** A JSON-RPC message, or batch, as this caller is to see it. */
-  forCaller(json: string, claims: VerifiedClaims): string {
+  /** A JSON-RPC message, or batch, as this caller is to see it; `undefined`: not at all. */
+  forCaller(json: string, claims: VerifiedClaims): string | undefined {
     if (!this.changes) return json;
-    return rewritten(json, (message) => this.#changed(message, claims));
+    return rewritten(json, (message) =>
+      this.#tellsOfHidden(message, claims) ? undefined : this.#changed(message, claims),
+    );
+  }
+
+  /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */
+  #tellsOfHidden(message: unknown, claims: VerifiedClaims): boolean {
+    if (!this.#scopes.hides || !isJson(message) || message['method'] !== UPDATED) return false;
+    const params = message['params'];
+    const uri = isJson(params) ? params['uri'] : undefined;
+    const resource = { kind: 'resource', method: 'resources/subscribe' } as const;
+    return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, claims);
   }
 
   #changed(message: unknown, claims: VerifiedClaims): unknown {

@@ -8,6 +8,9 @@ import { EventStream } from './event-stream.js';
  */
 export type RewriteMessage = (json: string, eventType?: string, id?: string) => string | undefined;
 
+/** What is computed from a body, and would tell of the one before. */
+const VALIDATORS = ['etag', 'content-digest', 'repr-digest', 'digest', 'content-md5'];
+
 type Headers = Record<string, number | string | readonly string[] | undefined>;
 
 /** Told of the status and of one header, whichever way they are set, before they are sent. */
@@ -38,6 +41,10 @@ export function rewriteEvents(response: ServerResponse, rewrite: RewriteMessage)
 
 export function isEventStream(contentType: string): boolean {
   return /^\s*text\/event-stream\b/i.test(contentType);
+}
+
+function isJson(contentType: string): boolean {
+  return /^\s*application\/(?:[\w.-]+\+)?json\b/i.test(contentType);
 }
 
 type Callback = (() => void) | undefined;
@@ -85,8 +92,10 @@ class Rewriter {
   }
 
   #writeHead(args: unknown[]): ServerResponse {
-    if (this.#decide(args) === 'held') this.#head = args;
-    else this.#send.writeHead(...(args as [number]));
+    const handling = this.#decide(args);
+    const head = handling === 'left' ? args : args.map(withoutValidators);
+    if (handling === 'held') this.#head = head;
+    else this.#send.writeHead(...(head as [number]));
     return this.#response;
   }
 
@@ -116,15 +125,15 @@ class Rewriter {
 
   #endHeld(original: Buffer, callback: Callback): void {
     const text = original.toString();
-    const rewritten = this.#isEvents ? this.#rest(original) : (this.#rewrite(text) ?? text);
+    const rewritten = this.#isEvents ? this.#rest(original) : (this.#rewrite(text) ?? '');
     const body = rewritten === text ? original : Buffer.from(rewritten);
-    if (body !== original) this.#correctLength(body.length);
+    this.#correctLength(body.length);
     Object.assign(this.#response, this.#send); // `end` without a head writes one, by way of writeHead
     if (this.#head !== undefined) this.#send.writeHead(...(this.#head as [number]));
     this.#send.end(body, () => callback?.());
   }
 
-  /** In its place: the order of headers is part of the answer. */
+  /** In its place: order and spelling of headers are part of the answer, and the same for every body. */
   #correctLength(length: number): void {
     const response = this.#response;
     if (response.hasHeader('content-length')) response.setHeader('content-length', length);
@@ -142,8 +151,13 @@ class Rewriter {
     this.#isEvents = isEventStream(type);
     if (headerOf(this.#response, head, 'content-encoding') !== undefined) this.#handling = 'left';
     else if (this.#isEvents) this.#handling = length === undefined ? 'streamed' : 'held';
-    else this.#handling = /^\s*application\/json\b/i.test(type) ? this.#documents : 'left';
+    else this.#handling = isJson(type) ? this.#documents : 'left';
+    if (this.#handling !== 'left') this.#removeValidators();
     return this.#handling;
+  }
+
+  #removeValidators(): void {
+    for (const name of VALIDATORS) this.#response.removeHeader(name);
   }
 }
 
@@ -174,10 +188,25 @@ function pairsOf(headers: object): (readonly [string, unknown])[] {
 }
 
 function withLength(arg: unknown, length: number): unknown {
-  if (typeof arg !== 'object' || arg === null) return arg;
-  const pairs = pairsOf(arg).map(([name, value]) =>
-    name.toLowerCase() === 'content-length' ? ([name, String(length)] as const) : [name, value],
+  return withPairs(arg, (pairs) =>
+    pairs.map(([name, value]) =>
+      name.toLowerCase() === 'content-length' ? [name, String(length)] : [name, value],
+    ),
   );
+}
+
+function withoutValidators(arg: unknown): unknown {
+  return withPairs(arg, (pairs) =>
+    pairs.filter(([name]) => !VALIDATORS.includes(name.toLowerCase())),
+  );
+}
+
+type Pairs = (readonly [string, unknown])[];
+
+/** An argument of `writeHead`, if it has headers, with others. */
+function withPairs(arg: unknown, change: (pairs: Pairs) => Pairs): unknown {
+  if (typeof arg !== 'object' || arg === null) return arg;
+  const pairs = change(pairsOf(arg));
   return Array.isArray(arg) ? pairs.flat() : Object.fromEntries(pairs);
 }
 

@@ -26,7 +26,10 @@ export class McpTasks {
 }
 
 /** The list of tasks in an answer, without those that are not shown. */
-export function withoutTasks(json: string, isShown: (taskId: string) => boolean): string {
+export function withoutTasks(
+  json: string,
+  isShown: (taskId: string) => boolean,
+): string | undefined {
   return rewritten(json, (message) => {
     if (!isJson(message) || !isJson(message['result'])) return message;
     const { result } = message;

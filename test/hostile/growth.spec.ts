@@ -276,7 +276,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   'a stream of line ends': ofText(BODY, '\r', (text) => streamed(`data: a${text}`, 65_536)),
   'an answer to restore': reader(BODY, (size) => {
     const names = new HiddenNames();
-    const text = `${names.standInFor('secret').slice(0, -1)} `.repeat(size / 40);
+    const text = `${names.standInFor({ kind: 'resource', name: 'secret' }).slice(0, -1)} `.repeat(
+      size / 40,
+    );
     return () => names.restore(text);
   }),
   'text for a log line': ofText(BODY, '\u0000', (text) => quoted(text)),

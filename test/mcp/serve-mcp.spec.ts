@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Controller,
@@ -79,6 +80,34 @@ describe.each(platforms)('serveMcp on %s', (platform) => {
     expect(logged).toHaveBeenCalledTimes(1);
     const stack: unknown = logged.mock.calls[0]?.[1];
     expect(stack).toMatch(/^Error: a bug\n\s+at .*serve-mcp\.spec\.ts/);
+  });
+
+  it('10.19: a client that goes away aborts the signal, and is no error of the server', async () => {
+    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    let aborted: (() => void) | undefined;
+    const wasAborted = new Promise<void>((resolve) => (aborted = resolve));
+    @Controller('mcp')
+    class WaitingController {
+      @Post()
+      handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+        return serveMcp(request, reply, (signal) => async (_request, response) => {
+          response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+          await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+          aborted?.();
+          throw signal.reason;
+        });
+      }
+    }
+    app = await startApp({ controllers: [WaitingController] }, { platform });
+    const leaving = new AbortController();
+    // Its head is there before any event: the promise would not resolve otherwise.
+    const response = await fetch(`${app.url}/mcp`, { method: 'POST', signal: leaving.signal });
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    leaving.abort();
+    await wasAborted;
+    await new Promise(setImmediate);
+    (app.app.getHttpServer() as Server).closeAllConnections();
+    expect(logged).not.toHaveBeenCalled();
   });
 
   it('a stream that has begun is ended', async () => {

@@ -175,3 +175,20 @@ describe('EventStream', () => {
     }
   });
 });
+
+describe('events that are left out', () => {
+  it.each(['\n', '\r\n', '\r'])('9.9b: with lines that end in %j, in whatever pieces', (end) => {
+    const lines = ['event: message', 'id: 1', 'data: secret', '', 'data: shown', '', ''];
+    const dropping: RewriteEvent = (data) => (data.includes('secret') ? undefined : data);
+    for (const pieces of cuts(lines.join(end))) {
+      const text = sent(pieces, dropping);
+      expect(text).not.toContain('secret');
+      expect(text.split(/\r\n|\n|\r/).filter((line) => line !== '')).toEqual([
+        'event: message',
+        'id: 1',
+        'data: shown',
+      ]);
+      expect(text).toMatch(/id: 1(?:\r\n|\n|\r){2,}data: shown/);
+    }
+  });
+});

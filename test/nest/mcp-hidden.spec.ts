@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { request as httpRequest } from 'node:http';
 import { All, Controller, Logger, Post, Req, UseGuards } from '@nestjs/common';
+import fastifyCompress from '@fastify/compress';
+import compression from 'compression';
 import methodOverride from 'method-override';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import {
   AuthplaneGuard,
@@ -180,7 +182,7 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     });
     expect(await response.text()).toBe('{"unknown":"write"}');
     expect(Number(response.headers.get('content-length'))).toBe(19);
-    expect(seen).toEqual([expect.stringMatching(/^Z[0-9a-f]{32}:/)]);
+    expect(seen).toEqual([expect.stringMatching(/^writ[\ufdd0-\ufde9]$/)]);
     await app.close();
     await authorizationServer.close();
   });
@@ -228,6 +230,33 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     expect(handled.filter((name) => name === 'write')).toEqual([]);
     // Fastify reads no body of a GET, and nobody else may either.
     if (platform === 'fastify') expect((await exchange(body, {}, 'GET')).status).toBe(400);
+  });
+
+  it('9.9, 9.9b: compressed or not, with an ETag or not, in pieces: no answer tells', async () => {
+    @Controller('mcp')
+    @UseGuards(AuthplaneGuard)
+    class WordyController {
+      @Post()
+      take(@Req() { body }: { body: ReturnType<typeof call> }) {
+        const name = String(body.params.name);
+        const quoted = JSON.stringify({ name, brief: name.slice(0, 3) });
+        return { jsonrpc: '2.0', id: 1, error: { message: quoted.repeat(3), code: -32602 } };
+      }
+    }
+    await start({
+      platform,
+      mcp: HIDDEN,
+      controller: WordyController,
+      configure: (app) => {
+        if (platform === 'express') app.use(compression({ threshold: 0 }));
+        else void (app as NestFastifyApplication).register(fastifyCompress, { threshold: 0 });
+      },
+    });
+    const conditional = { 'if-none-match': '*', 'accept-encoding': 'gzip' };
+    const hidden = await exchange(JSON.stringify(call('write')), conditional);
+    const missing = await exchange(JSON.stringify(call('wrist')), conditional);
+    expect(withoutIds(hidden).replaceAll('write', 'wrist')).toBe(withoutIds(missing));
+    expect(hidden.headers.map((name) => name.toLowerCase())).not.toContain('etag');
   });
 
   it('AuthplaneOperations tells servers that are wired by hand', async () => {

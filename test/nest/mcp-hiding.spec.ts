@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { operationsOf } from '../../src/core/json-rpc.js';
 import { OperationScopes, requirementsOf } from '../../src/core/operation-scopes.js';
-import { McpHiding } from '../../src/nest/mcp-hiding.js';
+import { hasPlainNameHeader, McpHiding } from '../../src/nest/mcp-hiding.js';
 
-const STAND_IN = /^Z[0-9a-f]{32}:[\w-]*~$/;
+const STAND_IN = /^[\ufdd0-\ufde9]$/;
 const call = (name: string) => ({ method: 'tools/call', params: { name } });
 const base64 = (name: string) => `=?base64?${Buffer.from(name).toString('base64')}?=`;
 
@@ -20,9 +20,9 @@ describe('McpHiding', () => {
       expect.stringMatching(STAND_IN),
     ]);
     expect(first).not.toBe(second);
-    expect(headers).toEqual({ 'mcp-name': first, x: 'a' });
+    expect(headers).toEqual({ 'mcp-name': base64(String(first)), x: 'a' });
     expect(rawHeaders).toEqual([
-      ...['Mcp-Name', first, 'MCP-NAME', second],
+      ...['Mcp-Name', base64(String(first)), 'MCP-NAME', base64(String(second))],
       ...['mcp-name', 'c', 'x', 'a'],
     ]);
   });
@@ -31,8 +31,26 @@ describe('McpHiding', () => {
     const body = call('');
     const request = { raw: { headers: {}, rawHeaders: [] } as never, body };
     new McpHiding().hide(request, operationsOf(body));
-    expect(body.params.name).toMatch(STAND_IN);
+    expect(body.params.name).toMatch(/^Z[0-9a-f]{32}:~$/);
     expect(request).toEqual({ raw: { headers: {}, rawHeaders: [] }, body });
+  });
+
+  it.each([
+    [undefined, true],
+    ['write', true],
+    [' write ', true],
+    ['=?base64?d3JpdGU=?=', true],
+    ['=?base64?d3JpdGV=?=', false], // bits behind the end
+    ['=?base64?d3JpdGU?=', false],
+    ['=?base64?d3Jp dGU=?=', false],
+    ['=?base64?_-8=?=', false],
+    ['=?base64?/w==?=', false], // no UTF-8
+    ['=?BASE64?d3JpdGU=?=', false],
+    ['=?base64?', false],
+    ['wr\u00fcte', false],
+  ])('9.9: a name that servers may read differently in the header: %j', (header, isPlain) => {
+    const headers = header === undefined ? {} : { 'mcp-name': header };
+    expect(hasPlainNameHeader({ headers } as never)).toBe(isPlain);
   });
 
   it('a stand-in that needs scopes itself hides nothing', () => {

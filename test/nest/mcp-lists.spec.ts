@@ -31,6 +31,22 @@ describe('lists without what a caller must not know of', () => {
     expect(withoutHidden(json, claims())).toBe(json);
   });
 
+  it('9.9b: an update of a hidden resource is not told, alone or in a batch', () => {
+    const updated = (uri: unknown) => ({
+      jsonrpc: '2.0',
+      method: 'notifications/resources/updated',
+      params: { uri },
+    });
+    const secret = JSON.stringify(updated('x://1'));
+    const open = JSON.stringify(updated('y://1'));
+    expect(withoutHidden(secret, claims())).toBeUndefined();
+    expect(withoutHidden(secret, claims('r'))).toBe(secret);
+    expect(withoutHidden(open, claims())).toBe(open);
+    expect(withoutHidden(`[${secret},${open}]`, claims())).toBe(`[${open}]`);
+    const odd = JSON.stringify(updated(5));
+    expect(withoutHidden(odd, claims())).toBe(odd);
+  });
+
   it('who has the scope sees everything', () => {
     const json = JSON.stringify(tools);
     expect(withoutHidden(json, claims('s'))).toBe(json);

@@ -49,6 +49,30 @@ describe('rewriteMessages', () => {
     expect(headers.get('content-length')).toBe(String(Buffer.byteLength(text)));
   });
 
+  it.each([
+    ['in the head', true],
+    ['set before', false],
+  ])('9.9b: what was computed from the body before does not go along: %s', async (_, isInHead) => {
+    for (const type of [JSON_TYPE, EVENTS]) {
+      const { headers } = await answer((response) => {
+        const head = { 'Content-Type': type, ETag: 'W/"70-x"', 'Content-Digest': 'sha-256=:x:' };
+        if (!isInHead)
+          for (const [name, value] of Object.entries(head)) response.setHeader(name, value);
+        response.writeHead(200, isInHead ? head : {}).end('{}');
+      });
+      expect([headers.get('etag'), headers.get('content-digest')]).toEqual([null, null]);
+      expect(headers.get('content-type')).toBe(type);
+    }
+  });
+
+  it('9.9: a refusal as problem details is read as well', async () => {
+    const { text } = await answer((response) => {
+      response.writeHead(404, { 'content-type': 'application/problem+json' });
+      response.end('{"title":"no secret"}');
+    });
+    expect(text).toBe('{"title":"no x"}');
+  });
+
   it('a document with headers set before, and callbacks', async () => {
     const called: string[] = [];
     const { text, headers } = await answer((response) => {
