@@ -32,9 +32,10 @@ export class OperationRefusal extends Error {
 @Catch(OperationRefusal)
 @Injectable()
 export class OperationRefusalFilter implements ExceptionFilter<OperationRefusal> {
-  catch(refusal: OperationRefusal, host: ArgumentsHost): Observable<never> | string {
-    // MCP-Nest 1 makes its filters itself, and an error of the text that they return.
-    return host.getType() === 'http' ? refusal.message : throwError(() => refusal);
+  catch(refusal: OperationRefusal, host: ArgumentsHost): Observable<never> {
+    if (host.getType() === 'rpc') return throwError(() => refusal);
+    // MCP-Nest 1 asks filters for a text and says "http"; what one throws keeps its code and data.
+    throw refusal;
   }
 }
 

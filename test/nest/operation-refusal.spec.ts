@@ -18,9 +18,9 @@ test('9.1g: is an error of SDK v2, and says what the guard would say', () => {
   expect(JSON.stringify(refusal)).not.toContain('"c"');
 });
 
-test('9.1g: the filter keeps it for MCP-Nest 2, and gives MCP-Nest 1 the sentence', async () => {
+test('9.1g: the filter keeps it for MCP-Nest 2, and throws it again for MCP-Nest 1, which puts it on the wire', async () => {
   const filter = new OperationRefusalFilter();
   const thrown = filter.catch(refusal, host('rpc')) as Observable<never>;
   await expect(firstValueFrom(thrown)).rejects.toBe(refusal);
-  expect(filter.catch(refusal, host('http'))).toBe(refusal.message);
+  expect(() => filter.catch(refusal, host('http'))).toThrow(refusal);
 });
