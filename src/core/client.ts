@@ -66,6 +66,7 @@ export class AuthplaneClient {
       ...options,
       http: this.#http,
       endpoint: (name) => this.#authorizationServer.endpoint(name),
+      consentPolicy: this,
     });
   }
 

@@ -322,7 +322,7 @@ export interface ConsentRequiredErrorOptions extends OAuthErrorOptions {
 export class ConsentRequiredError extends OAuthError {
   /** Where the user gives consent; absent when the authorization server sent none. */
   readonly consentUrl: string | undefined;
-  /** The service the consent is for, taken from what was asked for. */
+  /** The service the consent is for: as the server names it, else taken from what was asked for. */
   readonly serviceId: string;
   /** `consent_missing` or `scope_insufficient`. */
   readonly causeDetail: string;

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { plainNumber, unlessEmpty } from './claim-values.js';
+import { consentPage, type ConsentPolicy } from './consent-url.js';
 import {
   AccessDeniedError,
   type AuthplaneError,
@@ -26,6 +27,8 @@ export interface AskedFor {
   readonly scope?: string | undefined;
   /** The first `resource` or `audience` of the request. */
   readonly target?: string | undefined;
+  /** Which consent pages a message may name; without it none. */
+  readonly consentPolicy?: ConsentPolicy | undefined;
   /** Texts of the request that no message may repeat. */
   readonly secrets?: Iterable<string>;
 }
@@ -244,19 +247,32 @@ function refusedAs(
   return new kind(...refusedWith(error, answer, asked));
 }
 
-/** AuthPlane: `consent_url` may be absent, `cause` is absent on old servers. */
+/**
+ * AuthPlane: `consent_url` may be absent, `cause` is absent on old servers. The message ends with the
+ * page, because hosts that map no errors show users nothing but messages.
+ */
 function consentRequired(error: string, answer: HttpAnswer, asked: AskedFor): AuthplaneError {
   const [message, options] = refusedWith(error, answer, asked);
   const body = objectOf(answer) ?? {};
   const consentUrl = unlessSecret(webUrl(member(body, 'consent_url')), asked);
   const cause = unlessSecret(codeText(member(body, 'cause')), asked);
-  const serviceId = readableName(asked.target);
-  return new ConsentRequiredError(message, {
+  const serviceId = serviceOf(body, asked) ?? readableName(asked.target);
+  const page = asked.consentPolicy && consentPage(consentUrl, asked.consentPolicy);
+  const advice = page === undefined ? '' : `; open ${page} in a browser to give consent`;
+  return new ConsentRequiredError(`${message}${advice}`, {
     ...options,
     causeDetail: cause ?? 'consent_missing',
     ...(consentUrl === undefined ? {} : { consentUrl }),
     ...(serviceId === undefined ? {} : { serviceId }),
   });
+}
+
+/** As the authorization server names it. */
+function serviceOf(body: Readonly<Record<string, unknown>>, asked: AskedFor): string | undefined {
+  return ['service_id', 'service']
+    .map((name) => unlessSecret(textOf(member(body, name)), asked))
+    .map((text) => printable(text ?? ''))
+    .find((text) => text !== '');
 }
 
 function refusedWith(

@@ -1,6 +1,7 @@
 import { CircuitBreaker } from './circuit-breaker.js';
 import { applyAuthentication, type AuthProvider } from './client-authentication.js';
 import type { Clock } from './clock.js';
+import type { ConsentPolicy } from './consent-url.js';
 import type { DPoPSigner } from './dpop-signer.js';
 import {
   AuthorizationServerUnavailableError,
@@ -74,6 +75,8 @@ export interface TokenOperationsOptions {
   readonly endpoint: (name: string) => Promise<string>;
   readonly http: Pick<OutboundHttp, 'postForm'>;
   readonly clock: Clock;
+  /** Which consent pages the message of an error may name; without it none. */
+  readonly consentPolicy?: ConsentPolicy;
   /** How this client authenticates. Without it requests carry no credentials. */
   readonly authentication?: AuthProvider | undefined;
   /** Binds issued tokens to its key (RFC 9449 §5). */
@@ -333,7 +336,8 @@ export class TokenOperations {
         throw unavailable(error, operation);
       });
     if (isSuccess(answer)) return answer;
-    throw refusal(answer, { ...operation, secrets });
+    const { consentPolicy } = this.#options;
+    throw refusal(answer, { ...operation, secrets, consentPolicy });
   }
 
   /** RFC 9449 §8: a demand for a nonce is met once, with a new proof. */

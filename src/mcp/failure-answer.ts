@@ -92,11 +92,21 @@ function failureText(error: AuthplaneError): string {
   if (error instanceof AuthorizationServerUnavailableError) {
     return 'The authorization server cannot be reached right now. Try again in a moment.';
   }
+  if (error instanceof OAuthError && isOutage(error)) {
+    const { retryAfterSeconds: seconds } = error;
+    const when = seconds === undefined ? 'in a moment' : `in a moment (${seconds} seconds)`;
+    return `The authorization server cannot answer right now. Try again ${when}.`;
+  }
   if (error instanceof OAuthError) {
     return 'The authorization server refused access to the service behind this operation.';
   }
   if (error instanceof TokenMissingError) return 'This operation needs an authenticated caller.';
   return 'This operation failed.';
+}
+
+/** It is busy, or failed itself: neither the user nor the client has been refused anything. */
+function isOutage({ statusCode }: OAuthError): boolean {
+  return statusCode === 429 || statusCode >= 500;
 }
 
 /** Own property by which SDK v2 knows its errors, whichever of its copies or of ours is loaded. */

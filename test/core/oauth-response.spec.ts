@@ -541,6 +541,35 @@ describe('consent_required', () => {
     return thrown;
   }
 
+  it('10.17b: the message, which is all that some hosts show, ends with a page that may be shown', () => {
+    const messageFor = (consent_url: string) => {
+      const json = { error: 'consent_required', consent_url };
+      const headers = {};
+      const consentPolicy = { issuer: 'https://auth.example.com' };
+      return refusal(
+        { status: 400, headers, json },
+        {
+          operation: 'exchange',
+          consentPolicy,
+        },
+      ).message;
+    };
+    expect(messageFor(url)).toMatch(
+      /; open https:\/\/auth\.example\.com\/connect\/google\?\S+ in a/,
+    );
+    expect(messageFor('https://evil.example.com/connect')).not.toContain('evil');
+    expect(messageFor('javascript:alert(1)')).not.toContain('javascript');
+  });
+
+  it.each([
+    [{ service_id: 'calendar', service: 'x' }, 'calendar'],
+    [{ service: 'mail' }, 'mail'],
+    [{ service_id: '', service: 5 }, 'google-cal'],
+    [{ service_id: 'a\nb' }, 'a b'],
+  ])('10.17b: %j is about the service %s', async (members, service) => {
+    expect((await consent(members)).serviceId).toBe(service);
+  });
+
   it('carries the link, the cause and the service that was asked for', async () => {
     const error = await consent({
       error_description: 'Authorize access to google-cal',
