@@ -33,8 +33,11 @@ export {
   type DPoPReplayStore,
   type FurtherMcpOptions,
   type FurtherResourceOptions,
+  type HostOperation,
+  type HostOwner,
   type InboundDPoPOptions,
   type InboundRequest,
+  type McpHost,
   type McpOperation,
   type McpOptions,
   type OperationKind,
@@ -71,6 +74,7 @@ export {
 export { AuthplaneExceptionFilter } from './nest/authplane.exception-filter.js';
 export { AuthplaneGuard } from './nest/authplane.guard.js';
 export { AuthplaneModule } from './nest/authplane.module.js';
+export { AuthplaneProtected } from './nest/authplane-protected.js';
 export {
   type AuthplaneFeatureAsyncOptions,
   type AuthplaneFeatureOptions,

@@ -28,6 +28,7 @@ export {
 } from './dpop-signer.js';
 export { type OutboundFetch } from './http/fetch.js';
 export { type McpOperation, type OperationKind } from './json-rpc.js';
+export { type HostOperation, type HostOwner, type McpHost } from './mcp-host.js';
 export {
   type McpOptions,
   type RequiredScopes,

@@ -6,6 +6,7 @@ import {
   OperationRefusedError,
 } from './errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
+import type { McpHost } from './mcp-host.js';
 import { scopeListProblem } from './option-checks.js';
 import { UriTable } from './resource-uris.js';
 import {
@@ -78,6 +79,8 @@ export interface McpOptions {
    * request without `Origin` always passes: clients other than browsers send none.
    */
   readonly allowedOrigins?: readonly string[] | false;
+  /** Further libraries that run decorated methods. MCP-Nest 1 and 2 are built in. Default none. */
+  readonly hosts?: readonly McpHost[];
 }
 
 /** One requirement, wherever it was declared. */

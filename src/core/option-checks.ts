@@ -167,6 +167,18 @@ export function pathProblem(value: unknown): string | undefined {
     : 'must be a path that starts with "/", without query and fragment';
 }
 
+/** A parameter of a router would be taken literally, in the audience of tokens too. */
+export function mcpPathProblem(value: unknown): string | undefined {
+  const problem = pathProblem(value);
+  if (problem !== undefined) return problem;
+  const segments = String(value).split('/');
+  const parameter = segments.find((segment) => segment.startsWith(':') || /[*{}]/.test(segment));
+  return parameter === undefined
+    ? undefined
+    : `"${parameter}" would be part of the resource as it is written, not a parameter: name the path of ` +
+        'one resource here, and further ones with AuthplaneModule.forFeature';
+}
+
 /** Options inside an option. */
 export function nested(checks: Readonly<Record<string, Check>>): Check {
   return (value, devMode) =>

@@ -10,6 +10,7 @@ import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop-no
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
 import { type AuthplaneError, ConfigurationError } from './errors.js';
 import type { OutboundFetch } from './http/fetch.js';
+import { hostsProblem } from './mcp-host.js';
 import { type McpOptions, requirementProblem } from './operation-scopes.js';
 import {
   algorithmsProblem,
@@ -21,6 +22,7 @@ import {
   hierarchyProblem,
   issuerProblem,
   mapOf,
+  mcpPathProblem,
   nested,
   oneOf,
   orFalse,
@@ -415,12 +417,13 @@ function withGuardDefaults({ enforceScopesOnAllRequests, mcp }: GuardOptions) {
 function withMcpDefaults(own: FurtherMcpOptions = {}, main: McpOptions): McpOptions {
   const { list = main.list, sessionBinding = main.sessionBinding } = own;
   const { allowedOrigins = main.allowedOrigins, unknownMethods = main.unknownMethods } = own;
-  const { tools, resources, prompts, methods } = own;
+  const { tools, resources, prompts, methods, hosts } = own;
   return {
     ...(tools === undefined ? {} : { tools }),
     ...(resources === undefined ? {} : { resources }),
     ...(prompts === undefined ? {} : { prompts }),
     ...(methods === undefined ? {} : { methods }),
+    ...(hosts === undefined ? {} : { hosts }),
     ...(unknownMethods === undefined ? {} : { unknownMethods }),
     ...(list === undefined ? {} : { list }),
     ...(sessionBinding === undefined ? {} : { sessionBinding }),
@@ -535,7 +538,7 @@ const inboundDPoPChecks: Record<keyof InboundDPoPOptions, Check> = {
 const resourceChecks: Record<keyof ResourceOptions, Check> = {
   resource: publicUrlProblem,
   baseUrl: baseUrlProblem,
-  mcpPath: pathProblem,
+  mcpPath: mcpPathProblem,
   scopes: scopeListProblem,
   resourceMetadata: descriptionProblem,
   allowedAlgorithms: algorithmsProblem(SUPPORTED_ALGORITHMS),
@@ -560,6 +563,7 @@ const mcpChecks: Record<keyof McpOptions, Check> = {
   list: oneOf('show', 'hide'),
   sessionBinding: booleanProblem,
   allowedOrigins: orFalse(originListProblem),
+  hosts: hostsProblem,
 };
 
 const guardChecks: Record<keyof GuardOptions, Check> = {

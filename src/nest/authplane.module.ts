@@ -26,19 +26,14 @@ import {
   resolveModuleOptions,
 } from '../core/options.js';
 import { AuthplaneResource } from '../core/resource.js';
+import { AfterBootstrap, AfterBootstrapModule } from './after-bootstrap.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
 import { AuthplaneOperations } from './authplane-operations.js';
+import { BootInspection, refuseSecond } from './boot-inspection.js';
 import { isAuthplaneGuard } from './handler-marks.js';
 import { restoreGuards } from './handler-places.js';
-import { bootWarnings } from './mcp-boot-checks.js';
-import {
-  declaredOperations,
-  isHostController,
-  knownClasses,
-  usesMcpNest,
-} from './mcp-discovery.js';
 import {
   type AuthplaneFeatureAsyncOptions,
   type AuthplaneFeatureOptions,
@@ -54,8 +49,8 @@ import {
   sourcesOf,
 } from './module-options.js';
 import { enforceIn } from './method-check.js';
-import { ProtectedResources } from './protected-resources.js';
 import { PackageLogger } from './package-logger.js';
+import { ProtectedResources } from './protected-resources.js';
 import { SparseWarnings } from './refusal-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals.js';
 import { enterRequests } from './request-context.js';
@@ -89,14 +84,16 @@ export class AuthplaneModule
     private readonly applicationConfig: ApplicationConfig,
     private readonly modules: ModulesContainer,
     private readonly resources: ProtectedResources,
+    private readonly afterBootstrap: AfterBootstrap,
     @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
     @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
   ) {}
 
   /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
   static forRoot(options: AuthplaneModuleOptions & AuthplaneModuleExtras): DynamicModule {
-    const { isGlobal, guard, filter, metadataRoute, ...rest } = optionsObject(options);
-    const extras = defined({ isGlobal, guard, filter, metadataRoute });
+    const { isGlobal, guard, filter, metadataRoute, allowUnguarded, ...rest } =
+      optionsObject(options);
+    const extras = defined({ isGlobal, guard, filter, metadataRoute, allowUnguarded });
     return AuthplaneModule.forRootAsync({ ...extras, useFactory: () => rest });
   }
 
@@ -108,7 +105,7 @@ export class AuthplaneModule
     return {
       module: AuthplaneModule,
       global: options.isGlobal ?? true,
-      imports: options.imports ?? [],
+      imports: [AfterBootstrapModule, ...(options.imports ?? [])],
       providers: [
         ...optionsProviders(options),
         { provide: MODULE_EXTRAS, useValue: options },
@@ -205,59 +202,47 @@ export class AuthplaneModule
 
   /**
    * @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError for a wrong server.
-   * @throws ConfigurationError for decorators that name what does not exist.
+   * @throws ConfigurationError for what is not as protected as it says.
    */
   async onModuleInit(): Promise<void> {
     this.resources.isEnforced = !this.#isGuardReplaced();
-    for (const warning of [...this.options.warnings, ...this.#collectOperations()]) {
-      this.#logger.warn(warning);
-    }
     try {
+      this.#inspect();
       await this.client.start();
     } catch (error) {
       this.client.close();
       throw error;
     }
     this.#stopEnforcing = enforceIn(this.resources);
-    const resources = this.resources.all().map(({ resource }) => resource.resource);
-    this.#logger.log(
-      `protecting ${resources.join(', ')} with tokens of ${this.client.issuer}` +
-        (this.client.isReady ? '' : '; requests get 503 until it can be reached'),
-    );
+  }
+
+  #inspect(): void {
+    refuseSecond(AuthplaneModule, this.modules);
+    const { modules, resources, applicationConfig: config, adapterHost, extras } = this;
+    const inspection = new BootInspection({ modules, resources, config, adapterHost, extras });
+    this.#warn([...this.options.warnings, ...inspection.atStart()]);
+    this.afterBootstrap.run(() => this.#finish(inspection));
+  }
+
+  /** @throws ConfigurationError for hosts that run something else than their decorators say. */
+  #finish(inspection: BootInspection): void {
+    try {
+      this.#warn(inspection.afterBootstrap());
+    } catch (error) {
+      this.onApplicationShutdown();
+      throw error;
+    }
+    const { issuer, isReady } = this.client;
+    const later = isReady ? '' : '; requests get 503 until it can be reached';
+    const [guarded, open] = [false, true].map((isOpen) => inspection.uris({ isOpen }).join(', '));
+    if (guarded) this.#logger.log(`protecting ${guarded} with tokens of ${issuer}${later}`);
+    if (open) this.#logger.warn(`NOT protected: ${open}`);
     const origins = this.resources.all().map(({ mcp }) => mcp.originAnnouncement);
     for (const line of new Set(origins)) if (line !== undefined) this.#logger.log(line);
   }
 
-  /** What decorators say about MCP operations goes to the guards. @returns warnings. */
-  #collectOperations(): string[] {
-    const classes = knownClasses(this.modules);
-    const declared = declaredOperations(classes);
-    const hasMcpNest = usesMcpNest(this.modules, declared);
-    const { resources, applicationConfig } = this;
-    resources.usesMcpNest = hasMcpNest;
-    for (const { mcp } of resources.all()) mcp.declare(declared, hasMcpNest); // its URIs are loose
-    for (const known of classes.filter(isHostController)) resources.hostControllers.add(known.type);
-    return bootWarnings({
-      classes,
-      declared,
-      resources,
-      usesMcpNest: hasMcpNest,
-      isGuardedGlobally: this.#isGuardedGlobally(),
-      globalInterceptors: [
-        ...applicationConfig.getGlobalInterceptors(),
-        ...applicationConfig.getGlobalRequestInterceptors().map(({ metatype }) => metatype),
-      ],
-    });
-  }
-
-  #isGuardedGlobally(): boolean {
-    const { applicationConfig, extras } = this;
-    const requestScoped = applicationConfig.getGlobalRequestGuards();
-    return (
-      extras.guard === 'global' ||
-      applicationConfig.getGlobalGuards().some(isAuthplaneGuard) ||
-      requestScoped.some(({ metatype }) => isAuthplaneGuard(metatype))
-    );
+  #warn(warnings: readonly string[]): void {
+    for (const warning of warnings) this.#logger.warn(warning);
   }
 
   /** By tests, with `overrideProvider` or `overrideGuard`. */

@@ -19,11 +19,12 @@ import {
   operationsOf,
   tasksOf,
 } from '../core/json-rpc.js';
-import type {
-  McpOptions,
-  OperationScopes,
-  OperationVerdict,
-  Refusal,
+import {
+  type McpOptions,
+  type OperationScopes,
+  type OperationVerdict,
+  type Refusal,
+  requirementsOf,
 } from '../core/operation-scopes.js';
 import type { AuthplaneResource } from '../core/resource.js';
 import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
@@ -46,6 +47,7 @@ import { withoutTasks } from './mcp-tasks.js';
 import { type LearnedOperation, OperationTable } from './operation-table.js';
 import { PackageLogger } from './package-logger.js';
 import { httpRequest, rawRequest, rawResponse, urlsOf } from './request.js';
+import { UnlistedNames } from './unlisted-names.js';
 import { comparablePath } from './routes.js';
 import { type Owner, ownerOf } from './state-owners.js';
 
@@ -99,6 +101,7 @@ export class McpRules {
   readonly #table: OperationTable;
   /** Answers that lists and hidden names are taken out of already, and what their requests need. */
   readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
+  #unlisted: UnlistedNames;
 
   /**
    * @param state that of the whole application.
@@ -115,6 +118,7 @@ export class McpRules {
     this.#origins = new AllowedOrigins(resource, options, devMode);
     this.#path = comparablePath(new URL(resource.resource).pathname);
     this.#table = new OperationTable(options);
+    this.#unlisted = new UnlistedNames(requirementsOf(options));
   }
 
   get scopes(): OperationScopes {
@@ -151,6 +155,11 @@ export class McpRules {
   /** Which web pages may call, where nobody has said so. */
   get originAnnouncement(): string | undefined {
     return this.#origins.announcement;
+  }
+
+  /** The names in the options were compared with those of all servers. */
+  knowsAllNames(): void {
+    this.#unlisted = new UnlistedNames([]);
   }
 
   /** Whether a request to this URL is one to the resource itself. */
@@ -334,7 +343,7 @@ export class McpRules {
   #isRewritten({ operations, tasks, wantsList, wantsTasks, mayMakeTask }: McpRequest): boolean {
     if (tasks.length > 0 || wantsTasks || mayMakeTask) return true;
     if (this.#scopes.hides) return wantsList || operations.length > 0;
-    return wantsList && this.#lists.changes;
+    return wantsList && (this.#lists.changes || this.#unlisted.isWatching);
   }
 
   #bindEvents(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
@@ -373,9 +382,19 @@ export class McpRules {
   }
 
   #rewritten(json: string, { claims }: McpCaller, hasTasks: boolean) {
+    this.#nameUnlisted(json);
     const shown = this.#lists.forCaller(this.#hiding.restore(json), claims);
     if (shown === undefined) return undefined;
     return hasTasks ? withoutTasks(shown, (id) => this.#isShown(id, claims)) : shown;
+  }
+
+  #nameUnlisted(json: string): void {
+    for (const { kind, name } of this.#unlisted.see(json)) {
+      this.#logger.warn(
+        `mcp: the server lists no ${kind} ${printable(name)}, so the entry of the options protects nothing: ` +
+          'correct the name, unless it is registered later',
+      );
+    }
   }
 
   #isShown(taskId: string, claims: VerifiedClaims): boolean {

@@ -21,6 +21,12 @@ export interface AuthplaneModuleExtras {
   readonly filter?: boolean;
   /** Serves the protected resource metadata (RFC 9728). Default `true`. */
   readonly metadataRoute?: boolean;
+  /**
+   * Lets the application start although something that the module can see is open: a transport that a
+   * library mounts itself, a WebSocket gateway under `guard: 'global'`, `@Scopes` that nothing enforces, a
+   * name in the options that no server has. Each becomes a warning. Default `false`: the boot fails.
+   */
+  readonly allowUnguarded?: boolean;
 }
 
 /** For `useClass` and `useExisting`. */
@@ -107,6 +113,7 @@ const asyncChecks: Readonly<Record<string, Check>> = {
   isGlobal: booleanProblem,
   filter: booleanProblem,
   metadataRoute: booleanProblem,
+  allowUnguarded: booleanProblem,
   imports: leftToNest,
   inject: leftToNest,
   useFactory: functionProblem,

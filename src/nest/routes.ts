@@ -19,6 +19,19 @@ export function servesPath(controller: object, handler: object, urlPath: string)
   );
 }
 
+/** Whether this route serves paths below that URL path, under the same liberties. */
+export function servesBelow(controller: object, handler: object, urlPath: string): boolean {
+  const wanted = `/${comparablePath(urlPath)}`;
+  return pathsOf(controller).some((prefix) =>
+    pathsOf(handler).some((path) => {
+      const segments = comparablePath(`${prefix}/${path}`).split('/');
+      return segments
+        .slice(0, -1)
+        .some((_, index) => wanted.endsWith(`/${segments.slice(0, index + 1).join('/')}`));
+    }),
+  );
+}
+
 /**
  * One spelling for all paths that a router may take for the same route: routers differ in whether they
  * ignore case and extra slashes, and in what they decode. To take too many requests for MCP requests is

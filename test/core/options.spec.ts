@@ -200,6 +200,11 @@ describe('checks', () => {
     ['onBackgroundFailure', ['x', {}, null], /must be a function/],
     ['clock', [null, 'clock', {}, { now: () => 0 }, { elapsed: () => 0 }], /now and elapsed/],
     ['mcpPath', ['mcp', '', '/a?b', '/a#b', '/a b', 1, null], /path that starts with/],
+    [
+      'mcpPath',
+      ['/mcp/:profile', '/:org/mcp', '/mcp/*', '/mcp/{id}'],
+      /not a parameter.*forFeature/,
+    ],
     ['scopes', ['a b', {}, null, 1], /list of scope strings/],
     [
       'scopes',
@@ -237,7 +242,7 @@ describe('checks', () => {
     ['fetch', [fetch]],
     ['onBackgroundFailure', [() => undefined]],
     ['clock', [{ now: () => 0, elapsed: () => 0 }]],
-    ['mcpPath', ['/', '/mcp', '/a/b/']],
+    ['mcpPath', ['/', '/mcp', '/a/b/', '/mcp/v1:batch']],
     ['scopes', [[], ['a', 'mcp:read', 'https://x/y']]],
     ['allowedAlgorithms', [['ES256'], ['RS512', 'PS384', 'Ed25519', 'ES512']]],
     ['scopeHierarchy', [{}, { admin: [] }, { admin: ['read'] }, () => true]],

@@ -207,6 +207,30 @@ describe.each(platforms)('AuthplaneModule on %s', (platform) => {
     expect(await statusOf('/public')).toBe(200);
   });
 
+  describe('9.5: a second forRoot', () => {
+    const further = () => ({ ...options(), resource: 'http://127.0.0.1:3000/admin/mcp' });
+
+    it.each([
+      ['forRoot', () => AuthplaneModule.forRoot(further())],
+      ['forRootAsync', () => AuthplaneModule.forRootAsync({ useFactory: further })],
+      ['one that is not global', () => AuthplaneModule.forRoot({ ...further(), isGlobal: false })],
+    ])('fails the boot and names forFeature: %s', async (_, second) => {
+      @Module({ imports: [second()] })
+      class AdminModule {}
+      const imports = [AuthplaneModule.forRoot({ ...options(), guard: 'global' }), AdminModule];
+      await expect(start({ imports })).rejects.toThrow(
+        /imported twice: import it once.*AuthplaneModule\.forFeature/,
+      );
+    });
+
+    it('is not one module that two others import', async () => {
+      const once = AuthplaneModule.forRoot(options());
+      @Module({ imports: [once] })
+      class OtherModule {}
+      await start({ imports: [once, OtherModule] });
+    });
+  });
+
   it('a handler with scopes stays protected in a public class', async () => {
     await start({
       imports: [AuthplaneModule.forRoot({ ...options(), guard: 'global' })],

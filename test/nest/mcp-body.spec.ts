@@ -24,7 +24,8 @@ import { AuthplaneGuard, McpEndpoint } from 'authplane-nestjs';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 import { hasUnreadBody, isParsed, unreadableBody, unreadJson } from '../../src/nest/mcp-body.js';
-import { isHostController, type KnownClass } from '../../src/nest/mcp-discovery.js';
+import type { KnownClass } from '../../src/nest/mcp-discovery.js';
+import { isHostController } from '../../src/nest/mcp-nest.js';
 import { platforms } from '../e2e/apps/start-app.js';
 import { call, type McpApp, type McpAppOptions, request, startMcpApp } from './mcp-app.js';
 
@@ -231,8 +232,9 @@ describe.each(platforms)('the body that is judged is the body that runs, on %s',
           const fastify = app.getHttpAdapter().getInstance() as {
             addContentTypeParser(type: string, parser: (...args: never[]) => void): void;
           };
-          fastify.addContentTypeParser('*', ((_: unknown, payload: unknown, done: Done) =>
-            done(null, payload)) as never);
+          fastify.addContentTypeParser('*', (_: unknown, payload: unknown, done: Done) =>
+            done(null, payload),
+          );
         },
       });
       expect(await refused('/mcp/acme', 'text/plain; a=application/json')).toBe(400);
@@ -290,7 +292,9 @@ describe.each(platforms)('the body that is judged is the body that runs, on %s',
       @UseGuards(AuthplaneGuard)
       class NestController extends BoundMcpHttpController {}
       const application = { bodyParser: false };
-      await start({ platform, application, controller: NestController });
+      // its tools are registered by hand
+      const metadata = { providers: [{ provide: 'MCP_STRATEGY', useValue: {} }] };
+      await start({ platform, application, controller: NestController, metadata });
       expect(await refused('/elsewhere', 'text/plain')).toBe(400);
     });
   });

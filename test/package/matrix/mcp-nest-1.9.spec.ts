@@ -10,7 +10,7 @@ import type { Caller, HostServer, Message } from '../../e2e/apps/hosts-requests.
 import { describeConsent } from '../../e2e/apps/consent-suite.js';
 import { BASE, describeHost, type HiddenOperation, SCOPES } from '../../e2e/apps/hosts-suite.js';
 import { freePort, type Platform, platforms } from '../../e2e/apps/start-app.js';
-import { installApp, node, packPackage, PROJECT, writeJson } from './packed-package.js';
+import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
 
 const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');
 
@@ -60,21 +60,7 @@ beforeAll(() => {
   }
   const consent = readFileSync(join(SOURCES, 'consent.ts.txt'), 'utf8');
   writeFileSync(join(app, 'src', 'consent.ts'), consent);
-  writeJson(join(app, 'tsconfig.json'), {
-    compilerOptions: {
-      target: 'es2022',
-      module: 'nodenext',
-      strict: true,
-      experimentalDecorators: true,
-      emitDecoratorMetadata: true,
-      skipLibCheck: true,
-      types: ['node'],
-      rootDir: 'src',
-      outDir: 'dist',
-    },
-    include: ['src'],
-  });
-  expect(node([join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', '.'], app)).toBe('');
+  compileApp(app);
 });
 
 test('has the version under test, as CommonJS', () => {
@@ -233,13 +219,15 @@ describe('what the log says at boot', () => {
     },
   );
 
-  test('every controller that no guard protects', async () => {
-    const { close, log } = await start('express', false, 'unguarded');
+  test('no start where tools need scopes: every controller that no guard protects', async () => {
+    const problem = await start('express', false, 'unguarded').then(
+      () => '',
+      (error: unknown) => String(error),
+    );
     for (const method of ['SseController.messages', 'StreamableHttpController.handlePostRequest']) {
-      expect(log()).toContain(`${method} is an MCP endpoint that no AuthplaneGuard protects`);
+      expect(problem).toContain(`${method} is an MCP endpoint that no AuthplaneGuard protects`);
     }
-    expect(log()).toContain('McpModule.forRoot({ guards: [AuthplaneGuard] })');
-    await close();
+    expect(problem).toContain('McpModule.forRoot({ guards: [AuthplaneGuard] })');
   });
 });
 
@@ -282,7 +270,10 @@ async function start(
   for (const output of [child.stdout, child.stderr]) {
     output?.setEncoding('utf8').on('data', (text: string) => (log += text));
   }
-  await ready(child, () => log);
+  await ready(child, () => log).catch(async (error: unknown) => {
+    await authorizationServer.close();
+    throw error;
+  });
   return {
     mcpUrl,
     authorizationServer,

@@ -60,6 +60,25 @@ export function installApp(
   return app;
 }
 
+/** Compiles `src` of the application to CommonJS in `dist`. */
+export function compileApp(app: string): void {
+  writeJson(join(app, 'tsconfig.json'), {
+    compilerOptions: {
+      target: 'es2022',
+      module: 'nodenext',
+      strict: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+      skipLibCheck: true,
+      types: ['node'],
+      rootDir: 'src',
+      outDir: 'dist',
+    },
+    include: ['src'],
+  });
+  node([join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', '.'], app);
+}
+
 export function npm(args: readonly string[], cwd: string): string {
   return run('npm', args, cwd);
 }
