@@ -5,12 +5,16 @@ import type { ResolvedClientOptions } from './options.js';
 import { quoted } from './quoted.js';
 import { DocumentRefused, RemoteDocument } from './remote-document.js';
 import { isJsonObject, member } from './strict-json.js';
+import type { Offer } from './unmet-settings.js';
 
 /** Metadata of the authorization server (RFC 8414 §2) as far as this package reads it. */
 export interface AuthorizationServerMetadata {
   /** Those that are called. Checked: absolute, https unless `devMode`, no user info, no fragment. */
   readonly endpoints: ReadonlyMap<string, string>;
+  readonly offer: MetadataOffer;
 }
+
+type MetadataOffer = Omit<Offer, 'hasKeyFor'>;
 
 /** What this package calls; other members are not kept. */
 const CALLED = new Set([
@@ -63,6 +67,11 @@ export class AuthorizationServer {
     });
   }
 
+  /** What it says of itself, while there is usable metadata. */
+  get offer(): MetadataOffer | undefined {
+    return this.#metadata.peek()?.offer;
+  }
+
   /** Reads the metadata again unless the copy is younger. Failures leave the copy in hand in use. */
   async refreshIfOlderThan(seconds: number): Promise<void> {
     if (this.#metadata.ageSeconds <= seconds || this.#metadata.pausedBy !== undefined) return;
@@ -111,7 +120,21 @@ function checkedMetadata(
     const endpoint = requireEndpoint(name, value, options.devMode);
     if (CALLED.has(name)) endpoints.set(name, endpoint);
   }
-  return { endpoints };
+  return { endpoints, offer: offerIn(document) };
+}
+
+/** For advice only: what is no list of texts says nothing. */
+function offerIn(document: Record<string, unknown>): MetadataOffer {
+  const texts = (name: string): string[] | undefined => {
+    const value = member(document, name);
+    if (!Array.isArray(value)) return undefined;
+    return value.filter((one) => typeof one === 'string');
+  };
+  return {
+    grants: texts('grant_types_supported'),
+    scopes: texts('scopes_supported'),
+    proofAlgorithms: texts('dpop_signing_alg_values_supported') ?? [],
+  };
 }
 
 /** Some servers write what they do not have as null or empty. Without a key set they are of no use. */

@@ -15,11 +15,13 @@ import { resourceWarnings, serverWarnings } from './option-warnings.js';
 import type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
 import { fetchAs, type FetchAsRequest } from './resource-fetch.js';
 import { AuthplaneResource } from './resource.js';
+import { addScopeNeeds, NO_SCOPES, scopeCoverage } from './scopes.js';
 import {
   type ClientCredentialsRequest,
   type ExchangeRequest,
   TokenOperations,
 } from './token-operations.js';
+import { unmetSettings } from './unmet-settings.js';
 
 /** A lazy start waits this long for the authorization server before it goes on without. */
 const LAZY_START_SECONDS = 3;
@@ -97,7 +99,39 @@ export class AuthplaneClient {
   resource(options: ResourceOptions): AuthplaneResource {
     const resolved = resolveResourceOptions(options, this.#options.devMode);
     this.#warn(resourceWarnings(this.#options, resolved));
+    void this.unmetSettings(resolved).then((unmet) => this.#warn(unmet));
     return this.resolvedResource(resolved);
+  }
+
+  /**
+   * @internal What the options want and the authorization server does not offer. Comes when its
+   * documents are there, which may be long after the start, and never rejects.
+   *
+   * @param needs scopes besides those of the options.
+   */
+  async unmetSettings(resource: ResolvedResourceOptions, needs = NO_SCOPES): Promise<string[]> {
+    await this.#jwks.loaded;
+    const { offer } = this.#authorizationServer;
+    if (offer === undefined) return [];
+    const { authentication, dpop } = this.#options;
+    const covers = scopeCoverage(resource.scopeHierarchy);
+    return unmetSettings(
+      { ...offer, hasKeyFor: (alg) => this.#jwks.hasKeyFor(alg) },
+      {
+        getsTokens: authentication !== undefined && resource.revocationChecker !== 'introspection',
+        signsProofs: dpop !== undefined,
+        allowedAlgorithms: resource.allowedAlgorithms,
+        inboundDPoP: resource.inboundDPoP,
+        scopes: addScopeNeeds({ all: resource.scopes, anyOf: [] }, needs),
+        covers: (offered, scope) => {
+          try {
+            return covers(offered, scope);
+          } catch {
+            return true; // a hierarchy of the application that throws is no finding about the server
+          }
+        },
+      },
+    );
   }
 
   /** @internal For options that have been checked. */

@@ -25,6 +25,11 @@ export class Jwks {
   /** Kids that the set in hand was asked for and does not have. */
   readonly #missing = new Set<string>();
   readonly #clock: Clock;
+  #tellLoaded: () => void = () => undefined;
+  /** Resolves when the first key set is there, and never rejects. */
+  readonly loaded = new Promise<void>((resolve) => {
+    this.#tellLoaded = resolve;
+  });
   #askedAt = -Infinity;
   #searching: Promise<KeySet> | undefined;
   #reportedUnusable = '';
@@ -55,6 +60,7 @@ export class Jwks {
         this.#reportUnusable(keys);
         return keys;
       },
+      onLoaded: () => this.#tellLoaded(),
       errorClass: JWKSFetchError,
       onBackgroundFailure: options.onBackgroundFailure,
     });
@@ -92,6 +98,11 @@ export class Jwks {
     const key = keys.select(kid, alg);
     if (key === undefined) this.#reportUnusable(keys); // an import may have failed just now
     return key;
+  }
+
+  /** Whether some key of the usable key set may verify this `alg`. */
+  hasKeyFor(alg: string): boolean {
+    return this.#document.peek()?.hasKeyFor(alg) ?? false;
   }
 
   /** Whether this very key is still in the usable key set. */

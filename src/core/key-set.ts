@@ -119,6 +119,11 @@ export class KeySet {
     return usable.length === 1 ? usable[0] : undefined;
   }
 
+  /** Whether some key may verify this `alg`. */
+  hasKeyFor(alg: string): boolean {
+    return [...this.#keys.values()].some((keys) => keys.some((listed) => listed.fits(alg)));
+  }
+
   /** Whether this very key is in it. */
   includes(key: VerificationKey): boolean {
     return this.#named(key.kid).some((listed) => listed.is(key));

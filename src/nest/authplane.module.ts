@@ -26,6 +26,7 @@ import {
   resolveModuleOptions,
 } from '../core/options.js';
 import { AuthplaneResource } from '../core/resource.js';
+import type { ScopeNeeds } from '../core/scopes.js';
 import { AfterBootstrap, AfterBootstrapModule } from './after-bootstrap.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
@@ -207,8 +208,9 @@ export class AuthplaneModule
   async onModuleInit(): Promise<void> {
     this.resources.isEnforced = !this.#isGuardReplaced();
     try {
-      this.#inspect();
+      const { needs } = this.#inspect();
       await this.client.start();
+      await this.#compareWithServer(needs);
     } catch (error) {
       this.client.close();
       throw error;
@@ -216,12 +218,22 @@ export class AuthplaneModule
     this.#stopEnforcing = enforceIn(this.resources);
   }
 
-  #inspect(): void {
+  #inspect(): BootInspection {
     refuseSecond(AuthplaneModule, this.modules);
     const { modules, resources, applicationConfig: config, adapterHost, extras } = this;
     const inspection = new BootInspection({ modules, resources, config, adapterHost, extras });
     this.#warn([...this.options.warnings, ...inspection.atStart()]);
     this.afterBootstrap.run(() => this.#finish(inspection));
+    return inspection;
+  }
+
+  /** Once its documents are there, for which a start does not wait. */
+  async #compareWithServer(needs: ScopeNeeds): Promise<void> {
+    const { client, options } = this;
+    const compared = client
+      .unmetSettings(options.resource, needs)
+      .then((unmet) => this.#warn(unmet));
+    if (client.isReady) await compared;
   }
 
   /** @throws ConfigurationError for hosts that run something else than their decorators say. */

@@ -1,5 +1,6 @@
 import type { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { ConfigurationError } from '../core/errors.js';
+import type { ScopeNeeds } from '../core/scopes.js';
 import { isProtectingGuard } from './authplane-protected.js';
 import type { Application, Finding } from './boot-routes.js';
 import { registrationFindings } from './host-registrations.js';
@@ -16,7 +17,7 @@ import {
 import { dynamicInMcpNest2, registeredInMcpNest1, strayTransports } from './mcp-nest-registry.js';
 import type { AuthplaneModuleExtras } from './module-options.js';
 import type { ProtectedResources } from './protected-resources.js';
-import { unknownNames } from './requirement-boot-checks.js';
+import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
 
 export interface InspectedApplication {
   readonly modules: Modules;
@@ -88,6 +89,11 @@ export class BootInspection {
       ...strayTransports(this.#modules, classes, declared),
       ...unknownNames(this.#application, this.report.routes, names),
     ]);
+  }
+
+  /** Scopes that somebody needs somewhere. */
+  get needs(): ScopeNeeds {
+    return declaredNeeds(this.#application);
   }
 
   /** URIs of the resources, by whether anybody may call their MCP endpoint. */

@@ -4,7 +4,7 @@ import {
   staticNeeds,
 } from '../core/operation-scopes.js';
 import { UriTable } from '../core/resource-uris.js';
-import type { ScopeNeeds } from '../core/scopes.js';
+import { addScopeNeeds, type ScopeNeeds } from '../core/scopes.js';
 import { methodNeeds, ownNeeds } from './handler-marks.js';
 import type { Application, Finding, Route } from './boot-routes.js';
 import type { DeclaredOperation } from './mcp-discovery.js';
@@ -20,6 +20,19 @@ export function requirementFindings(application: Application, routes: readonly R
     ...duplicates(application.declared),
     ...partialRequirements(application, routes),
   ];
+}
+
+/** What anybody may need anywhere in the application, as far as it can be known before a call. */
+export function declaredNeeds({ classes, declared, resources }: Application): ScopeNeeds {
+  return addScopeNeeds(
+    ...classes.flatMap(({ type, methods }) => [
+      ownNeeds(type),
+      ...methods.map(({ handler }) => methodNeeds(type, handler)),
+    ]),
+    ...declared.map(staticNeeds),
+    ...resources.all().flatMap(({ mcp }) => requirementsOf(mcp.options).map(staticNeeds)),
+    ...resources.all().map(({ resource }) => ({ all: resource.scopes, anyOf: [] })),
+  );
 }
 
 function unadvertisedScopes(application: Application, routes: readonly Route[]): Finding[] {
