@@ -144,7 +144,7 @@ describe('T39: endpoints', () => {
   });
 
   it.each([null, ''])(
-    '14: %p stands for an endpoint that the server does not have',
+    '10.14: %p stands for an endpoint that the server does not have',
     async (none) => {
       const document = {
         issuer: ISSUER,

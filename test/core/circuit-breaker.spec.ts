@@ -202,7 +202,7 @@ describe('half-open', () => {
   });
 });
 
-it('11a: a call that never had a connection says nothing, to open it or to close it', async () => {
+it('10.11a: a call that never had a connection says nothing, to open it or to close it', async () => {
   const overload = new OutboundOverloadError('all connections are in use', {
     retryAfterSeconds: 1,
   });

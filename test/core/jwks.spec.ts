@@ -88,7 +88,7 @@ describe('selection of a key', () => {
     expect(await isTrusted(trusting, rsa, 'PS256')).toBe(false);
   });
 
-  it('14: RFC 9864: Ed25519 and EdDSA are one algorithm, whichever name key and token have', async () => {
+  it('10.14: RFC 9864: Ed25519 and EdDSA are one algorithm, whichever name key and token have', async () => {
     const { alg, ...unnamed } = ed.jwk;
     expect(alg).toBe('EdDSA');
     for (const jwk of [ed.jwk, { ...ed.jwk, alg: 'Ed25519' }, unnamed]) {
@@ -104,7 +104,7 @@ describe('selection of a key', () => {
     }
   });
 
-  it('14: RFC 9864: the second name opens no other key, and nothing that is not allowed', async () => {
+  it('10.14: RFC 9864: the second name opens no other key, and nothing that is not allowed', async () => {
     const trusting = await trust([{ ...ed.jwk, alg: 'Ed25519' }, good.jwk], {
       resource: { allowedAlgorithms: ['ES256'] },
     });
@@ -204,11 +204,15 @@ describe('T40: keys that are dropped while the good ones stay', () => {
     ['a point off the curve', () => ({ ...other.jwk, y: other.jwk['x'] }), /imported/],
     ['half a point', () => ({ ...other.jwk, y: undefined }), /imported/],
     ['a short Ed25519 key', () => ({ ...ed.jwk, x: 'AAAA' }), /imported/],
-    ['14: an EC key for RS256', () => ({ ...other.jwk, alg: 'RS256' }), /no signature of its type/],
-    ['14: a P-256 key for ES384', () => ({ ...other.jwk, alg: 'ES384' }), /its type: "ES384"/],
-    ['14: an RSA key for HS256', () => ({ ...rsa.jwk, alg: 'HS256' }), /its type: "HS256"/],
-    ['14: an RSA key for encryption', () => ({ ...rsa.jwk, alg: 'RSA-OAEP' }), /RSA-OAEP/],
-    ['14: a key with an empty alg', () => ({ ...other.jwk, alg: '' }), /its type: ""/],
+    [
+      '10.14: an EC key for RS256',
+      () => ({ ...other.jwk, alg: 'RS256' }),
+      /no signature of its type/,
+    ],
+    ['10.14: a P-256 key for ES384', () => ({ ...other.jwk, alg: 'ES384' }), /its type: "ES384"/],
+    ['10.14: an RSA key for HS256', () => ({ ...rsa.jwk, alg: 'HS256' }), /its type: "HS256"/],
+    ['10.14: an RSA key for encryption', () => ({ ...rsa.jwk, alg: 'RSA-OAEP' }), /RSA-OAEP/],
+    ['10.14: a key with an empty alg', () => ({ ...other.jwk, alg: '' }), /its type: ""/],
     ['null', () => null, /not an object/],
     ['text', () => 'key', /not an object/],
     ['a list', () => [], /not an object/],
@@ -346,7 +350,7 @@ describe('T40: answers that are no key set', () => {
     await server.stop();
   });
 
-  it('14: a set of 1,000 keys works, first and last, and over a reload', async () => {
+  it('10.14: a set of 1,000 keys works, first and last, and over a reload', async () => {
     const trusting = await trust([ed.jwk, ...many(998), good.jwk]);
     expect(await isTrusted(trusting, good)).toBe(true);
     expect(await isTrusted(trusting, ed)).toBe(true);
@@ -358,12 +362,12 @@ describe('T40: answers that are no key set', () => {
     expect(reports).toEqual([]);
   });
 
-  it('14: 1,000 RSA keys with certificates fit in', async () => {
+  it('10.14: 1,000 RSA keys with certificates fit in', async () => {
     const bulky = many(999).map(({ kid }) => ({ ...rsa.jwk, kid, x5c: ['A'.repeat(1600)] }));
     expect(await isTrusted(await trust([...bulky, good.jwk]), good)).toBe(true);
   });
 
-  it('14: a broken key of a large set lets nobody in, and is reported when it is asked for', async () => {
+  it('10.14: a broken key of a large set lets nobody in, and is reported when it is asked for', async () => {
     const broken = { ...other.jwk, y: other.jwk['x'] };
     const trusting = await trust([...many(200), good.jwk, broken]);
     expect(reports).toEqual([]);
@@ -375,7 +379,7 @@ describe('T40: answers that are no key set', () => {
     expect(await isTrusted(trusting, good)).toBe(true);
   });
 
-  it('14: a large set without one key that can be imported is refused', async () => {
+  it('10.14: a large set without one key that can be imported is refused', async () => {
     const broken = many(200).map((jwk) => ({ ...jwk, y: jwk['x'] }));
     await expectRefusal(trust(broken), JWKSFetchError, /no usable key/);
   });
@@ -538,7 +542,7 @@ describe('unknown kids', () => {
     expect(trusting.server.metadataFetches).toBe(1);
   });
 
-  it('11: what may not be looked for is 503 with the rest of the pause, never 401', async () => {
+  it('10.11: what may not be looked for is 503 with the rest of the pause, never 401', async () => {
     const trusting = await trust([good.jwk]);
     expect(await unknown(trusting, 'a')).toBe('401'); // looked for
     expect(await unknown(trusting, 'b')).toBe('401');
@@ -554,7 +558,7 @@ describe('unknown kids', () => {
     expect(trusting.server.jwksFetches).toBe(4);
   });
 
-  it('11: only the first sight of a kid spends', async () => {
+  it('10.11: only the first sight of a kid spends', async () => {
     const trusting = await trust([good.jwk]);
     for (let i = 0; i < 20; i++) expect(await unknown(trusting, 'bogus')).toBe('401');
     expect(trusting.server.jwksFetches).toBe(2);
@@ -562,7 +566,7 @@ describe('unknown kids', () => {
     expect(await isTrusted(trusting, other)).toBe(true); // at once: there was one look left
   });
 
-  it('11: a kid is not held for bogus for long, since a server may publish late', async () => {
+  it('10.11: a kid is not held for bogus for long, since a server may publish late', async () => {
     const trusting = await trust([good.jwk]);
     for (let second = 0; second < 22; second++) {
       expect(await isTrusted(trusting, other)).toBe(false);
@@ -575,7 +579,7 @@ describe('unknown kids', () => {
     expect(trusting.server.jwksFetches).toBeLessThanOrEqual(1 + 6);
   });
 
-  it('11: another look clears the memory', async () => {
+  it('10.11: another look clears the memory', async () => {
     const trusting = await trust([good.jwk]);
     expect(await unknown(trusting, 'other')).toBe('401');
     trusting.server.keys = [good.jwk, other.jwk];
@@ -583,7 +587,7 @@ describe('unknown kids', () => {
     expect(await isTrusted(trusting, other)).toBe(true);
   });
 
-  it('11: the memory of bogus kids is bounded', async () => {
+  it('10.11: the memory of bogus kids is bounded', async () => {
     const trusting = await trust([good.jwk]);
     const kids = Array.from({ length: 1200 }, (_, i) => `u${i}`);
     await Promise.all(kids.map((kid) => unknown(trusting, kid)));
@@ -595,7 +599,7 @@ describe('unknown kids', () => {
   });
 
   it.each([3, 30, 75, 600])(
-    '11, F09: after %d s of a flood a new key is accepted within 6 s, and the old one is never refused',
+    '10.11, F09: after %d s of a flood a new key is accepted within 6 s, and the old one is never refused',
     async (age) => {
       const trusting = await trust([good.jwk], { client: { jwksRefreshSeconds: 3600 } });
       let count = 0;
@@ -626,7 +630,7 @@ describe('unknown kids', () => {
     },
   );
 
-  it('11: a flood costs at most 15 fetches in any minute', async () => {
+  it('10.11: a flood costs at most 15 fetches in any minute', async () => {
     const trusting = await trust([good.jwk], { client: { jwksRefreshSeconds: 86_400 } });
     const fetches: number[] = [];
     for (let second = 0; second < 200; second++) {
@@ -639,7 +643,7 @@ describe('unknown kids', () => {
     }
   });
 
-  it('11: with the authorization server away an unknown kid is 503, known ones are good', async () => {
+  it('10.11: with the authorization server away an unknown kid is 503, known ones are good', async () => {
     const trusting = await trust([good.jwk]);
     expect(await unknown(trusting, 'other')).toBe('401');
     await trusting.server.stop();
@@ -734,7 +738,7 @@ describe('F02: the authorization server is away', () => {
   });
 });
 
-describe('11a: after an outage that outlasted keys and metadata', () => {
+describe('10.11a: after an outage that outlasted keys and metadata', () => {
   it('one pause, not two: the keys are read as soon as the metadata is there', async () => {
     const trusting = await trust([good.jwk]);
     const { server, clock, client } = trusting;

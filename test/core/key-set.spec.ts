@@ -25,7 +25,7 @@ const large = (...jwks: readonly unknown[]): unknown[] => [
   ...Array.from({ length: 100 }, (_, i) => ({ ...ec.jwk, kid: `other-${i}` })),
 ];
 
-describe('14: a key set', () => {
+describe('10.14: a key set', () => {
   test('selects by kid, type, curve and alg', () => {
     const set = read([ec.jwk, ed.jwk, rsa.jwk]);
     expect(set.select('ec', 'ES256')?.key.asymmetricKeyType).toBe('ec');

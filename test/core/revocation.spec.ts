@@ -152,7 +152,7 @@ describe('a verdict in memory', () => {
     expect(asked()).toBe(2);
   });
 
-  it('11a: is asked for again ahead of its end, while the old one serves', async () => {
+  it('10.11a: is asked for again ahead of its end, while the old one serves', async () => {
     const check = checkBy('introspection');
     await check(claims(), 't');
     setup.clock.advance(24.1);
@@ -164,7 +164,7 @@ describe('a verdict in memory', () => {
     expect(asked()).toBe(2);
   });
 
-  it('11a: a renewal that says no counts as soon as it is there', async () => {
+  it('10.11a: a renewal that says no counts as soon as it is there', async () => {
     const check = checkBy('introspection');
     await check(claims(), 't');
     says({ active: false });
@@ -179,7 +179,7 @@ describe('a verdict in memory', () => {
     expect(asked()).toBe(2);
   });
 
-  it('11a: a renewal that fails takes nothing away, is not repeated at once, and lengthens nothing', async () => {
+  it('10.11a: a renewal that fails takes nothing away, is not repeated at once, and lengthens nothing', async () => {
     const check = checkBy('introspection');
     await check(claims(), 't');
     setup.server.on('/introspection_endpoint', replyRaw('', 500));
@@ -194,7 +194,7 @@ describe('a verdict in memory', () => {
     expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
   });
 
-  it('11a: verdicts asked for together do not end together', async () => {
+  it('10.11a: verdicts asked for together do not end together', async () => {
     const check = checkBy('introspection');
     const herd = Array.from({ length: 40 }, (_, i) => `t${i}`);
     await Promise.all(herd.map((token) => check(claims(), token)));

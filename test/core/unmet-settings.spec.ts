@@ -32,7 +32,7 @@ const nothing: Demand = {
 const unmet = (offer: Partial<Offer>, demand: Partial<Demand> = {}): string[] =>
   unmetSettings({ ...everything, ...offer }, { ...much, ...demand });
 
-describe('22: what the options want and the authorization server does not offer', () => {
+describe('10.22: what the options want and the authorization server does not offer', () => {
   test('is nothing where all is offered, or nothing wanted', () => {
     expect(unmet({})).toEqual([]);
     const little: Offer = { ...everything, grants: [], scopes: [], proofAlgorithms: [] };

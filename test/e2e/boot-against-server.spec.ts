@@ -27,7 +27,7 @@ class NotesController {
   }
 }
 
-describe.each(platforms)('22: at boot on %s, against the metadata of the server', (platform) => {
+describe.each(platforms)('10.22: at boot on %s, against the metadata of the server', (platform) => {
   let server: StandInAuthorizationServer | undefined;
   let running: RunningApp | undefined;
   let warnings: string[];

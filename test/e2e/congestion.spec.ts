@@ -43,7 +43,7 @@ async function narrow() {
   return { ...setup, key };
 }
 
-describe('11a: more to ask than may be asked at once', () => {
+describe('10.11a: more to ask than may be asked at once', () => {
   test('is an overload of our own, and says nothing of an endpoint that is well', async () => {
     const { client, server } = await narrow();
     const subjects = Array.from({ length: 40 }, (_, i) => `subject-${i}`);

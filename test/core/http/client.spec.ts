@@ -492,7 +492,7 @@ describe('the deadline', () => {
     ['a connection', {}],
     ['the user’s fetch', { fetch }],
   ])(
-    '11a: begins with the turn of a call, with %s; who never had one is told so',
+    '10.11a: begins with the turn of a call, with %s; who never had one is told so',
     async (_, by) => {
       const answers: (() => void)[] = [];
       const { url } = await serve((_request, response) => {
@@ -514,7 +514,7 @@ describe('the deadline', () => {
     },
   );
 
-  it('11a: is kept by an answer that has arrived while this process stood still', async () => {
+  it('10.11a: is kept by an answer that has arrived while this process stood still', async () => {
     const url = await serveFromThread(`(request, response) => setTimeout(() => {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"in":"time"}');
     }, 200)`);

@@ -27,7 +27,7 @@ function jobs(lane: Lane, turn: Partial<Turn> = {}) {
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('11a: a lane', () => {
+describe('10.11a: a lane', () => {
   unhandledRejections();
 
   test('lets so many run at once, and the others in the order they came', async () => {
