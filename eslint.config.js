@@ -25,6 +25,8 @@ const NETWORK = '^node:(?:http|https|http2|tls|dns|dgram)(?:/.+)?$';
 const PURE_OF_NET = ['BlockList', 'isIP', 'isIPv4', 'isIPv6'];
 const NETWORK_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
 const HTTP_FILE = 'src/core/http/socket.ts';
+/** Connections to the application itself, which it asks once about its own answers. */
+const LOOPBACK_FILE = 'src/core/http/loopback.ts';
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -205,7 +207,7 @@ export default defineConfig(
   },
   {
     name: 'layers/core/http/socket',
-    files: [HTTP_FILE],
+    files: [HTTP_FILE, LOOPBACK_FILE],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',

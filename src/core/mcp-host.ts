@@ -5,7 +5,7 @@ export type HostOwner = string | symbol | (abstract new (...parameters: never[])
 
 /** One thing that a host serves by running a method. */
 export interface HostOperation {
-  readonly kind: OperationKind;
+  readonly kind: Exclude<OperationKind, 'method'>;
   /** Of a tool or prompt. Default: the name of the method. */
   readonly name?: string;
   /** Of a resource, as the host compares it with the URI that is asked for. */

@@ -197,6 +197,12 @@ interface GuardOptions {
 export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, GuardOptions {
   /** How this server authenticates, for every call that needs it. Default: it does not. */
   readonly asCredentials?: AsCredentials;
+  /**
+   * When the application listens, asks its own MCP endpoint without a token and its own metadata, once and
+   * in the background, and warns when the answers are not a 401 with our challenge and our document.
+   * Default `true`.
+   */
+  readonly selfCheck?: boolean;
 }
 
 /**
@@ -266,6 +272,7 @@ export interface ResolvedGuardOptions {
 export interface ResolvedModuleOptions extends ResolvedGuardOptions {
   readonly client: ResolvedClientOptions;
   readonly resource: ResolvedResourceOptions;
+  readonly selfCheck: boolean;
 }
 
 export interface ResolvedFurtherOptions extends ResolvedGuardOptions {
@@ -299,6 +306,7 @@ export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedM
     client,
     resource,
     devMode: client.devMode,
+    selfCheck: options.selfCheck ?? true,
     ...withGuardDefaults(options),
     warnings: [...serverWarnings(client), ...resourceWarnings(client, resource)],
   };
@@ -584,6 +592,7 @@ const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
   ...resourceChecks,
   ...guardChecks,
   asCredentials: credentialsProblem,
+  selfCheck: booleanProblem,
 };
 
 function refuse(problems: readonly string[]): void {

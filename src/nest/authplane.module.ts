@@ -56,6 +56,7 @@ import { SparseWarnings } from './refusal-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals.js';
 import { enterRequests } from './request-context.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
+import { SelfCheck } from './self-check.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
 
@@ -75,6 +76,7 @@ export class AuthplaneModule
 {
   readonly #logger = new PackageLogger(AuthplaneModule.name);
   #stopEnforcing: (() => void) | undefined;
+  #selfCheck: SelfCheck | undefined;
 
   constructor(
     private readonly client: AuthplaneClient,
@@ -244,6 +246,7 @@ export class AuthplaneModule
       this.onApplicationShutdown();
       throw error;
     }
+    this.#watchItself(inspection);
     const { issuer, isReady } = this.client;
     const later = isReady ? '' : '; requests get 503 until it can be reached';
     const [guarded, open] = [false, true].map((isOpen) => inspection.uris({ isOpen }).join(', '));
@@ -251,6 +254,14 @@ export class AuthplaneModule
     if (open) this.#logger.warn(`NOT protected: ${open}`);
     const origins = this.resources.all().map(({ mcp }) => mcp.originAnnouncement);
     for (const line of new Set(origins)) if (line !== undefined) this.#logger.log(line);
+  }
+
+  #watchItself(inspection: BootInspection): void {
+    if (!this.options.selfCheck) return;
+    this.#selfCheck = new SelfCheck(inspection.checkedResources(this.extras), (message) =>
+      this.#logger.warn(message),
+    );
+    this.#selfCheck.watch(this.adapterHost);
   }
 
   #warn(warnings: readonly string[]): void {
@@ -269,6 +280,7 @@ export class AuthplaneModule
 
   /** Before the server waits for its last answer: these have no end of their own. */
   beforeApplicationShutdown(): void {
+    this.#selfCheck?.stop();
     this.resources.streams.endAll();
   }
 

@@ -18,6 +18,8 @@ import { dynamicInMcpNest2, registeredInMcpNest1, strayTransports } from './mcp-
 import type { AuthplaneModuleExtras } from './module-options.js';
 import type { ProtectedResources } from './protected-resources.js';
 import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
+import type { CheckedResource } from './self-check.js';
+import { endpointsOf, knownOperation, unguardedStreams } from './self-check-targets.js';
 
 export interface InspectedApplication {
   readonly modules: Modules;
@@ -35,6 +37,7 @@ export class BootInspection {
   readonly #modules: Modules;
   readonly #application: Application;
   readonly #allowUnguarded: boolean;
+  readonly #config: ApplicationConfig;
   readonly report: BootReport;
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
@@ -46,6 +49,7 @@ export class BootInspection {
     );
     const declared = declaredOperations(classes, hosts);
     this.#modules = modules;
+    this.#config = config;
     this.#allowUnguarded = extras.allowUnguarded ?? false;
     this.#application = {
       classes,
@@ -102,6 +106,20 @@ export class BootInspection {
       .all()
       .filter((one) => this.report.unprotected.has(one) === isOpen)
       .map(({ resource }) => resource.resource);
+  }
+
+  /** What the running application is to be asked. */
+  checkedResources({ metadataRoute = true }: AuthplaneModuleExtras): CheckedResource[] {
+    const { resources, declared } = this.#application;
+    const { unprotected, routes } = this.report;
+    return resources.all().map((one) => ({
+      resource: one.resource,
+      servesMetadata: metadataRoute,
+      isGuarded:
+        !unprotected.has(one) && !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
+      operation: knownOperation(one, declared),
+      streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
+    }));
   }
 
   #settle(findings: readonly Finding[]): string[] {

@@ -36,12 +36,13 @@ export interface Route extends KnownMethod {
   readonly isEndpoint: boolean;
   readonly isBelowEndpoint: boolean;
   readonly isOfMcpNest: boolean;
+  readonly module: object;
 }
 
 /** @throws ConfigurationError for `@UseResource` with an unknown name. */
 export function routesOf({ classes, resources, isGuardedGlobally }: Application): Route[] {
   const controllers = classes.filter(({ isController }) => isController);
-  return controllers.flatMap(({ type: controller, methods, isOfMcpNest }) =>
+  return controllers.flatMap(({ type: controller, methods, isOfMcpNest, module }) =>
     methods
       .filter(({ handler }) => isRoute(handler))
       .map(({ name, handler }) => {
@@ -58,6 +59,7 @@ export function routesOf({ classes, resources, isGuardedGlobally }: Application)
           isEndpoint: isOfMcpNest || isMcpEndpoint(controller) || serves,
           isBelowEndpoint: servesBelow(controller, handler, pathOf(resource)),
           isOfMcpNest,
+          module,
         };
       }),
   );

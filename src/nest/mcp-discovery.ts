@@ -19,6 +19,8 @@ export interface KnownClass {
   readonly isController: boolean;
   /** One that MCP-Nest 1 has made, or that carries a transport of MCP-Nest 2. */
   readonly isOfMcpNest: boolean;
+  /** That has registered it. */
+  readonly module: object;
   readonly methods: readonly KnownMethod[];
 }
 
@@ -64,10 +66,14 @@ export function knownClasses(
   const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
   for (const module of modules.values()) {
     for (const type of [...module.controllers.values()].flatMap(typesOf)) {
-      found.set(type, { isController: true, isOfMcpNest: isMcpNestController(type, module) });
+      found.set(type, {
+        isController: true,
+        isOfMcpNest: isMcpNestController(type, module),
+        module,
+      });
     }
     for (const type of [...module.providers.values()].flatMap(typesOf)) {
-      if (!found.has(type)) found.set(type, { isController: false, isOfMcpNest: false });
+      if (!found.has(type)) found.set(type, { isController: false, isOfMcpNest: false, module });
     }
   }
   const scanner = new MetadataScanner();

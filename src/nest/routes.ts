@@ -1,3 +1,5 @@
+import { RequestMethod } from '@nestjs/common';
+
 /** Where Nest notes the paths of a controller and of a route handler; part of no public interface. */
 const PATH = 'path';
 
@@ -17,6 +19,21 @@ export function servesPath(controller: object, handler: object, urlPath: string)
       return route === '' ? wanted === '/' : wanted.endsWith(`/${route}`);
     }),
   );
+}
+
+/** Whether it is a GET that looks like an event stream: by Nest's mark, or by the habit of its path. */
+export function isEventStream(handler: object): boolean {
+  if (Reflect.getMetadata('__sse__', handler) === true) return true;
+  const isGet = Reflect.getMetadata('method', handler) === RequestMethod.GET;
+  return isGet && pathsOf(handler).some((path) => path.toLowerCase().includes('sse'));
+}
+
+/** The URL paths of a route that have no parameters. */
+export function fixedPathsOf(controller: object, handler: object, prefix: string): string[] {
+  return pathsOf(controller)
+    .flatMap((first) => pathsOf(handler).map((path) => `${prefix}/${first}/${path}`))
+    .map((path) => `/${path.split('/').filter(Boolean).join('/')}`)
+    .filter((path) => !/[:*{}()]/.test(path));
 }
 
 /** Whether this route serves paths below that URL path, under the same liberties. */

@@ -131,6 +131,7 @@ export const EXPRESSIONS: Readonly<
     [/[\r\n]{0,2}$/, 'body'],
   ],
   'nest/handler-boot-checks.ts': [[/mcp/i, 'boot']],
+  'nest/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
   'nest/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
   'nest/mcp-body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
   'nest/mcp-endpoint.ts': [[/[^\x20-\x7e]/g, 'short']],
@@ -150,6 +151,7 @@ export const EXPRESSIONS: Readonly<
     [/^[a-z]+:\/\/[^/]*/i, 'header'],
     [/[?#;]/, 'header'],
     [/[/\\]/, 'header'],
+    [/[:*{}()]/, 'boot'],
   ],
 };
 

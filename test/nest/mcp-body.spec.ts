@@ -407,7 +407,7 @@ describe('mcp-body', () => {
       ' console.log(McpHttpControllerFor({ httpHandlers: {} }).name))';
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', program]);
     const made = { [stdout.trim()]: class {} }[stdout.trim()];
-    const known = { type: made, isController: true, isOfMcpNest: false, methods: [] };
+    const known = { type: made, isController: true, isOfMcpNest: false, module: {}, methods: [] };
     expect(isHostController(known as KnownClass)).toBe(true);
   });
 
