@@ -50,6 +50,7 @@ export {
   type ResourceDescription,
   type ScopeHierarchy,
   type ScopeRequirement,
+  type RuledOperation,
   type ScopeRule,
   type VerifiedClaims,
   type VerifiedDPoPProof,

@@ -33,6 +33,7 @@ export {
   type McpOptions,
   type RequiredScopes,
   type ScopeRequirement,
+  type RuledOperation,
   type ScopeRule,
 } from './operation-scopes.js';
 export {

@@ -16,22 +16,46 @@ import {
   NO_SCOPES,
   type ScopeNeeds,
 } from './scopes.js';
+import { UriReader } from './uri-variables.js';
 import type { VerifiedClaims } from './verified-claims.js';
 
 /** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
 export type RequiredScopes =
   readonly string[] | { readonly all?: readonly string[]; readonly any?: readonly string[] };
 
+/** What a {@link ScopeRule} is asked about. */
+export interface RuledOperation extends McpOperation {
+  /**
+   * Of a resource: its URI as the entry of the rule has it, with the variables filled in; normalised
+   * (WHATWG URL) and percent-decoded once, so that it can be compared however the client spelt it. `name`
+   * is the URI as sent.
+   */
+  readonly uri: string | undefined;
+  /**
+   * Of a resource template: what its handler gets, by the names in the template of the rule, as text and
+   * percent-decoded once. MCP-Nest decodes, both MCP SDKs hand over the encoded text. The parts of
+   * `{path*}` are not divided. Empty for everything else.
+   */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
 /**
  * Decides from what is asked and who asks: arguments of the call, agent, chain of delegation. `false`
  * refuses, whatever scopes the caller has or could get.
  *
  * It runs before the server has validated anything: `operation.params` may be of any shape and lacks the
- * defaults and transforms of the server, the URI of a resource may be spelt in any way. So ask less for
- * what is known to be harmless, never more only for what is known to be bad. What it
- * throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
+ * defaults and transforms of the server. So ask less for what is known to be harmless, never more only
+ * for what is known to be bad. Compare `uri` and `variables` of a resource, not `name` and `params`,
+ * which have its URI in any spelling. Where servers may read a URI in several ways, the rule is asked for
+ * each, and the needs add up. To read `uri` or `variables` of a template that cannot be read for certain
+ * (nested braces, quoted names) throws a `ConfigurationError`.
+ *
+ * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
  */
-export type ScopeRule = (operation: McpOperation, claims: VerifiedClaims) => RequiredScopes | false;
+export type ScopeRule = (
+  operation: RuledOperation,
+  claims: VerifiedClaims,
+) => RequiredScopes | false;
 
 export type ScopeRequirement = RequiredScopes | ScopeRule;
 
@@ -116,6 +140,8 @@ export class OperationScopes {
   readonly hides: boolean;
   readonly #byName = new Map<string, OperationRequirement[]>();
   readonly #resources: UriTable<OperationRequirement>;
+  /** For rules only, by URI or template. */
+  readonly #readers = new Map<string, UriReader>();
 
   /** @param looseUris see {@link UriTable}; for MCP-Nest. */
   constructor(requirements: readonly OperationRequirement[], looseUris = false) {
@@ -125,6 +151,10 @@ export class OperationScopes {
       ofResources.map((requirement) => [requirement.name, requirement] as const),
       looseUris,
     );
+    for (const { name, requirement } of ofResources) {
+      if (typeof requirement === 'function')
+        this.#readers.set(name, new UriReader(name, looseUris));
+    }
     for (const requirement of requirements) {
       const key = nameKey(requirement);
       this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
@@ -150,10 +180,9 @@ export class OperationScopes {
   judge(operation: McpOperation, claims: VerifiedClaims): OperationVerdict {
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
-    const demands = requirements.map(({ requirement, hidden }) => ({
-      hidden,
-      demand: demandOf(requirement, operation, claims),
-    }));
+    const demands = requirements.flatMap((one) =>
+      this.#demandsOf(one, operation, claims).map((demand) => ({ hidden: one.hidden, demand })),
+    );
     if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, claims))) {
       return { needs: NO_SCOPES, hidden: true };
     }
@@ -164,6 +193,19 @@ export class OperationScopes {
       hidden: false,
       ...(refusal === undefined ? {} : { refusal }),
     };
+  }
+
+  #demandsOf(
+    { kind, name, requirement }: OperationRequirement,
+    operation: McpOperation,
+    claims: VerifiedClaims,
+  ): (ScopeNeeds | Refusal)[] {
+    if (typeof requirement !== 'function') return [scopeNeeds(requirement)];
+    const reader = kind === 'resource' ? this.#readers.get(name) : undefined;
+    const asked = reader === undefined ? [withoutUri(operation)] : readings(operation, reader);
+    return asked.length === 0
+      ? [{ reason: 'a URI that no server reads as one of this template' }]
+      : asked.map((one) => demandOf(requirement, one, claims));
   }
 
   #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
@@ -180,7 +222,7 @@ export class OperationScopes {
  */
 export function requireOperation(
   requirement: OperationRequirement['requirement'],
-  operation: McpOperation,
+  operation: RuledOperation,
   claims: VerifiedClaims,
 ): void {
   const demand = demandOf(requirement, operation, claims);
@@ -242,15 +284,53 @@ function scopeNeeds(requirement: RequiredScopes | ScopeNeeds): ScopeNeeds {
   return { all: all ?? [], anyOf: any === undefined ? [] : [any] };
 }
 
+/** The operation once for each way to read its URI. */
+function readings(
+  { kind, method, name, params }: McpOperation,
+  reader: UriReader,
+): RuledOperation[] {
+  if (!reader.isCertain) return [new UnreadableUri(kind, method, name, params, reader.template)];
+  return reader.read(name).map((reading) => ({ kind, method, name, params, ...reading }));
+}
+
+function withoutUri({ kind, method, name, params }: McpOperation): RuledOperation {
+  return { kind, method, name, params, uri: undefined, variables: {} };
+}
+
+/** A rule that asks for what nobody can tell must not go on as if it were nothing. */
+class UnreadableUri implements RuledOperation {
+  constructor(
+    readonly kind: OperationKind,
+    readonly method: string,
+    readonly name: string,
+    readonly params: unknown,
+    readonly template: string,
+  ) {}
+
+  get uri(): never {
+    throw this.#problem;
+  }
+
+  get variables(): never {
+    throw this.#problem;
+  }
+
+  get #problem(): ConfigurationError {
+    return new ConfigurationError(
+      `the variables of ${inspect(this.template)} cannot be told for certain, so a rule cannot read uri ` +
+        `and variables: declare a template without nested braces, optional groups and quoted names`,
+    );
+  }
+}
+
 function demandOf(
   requirement: OperationRequirement['requirement'],
-  operation: McpOperation,
+  operation: RuledOperation,
   claims: VerifiedClaims,
 ): ScopeNeeds | Refusal {
   if (typeof requirement !== 'function') return scopeNeeds(requirement);
-  const { kind, method, name, params } = operation;
   try {
-    return answerOf(requirement({ kind, method, name, params }, claims));
+    return answerOf(requirement(operation, claims));
   } catch (error) {
     if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
     const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';

@@ -121,13 +121,13 @@ function withDecoded(text: string): string[] {
 }
 
 /** What is no UTF-8 becomes U+FFFD, on both sides of a comparison. */
-function decoded(text: string): string {
+export function decoded(text: string): string {
   return text.replace(/(?:%[\da-f]{2})+/gi, (escapes) =>
     Buffer.from(escapes.replaceAll('%', ''), 'hex').toString(),
   );
 }
 
-function withoutScheme(uri: string): string {
+export function withoutScheme(uri: string): string {
   return uri.split('://', 2)[1] ?? uri;
 }
 

@@ -7,7 +7,9 @@ import {
 import type { VerifiedClaims } from '../core/verified-claims.js';
 import { requests } from '../nest/request.js';
 import type { McpOperation, OperationKind } from '../core/json-rpc.js';
-import { requireOperation } from '../core/operation-scopes.js';
+import { requireOperation, type RuledOperation } from '../core/operation-scopes.js';
+import { decoded } from '../core/resource-uris.js';
+import { canonical } from '../core/uri-variables.js';
 import type { AuthplaneOperations } from '../nest/authplane-operations.js';
 import { memberOf } from './consent.js';
 import { JsonRpcError } from './failure-answer.js';
@@ -181,11 +183,28 @@ function withHandler(needs: HandlerRequirement, callback: unknown): HandlerRequi
 }
 
 /** What the handler is about to get: arguments, or URI and variables, and the context last. */
-function validated({ kind, method, name }: Named, args: readonly unknown[]): McpOperation {
+function validated({ kind, method, name }: Named, args: readonly unknown[]): RuledOperation {
   const [first, ...others] = args.slice(0, -1);
-  if (kind !== 'resource') return { kind, method, name, params: { name, arguments: first ?? {} } };
+  if (kind !== 'resource') {
+    const params = { name, arguments: first ?? {} };
+    return { kind, method, name, params, uri: undefined, variables: {} };
+  }
   const uri = first instanceof URL ? first.href : name;
-  return { kind, method, name: uri, params: { uri, variables: others[0] ?? {} } };
+  const given = others[0] ?? {};
+  return {
+    kind,
+    method,
+    name: uri,
+    params: { uri, variables: given },
+    uri: canonical(uri),
+    variables: comparable(given),
+  };
+}
+
+/** As rules get them before: each as one text, percent-decoded. */
+function comparable(variables: object): RuledOperation['variables'] {
+  const texts = Object.entries(variables).map(([name, value]) => [name, decoded(String(value))]);
+  return Object.fromEntries(texts) as RuledOperation['variables'];
 }
 
 /** What a client may read of a refusal. */

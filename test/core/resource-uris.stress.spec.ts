@@ -3,25 +3,12 @@
  * whatever they match the table has to find, over random templates and URIs of which most are odd.
  * `AUTHPLANE_STRESS` asks for 200,000 of each.
  */
-import { createRequire } from 'node:module';
 import { describe, expect, test } from '@jest/globals';
-import { UriTemplate as UriTemplateV1 } from '@modelcontextprotocol/sdk/shared/uriTemplate.js';
-import { UriTemplate as UriTemplateV2 } from '@modelcontextprotocol/server';
 import { UriTable } from '../../src/core/resource-uris.js';
 import { type UriCase, uriCases } from './fixtures/uri-cases.js';
+import { HOSTS } from './fixtures/uri-matchers.js';
 
 const COUNT = process.env['AUTHPLANE_STRESS'] === undefined ? 10_000 : 200_000;
-
-/** The variables with which a server would run the handler of this template; `undefined`: it does not. */
-type Match = (template: string, uri: string) => object | undefined;
-
-const HOSTS: readonly (readonly [name: string, match: Match, loose: boolean])[] = [
-  ['SDK v1', sdk(UriTemplateV1), false],
-  ['SDK v2', sdk(UriTemplateV2), false],
-  ['SDK v1 in an application with MCP-Nest', sdk(UriTemplateV1), true],
-  ['MCP-Nest 2, @Resource', mcpNestResource(), true],
-  ['MCP-Nest 2, @ResourceTemplate', mcpNestTemplate(), true],
-];
 
 describe.each(HOSTS)('9.1, 9.1f: %s', (_, match, loose) => {
   const finds = (declared: string, uri: string) =>
@@ -30,7 +17,7 @@ describe.each(HOSTS)('9.1, 9.1f: %s', (_, match, loose) => {
   test('what it matches has the requirement of the template', () => {
     const missed = missing({ seed: 1 }, ({ template, plain, odd }) =>
       [plain, odd]
-        .filter((uri) => attempt(() => match(template, uri)) !== undefined)
+        .filter((uri) => match(template, uri) !== undefined)
         .map((uri) => [uri, finds(template, uri)] as const),
     );
     expect(missed).toEqual([]);
@@ -38,8 +25,8 @@ describe.each(HOSTS)('9.1, 9.1f: %s', (_, match, loose) => {
 
   test('what it hands to a handler as the variables of a URI has the requirement of that URI', () => {
     const missed = missing({ seed: 2, plain: true }, ({ template, plain, odd }) => {
-      const wanted = attempt(() => match(template, plain));
-      const given = attempt(() => match(template, odd));
+      const wanted = match(template, plain);
+      const given = match(template, odd);
       if (wanted === undefined || JSON.stringify(given) !== JSON.stringify(wanted)) return [];
       return [[odd, finds(plain, odd)] as const];
     });
@@ -62,40 +49,3 @@ describe.each(HOSTS)('9.1, 9.1f: %s', (_, match, loose) => {
     return missed.slice(0, 20);
   }
 });
-
-function sdk(Template: new (template: string) => { match(uri: string): object | null }): Match {
-  return (template, uri) => new Template(template).match(new URL(uri).href) ?? undefined;
-}
-
-interface MatcherOfMcpNest {
-  matchResourceByUri(resources: { uri: string }[], uri: string): { params: object } | undefined;
-  matchResourceTemplateByUri(
-    templates: { uriTemplate: string }[],
-    uri: string,
-  ): { params: object } | undefined;
-}
-
-/** Its exports do not show it; the file itself needs nothing of Nest. */
-function mcpNestMatcher(): MatcherOfMcpNest {
-  const require = createRequire(import.meta.url);
-  return require('../../node_modules/@rekog/mcp-nest/dist/mcp/transport/resource-matcher.js') as MatcherOfMcpNest;
-}
-
-function mcpNestResource(): Match {
-  const { matchResourceByUri } = mcpNestMatcher();
-  return (template, uri) => matchResourceByUri([{ uri: template }], uri)?.params;
-}
-
-function mcpNestTemplate(): Match {
-  const { matchResourceTemplateByUri } = mcpNestMatcher();
-  return (template, uri) => matchResourceTemplateByUri([{ uriTemplate: template }], uri)?.params;
-}
-
-/** Matchers throw for templates and URIs that they cannot read; nothing runs then. */
-function attempt<T>(match: () => T): T | undefined {
-  try {
-    return match();
-  } catch {
-    return undefined;
-  }
-}

@@ -79,6 +79,22 @@ describe.each(platforms)('URIs of resources on %s', (platform) => {
     expect(allowed.text).toContain(text);
   });
 
+  test.each([
+    'ruled://private',
+    ' ruled://private',
+    'RULED://private',
+    'zz://private',
+    'private',
+    'ruled://private/',
+    'ruled://%70rivate',
+    'ruled://private?x=1',
+  ])('9.9c: no spelling passes a rule that compares: %j', async (uri) => {
+    const [base, one, both] = [BASE, `${BASE} notes:read`, `${BASE} notes:read notes:write`];
+    for (const scope of [base, one]) expect((await read(uri, scope)).status).toBe(403);
+    expect((await read(uri, both)).text).toContain('the handler got private');
+    expect((await read('ruled://today', base)).text).toContain('the handler got today');
+  });
+
   test.each([98 * 1024, 1_048_000])(
     '9.1a: a URI of %d bytes made for a RegExp that backtracks is refused in under 20 ms',
     async (length) => {

@@ -19,6 +19,7 @@ import { fetchAs } from '../../src/core/resource-fetch.js';
 import { UriTable } from '../../src/core/resource-uris.js';
 import { signingInput } from '../../src/core/signing-input.js';
 import { parseStrictJson } from '../../src/core/strict-json.js';
+import { UriReader } from '../../src/core/uri-variables.js';
 import { unverifiedClaim } from '../../src/core/unverified-claims.js';
 import { EventStream } from '../../src/nest/event-stream.js';
 import { HiddenNames } from '../../src/nest/hidden-names.js';
@@ -268,6 +269,10 @@ const READERS: Readonly<Record<string, Reader>> = {
   'a table of templates': reader(LENGTHS.uri, (size) => {
     const table = new UriTable([['x://{a}a{b}a{c}a{d}a{e}!', 1]], true);
     return () => table.find(`x://${'a'.repeat(size - 10)}`);
+  }),
+  'variables of a template': reader(LENGTHS.uri, (size) => {
+    const read = new UriReader('x://{a}a{b}a{+c}a{d*}a{e}!', true);
+    return () => read.read(`x://${'a'.repeat(size - 10)}`);
   }),
   'an event of one line': ofText(BODY, 'a', (text) => streamed(`data: ${text}\n\n`, 65_536)),
   'an event in small pieces': ofText(BODY, 'a', (text) => streamed(`data: ${text}\n\n`, 7)),

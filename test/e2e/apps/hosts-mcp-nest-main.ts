@@ -51,6 +51,12 @@ class Files {
   quoted(@Payload() { uri }: { uri: string }) {
     return { contents: [{ uri, text: 'a quoted name' }] };
   }
+
+  /** Has a rule in the options. */
+  @ResourceTemplate({ uriTemplate: 'ruled://{name}', name: 'ruled' })
+  ruled(@Payload() { uri, name }: { uri: string; name: string }) {
+    return { contents: [{ uri, text: `the handler got ${name}` }] };
+  }
 }
 
 /** As retry and tracing libraries do it. */

@@ -8,13 +8,21 @@ interface ProcessOptions {
   readonly port: number;
 }
 
+/** For a template that `hosts-mcp-nest-main` adds. */
+const RULES = `{
+  'ruled://{name}': ({ variables, uri }) => [
+    ...(variables.name === 'private' ? ['notes:read'] : []),
+    ...(uri === 'ruled://private' ? ['notes:write'] : []),
+  ],
+}`;
+
 /** The MCP-Nest example. */
 export class HostProcesses extends CompiledApp {
   constructor() {
     super({
       files: ['hosts-mcp-nest-main.ts', 'hosts-mcp-nest.ts'],
       // The example has that option in a comment.
-      change: (source) => source.replace('// mcp: {', 'mcp: {'),
+      change: (source) => source.replace('// mcp: {', `mcp: { resources: ${RULES},`),
     });
   }
 
