@@ -94,7 +94,7 @@ function extendsOneOf(type: unknown, names: readonly string[]): boolean {
   return names.includes(type.name) || extendsOneOf(Object.getPrototypeOf(type), names);
 }
 
-export function isMcpNest1Module({ providers }: Pick<ModuleOf, 'providers'>): boolean {
+function isMcpNest1Module({ providers }: Pick<ModuleOf, 'providers'>): boolean {
   return providers.has(MODULE_ID);
 }
 

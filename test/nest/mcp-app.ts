@@ -55,7 +55,7 @@ interface Registering {
   ): unknown;
 }
 
-export const TOOLS = ['open', 'read', 'write'];
+const TOOLS = ['open', 'read', 'write'];
 
 function register<Server extends object>(server: Server, runs: Runs, Template: Type): Server {
   const registering = server as Registering;

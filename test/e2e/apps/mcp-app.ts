@@ -54,7 +54,7 @@ export async function startProtectedMcpServer(
   };
 }
 
-export function mcpServer(options: AuthplaneModuleOptions): ModuleMetadata {
+function mcpServer(options: AuthplaneModuleOptions): ModuleMetadata {
   return {
     imports: [AuthplaneModule.forRootAsync({ useFactory: () => options })],
     controllers: [McpController],

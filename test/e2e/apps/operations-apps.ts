@@ -37,7 +37,7 @@ export class GatewayTasks extends Map<string, GatewayTask> {}
 /** A server whose guarded handlers call others on behalf of their caller. */
 @Controller('gateway')
 @UseGuards(AuthplaneGuard)
-export class GatewayController {
+class GatewayController {
   constructor(
     private readonly client: AuthplaneClient,
     private readonly caller: AuthContext,
@@ -60,7 +60,7 @@ export class GatewayController {
 /** As an application may do it: what the authorization server refuses is a bad gateway. */
 @Catch(OAuthError)
 @Injectable()
-export class OAuthErrorFilter implements ExceptionFilter<OAuthError> {
+class OAuthErrorFilter implements ExceptionFilter<OAuthError> {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
   catch(error: OAuthError, host: ArgumentsHost): void {
@@ -113,7 +113,7 @@ interface WireRequest {
 
 /** Bodies are parsed after middleware has run. */
 @Injectable()
-export class BodyRecorder implements NestInterceptor {
+class BodyRecorder implements NestInterceptor {
   constructor(private readonly received: Received) {}
 
   intercept(context: ExecutionContext, next: CallHandler) {
@@ -127,7 +127,7 @@ export class BodyRecorder implements NestInterceptor {
 @Controller('orders')
 @UseGuards(AuthplaneGuard)
 @UseInterceptors(BodyRecorder)
-export class OrdersController {
+class OrdersController {
   @Get()
   list(@Claims() claims: VerifiedClaims) {
     return described(claims);

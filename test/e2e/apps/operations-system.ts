@@ -14,7 +14,7 @@ import { gateway, GatewayTasks, orders, receiveInto, Received } from './operatio
 import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
-export const GATEWAY_CLIENT = { clientId: 'gateway', clientSecret: 'gateway secret+/%' };
+const GATEWAY_CLIENT = { clientId: 'gateway', clientSecret: 'gateway secret+/%' };
 export const GATEWAY_SLUG = 'gateway-mcp';
 
 /** Time that a test may let pass, the same for all parties. */

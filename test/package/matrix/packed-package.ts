@@ -79,7 +79,7 @@ export function compileApp(app: string): void {
   node([join(PROJECT, 'node_modules/typescript/bin/tsc'), '-p', '.'], app);
 }
 
-export function npm(args: readonly string[], cwd: string): string {
+function npm(args: readonly string[], cwd: string): string {
   return run('npm', args, cwd);
 }
 
