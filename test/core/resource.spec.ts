@@ -195,7 +195,7 @@ describe('9.25, RFC 9449 §8.2, §9: the nonce in answers', () => {
     expect(headers['WWW-Authenticate']).toContain('error="use_dpop_nonce"');
     const { responseHeaders } = await withProof('second', nonceOf(headers));
     await withProof('third', nonceOf(responseHeaders));
-    expect(Object.keys(responseHeaders)).toEqual(['DPoP-Nonce']);
+    expect(Object.keys(responseHeaders)).toEqual(['DPoP-Nonce', 'Cache-Control']);
   });
 
   it('is not told to callers with bearer tokens, nor where there are none', async () => {

@@ -118,11 +118,11 @@ describe.each(platforms)('refusals on the wire, on %s', (platform) => {
   });
 
   it.each([
-    ['Bearer', 400],
+    ['Bearer', 401],
     ['Bearer a b', 400],
     ['Bearer\tabc', 400],
     ['Bearer "abc"', 400],
-    ['BearerX', 400],
+    ['BearerX', 401],
     ['Basic dXNlcjpwYXNz', 401],
     ['bearer opaque', 401],
     ['BEARER  opaque', 401],

@@ -198,6 +198,12 @@ function request(method: string, params: object = {}) {
 
 const call = (name: string, args: object = {}) => request('tools/call', { name, arguments: args });
 
+/** The JSON-RPC error, in a document or in an event. */
+function errorIn({ text: body }: McpAnswer): { code: number } {
+  const json = /^data: (.+)$/m.exec(body)?.[1] ?? body;
+  return (JSON.parse(json) as { error: { code: number } }).error;
+}
+
 function expectStepUp(answer: McpAnswer, scope: string): void {
   expect(answer.status).toBe(403);
   expect(answer.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
@@ -244,7 +250,7 @@ describe.each(platforms)('%s', (platform) => {
         const { post } = await start(platform, name);
         const answer = await post(call('move', args), { scope: 'notes:write' });
         expect(ran).toEqual([]);
-        expect(answer.json.error).toMatchObject({
+        expect(errorIn(answer)).toMatchObject({
           code: -32003,
           data: { error: 'insufficient_scope', scope: 'notes:delete' },
         });
@@ -276,7 +282,7 @@ describe.each(platforms)('%s', (platform) => {
     async (name) => {
       const { post } = await start(platform, name, true);
       const first = await post(call('add_note', { text: 'a' }), { scope: '' });
-      expect(first.json.error).toMatchObject({
+      expect(errorIn(first)).toMatchObject({
         code: -32003,
         data: { error: 'insufficient_scope', scope: 'notes:write' },
       });
@@ -353,7 +359,7 @@ describe('what is registered', () => {
       );
       expect(warnings).toHaveLength(1);
       const answer = await post(call('add_note', { text: 'a' }), { scope: '' });
-      expect(answer.json.error.code).toBe(-32003);
+      expect(errorIn(answer).code).toBe(-32003);
       expect(ran).toEqual([]);
     } finally {
       warn.mockRestore();

@@ -281,7 +281,7 @@ function compileClient(): void {
   writeFileSync(file('package.json'), '{"type":"module"}');
   const folder = readdirSync(path.resolve('src/core/http'));
   const http = folder.map((name) => `http/${path.basename(name, '.ts')}`);
-  for (const name of ['errors', 'strict-json', 'deadline', ...http]) {
+  for (const name of ['errors', 'stands-for', 'strict-json', 'deadline', ...http]) {
     const source = readFileSync(path.resolve(`src/core/${name}.ts`), 'utf8');
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },

@@ -12,12 +12,13 @@ import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
 import { seededRandom } from '../core/fixtures/seeded-random.js';
 
 /**
- * A million exchanges of a thousand users through the real code path, from `exchange` down to the
- * form that would be posted. The authorization server is a function: it answers late, refuses,
+ * A million exchanges of a thousand users (`AUTHPLANE_STRESS`, else fewer) through the real code path,
+ * from `exchange` down to the form that would be posted. The authorization server is a function: it answers late, refuses,
  * breaks, and writes into each token for whom and for what it is.
  */
 
-const CALLS = 1_000_000;
+const isFull = process.env['AUTHPLANE_STRESS'] !== undefined;
+const CALLS = isFull ? 1_000_000 : 60_000;
 const USERS = 1_000;
 const CALLERS = 500;
 const MAX_ENTRIES = 4_000;
@@ -50,7 +51,7 @@ interface Tally {
   unexpected: number;
 }
 
-describe('T47: a million exchanges of a thousand users', () => {
+describe('T47: exchanges of a thousand users', () => {
   it('never give a user the token of another, nor one that has ended or was evicted', async () => {
     const rejections: unknown[] = [];
     const { stackTraceLimit } = Error;
@@ -74,11 +75,11 @@ describe('T47: a million exchanges of a thousand users', () => {
       // The run was what it claims to be.
       expect(tally.right).toBeGreaterThan(CALLS / 2);
       for (const kind of ['refused', 'consent', 'broken', 'open', 'gaveUp'] as const) {
-        expect([kind, tally[kind] > 1_000]).toEqual([kind, true]);
+        expect([kind, tally[kind] > CALLS / 1_000]).toEqual([kind, true]);
       }
       expect(simulation.posted).toBeGreaterThan(CALLS / 100);
       expect(simulation.posted).toBeLessThan(CALLS);
-      expect(simulation.evictions).toBeGreaterThan(100);
+      expect(simulation.evictions).toBeGreaterThan(CALLS / 10_000);
 
       // Bounded: of everything ever asked for only so much is still answered from memory.
       const kept = await simulation.keptTokens();
@@ -175,8 +176,8 @@ class Simulation {
   }
 
   #letTimePass(call: number): void {
-    // Ten outages of some thousand calls each: the breaker opens, and closes again.
-    this.#isDown = call % 100_000 > 98_000;
+    // Ten outages: the breaker opens, and closes again.
+    this.#isDown = call % (CALLS / 10) > (CALLS / 10) * 0.98;
     if (this.#chance(0.01)) this.#clock.advance(1);
     if (this.#chance(0.001)) this.#evict();
     if (this.#chance(0.003)) {
