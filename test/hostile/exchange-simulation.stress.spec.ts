@@ -2,7 +2,12 @@ import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
 import { clientAuthentication } from '../../src/core/client-authentication.js';
-import { AuthplaneError, CircuitOpenError, ConsentRequiredError } from '../../src/core/errors.js';
+import {
+  AuthplaneError,
+  CircuitOpenError,
+  ConsentRequiredError,
+  TokenExpiredError,
+} from '../../src/core/errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { resolveClientOptions } from '../../src/core/options.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';
@@ -210,8 +215,14 @@ class Simulation {
       const { accessToken } = await this.#operations.exchange(asked);
       this.#judge(accessToken, key, request, begun);
     } catch (error) {
-      this.tally[signal !== undefined && error === signal.reason ? 'gaveUp' : kindOf(error)] += 1;
+      const isOver = error instanceof TokenExpiredError && this.#hasEnded(request.subjectToken);
+      const gaveUp = signal !== undefined && error === signal.reason;
+      this.tally[gaveUp ? 'gaveUp' : isOver ? 'refused' : kindOf(error)] += 1;
     }
+  }
+
+  #hasEnded(subjectToken: string): boolean {
+    return this.#clock.now() >= (this.#expiries.get(subjectToken) ?? Infinity);
   }
 
   #judge(

@@ -170,6 +170,7 @@ describe('G2: mutations of valid tokens', () => {
     const name = fc.constantFrom('iss', 'sub', 'aud', 'client_id', 'jti', 'exp', 'iat');
     await fc.assert(
       fc.asyncProperty(which, name, wrong, async (index, claim, value) => {
+        fc.pre(claim !== 'iat' || value !== 0.5); // RFC 7519 §2: a date may have a fraction
         const key = keyAt(index);
         await expectRefused(trusting.mint(key, { claims: { [claim]: value } }));
       }),
