@@ -148,11 +148,17 @@ export const EXPRESSIONS: Readonly<
   'nest/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
   'nest/mcp-body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
   'nest/mcp-endpoint.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'nest/mcp-hiding.ts': [[/^=\?base64\?(.*)\?=$/, 'header']],
+  'nest/hidden-names.ts': [
+    [
+      /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%EF%B7%([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi,
+      'body',
+    ],
+  ],
+  'nest/mcp-hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
   'nest/json-messages.ts': [[/^\ufeff/, 'body']],
   'nest/mcp-response.ts': [
     [/^\s*text\/event-stream\b/i, 'header'],
-    [/^\s*application\/json\b/i, 'header'],
+    [/^\s*application\/(?:[\w.-]+\+)?json\b/i, 'header'],
   ],
   'nest/mcp-sessions.ts': [
     [/^sessionId(?:\[|$)/, 'header'],

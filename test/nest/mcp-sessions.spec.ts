@@ -182,7 +182,7 @@ describe.each(platforms)('sessions of an application on %s', (platform) => {
   const unknown = {
     jsonrpc: '2.0',
     error: { code: -32001, message: 'Session not found' },
-    id: null,
+    id: 1,
   };
 
   let server: McpApp | undefined;
@@ -210,7 +210,8 @@ describe.each(platforms)('sessions of an application on %s', (platform) => {
     const elsewhere = { url: mcpUrl.replace('/mcp', '/admin'), claims: { aud: [ADMIN] }, headers };
     for (const method of ['POST', 'GET', 'DELETE']) {
       const answer = await post(call('open'), { ...elsewhere, method });
-      expect([answer.status, answer.json]).toEqual([404, unknown]);
+      const id = method === 'GET' ? null : 1;
+      expect([answer.status, answer.json]).toEqual([404, { ...unknown, id }]);
     }
     expect((await post(call('open'), { headers })).text).toContain('open ran');
     expect(server?.runs).toEqual(['open']);

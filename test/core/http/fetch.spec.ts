@@ -73,7 +73,7 @@ describe("the application's own fetch", () => {
         method: 'POST',
         headers: {
           authorization: 'Basic eA==',
-          accept: 'application/json, application/problem+json;q=0.9',
+          accept: 'application/json, application/jwk-set+json, application/problem+json;q=0.9',
           'accept-encoding': 'identity',
           'user-agent': 'authplane-nestjs',
           'content-type': 'application/x-www-form-urlencoded',

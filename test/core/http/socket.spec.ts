@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import { createRequire } from 'node:module';
@@ -277,16 +277,20 @@ function output(name: string): string[] {
 
 /** The client as plain JavaScript, so that a process of its own can run it. */
 function compileClient(): void {
-  mkdirSync(file('core/http'), { recursive: true });
   writeFileSync(file('package.json'), '{"type":"module"}');
-  const folder = readdirSync(path.resolve('src/core/http'));
-  const http = folder.map((name) => `http/${path.basename(name, '.ts')}`);
-  for (const name of ['errors', 'stands-for', 'strict-json', 'deadline', ...http]) {
-    const source = readFileSync(path.resolve(`src/core/${name}.ts`), 'utf8');
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
-    });
-    writeFileSync(file(`core/${name}.js`), outputText);
+  compileWithImports('core/http/client.js');
+}
+
+function compileWithImports(name: string): void {
+  if (existsSync(file(name))) return;
+  const source = readFileSync(path.resolve('src', name.replace(/js$/, 'ts')), 'utf8');
+  const { outputText } = ts.transpileModule(source, {
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  });
+  mkdirSync(path.dirname(file(name)), { recursive: true });
+  writeFileSync(file(name), outputText);
+  for (const { fileName } of ts.preProcessFile(outputText).importedFiles) {
+    if (fileName.startsWith('.')) compileWithImports(path.join(path.dirname(name), fileName));
   }
 }
 
