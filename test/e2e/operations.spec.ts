@@ -358,7 +358,7 @@ describe.each(platforms)('outbound operations of an application on %s', (platfor
         });
         authorizationServer.giveConsent({ resource: 'calendar' });
         const inbound = await token('alice');
-        authorizationServer.fail('token', { delayMs: 700 });
+        authorizationServer.fail('token', { delayMs: 2500 });
         const answers = await Promise.all(Array.from({ length: 100 }, () => call(inbound, task)));
         expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
         expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
@@ -370,7 +370,7 @@ describe.each(platforms)('outbound operations of an application on %s', (platfor
       const { token, call, authorizationServer } = await start();
       const inbound = await token('alice');
       authorizationServer.requireConsent({ resource: 'orders' });
-      authorizationServer.fail('token', { delayMs: 700 });
+      authorizationServer.fail('token', { delayMs: 2500 });
       const answers = await Promise.all(
         Array.from({ length: 100 }, () => call(inbound, 'exchange')),
       );
