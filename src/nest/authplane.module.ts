@@ -56,6 +56,7 @@ import { SparseWarnings } from './refusal-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals.js';
 import { enterRequests } from './request-context.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
+import { acceptSessionEnds } from './session-end.js';
 import { SelfCheck } from './self-check.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
@@ -198,6 +199,7 @@ export class AuthplaneModule
         resourceMetadataRoute(this.resource, ...others.map(({ resource }) => resource)),
       );
     }
+    acceptSessionEnds(httpAdapter);
     enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
     if (extras.filter ?? true) applicationConfig.addGlobalFilter(this.filter);

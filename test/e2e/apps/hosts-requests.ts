@@ -70,8 +70,12 @@ export class RawClient {
   }
 
   /** Opens a stream or ends a session. */
-  async bodiless(method: 'GET' | 'DELETE', caller: Caller): Promise<number> {
-    const response = await this.#request(method, caller, undefined, {});
+  async bodiless(
+    method: 'GET' | 'DELETE',
+    caller: Caller,
+    headers: Record<string, string> = {},
+  ): Promise<number> {
+    const response = await this.#request(method, caller, undefined, headers);
     await response.body?.cancel();
     return response.status;
   }

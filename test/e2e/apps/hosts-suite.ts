@@ -168,6 +168,17 @@ export function describeHost(name: string, traits: HostTraits): void {
           expect((await client.send(history, { scope: BASE })).status).toBe(404);
         },
       );
+
+      it('10.14b: a client ends its session, also with a JSON content type and no body', async () => {
+        const client = await rawClient(server);
+        const asPython = { 'content-type': 'application/json' };
+        const mallory = { scope: BASE, user: 'mallory' };
+        expect(await client.bodiless('DELETE', { scope: null }, asPython)).toBe(401);
+        expect(await client.bodiless('DELETE', mallory, asPython)).toBe(404);
+        expect((await client.send(history, { scope: BASE })).status).toBe(200);
+        expect(await client.bodiless('DELETE', { scope: BASE }, asPython)).toBe(200);
+        expect((await client.send(history, { scope: BASE })).status).toBe(404);
+      });
     }
   });
 
