@@ -343,18 +343,32 @@ export class TokenOperations {
   /** RFC 9449 §8: a demand for a nonce is met once, with a new proof. */
   async #send(url: string, operation: Operation, secrets: Set<string>): Promise<HttpAnswer> {
     const { dpop } = this.#options;
-    const answer = await this.#attempt(url, operation, secrets);
+    const answer = await this.#answer(url, operation, secrets);
     const nonce = nonceOf(answer);
     const isAsked = !isSuccess(answer) && errorCodeOf(answer) === 'use_dpop_nonce';
     if (dpop === undefined || nonce === undefined || !isAsked) return answer;
-    return this.#attempt(url, operation, secrets, nonce);
+    return this.#attempt(url, operation, secrets, { nonce });
+  }
+
+  /**
+   * Once more, when the server closed a kept connection as the request came. It may have acted on the
+   * first, but nothing asked here is used up by asking (RFC 9110 §9.2.2), and the second has a proof
+   * and an assertion of its own.
+   */
+  async #answer(url: string, operation: Operation, secrets: Set<string>): Promise<HttpAnswer> {
+    try {
+      return await this.#attempt(url, operation, secrets);
+    } catch (error) {
+      if (!(error instanceof OutboundHttpError) || !error.stale) throw error;
+      return this.#attempt(url, operation, secrets, { ownConnection: true });
+    }
   }
 
   async #attempt(
     url: string,
     { parameters }: Operation,
     secrets: Set<string>,
-    nonce?: string,
+    { nonce, ownConnection = false }: { nonce?: string; ownConnection?: boolean } = {},
   ): Promise<HttpAnswer> {
     const { authentication, dpop, http, issuer } = this.#options;
     const form = new URLSearchParams([...parameters]);
@@ -366,7 +380,7 @@ export class TokenOperations {
       ...(nonce === undefined ? {} : { nonce }),
     });
     const headers = proof === undefined ? applied.headers : { ...applied.headers, dpop: proof };
-    const answer = await http.postForm(url, applied.form, headers);
+    const answer = await http.postForm(url, applied.form, headers, ownConnection);
     const offered = nonceOf(answer);
     if (offered !== undefined) dpop?.noteNonce(url, offered);
     return answer;

@@ -29,7 +29,13 @@ import {
   thrownBy,
   tokenBody,
 } from './fixtures/as-client.js';
-import { type Reply, replyJson, replyProblem, replyRaw } from './fixtures/as-scripted.js';
+import {
+  type Reply,
+  replyJson,
+  replyProblem,
+  replyRaw,
+  replyTruncated,
+} from './fixtures/as-scripted.js';
 import { NOW } from './fixtures/keys-and-tokens.js';
 import { seededRandom } from './fixtures/seeded-random.js';
 
@@ -243,6 +249,77 @@ describe('10.23: what is refused before anything is sent', () => {
       expect(String(thrown)).toMatch(/is not a scope/);
     }
     expect(setup.server.requests).toHaveLength(0);
+  });
+});
+
+describe('10.11a: a kept connection that the server closes as the next request comes', () => {
+  /** Resets the first request that comes over a connection in use before. */
+  function closing(reply: Reply): Reply {
+    const used = new WeakSet<object>();
+    let left = 1;
+    return (response, request) => {
+      const { socket } = response;
+      if (socket === null) throw new Error('no connection');
+      if (used.has(socket) && left-- > 0) return void socket.resetAndDestroy();
+      used.add(socket);
+      return reply(response, request);
+    };
+  }
+
+  const OPERATIONS: [string, string, Reply, (by: TokenOperations) => Promise<unknown>][] = [
+    [
+      'introspection',
+      '/introspection_endpoint',
+      replyJson({ active: true }),
+      (by) => by.introspect('token'),
+    ],
+    ['revocation', '/revocation_endpoint', replyRaw('', 200), (by) => by.revoke('token')],
+    [
+      'client credentials',
+      '/token_endpoint',
+      replyJson(tokenBody({ expires_in: 1 })),
+      (by) => by.clientCredentials({}),
+    ],
+    [
+      'an exchange',
+      '/token_endpoint',
+      replyJson(tokenBody({ expires_in: 1 })),
+      (by) => by.exchange({ subjectToken: 'subject' }),
+    ],
+  ];
+
+  it.each(OPERATIONS)('%s is asked once more, over a new one', async (_, path, reply, ask) => {
+    setup.server.on(path, closing(reply));
+    await ask(operations);
+    await ask(operations);
+    expect(count(path)).toBe(3);
+  });
+
+  it('RFC 9449 §4.2: with a proof of its own', async () => {
+    const dpop = await DPoPSigner.generate();
+    setup.server.on('/introspection_endpoint', closing(replyJson({ active: true })));
+    const bound = setup.with({ dpop });
+    await bound.introspect('token');
+    await bound.introspect('token');
+    const proofs = setup.server.requests.map(({ headers }) => headers.dpop);
+    expect(proofs).toHaveLength(3);
+    expect(new Set(proofs).size).toBe(3);
+  });
+
+  it('a new connection that breaks is an outage, and nothing is repeated', async () => {
+    setup.server.on('/introspection_endpoint', (response) => void response.socket?.destroy());
+    const error = await thrownBy(operations.introspect('token'));
+    expect(error).toBeInstanceOf(AuthorizationServerUnavailableError);
+    expect(count('/introspection_endpoint')).toBe(1);
+  });
+
+  it('an answer that had begun is not asked for again', async () => {
+    const replies = [replyJson({ active: true }), replyTruncated('{"active"')];
+    setup.server.on('/introspection_endpoint', ...replies);
+    await operations.introspect('token');
+    const error = await thrownBy(operations.introspect('token'));
+    expect(error).toBeInstanceOf(AuthorizationServerUnavailableError);
+    expect(count('/introspection_endpoint')).toBe(2);
   });
 });
 

@@ -25,6 +25,8 @@ export interface Call {
   readonly init: Init;
   readonly signal: AbortSignal;
   readonly maxBytes: number;
+  /** Whether it goes over a new connection, not a kept one. */
+  readonly ownConnection: boolean;
 }
 
 export interface RawAnswer {

@@ -26,6 +26,7 @@ import {
   OutboundHttpError,
   overloaded,
   refusedUrl,
+  StaleSocketError,
 } from './errors.js';
 import { exchangeByFetch, type OutboundFetch } from './fetch.js';
 import { Lane } from './lane.js';
@@ -36,7 +37,6 @@ import {
   exchangeBySocket,
   lookupAll,
   pinned,
-  StaleSocketError,
   unbracketed,
 } from './socket.js';
 
@@ -138,8 +138,9 @@ export class OutboundHttp {
   }
 
   /**
-   * Sent at most once. The client's own headers win over `headers`.
+   * Sent at most once, see `OutboundHttpError.stale`. The client's own headers win over `headers`.
    *
+   * @param ownConnection takes a new connection instead of a kept one.
    * @throws OutboundHttpError (`outbound_http_error`), see its `reason`.
    * @throws OutboundOverloadError when its turn never came.
    */
@@ -147,6 +148,7 @@ export class OutboundHttp {
     url: string,
     form: URLSearchParams,
     headers: Readonly<Record<string, string>> = {},
+    ownConnection = false,
   ): Promise<HttpAnswer> {
     const init: Init = {
       method: 'POST',
@@ -157,7 +159,7 @@ export class OutboundHttp {
       },
       body: form.toString(),
     };
-    return this.#send(url, init, this.#maxBytes);
+    return this.#send(url, init, this.#maxBytes, ownConnection);
   }
 
   /** Ends requests in flight with `closed`, drops idle connections, refuses later requests. */
@@ -167,7 +169,12 @@ export class OutboundHttp {
     for (const { agents } of this.#endpoints.values()) destroy(agents);
   }
 
-  async #send(input: string, init: Init, maxBytes: number): Promise<HttpAnswer> {
+  async #send(
+    input: string,
+    init: Init,
+    maxBytes: number,
+    ownConnection = false,
+  ): Promise<HttpAnswer> {
     const url = acceptedUrl(input, this.#devMode);
     if (this.#closed) throw closed(url.host);
     const stop = new AbortController();
@@ -175,7 +182,7 @@ export class OutboundHttp {
     const { lane, agents } = this.#endpointAt(url);
     this.#inFlight.add(end);
     try {
-      const call: Call = { url, init, signal: stop.signal, maxBytes };
+      const call: Call = { url, init, signal: stop.signal, maxBytes, ownConnection };
       return await lane.run(() => this.#inTime(call, agents, stop), {
         signal: stop.signal,
         patienceMs: this.#timeoutMs,
@@ -222,11 +229,13 @@ export class OutboundHttp {
   async #exchange(call: Call, agents: Agents): Promise<RawAnswer> {
     if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
     const lookup = pinned(await this.#judgedAddresses(call));
-    const agent = call.url.protocol === 'https:' ? agents.https : agents.http;
+    const kept = call.url.protocol === 'https:' ? agents.https : agents.http;
+    const agent = call.ownConnection ? false : kept;
     try {
       return await exchangeBySocket(call, { lookup, agent });
     } catch (error) {
-      if (!(error instanceof StaleSocketError)) throw error;
+      // RFC 9110 §9.2.2: a POST may have been acted on. Its sender knows whether that matters.
+      if (!(error instanceof StaleSocketError) || call.init.method !== 'GET') throw error;
       // The pool may hold more dead sockets: this time a connection of its own.
       return exchangeBySocket(call, { lookup, agent: false });
     }

@@ -27,10 +27,27 @@ export type OutboundFailure =
 export class OutboundHttpError extends AuthplaneError {
   readonly code = 'outbound_http_error';
   readonly reason: OutboundFailure;
+  /**
+   * Whether a connection kept from an earlier request broke before a byte of the answer came, as it
+   * does when the server closes it at that moment: what can be asked twice is worth a second try.
+   */
+  readonly stale: boolean;
 
-  constructor(reason: OutboundFailure, message: string, options?: AuthplaneErrorOptions) {
+  constructor(
+    reason: OutboundFailure,
+    message: string,
+    { stale = false, ...options }: AuthplaneErrorOptions & { readonly stale?: boolean } = {},
+  ) {
     super(message, options);
     this.reason = reason;
+    this.stale = stale;
+  }
+}
+
+/** An idle connection turned out to be dead before it brought a byte of the answer. */
+export class StaleSocketError extends Error {
+  constructor(override readonly cause: unknown) {
+    super('the connection was dead');
   }
 }
 
@@ -102,14 +119,16 @@ export function closed(host: string): OutboundHttpError {
   return new OutboundHttpError('closed', `the client was closed before ${host} answered`);
 }
 
-/** The error that callers see: `error` as it is, the reason of the signal, or a lost connection. */
-export function failureOf(error: unknown, host: string, signal: AbortSignal): OutboundHttpError {
-  if (error instanceof OutboundHttpError) return error;
+/** The error that callers see: `thrown` as it is, the reason of the signal, or a lost connection. */
+export function failureOf(thrown: unknown, host: string, signal: AbortSignal): OutboundHttpError {
+  if (thrown instanceof OutboundHttpError) return thrown;
   const ended: unknown = signal.reason;
   if (ended instanceof OutboundHttpError) return ended;
+  const stale = thrown instanceof StaleSocketError;
+  const error = stale ? thrown.cause : thrown;
   const code = errorCode(error);
   // A parser error carries the bytes it stumbled over, which may be a token.
-  const options = code?.startsWith('HPE_') === true ? {} : { cause: error };
+  const options = code?.startsWith('HPE_') === true ? {} : { cause: error, stale };
   return new OutboundHttpError(
     'connection',
     `${host} gave no complete HTTP answer${code === undefined ? '' : ` (${code})`}; ` +

@@ -8,7 +8,7 @@ import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import { untilAborted } from '../deadline.js';
 import type { ResolvedAddress } from './address-policy.js';
 import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
-import { errorCode, noAddress } from './errors.js';
+import { errorCode, noAddress, StaleSocketError } from './errors.js';
 
 /** Below the 5 s after which Node's own servers hang up, so that few idle sockets are found dead. */
 const IDLE_SOCKET_MS = 4_000;
@@ -27,9 +27,6 @@ export interface Route {
   readonly lookup: LookupFunction;
   readonly agent: HttpAgent | HttpsAgent | false;
 }
-
-/** An idle connection turned out to be dead before it brought a byte of the answer. */
-export class StaleSocketError extends Error {}
 
 export function agents(maxSockets: number): Agents {
   const options = {
@@ -125,9 +122,8 @@ async function responseTo(request: ClientRequest, call: Call): Promise<IncomingM
     // A request that waits for a connection does not notice the signal by itself.
     return await untilAborted(answered(request), call.signal);
   } catch (error) {
-    // A POST may have been acted on before the connection broke: only a GET is worth repeating.
-    const repeatable = call.init.method === 'GET' && request.reusedSocket && isHangUp(error);
-    if (repeatable && socket?.bytesRead === alreadyRead) throw new StaleSocketError();
+    const stale = request.reusedSocket && isHangUp(error);
+    if (stale && socket?.bytesRead === alreadyRead) throw new StaleSocketError(error);
     throw error;
   }
 }

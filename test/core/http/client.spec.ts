@@ -598,6 +598,18 @@ describe('a connection that breaks', () => {
     expect(requests).toEqual(['GET', 'POST']);
   });
 
+  it('10.11a: is said to have been stale, and a new one can be demanded', async () => {
+    const { url } = await stale();
+    const http = client();
+    const form = new URLSearchParams({ a: 'b' });
+    await http.getJson(url);
+    await expect(http.postForm(url, form)).rejects.toMatchObject({ stale: true });
+    await http.getJson(url);
+    expect((await http.postForm(url, form, {}, true)).json).toEqual({});
+    const nobody = await serveRaw((socket) => void socket.once('data', () => socket.destroy()));
+    await expect(http.postForm(nobody.url, form)).rejects.toMatchObject({ stale: false });
+  });
+
   it('after a byte of the answer does not make a GET be sent once more', async () => {
     const { url, requests } = await stale('HTTP/1.1 200');
     const http = client();
