@@ -30,34 +30,42 @@ import {
 import { ReplayStoreError } from './replay-store.js';
 import { originalOf } from './stands-for.js';
 
+/** Authentication schemes of access tokens: RFC 6750, RFC 9449 §7.1. */
 export type ChallengeScheme = 'Bearer' | 'DPoP';
 
 /** What a challenge says besides the error; all of it from configuration, none from the request. */
 export interface ChallengeOptions {
+  /** `realm` of the challenge (RFC 9110 §11.5). Default: none. */
   readonly realm?: string;
-  /** URL of the protected resource metadata (RFC 9728 §5.1). */
+  /** URL of the protected resource metadata (RFC 9728 §5.1). Default: none is named. */
   readonly resourceMetadataUrl?: string;
-  /** Scopes this access needs; a missing scope names its own. */
+  /** Scopes this access needs; a missing scope names its own. Default: none are named. */
   readonly scopes?: readonly string[];
   /**
    * Schemes the resource accepts, in the order they are offered. Default `['Bearer']`; an error about
    * a DPoP proof or binding is then still challenged as `DPoP`.
    */
   readonly schemes?: readonly ChallengeScheme[];
-  /** Proof algorithms, named in DPoP challenges (RFC 9449 §7.1). */
+  /** Proof algorithms, named in DPoP challenges (RFC 9449 §7.1). Default: none are named. */
   readonly proofAlgorithms?: readonly string[];
-  /** The scheme the request came with; an error about its token is answered in that scheme. */
+  /**
+   * The scheme the request came with; an error about its token is answered in that scheme. Default: in
+   * all of `schemes`.
+   */
   readonly presentedScheme?: ChallengeScheme | undefined;
   /** Which consent pages may be shown; without it none is. */
   readonly consentPolicy?: ConsentPolicy;
-  /** The nonce to send along with DPoP challenges (RFC 9449 §9). */
+  /** The nonce to send along with DPoP challenges (RFC 9449 §9). Default none. */
   readonly dpopNonce?: string;
 }
 
 /** An answer on the wire. */
 export interface Challenge {
+  /** HTTP status. */
   readonly status: number;
+  /** `WWW-Authenticate`, `Retry-After`, `DPoP-Nonce`, as far as they apply. */
   readonly headers: Readonly<Record<string, string>>;
+  /** JSON; `error` as RFC 6750 §3.1 names it, never a detail of the failure. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 

@@ -15,6 +15,7 @@ import { isTable } from './option-checks.js';
 export interface AuthenticatedRequest {
   /** The endpoint it goes to. */
   readonly url: string;
+  /** The authorization server, for the `aud` of an assertion (RFC 7523 §3). */
   readonly issuer: string;
   /** A copy of the parameters; changing it changes nothing. */
   readonly form: URLSearchParams;
@@ -22,7 +23,9 @@ export interface AuthenticatedRequest {
 
 /** What authenticates the client: headers, further form parameters, or both. */
 export interface ClientAuthentication {
+  /** Header fields to add. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Form parameters to add. Default: none. */
   readonly form?: Readonly<Record<string, string>>;
 }
 
@@ -34,11 +37,13 @@ export interface ClientAuthentication {
 export interface AuthProvider {
   /** Part of the key of cached tokens. */
   readonly clientId?: string;
+  /** What to add to this request. What it throws fails the request. */
   authenticate(request: AuthenticatedRequest): ClientAuthentication | Promise<ClientAuthentication>;
 }
 
 /** Client id and secret (RFC 6749 §2.3.1). */
 export interface ClientSecretCredentials {
+  /** `client_id`, as it was registered. */
   readonly clientId: string;
   /** The secret, or a function that knows it at the time it is needed, within five seconds. */
   readonly clientSecret: string | (() => string | Promise<string>);
@@ -83,7 +88,9 @@ export function clientAuthentication(credentials: AsCredentials): AuthProvider {
   return isProvider(credentials) ? credentials : new SecretAuthentication(credentials);
 }
 
+/** Options of {@link privateKeyJwt} (RFC 7523 §2.2). */
 export interface PrivateKeyJwtOptions {
+  /** `client_id`, as it was registered; `iss` and `sub` of the assertion. */
   readonly clientId: string;
   /** A private JWK, or a `KeyObject` of a private key. */
   readonly privateKey: JWK | KeyObject;
@@ -93,7 +100,7 @@ export interface PrivateKeyJwtOptions {
   readonly keyId?: string;
   /** `aud` of the assertion. Default: the issuer. */
   readonly audience?: string;
-  /** Source of time, for tests. */
+  /** Source of time, for tests. Default: the system's. */
   readonly clock?: Clock;
 }
 

@@ -34,11 +34,13 @@ const LAZY_START_SECONDS = 3;
  * so trouble with one does not touch another, nor the verification of tokens.
  */
 export class AuthplaneClient {
+  /** The authorization server. */
   readonly issuer: string;
   /** Development mode, see `ClientOptions.devMode`. */
   readonly devMode: boolean;
   /** See `ConsentPageOptions`; these three are what `withConsent` asks of a client. */
   readonly allowedOrigins: readonly string[] | undefined;
+  /** Pauses in milliseconds before an operation is tried again after consent. */
   readonly retryDelaysMs: readonly number[] | undefined;
   readonly #options: ResolvedClientOptions;
   readonly #http: OutboundHttp;

@@ -9,8 +9,11 @@ export type HeaderLines =
   | Iterable<readonly [name: string, value: string]>
   | Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** What the `Authorization` header carries. */
 export interface Credentials {
+  /** Scheme of the header, in its registered spelling. */
   readonly scheme: 'Bearer' | 'DPoP';
+  /** The access token, unverified. */
   readonly token: string;
 }
 

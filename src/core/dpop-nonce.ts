@@ -3,15 +3,17 @@ import { types } from 'node:util';
 import { type Clock, systemClock } from './clock.js';
 import { ConfigurationError } from './errors.js';
 
+/** Text or bytes; bytes are copied. */
 type Secret = string | Uint8Array;
 
+/** Nonces in proofs (`inboundDPoP.nonce`, RFC 9449 §9). */
 export interface DPoPNonceOptions {
   /**
    * At least 32 bytes, the same in all processes of the resource. Default: random, good for a
    * single process; the others would refuse its nonces.
    */
   readonly secret?: Secret;
-  /** The secret before the last change, still accepted while clients hold nonces made with it. */
+  /** The secret before the last change, still accepted while clients hold nonces made with it. Default none. */
   readonly previousSecret?: Secret;
   /**
    * How long a nonce is accepted at most, in seconds; at least half of it. Default 300.

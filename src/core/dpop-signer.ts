@@ -15,15 +15,18 @@ import { sha256 } from './digest.js';
 import { importProofKey, type ProofJwk, readProofJwk } from './dpop-key.js';
 import { ConfigurationError } from './errors.js';
 
+/** Algorithms that {@link DPoPSigner} signs proofs with. */
 export type DPoPSignerAlgorithm = 'ES256' | 'EdDSA' | 'PS256' | 'RS256';
 
+/** Options of {@link DPoPSigner}. */
 export interface DPoPSignerOptions {
   /** Default `ES256` for a new key; for a JWK its `alg`, or what its kind allows (RSA: `PS256`). */
   readonly algorithm?: DPoPSignerAlgorithm;
-  /** Source of time, for tests. */
+  /** Source of time, for tests. Default: the system's. */
   readonly clock?: Clock;
 }
 
+/** What a proof is made for (RFC 9449 §4.2). */
 export interface DPoPProofRequest {
   /** Method of the request the proof goes with. */
   readonly method: string;
@@ -54,6 +57,7 @@ const generateKeys = promisify(generateKeyPair);
  * const proof = await signer.proof({ method: 'POST', url: 'https://auth.example.com/oauth/token' });
  */
 export class DPoPSigner {
+  /** `alg` of its proofs. */
   readonly algorithm: DPoPSignerAlgorithm;
   /** SHA-256 thumbprint of the public key (RFC 7638): the `cnf.jkt` of tokens bound to it. */
   readonly thumbprint: string;

@@ -8,14 +8,18 @@
 
 import { originalOf } from './stands-for.js';
 
+/** What every error of this package takes besides its message. */
 export interface AuthplaneErrorOptions {
+  /** What led to it; for logs. Default: nothing. */
   readonly cause?: unknown;
 }
 
+/** The base of all errors of this package: `instanceof AuthplaneError` tells them from others. */
 export abstract class AuthplaneError extends Error {
   /** Stable, machine-readable name of the failure. */
   abstract readonly code: string;
 
+  /** The message is for operators: give it no token, proof, key or secret. */
   constructor(message: string, options?: AuthplaneErrorOptions) {
     super(message, options);
     this.name = new.target.name;
@@ -33,6 +37,7 @@ export abstract class AuthplaneError extends Error {
 export class TokenMissingError extends AuthplaneError {
   readonly code = 'token_missing';
 
+  /** Default message: that the request carries no access token. */
   constructor(message = 'the request carries no access token') {
     super(message);
   }
@@ -46,6 +51,7 @@ export class TokenMissingError extends AuthplaneError {
 export class NoCallerError extends AuthplaneError {
   readonly code = 'no_caller';
 
+  /** Default message: that no guarded handler is running. */
   constructor(message = 'there is no caller here: no guarded handler is running') {
     super(message);
   }
@@ -84,6 +90,7 @@ export class InsufficientScopeError extends AuthplaneError {
   /** What the token has, as it says so; for logs. The message, which may reach clients, is without. */
   readonly grantedScopes: readonly string[] | undefined;
 
+  /** Takes all scopes the operation needs, and what was granted, for the log. Copies both. */
   constructor(requiredScopes: readonly string[], grantedScopes?: readonly string[]) {
     super(`the operation needs the scopes: ${requiredScopes.join(' ')}`);
     this.requiredScopes = Object.freeze([...requiredScopes]);
@@ -123,8 +130,9 @@ export class OriginRefusedError extends AuthplaneError {
   readonly code = 'origin_refused';
 }
 
+/** Options of {@link TokenRevokedError}. */
 export interface TokenRevokedErrorOptions extends AuthplaneErrorOptions {
-  /** See {@link TokenRevokedError.hint}. */
+  /** See {@link TokenRevokedError.hint}. Default none. */
   readonly hint?: string;
 }
 
@@ -134,6 +142,7 @@ export class TokenRevokedError extends AuthplaneError {
   /** Why it may be a mistake in the set-up and not the token; the message ends with it. */
   readonly hint: string | undefined;
 
+  /** A hint becomes the end of the message. */
   constructor(message: string, options?: TokenRevokedErrorOptions) {
     const hint = options?.hint;
     super(hint === undefined ? message : `${message}; ${hint}`, options);
@@ -188,6 +197,7 @@ export class DPoPNonceRequiredError extends DPoPError {
 
 // ---- the authorization server is away or answers nonsense ------------------------------------------
 
+/** Options of {@link AuthorizationServerUnavailableError} and its subclasses. */
 export interface UnavailableErrorOptions extends AuthplaneErrorOptions {
   /** When a further attempt makes sense; becomes `Retry-After` (seconds, at least 1). Default 5. */
   readonly retryAfterSeconds?: number;
@@ -198,6 +208,7 @@ export interface UnavailableErrorOptions extends AuthplaneErrorOptions {
 /** The authorization server, or something it should have delivered, cannot be had right now. */
 export class AuthorizationServerUnavailableError extends AuthplaneError {
   readonly code: string = 'authorization_server_unavailable';
+  /** When a further attempt makes sense: whole seconds, at least 1. Becomes `Retry-After`. */
   readonly retryAfterSeconds: number;
   /**
    * `true`: the server answered, and what it says can never be right for this configuration
@@ -205,6 +216,7 @@ export class AuthorizationServerUnavailableError extends AuthplaneError {
    */
   readonly wrongServer: boolean;
 
+  /** Rounds `retryAfterSeconds` up to whole seconds. */
   constructor(message: string, options?: UnavailableErrorOptions) {
     super(message, options);
     this.retryAfterSeconds = Math.max(1, Math.ceil(options?.retryAfterSeconds ?? 5));
@@ -222,8 +234,9 @@ export class MetadataFetchError extends AuthorizationServerUnavailableError {
   override readonly code = 'metadata_fetch_error';
 }
 
+/** Options of {@link MissingMetadataEndpointError}. */
 export interface MissingEndpointErrorOptions extends UnavailableErrorOptions {
-  /** Where the metadata was read, for the message. */
+  /** Where the metadata was read, for the message. Default: the message does not say. */
   readonly metadataUrl?: string;
 }
 
@@ -233,6 +246,7 @@ export class MissingMetadataEndpointError extends AuthorizationServerUnavailable
   /** The missing member, for example `token_endpoint`. */
   readonly endpoint: string;
 
+  /** Takes the name of the missing member of the metadata (RFC 8414 §2). */
   constructor(endpoint: string, options?: MissingEndpointErrorOptions) {
     const { metadataUrl } = options ?? {};
     const place = metadataUrl === undefined ? '' : ` (${metadataUrl})`;
@@ -262,6 +276,7 @@ export class ConfigurationError extends AuthplaneError {
   /** Each problem found, in one sentence; the message lists them all. */
   readonly problems: readonly string[];
 
+  /** One problem or several, each a sentence that says what to change. */
   constructor(problems: string | readonly string[], options?: AuthplaneErrorOptions) {
     const list = typeof problems === 'string' ? [problems] : [...problems];
     super(
@@ -276,25 +291,31 @@ export class ConfigurationError extends AuthplaneError {
 
 // ---- answers of the authorization server (RFC 6749 §5.2) -----------------------------------------
 
+/** What an {@link OAuthError} tells of the answer (RFC 6749 §5.2). */
 export interface OAuthErrorOptions extends AuthplaneErrorOptions {
   /** HTTP status of the authorization server's answer. */
   readonly statusCode: number;
   /** `error` as sent. */
   readonly error: string;
-  /** `error_description`, made printable. Untrusted text: for logs, not for users. */
+  /** `error_description`, made printable. Untrusted text: for logs, not for users. Default none. */
   readonly description?: string;
-  /** `Retry-After` of the answer in seconds, when it had one. */
+  /** `Retry-After` of the answer in seconds. Default: it had none. */
   readonly retryAfterSeconds?: number | undefined;
 }
 
 /** The authorization server refused an operation. `code` is its `error`. */
 export class OAuthError extends AuthplaneError {
   readonly code: string;
+  /** `error` as the authorization server sent it; untrusted, made printable. */
   readonly error: string;
+  /** HTTP status of its answer. */
   readonly statusCode: number;
+  /** `error_description`, made printable. Untrusted: for logs, not for users. */
   readonly description: string | undefined;
+  /** `Retry-After` of its answer, in seconds; `undefined` without one. */
   readonly retryAfterSeconds: number | undefined;
 
+  /** `code` of the error becomes `options.error`. */
   constructor(message: string, options: OAuthErrorOptions) {
     super(message, options);
     this.code = options.error;
@@ -305,16 +326,26 @@ export class OAuthError extends AuthplaneError {
   }
 }
 
+/** This client could not be authenticated: look at `asCredentials` (RFC 6749 §5.2). */
 export class InvalidClientError extends OAuthError {}
+/** The subject token or grant is expired, revoked or another client's (RFC 6749 §5.2). */
 export class InvalidGrantError extends OAuthError {}
+/** A scope that was asked for is unknown, or more than may be granted (RFC 6749 §5.2). */
 export class InvalidScopeError extends OAuthError {}
+/** The authorization server does not know the `resource` or `audience` (RFC 8693 §2.2.2). */
 export class InvalidTargetError extends OAuthError {}
+/** The authorization server, or its policy, denies this request (RFC 6749 §4.1.2.1). */
 export class AccessDeniedError extends OAuthError {}
+/** The authorization server met something it did not expect (RFC 6749 §4.1.2.1). */
 export class ServerError extends OAuthError {}
 
+/** Options of {@link ConsentRequiredError}. */
 export interface ConsentRequiredErrorOptions extends OAuthErrorOptions {
+  /** `consent_url` of the answer. Default: the server sent none. */
   readonly consentUrl?: string;
+  /** `service_id` of the answer, or what was asked for. Default `unknown_service`. */
   readonly serviceId?: string;
+  /** Why consent is needed. Default `consent_missing`. */
   readonly causeDetail?: string;
 }
 
@@ -327,6 +358,7 @@ export class ConsentRequiredError extends OAuthError {
   /** `consent_missing` or `scope_insufficient`. */
   readonly causeDetail: string;
 
+  /** Members that are left out get their defaults. */
   constructor(message: string, options: ConsentRequiredErrorOptions) {
     super(message, options);
     this.consentUrl = options.consentUrl;
@@ -335,8 +367,9 @@ export class ConsentRequiredError extends OAuthError {
   }
 }
 
+/** Options of {@link ProtocolError}. */
 export interface ProtocolErrorOptions extends AuthplaneErrorOptions {
-  /** HTTP status of the answer, where there was one. */
+  /** HTTP status of the answer. Default: there was none. */
   readonly statusCode?: number;
 }
 
@@ -346,8 +379,10 @@ export interface ProtocolErrorOptions extends AuthplaneErrorOptions {
  */
 export class ProtocolError extends AuthplaneError {
   readonly code = 'protocol_error';
+  /** HTTP status of the answer; `undefined` where there was none. */
   readonly statusCode: number | undefined;
 
+  /** The message names what is wrong, and no value of the answer that may be secret. */
   constructor(message: string, options?: ProtocolErrorOptions) {
     super(message, options);
     this.statusCode = options?.statusCode;

@@ -9,6 +9,7 @@ export type OperationKind = 'tool' | 'resource' | 'prompt' | 'method';
 
 /** One use of a tool, resource, prompt or method, as a JSON-RPC message asks for it. */
 export interface McpOperation {
+  /** What it uses; `method` for any other JSON-RPC method. */
   readonly kind: OperationKind;
   /** JSON-RPC method, such as `tools/call`. */
   readonly method: string;

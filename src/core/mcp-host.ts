@@ -5,6 +5,7 @@ export type HostOwner = string | symbol | (abstract new (...parameters: never[])
 
 /** One thing that a host serves by running a method. */
 export interface HostOperation {
+  /** What clients call it as. */
   readonly kind: Exclude<OperationKind, 'method'>;
   /** Of a tool or prompt. Default: the name of the method. */
   readonly name?: string;

@@ -50,6 +50,7 @@ interface TokenValues {
  * nothing that was verified: the token is for the service it was asked for.
  */
 export class TokenResponse {
+  /** How to present it (RFC 6750, RFC 9449); no other type is accepted. */
   readonly tokenType: 'Bearer' | 'DPoP';
   /** `expires_in`, seconds. `undefined`: not said. 0: as good as used up. */
   readonly expiresIn: number | undefined;
@@ -73,10 +74,12 @@ export class TokenResponse {
     Object.freeze(this);
   }
 
+  /** `access_token`. A secret. */
   get accessToken(): string {
     return this.#accessToken;
   }
 
+  /** `refresh_token`, if there is one. A secret, and used by nothing here. */
   get refreshToken(): string | undefined {
     return this.#refreshToken;
   }
@@ -86,6 +89,7 @@ export class TokenResponse {
     return this.#raw;
   }
 
+  /** For logs: the kind of token, and no token. */
   toJSON(): Record<string, unknown> {
     const { tokenType, expiresIn, scope, issuedTokenType } = this;
     return { tokenType, expiresIn, scope, issuedTokenType };
@@ -101,10 +105,15 @@ export class TokenResponse {
 export interface IntrospectionResponse {
   /** `true` only for the JSON value `true`; a missing `active` is `false`. */
   readonly active: boolean;
+  /** Scopes separated by blanks. */
   readonly scope: string | undefined;
+  /** `client_id`: whom the token was issued to. */
   readonly clientId: string | undefined;
+  /** `sub`: on whose behalf. */
   readonly sub: string | undefined;
+  /** `token_type`, as sent. */
   readonly tokenType: string | undefined;
+  /** `iss`: who issued it. */
   readonly iss: string | undefined;
   /** As sent: one string or a list. */
   readonly aud: string | readonly string[] | undefined;
@@ -112,6 +121,7 @@ export interface IntrospectionResponse {
   readonly exp: number | undefined;
   /** Seconds since 1970. */
   readonly iat: number | undefined;
+  /** `jti` of the token. */
   readonly jti: string | undefined;
   /** `cnf.jkt`: thumbprint of the key the token is bound to. */
   readonly cnfJkt: string | undefined;

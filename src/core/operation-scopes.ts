@@ -21,7 +21,13 @@ import type { VerifiedClaims } from './verified-claims.js';
 
 /** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
 export type RequiredScopes =
-  readonly string[] | { readonly all?: readonly string[]; readonly any?: readonly string[] };
+  | readonly string[]
+  | {
+      /** Every one of these. Default: none. */
+      readonly all?: readonly string[];
+      /** One of these, the least powerful first. Default: none. */
+      readonly any?: readonly string[];
+    };
 
 /** What a {@link ScopeRule} is asked about. */
 export interface RuledOperation extends McpOperation {
@@ -57,22 +63,23 @@ export type ScopeRule = (
   claims: VerifiedClaims,
 ) => RequiredScopes | false;
 
+/** What an operation needs: always the same scopes, or a rule that looks at the call. */
 export type ScopeRequirement = RequiredScopes | ScopeRule;
 
 /** Options of the MCP endpoint of a resource. */
 export interface McpOptions {
-  /** Requirements by the name of the tool. They add up with those of decorators. */
+  /** Requirements by the name of the tool. They add up with those of decorators. Default none. */
   readonly tools?: Readonly<Record<string, ScopeRequirement>>;
   /**
    * Requirements by URI or URI template (RFC 6570), as the server registers them. A URI needs what all
-   * entries say that it matches; any text counts as an expansion of a template.
+   * entries say that it matches; any text counts as an expansion of a template. Default none.
    */
   readonly resources?: Readonly<Record<string, ScopeRequirement>>;
-  /** Requirements by the name of the prompt. */
+  /** Requirements by the name of the prompt. Default none. */
   readonly prompts?: Readonly<Record<string, ScopeRequirement>>;
   /**
    * Requirements by JSON-RPC method, such as `vendor/run`, for methods of the server's own. Also a method
-   * of MCP may be named. Never hidden: who lacks a scope gets 403.
+   * of MCP may be named. Never hidden: who lacks a scope gets 403. Default none.
    */
   readonly methods?: Readonly<Record<string, ScopeRequirement>>;
   /**

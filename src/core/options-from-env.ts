@@ -1,6 +1,7 @@
 import { ConfigurationError } from './errors.js';
 import type { AuthplaneModuleOptions } from './options.js';
 
+/** `process.env`, or what stands for it. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

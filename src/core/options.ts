@@ -70,7 +70,7 @@ interface ServerOptions {
   /**
    * Your own `fetch` for all calls to the authorization server, for example through a corporate
    * proxy. The address policy is then yours: this package no longer sees which address is dialled.
-   * Deadline, size cap, media type and the refusal of redirects still hold.
+   * Deadline, size cap, media type and the refusal of redirects still hold. Default: own sockets.
    */
   readonly fetch?: OutboundFetch;
   /**
@@ -84,7 +84,10 @@ interface ServerOptions {
    * `OutboundOverloadError` (503). Default 32.
    */
   readonly maxSockets?: number;
-  /** Signs proofs for calls to the authorization server, so that issued tokens are bound to its key. */
+  /**
+   * Signs proofs for calls to the authorization server, so that issued tokens are bound to its key.
+   * Default none.
+   */
   readonly dpop?: ProofSigner;
   /** How much earlier than it expires a cached token is given up, in seconds. Default 30. */
   readonly cacheTtlBufferSeconds?: number;
@@ -96,11 +99,14 @@ interface ServerOptions {
   readonly circuitBreakerThreshold?: number;
   /** How long it is left alone, in seconds. Default 30. */
   readonly circuitBreakerCooldownSeconds?: number;
-  /** The pages where users give consent, see `ConsentRequiredError`. */
+  /** The pages where users give consent, see `ConsentRequiredError`. Default `{}`. */
   readonly consent?: ConsentPageOptions;
-  /** Told of failures that no caller sees: a background reload that failed. What it throws is dropped. */
+  /**
+   * Told of failures that no caller sees: a background reload that failed. What it throws is dropped.
+   * Default: nobody is told; the Nest module logs them in any case.
+   */
   readonly onBackgroundFailure?: (error: AuthplaneError) => void;
-  /** Source of time, for tests. */
+  /** Source of time, for tests. Default: the system's. */
   readonly clock?: Clock;
 }
 
@@ -123,9 +129,15 @@ export interface ClientOptions extends ServerOptions {
 
 /** What is protected, and which tokens are good for it. */
 export interface ResourceOptions {
-  /** The resource URI, which is the audience; compared byte for byte and never rewritten. */
+  /**
+   * The resource URI, which is the audience; compared byte for byte and never rewritten. Default:
+   * `baseUrl` + `mcpPath`.
+   */
   readonly resource?: string;
-  /** Public base URL of this server; the resource is then `baseUrl` + `mcpPath`. */
+  /**
+   * Public base URL of this server; the resource is then `baseUrl` + `mcpPath`. Without it `resource` is
+   * required.
+   */
   readonly baseUrl?: string;
   /** Path of the MCP endpoint below `baseUrl`. Default `/mcp`. */
   readonly mcpPath?: string;
@@ -189,7 +201,7 @@ export interface InboundDPoPOptions {
 interface GuardOptions {
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
   readonly enforceScopesOnAllRequests?: boolean;
-  /** The MCP endpoint: scopes of single tools, resources and prompts, sessions, origins. */
+  /** The MCP endpoint: scopes of single tools, resources and prompts, sessions, origins. Default `{}`. */
   readonly mcp?: McpOptions;
 }
 
@@ -213,10 +225,11 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
  */
 export interface FurtherResourceOptions
   extends Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker'>, Omit<GuardOptions, 'mcp'> {
-  /** `false` switches DPoP off for this resource. */
+  /** `false` switches DPoP off for this resource. Default: as the main one. */
   readonly inboundDPoP?: InboundDPoPOptions | false;
-  /** `false`: nobody is asked about tokens for this resource. */
+  /** `false`: nobody is asked about tokens for this resource. Default: as the main one. */
   readonly revocationChecker?: RevocationChecker | false;
+  /** Rules of its MCP endpoint. Default: those of the main one that are not about names. */
   readonly mcp?: FurtherMcpOptions;
 }
 

@@ -29,6 +29,7 @@ export interface DPoPReplayStore {
   ): Promise<boolean> | boolean;
 }
 
+/** Options of {@link ReplayStoreError}. */
 export interface ReplayStoreErrorOptions extends AuthplaneErrorOptions {
   /** When a further attempt makes sense (seconds, at least 1). Default 5. */
   readonly retryAfterSeconds?: number;
@@ -37,8 +38,10 @@ export interface ReplayStoreErrorOptions extends AuthplaneErrorOptions {
 /** The replay store is away, slow, full or unsure: nobody can tell whether a proof is new. */
 export class ReplayStoreError extends AuthplaneError {
   readonly code = 'replay_store_unavailable';
+  /** When a further attempt makes sense: whole seconds, at least 1. Becomes `Retry-After`. */
   readonly retryAfterSeconds: number;
 
+  /** For stores of your own. The message is for operators and must not quote a key. */
   constructor(message: string, options?: ReplayStoreErrorOptions) {
     super(message, options);
     this.retryAfterSeconds = Math.max(1, Math.ceil(options?.retryAfterSeconds ?? 5));
@@ -79,13 +82,14 @@ export async function checkReplay(
   if (first !== true) throw new ReplayStoreError('the replay store gave no yes or no');
 }
 
+/** Options of {@link InMemoryDPoPReplayStore}. */
 export interface InMemoryDPoPReplayStoreOptions {
   /**
    * Bound on remembered proofs. Default 1 000 000, about 110 MB. A full store refuses, see below, and
    * one proof key gets a fifth of it.
    */
   readonly maxEntries?: number;
-  /** Source of time, for tests. */
+  /** Source of time, for tests. Default: the system's. */
   readonly clock?: Clock;
 }
 
@@ -128,6 +132,7 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
   /** When an entry may expire next. */
   #nextExpiry = Infinity;
 
+  /** An empty memory. @throws ConfigurationError when `maxEntries` is no whole number above 0. */
   constructor({
     maxEntries = 1_000_000,
     clock = systemClock,

@@ -4,6 +4,7 @@ import type { ResolvedResourceOptions } from './options.js';
 /** Where the root document stands, for clients that do not look below it (RFC 9728 §3). */
 export const ROOT_METADATA_PATH = '/.well-known/oauth-protected-resource';
 
+/** Members that may carry a language tag (RFC 9728 §2.1). */
 type Localized<Name extends string> = {
   readonly [member in Name | `${Name}#${string}`]?: string;
 };
@@ -19,11 +20,17 @@ export type ResourceDescription = Localized<
 
 /** Protected resource metadata (RFC 9728 §2). */
 export interface ProtectedResourceMetadata extends ResourceDescription {
+  /** The resource URI: the audience of its tokens, and what clients send as `resource` (RFC 8707). */
   readonly resource: string;
+  /** Issuers of tokens for it. */
   readonly authorization_servers: readonly string[];
+  /** The option `scopes`; absent when it is empty. */
   readonly scopes_supported?: readonly string[];
+  /** `["header"]`: tokens in the query or the body are refused. */
   readonly bearer_methods_supported: readonly string[];
+  /** Algorithms of proofs; absent when DPoP is off. */
   readonly dpop_signing_alg_values_supported?: readonly string[];
+  /** The option `inboundDPoP.required`; absent when DPoP is off. */
   readonly dpop_bound_access_tokens_required?: boolean;
 }
 

@@ -36,6 +36,7 @@ import { VerifiedTokens } from './verified-tokens.js';
 
 /** A request as the network delivered it. */
 export interface InboundRequest {
+  /** The HTTP method, as sent. */
   readonly method: string;
   /** Absolute URL or request target; only its path and query are read. */
   readonly url: string;
@@ -45,9 +46,11 @@ export interface InboundRequest {
 
 /** A request whose caller is known. */
 export interface Authentication {
+  /** What the token says, verified. */
   readonly claims: VerifiedClaims;
   /** The inbound access token, for token exchange. Never pass it on to another service. */
   readonly token: string;
+  /** The scheme the token came with. */
   readonly scheme: Credentials['scheme'];
   /**
    * Headers for the answer, whatever it is: where nonces are used `DPoP-Nonce`, and `Cache-Control:
@@ -58,7 +61,9 @@ export interface Authentication {
 
 /** What a call of {@link AuthplaneResource.verify} knows of the request the token came with. */
 export interface VerifyOptions {
+  /** The request, for tokens that are bound to a key. Default: none; such a token is then refused. */
   readonly dpopRequest?: {
+    /** The HTTP method, as sent. */
     readonly method: string;
     /** Absolute URL or request target; origin and public prefix come from configuration. */
     readonly url: string;
@@ -69,6 +74,7 @@ export interface VerifyOptions {
 
 /** For the challenge of one request. */
 export interface ChallengeRequest {
+  /** Those of the request: an error is answered in the scheme it came with. Default: none. */
   readonly headers?: HeaderLines;
   /** Scopes of the operation; default those of the resource. */
   readonly scopes?: readonly string[];
@@ -192,7 +198,7 @@ export class AuthplaneResource {
     return this.#verifyBound(token, { method, url, proofs });
   }
 
-  /** @throws InsufficientScopeError naming every scope the operation needs. */
+  /** Refuses unless the claims cover what is needed. @throws InsufficientScopeError naming every scope the operation needs. */
   requireScopes(claims: VerifiedClaims, needs: ScopeNeeds): void {
     requireScopeNeeds(claims.scopes, needs, this.#covers);
   }

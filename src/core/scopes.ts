@@ -9,7 +9,9 @@ export type ScopeHierarchy =
 
 /** What an operation needs: every scope of `all`, and one scope of each group in `anyOf`. */
 export interface ScopeNeeds {
+  /** Every one of these. */
   readonly all: readonly string[];
+  /** One of each group. */
   readonly anyOf: readonly (readonly string[])[];
 }
 

@@ -62,6 +62,7 @@ export interface ExchangeRequest {
 
 /** A token for this server itself (RFC 6749 §4.4). */
 export interface ClientCredentialsRequest {
+  /** Scopes to ask for. Default: those the server gives by itself. */
   readonly scopes?: readonly string[];
   /** Where the token will be used (RFC 8707). */
   readonly resources?: readonly string[];

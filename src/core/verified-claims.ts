@@ -7,9 +7,11 @@ import { deepFreeze } from './strict-json.js';
  * ones are history.
  */
 export interface ActorClaim {
+  /** `sub` of the actor. */
   readonly sub?: string;
   /** AuthPlane: `agent` or `service`. */
   readonly actor_type?: string;
+  /** Who acted before; history, and no ground for a decision. */
   readonly act?: ActorClaim;
   readonly [claim: string]: unknown;
 }
@@ -18,7 +20,9 @@ export interface ActorClaim {
 export interface VerifiedDPoPProof {
   /** Thumbprint of the key that signed the proof; equal to `cnf.jkt` of the token. */
   readonly jkt: string;
+  /** `jti` of the proof; never seen before within its lifetime. */
   readonly jti: string;
+  /** `iat` of the proof, seconds since 1970. */
   readonly iat: number;
 }
 
@@ -111,7 +115,7 @@ export class VerifiedClaims {
     return this.#covers(this.scopes, scope);
   }
 
-  /** @throws InsufficientScopeError */
+  /** This one, directly or through the hierarchy. @throws InsufficientScopeError */
   requireScope(scope: string): void {
     this.requireScopes([scope]);
   }

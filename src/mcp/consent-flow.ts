@@ -16,9 +16,13 @@ export interface ConsentOptions extends ConsentPolicy {
 /** The user refused to open the consent page, or closed the question. */
 export class ConsentRefusedError extends AuthplaneError {
   readonly code = 'consent_refused';
+  /** What the user did (MCP, Elicitation). */
+  readonly action: 'decline' | 'cancel';
 
-  constructor(readonly action: 'decline' | 'cancel') {
+  /** `decline`: the user said no; `cancel`: the question was closed. */
+  constructor(action: 'decline' | 'cancel') {
     super(action === 'decline' ? 'the user declined consent' : 'the user dismissed the question');
+    this.action = action;
   }
 }
 

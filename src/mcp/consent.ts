@@ -9,7 +9,9 @@ import { ConsentRequiredError } from '../core/errors.js';
  */
 export type ProtocolEra = '2025-11-25' | '2026-07-28';
 
+/** Options of {@link toElicitation}. */
 export interface ElicitationOptions extends ConsentPolicy {
+  /** Which shape the request expects; see {@link protocolEra}. */
   readonly era: ProtocolEra;
   /**
    * Whether the client has declared URL elicitation. `undefined`: not known, which a request without
@@ -23,15 +25,21 @@ export interface ElicitationOptions extends ConsentPolicy {
 
 /** One entry of `error.data.elicitations` (2025-11-25). */
 export interface UrlElicitation {
+  /** The user is sent to a page. */
   readonly mode: 'url';
+  /** The same for the same question; see {@link stableElicitationId}. */
   readonly elicitationId: string;
+  /** The page, which the consent policy has allowed. */
   readonly url: string;
+  /** What the user is asked. */
   readonly message: string;
 }
 
 /** A result that asks for input and a second try (2026-07-28). */
 export interface InputRequiredResult {
+  /** Tells it from a complete result. */
   readonly resultType: 'input_required';
+  /** What is asked, by {@link consentKey}. */
   readonly inputRequests: Readonly<
     Record<
       string,
@@ -45,19 +53,30 @@ export interface InputRequiredResult {
 
 /** A tool result that says in words what went wrong. */
 export interface ToolErrorResult {
+  /** One text. */
   readonly content: readonly { readonly type: 'text'; readonly text: string }[];
+  /** The tool has failed. */
   readonly isError: true;
 }
 
 /** What to answer: a JSON-RPC error, or a result. */
 export type ConsentAnswer =
   | {
+      /** A JSON-RPC error of 2025-11-25. */
       readonly kind: 'error';
+      /** -32042. */
       readonly code: typeof URL_ELICITATION_REQUIRED;
+      /** For clients that show messages. */
       readonly message: string;
+      /** `error.data`: the pages to open. */
       readonly data: { readonly elicitations: readonly UrlElicitation[] };
     }
-  | { readonly kind: 'result'; readonly result: InputRequiredResult | ToolErrorResult };
+  | {
+      /** A result, which clients of any era read. */
+      readonly kind: 'result';
+      /** A question (2026-07-28), or what went wrong in words. */
+      readonly result: InputRequiredResult | ToolErrorResult;
+    };
 
 /** JSON-RPC code of 2025-11-25. A server of 2026-07-28 must not send it. */
 export const URL_ELICITATION_REQUIRED = -32042;
@@ -124,9 +143,13 @@ export function consentKey(serviceId: string): string {
  * from a new one. Names none of them.
  */
 export function stableElicitationId(of: {
+  /** The authorization server. */
   readonly issuer: string;
+  /** `sub` of the caller. */
   readonly subject: string;
+  /** `client_id` of the caller. */
   readonly clientId: string;
+  /** The service the consent is for. */
   readonly serviceId: string;
 }): string {
   return digest(JSON.stringify([of.issuer, of.subject, of.clientId, of.serviceId]));
@@ -136,6 +159,7 @@ export function stableElicitationId(of: {
 export interface ConsentResponses {
   /** Keys that the user agreed to open; that alone is not consent yet. */
   readonly accepted: ReadonlySet<string>;
+  /** How the user refused, if at all; one refusal outweighs what was agreed to. */
   readonly refusal: 'decline' | 'cancel' | undefined;
 }
 

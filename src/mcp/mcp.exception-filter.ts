@@ -30,6 +30,7 @@ export class AuthplaneMcpExceptionFilter implements ExceptionFilter<AuthplaneErr
   readonly #options: ConsentOptions | undefined;
 
   /** MCP-Nest 1 makes its filters without anything injected. */
+  /** @internal Made by Nest. */
   constructor(
     private readonly httpFilter?: AuthplaneExceptionFilter,
     @Inject(MODULE_OPTIONS) options?: ResolvedModuleOptions,

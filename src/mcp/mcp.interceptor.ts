@@ -25,6 +25,7 @@ import { mcpNestCall } from './mcp-nest-call.js';
 export class AuthplaneMcpInterceptor implements NestInterceptor {
   readonly #options: ConsentOptions;
 
+  /** @internal Made by Nest. */
   constructor(@Inject(MODULE_OPTIONS) options: ResolvedModuleOptions) {
     this.#options = moduleConsentOptions(options);
   }

@@ -26,6 +26,7 @@ import {
 } from './sdk-server.js';
 import { ThrownErrors } from './thrown-errors.js';
 
+/** Options of {@link scoped}. */
 export interface ScopedOptions {
   /** The resource of `AuthplaneModule.forFeature` whose endpoint serves this server. Default: that of `forRoot`. */
   readonly resource?: string;

@@ -7,14 +7,19 @@ import { PackageLogger } from '../nest/package-logger.js';
 
 /** Fastify wraps Node's request, Express extends it. */
 export interface PlatformRequest {
+  /** Node's request, on Fastify. */
   readonly raw?: IncomingMessage;
+  /** The parsed body. */
   readonly body?: unknown;
 }
 
 /** Fastify wraps Node's response, Express extends it. */
 export interface PlatformReply {
+  /** Node's response, on Fastify. */
   readonly raw?: ServerResponse;
+  /** Fastify: the response is taken over. */
   hijack?(): unknown;
+  /** Headers that were set before. */
   getHeaders?(): Readonly<Record<string, number | string | readonly string[] | undefined>>;
 }
 

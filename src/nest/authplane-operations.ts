@@ -7,11 +7,13 @@ import { ProtectedResources } from './protected-resources.js';
 
 /** A tool, resource or prompt, and the named resource (`forFeature`) whose rules count, if not the main one. */
 export interface OperationQuery extends Pick<McpOperation, 'kind' | 'name'> {
+  /** Name given to `forFeature`. Default: the main resource. */
   readonly resource?: string;
 }
 
 /** What a tool, resource (by URI or URI template) or prompt needs. */
 export interface OperationDeclaration extends OperationQuery {
+  /** What callers need. */
   readonly scopes: ScopeRequirement;
   /** Wins over the option `mcp.list`. */
   readonly list?: 'show' | 'hide';
@@ -23,6 +25,7 @@ export interface OperationDeclaration extends OperationQuery {
  */
 @Injectable()
 export class AuthplaneOperations {
+  /** @internal Made by Nest. */
   constructor(private readonly resources: ProtectedResources) {}
 
   /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */

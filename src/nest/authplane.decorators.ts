@@ -21,6 +21,7 @@ export interface ScopesOptions {
   readonly list: 'show' | 'hide';
 }
 
+/** Scopes, and options behind them if there are any. */
 type ScopesArguments = string[] | [...scopes: string[], options: ScopesOptions];
 
 /**
@@ -101,6 +102,7 @@ const CLAIM_NAMES = {
   sub: true,
 } satisfies Record<ClaimName, true>;
 
+/** The parameter of `@Claims`: the name of a member if any, and pipes. */
 const claimsParameter = createParamDecorator(
   (name: ClaimName | undefined, context: ExecutionContext) => {
     const caller = callerOf(context);

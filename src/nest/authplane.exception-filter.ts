@@ -24,6 +24,7 @@ abstract class AnswerableError {
 @Catch(AnswerableError)
 @Injectable()
 export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError> {
+  /** @internal Made by Nest. */
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly refusals: Refusals,

@@ -66,6 +66,7 @@ export class AuthplaneGuard implements CanActivate {
   /** The one of the module, which tests may have replaced. */
   #active: CanActivate | undefined;
 
+  /** @internal Made by Nest. */
   constructor(
     private readonly resources: ProtectedResources,
     private readonly moduleRef: ModuleRef,
@@ -73,6 +74,10 @@ export class AuthplaneGuard implements CanActivate {
   ) {}
 
   /**
+   * Verifies the caller of the request, once however many guards it passes, and asks for the scopes of
+   * handler, class and operation. Handlers of MCP-Nest (`rpc`) get the caller of their HTTP request; any
+   * other context is refused.
+   *
    * @throws HttpException with the public answer of every refusal, whose `cause` is an `AuthplaneError`;
    * `instanceof` finds the class of either.
    */

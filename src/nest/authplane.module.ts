@@ -79,6 +79,7 @@ export class AuthplaneModule
   #stopEnforcing: (() => void) | undefined;
   #selfCheck: SelfCheck | undefined;
 
+  /** @internal Made by Nest. */
   constructor(
     private readonly client: AuthplaneClient,
     private readonly resource: AuthplaneResource,
@@ -93,7 +94,19 @@ export class AuthplaneModule
     @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
   ) {}
 
-  /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
+  /**
+   * The module with options that are known when the file is loaded. Import it once, in the root module.
+   *
+   * @throws ConfigurationError for wrong extras; wrong options are reported at boot.
+   *
+   * @example
+   * AuthplaneModule.forRoot({
+   *   issuer: 'https://auth.example.com',
+   *   baseUrl: 'https://mcp.example.com',
+   *   scopes: ['tools/query'],
+   *   guard: 'global',
+   * });
+   */
   static forRoot(options: AuthplaneModuleOptions & AuthplaneModuleExtras): DynamicModule {
     const { isGlobal, guard, filter, metadataRoute, allowUnguarded, ...rest } =
       optionsObject(options);
@@ -101,7 +114,20 @@ export class AuthplaneModule
     return AuthplaneModule.forRootAsync({ ...extras, useFactory: () => rest });
   }
 
-  /** @throws ConfigurationError for wrong extras; wrong options are reported at boot. */
+  /**
+   * The module with options that a factory, a class or a provider makes at boot.
+   *
+   * @throws ConfigurationError for wrong extras; wrong options are reported at boot.
+   *
+   * @example
+   * AuthplaneModule.forRootAsync({
+   *   inject: [ConfigService],
+   *   useFactory: (config) => ({
+   *     issuer: config.getOrThrow<string>('AUTHPLANE_ISSUER'),
+   *     baseUrl: config.getOrThrow<string>('AUTHPLANE_BASE_URL'),
+   *   }),
+   * });
+   */
   static forRootAsync<Inject extends InjectionTokens>(
     options: AuthplaneModuleAsyncOptions<Inject>,
   ): DynamicModule {
@@ -153,7 +179,11 @@ export class AuthplaneModule
     return AuthplaneModule.forFeatureAsync({ name, useFactory: () => options });
   }
 
-  /** @throws ConfigurationError without a name; wrong options are reported at boot. */
+  /**
+   * As {@link forFeature}, with options that a factory makes at boot.
+   *
+   * @throws ConfigurationError without a name; wrong options are reported at boot.
+   */
   static forFeatureAsync<Inject extends InjectionTokens>(
     feature: AuthplaneFeatureAsyncOptions<Inject>,
   ): DynamicModule {
@@ -206,6 +236,8 @@ export class AuthplaneModule
   }
 
   /**
+   * Called by Nest: looks for what is open, and reads the authorization server's documents.
+   *
    * @throws MetadataFetchError, JWKSFetchError, MissingMetadataEndpointError for a wrong server.
    * @throws ConfigurationError for what is not as protected as it says.
    */

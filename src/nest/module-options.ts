@@ -31,11 +31,14 @@ export interface AuthplaneModuleExtras {
 
 /** For `useClass` and `useExisting`. */
 export interface AuthplaneOptionsFactory {
+  /** Called once, while the module is made. What it throws fails the boot. */
   createAuthplaneOptions(): AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
 }
 
+/** What all forms of `forRootAsync` take: modules whose providers are injected. */
 interface AsyncCommon extends AuthplaneModuleExtras, Pick<ModuleMetadata, 'imports'> {}
 
+/** Tokens of what a factory gets. */
 export type InjectionTokens = readonly (InjectionToken | OptionalFactoryDependency)[];
 
 /**
@@ -51,9 +54,11 @@ export type InjectedAll<Inject extends InjectionTokens> = {
   [Index in keyof Inject]: Injected<Inject[Index]>;
 };
 
+/** Options from a function. */
 export interface AuthplaneModuleFactoryOptions<
   Inject extends InjectionTokens = InjectionTokens,
 > extends AsyncCommon {
+  /** Tokens of what the factory gets. Default: nothing. */
   readonly inject?: readonly [...Inject];
   /** Gets what `inject` names, in that order. Annotate parameters whose token is no class. */
   useFactory(
@@ -61,11 +66,13 @@ export interface AuthplaneModuleFactoryOptions<
   ): AuthplaneModuleOptions | Promise<AuthplaneModuleOptions>;
 }
 
+/** Options from a class. */
 export interface AuthplaneModuleClassOptions extends AsyncCommon {
   /** Made by the module for this purpose alone. */
   readonly useClass: Type<AuthplaneOptionsFactory>;
 }
 
+/** Options from a provider that exists already. */
 export interface AuthplaneModuleExistingOptions extends AsyncCommon {
   /** A provider of `imports`. */
   readonly useExisting: InjectionToken<AuthplaneOptionsFactory>;
@@ -89,6 +96,7 @@ export interface AuthplaneFeatureAsyncOptions<
 > extends Pick<ModuleMetadata, 'imports'> {
   /** For `@UseResource` and {@link authplaneResource}; known before anything is injected. */
   readonly name: string;
+  /** Tokens of what the factory gets. Default: nothing. */
   readonly inject?: readonly [...Inject];
   /** Gets what `inject` names, in that order. Annotate parameters whose token is no class. */
   useFactory(

@@ -9,6 +9,7 @@ import {
 
 /** What is used of an `ioredis` client or cluster. */
 export interface IoredisClient {
+  /** `SET key value PX milliseconds NX`. */
   set(key: string, value: string, px: 'PX', milliseconds: number, nx: 'NX'): Promise<unknown>;
   /** Tells the two libraries apart; never called. */
   readonly setBuffer: unknown;
@@ -16,6 +17,7 @@ export interface IoredisClient {
 
 /** What is used of a `redis` (node-redis 4 and later) client, pool, cluster or sentinel. */
 export interface NodeRedisClient {
+  /** `SET key value` with options. */
   set(key: string, value: string, options: NodeRedisSetOptions): Promise<unknown>;
   /** Tells the two libraries apart; never called. */
   readonly SET: unknown;
@@ -23,12 +25,17 @@ export interface NodeRedisClient {
 
 /** Both spellings node-redis has had: a version that knew neither would set without a condition. */
 export interface NodeRedisSetOptions {
+  /** Only if the key is not there (node-redis 5 and later). */
   condition: 'NX';
+  /** Time to live (node-redis 5 and later). */
   expiration: { type: 'PX'; value: number };
+  /** Only if the key is not there (node-redis 4). */
   NX: true;
+  /** Time to live in milliseconds (node-redis 4). */
   PX: number;
 }
 
+/** Options of {@link redisReplayStore}. */
 export interface RedisReplayStoreOptions {
   /** In front of every key. Resources that must not share proofs need no prefix of their own. Default `authplane:dpop:`. */
   readonly keyPrefix?: string;

@@ -15,8 +15,11 @@ export type TokenClaims = Readonly<Record<string, unknown>>;
  * token is signed by the current key all the same.
  */
 export interface TokenHeader {
+  /** Signature algorithm. Default: that of the current key. */
   readonly alg?: string | undefined;
+  /** Default: that of the current key. */
   readonly kid?: string | undefined;
+  /** Default `at+jwt`. */
   readonly typ?: string | undefined;
   readonly [name: string]: unknown;
 }

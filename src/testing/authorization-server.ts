@@ -27,9 +27,11 @@ export interface UserDecision {
 
 /** A running stand-in; made by {@link startAuthorizationServer}. */
 export interface StandInAuthorizationServer {
+  /** `iss` of its tokens, and what the option `issuer` takes. */
   readonly issuer: string;
   /** Where RFC 8414 puts the metadata of this issuer. */
   readonly metadataUrl: string;
+  /** `jwks_uri` of its metadata. */
   readonly jwksUri: string;
   /** A second address with the same keys, counted as `jwks-moved`, for a `jwks_uri` that moves. */
   readonly movedJwksUri: string;
@@ -103,6 +105,7 @@ export interface StandInAuthorizationServer {
   grantRequests(): GrantRequestCounts;
   /** How often a token was fetched from the provider of a broker resource. */
   upstreamCalls(): number;
+  /** Sets the counters of requests, grants and upstream calls to zero. */
   resetCounters(): void;
 
   /** Drops all connections, answered or not, and stops listening. */

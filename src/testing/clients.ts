@@ -8,8 +8,9 @@ import { randomId } from './signing-keys.js';
 
 /** A client as an operator registers it. */
 export interface ClientOptions {
+  /** `client_id`. */
   readonly clientId: string;
-  /** Makes the client confidential. */
+  /** Makes the client confidential. Default: it is public. */
   readonly clientSecret?: string;
   /**
    * Default: `client_credentials` for a client with a secret and no redirect URI, otherwise
@@ -21,6 +22,7 @@ export interface ClientOptions {
    * `client_credentials` has no scope to give, as with AuthPlane.
    */
   readonly scope?: string;
+  /** Where users may be sent back to. Default: nowhere. */
   readonly redirectUris?: readonly string[];
   /** Tokens of an agent carry `agent_id`. Default `false`. */
   readonly agent?: boolean;

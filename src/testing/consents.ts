@@ -20,10 +20,13 @@ export interface ConsentRefusal {
 
 /** A user and a resource, named by slug or URI. Without a user it is every user. */
 export interface ConsentSubject {
+  /** Whose consent. Default: everybody's. */
   readonly user?: string;
+  /** Slug or URI of the resource the consent is for. */
   readonly resource: string;
 }
 
+/** What needs consent, and how exchanges are refused until it is given. */
 export type ConsentRequirement = ConsentSubject & ConsentRefusal;
 
 type ConsentState = 'given' | ConsentRefusal;

@@ -8,6 +8,7 @@ import { compactJws } from './compact-jws.js';
 /** AuthPlane takes proofs under ES256, RS256 and PS256; the others are there to be refused. */
 export type DPoPAlgorithm = 'ES256' | 'ES384' | 'ES512' | 'RS256' | 'PS256' | 'EdDSA';
 
+/** Options of {@link generateDPoPKey}. */
 export interface DPoPKeyOptions {
   /** Default `ES256`. */
   readonly algorithm?: DPoPAlgorithm;
@@ -17,19 +18,25 @@ export interface DPoPKeyOptions {
 
 /** A key of a client. Its private JWK is `privateKey.export({ format: 'jwk' })`. */
 export interface DPoPKey {
+  /** Signs the proofs. */
   readonly privateKey: KeyObject;
+  /** Goes into the proofs. */
   readonly publicJwk: JWK;
   /** Of RFC 7638: the `cnf.jkt` of a token that is bound to this key. */
   readonly thumbprint: string;
+  /** `alg` of the proofs. */
   readonly algorithm: DPoPAlgorithm;
 }
 
 /** What a proof is for, and what is to be wrong with it. */
 export interface DPoPProofOptions {
+  /** `htm`: the method of the request. */
   readonly method: string;
+  /** `htu`: the URL of the request; query and fragment are left out. */
   readonly url: string | URL;
-  /** Adds `ath`, the hash of this token (RFC 9449 §4.2). */
+  /** Adds `ath`, the hash of this token (RFC 9449 §4.2). Default: no `ath`. */
   readonly accessToken?: string;
+  /** `nonce`. Default: none. */
   readonly nonce?: string;
   /**
    * Replace claims, right or wrong; one that is `undefined` is left out. The `iat` is real time, also

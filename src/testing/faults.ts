@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { send, sendTruncated, type Reply } from './reply.js';
 
+/** All of them. */
 const ENDPOINTS = [
   'metadata',
   'jwks',
@@ -26,9 +27,11 @@ export interface ReplyFault {
   readonly body?: string;
   /** Default `text/plain`. */
   readonly contentType?: string;
+  /** Further header fields. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Without an answer of its own. */
 const MODES = ['hang', 'reset', 'truncate'] as const;
 
 /**
@@ -36,7 +39,14 @@ const MODES = ['hang', 'reset', 'truncate'] as const;
  * connection reset (`reset`); the real answer broken off in the middle (`truncate`); or the real answer
  * late, in milliseconds.
  */
-export type Fault = ReplyFault | number | (typeof MODES)[number] | { readonly delayMs: number };
+export type Fault =
+  | ReplyFault
+  | number
+  | (typeof MODES)[number]
+  | {
+      /** How late the real answer is, in milliseconds. */
+      readonly delayMs: number;
+    };
 
 /** The faults that are switched on. A fault of the endpoint itself goes before one of `all`. */
 export class Faults {

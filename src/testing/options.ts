@@ -5,10 +5,13 @@ import type { SigningAlgorithm } from './signing-keys.js';
 
 /** What an operator may switch off. Each is on by default. */
 export interface FeatureOptions {
+  /** The grant of RFC 8693. Default `true`. */
   readonly tokenExchange?: boolean;
+  /** The grant of RFC 6749 §4.4. Default `true`. */
   readonly clientCredentials?: boolean;
+  /** The endpoint of RFC 7662. Default `true`. */
   readonly introspection?: boolean;
-  /** The same as the option `dpop`. */
+  /** The same as the option `dpop`. Default `true`. */
   readonly dpop?: boolean;
 }
 

@@ -22,10 +22,13 @@ export interface ResourceOptions {
   readonly uri: string;
   /** Another name of it in token exchange. Default `resource-1` and so on, by position. */
   readonly slug?: string;
+  /** Scopes that may be granted for it. */
   readonly scopes: readonly string[];
   /** `broker`: exchange gives a token of somebody else. Default: as `broker` is given or not. */
   readonly backend?: 'mint' | 'broker';
+  /** Who may do what with it. Default: an empty {@link ResourcePolicy}. */
   readonly policy?: ResourcePolicy;
+  /** Where its tokens come from. Default: this server mints them. */
   readonly broker?: BrokerOptions;
 }
 

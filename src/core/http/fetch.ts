@@ -5,10 +5,15 @@ import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable }
 export type OutboundFetch = (
   url: string,
   init: {
+    /** The HTTP method. */
     method: 'GET' | 'POST';
+    /** Header fields, credentials included. */
     headers: Record<string, string>;
+    /** A form; absent for `GET`. */
     body?: string;
+    /** Redirects must not be followed: they would carry credentials elsewhere. */
     redirect: 'manual';
+    /** Aborted at the deadline (`requestTimeoutSeconds`). */
     signal: AbortSignal;
   },
 ) => Promise<Response>;
