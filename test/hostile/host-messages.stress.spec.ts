@@ -1,0 +1,287 @@
+/**
+ * Whatever is sent with a token that lacks every scope, nothing may run that needs one: generated
+ * messages over real sockets against every host. `AUTHPLANE_STRESS` asks for 200,000 for each host.
+ */
+import { Agent } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { All, Controller, Get, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { AuthplaneGuard, Scopes } from 'authplane-nestjs';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
+import { startAuthorizationServer } from 'authplane-nestjs/testing';
+import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
+import { CompiledApp } from '../e2e/apps/compiled-app.js';
+import { freePort, type Platform, platforms } from '../e2e/apps/start-app.js';
+import { Host, type HostName, McpController, Runs, request, startMcpApp } from '../nest/mcp-app.js';
+import { type Answer, HostileMessages, send, type Targets } from './host-messages.js';
+
+/** Shared by two platforms and both ways to list. */
+const COUNT = (process.env['AUTHPLANE_STRESS'] === undefined ? 2000 : 200_000) / 4;
+const SIMULTANEOUS = 16;
+
+const agent = new Agent({ keepAlive: true, maxSockets: SIMULTANEOUS });
+afterAll(() => agent.destroy());
+
+interface Attacked {
+  readonly origin: string;
+  readonly targets: Targets;
+  token(scope?: string): Promise<string>;
+  /** What ran, other than what needs nothing. */
+  ran(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+let running: Attacked | undefined;
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+});
+
+type Way = readonly [platform: Platform, list: 'show' | 'hide', seed: number];
+const ways: readonly Way[] = platforms.flatMap((platform, index): Way[] => [
+  [platform, 'show', 2 * index],
+  [platform, 'hide', 2 * index + 1],
+]);
+
+@Controller('mcp')
+@UseGuards(AuthplaneGuard)
+class ServingController {
+  constructor(private readonly host: Host) {}
+
+  @All()
+  handle(@Req() incoming: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+    return serveMcp(
+      incoming,
+      reply,
+      () => (req, response, body) => this.host.handle(req, response, body),
+    );
+  }
+}
+
+const replaced: MethodDecorator = (_target, _key, descriptor) => {
+  const method = descriptor.value as unknown as (...args: unknown[]) => unknown;
+  const around = function (this: unknown, ...args: unknown[]) {
+    return method.apply(this, args);
+  };
+  return { ...descriptor, value: around as never };
+};
+
+@Controller('plain')
+@UseGuards(AuthplaneGuard)
+class PlainController {
+  constructor(@Inject(Runs) private readonly runs: Runs) {
+    this.bound = this.bound.bind(this);
+  }
+
+  @All('bound')
+  @Scopes('x')
+  bound() {
+    this.runs.push('bound');
+    return {};
+  }
+
+  @Post('wrapped')
+  @replaced
+  @Scopes('x')
+  wrapped() {
+    this.runs.push('wrapped');
+    return {};
+  }
+
+  @Get('wrapped')
+  @Scopes('x')
+  @replaced
+  get() {
+    this.runs.push('get');
+    return {};
+  }
+}
+
+async function startSdk(
+  platform: Platform,
+  list: 'show' | 'hide',
+  host: HostName,
+  controller: typeof McpController | typeof ServingController,
+): Promise<Attacked> {
+  const plain = new Runs();
+  const app = await startMcpApp({
+    platform,
+    host,
+    controller,
+    metadata: { controllers: [PlainController], providers: [{ provide: Runs, useValue: plain }] },
+    mcp: {
+      list,
+      tools: { read: ['x'], write: { any: ['x', 'y'] } },
+      resources: {
+        'calendar://today': ['x'],
+        'https://example.com/secret': ['x'],
+        'calendar://days/{day}': ({ variables }) => (variables['day'] === 'open' ? [] : ['x']),
+      },
+      prompts: { briefing: ['x'] },
+    },
+  });
+  return {
+    origin: new URL(app.mcpUrl).origin,
+    targets: {
+      tools: ['read', 'write', 'open'],
+      prompts: ['briefing'],
+      uris: ['calendar://today', 'https://example.com/secret', 'calendar://days/monday'],
+      paths: ['/mcp', '/plain/bound', '/plain/wrapped'],
+      open: 'open',
+    },
+    token: (scope = '') => app.bearer(scope),
+    ran: () => Promise.resolve([...app.runs, ...plain].filter((one) => one !== 'open')),
+    close: () => app.close(),
+  };
+}
+
+const nestProcesses = new CompiledApp({ files: ['attacked-mcp-nest-main.ts'] });
+
+async function startMcpNest(platform: Platform, list: 'show' | 'hide'): Promise<Attacked> {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const authorizationServer = await startAuthorizationServer();
+  const stop = await nestProcesses.run([platform, String(port)], {
+    MCP_LIST: list,
+    AUTHPLANE_ISSUER: authorizationServer.issuer,
+    AUTHPLANE_BASE_URL: origin,
+    AUTHPLANE_DEV_MODE: 'true',
+  });
+  return {
+    origin,
+    targets: {
+      tools: ['named', 'wrapped', 'inherited', 'overridden', 'requested', 'open'],
+      prompts: ['briefing'],
+      uris: ['notes://secret', 'notes://days/monday', 'https://example.com/secret/plan'],
+      paths: ['/mcp', '/plain/bound'],
+      open: 'open',
+    },
+    token: async (scope = '') =>
+      `Bearer ${await authorizationServer.issueToken({ aud: [`${origin}/mcp`], scope })}`,
+    ran: async () => {
+      const answer = await fetch(`${origin}/ran`);
+      return ((await answer.json()) as string[]).filter((one) => one !== 'open');
+    },
+    close: async () => {
+      await stop();
+      await authorizationServer.close();
+    },
+  };
+}
+
+interface Attack {
+  readonly seed: number;
+  readonly hasSessions?: boolean;
+  readonly scope?: string;
+  readonly count?: number;
+}
+
+/** What was answered with a 5xx, or not at all. */
+async function attack(attacked: Attacked, how: Attack): Promise<unknown[]> {
+  const { seed, hasSessions = false, scope, count = COUNT } = how;
+  const { origin, targets } = attacked;
+  const messages = new HostileMessages(targets, seed);
+  const failures: unknown[] = [];
+  let authorization = await attacked.token(scope);
+  let session = hasSessions ? await open() : undefined;
+  let sent = 0;
+
+  async function open(): Promise<string | undefined> {
+    const body = request('initialize', {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    });
+    const headers = {
+      authorization,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    };
+    const message = { method: 'POST', path: '/mcp', headers };
+    const init = { ...message, body: Buffer.from(JSON.stringify(body)) };
+    return (await send(origin, agent, init)).sessionId;
+  }
+
+  async function worker(): Promise<void> {
+    while (sent < count) {
+      sent++;
+      if (sent % 1000 === 0) {
+        authorization = await attacked.token(scope);
+      }
+      const message = messages.next(session);
+      const headers: Record<string, string> = { ...message.headers, authorization };
+      let answer: Answer | undefined;
+      try {
+        answer = await send(origin, agent, { ...message, headers });
+      } catch (error) {
+        failures.push({ ...shown(message), error: String(error) });
+      }
+      if (answer !== undefined && answer.status >= 500) {
+        failures.push({ ...shown(message), ...answer });
+      }
+      const isEnded = answer?.status === 404 && headers['mcp-session-id'] === session;
+      if (hasSessions && isEnded) session = await open();
+    }
+  }
+
+  await Promise.all(Array.from({ length: SIMULTANEOUS }, worker));
+  return failures;
+}
+
+function shown({ body, ...message }: ReturnType<HostileMessages['next']>): object {
+  return { ...message, body: body.toString('latin1').slice(0, 500) };
+}
+
+const HOSTS = [
+  ['SDK v1, stateless', 'SDK v1', McpController],
+  ['SDK v1, stateless, through serveMcp', 'SDK v1 with JSON answers', ServingController],
+  ['SDK v1 with sessions', 'SDK v1 with sessions', McpController],
+  ['SDK v1 with sessions, through serveMcp', 'SDK v1 with sessions', ServingController],
+  ['SDK v2, createMcpHandler', 'SDK v2', McpController],
+  ['SDK v2, createMcpHandler, through serveMcp', 'SDK v2', ServingController],
+] as const;
+
+describe.each(HOSTS)('9.1g: %s, and plain handlers beside it', (_, host, controller) => {
+  const hasSessions = host.includes('sessions');
+  unhandledRejections();
+
+  test.each(ways)(
+    'on %s, list: %s: nothing runs without its scope',
+    async (platform, list, seed) => {
+      running = await startSdk(platform, list, host, controller);
+      expect(await attack(running, { seed, hasSessions })).toEqual([]);
+      expect(await running.ran()).toEqual([]);
+    },
+  );
+
+  test('with the scope the same messages run all there is', async () => {
+    running = await startSdk('express', 'show', host, controller);
+    await attack(running, { seed: 0, hasSessions, scope: 'x', count: 500 });
+    const { tools, prompts, uris, open } = running.targets;
+    const names = [...tools, ...prompts, ...uris, 'bound', 'wrapped'];
+    const ran = await running.ran();
+    expect(names.filter((name) => name !== open && !ran.includes(name))).toEqual([]);
+  });
+});
+
+describe('9.1g: MCP-Nest 2', () => {
+  beforeAll(() => nestProcesses.compile());
+  afterAll(() => nestProcesses.remove());
+
+  test.each(ways)(
+    'on %s, list: %s: nothing runs without its scope',
+    async (platform, list, seed) => {
+      running = await startMcpNest(platform, list);
+      expect(await attack(running, { seed })).toEqual([]);
+      expect(await running.ran()).toEqual([]);
+    },
+  );
+
+  test('with the scope the same messages run all there is', async () => {
+    running = await startMcpNest('express', 'show');
+    await attack(running, { seed: 0, scope: 'x', count: 500 });
+    const { tools, prompts, open } = running.targets;
+    const names = [...tools, ...prompts, 'secret', 'day', 'plan', 'bound'];
+    const ran = await running.ran();
+    expect(names.filter((name) => name !== open && !ran.includes(name))).toEqual([]);
+  });
+});
