@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
@@ -86,25 +86,20 @@ class SharedStoreHost {
   }
 }
 
-let server: McpApp | undefined;
-afterEach(async () => {
-  await server?.close();
-  server = undefined;
-});
-
 const cases = platforms.flatMap((platform) => Object.keys(sdks).map((sdk) => ({ platform, sdk })));
 
 describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) => {
   let host: SharedStoreHost;
+  let server: McpApp;
 
-  async function start(mcp: object = {}): Promise<void> {
+  beforeAll(async () => {
     host = new SharedStoreHost(sdks[sdk] as Open);
     server = await startMcpApp({
       platform,
-      mcp,
       metadata: { providers: [{ provide: Host, useValue: new Host(host.handle) }] },
     });
-  }
+  });
+  afterAll(() => server.close());
 
   async function openSession(sub: string): Promise<string> {
     const initialize = request('initialize', {
@@ -112,18 +107,18 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
       capabilities: {},
       clientInfo: { name: 'test', version: '1' },
     });
-    const opened = await server!.post(initialize, { claims: { sub } });
+    const opened = await server.post(initialize, { claims: { sub } });
     return String(opened.headers.get('mcp-session-id'));
   }
 
   /** An open stream, and what has come of it so far. */
   async function stream(sub: string, sessionId: string, lastEventId?: string) {
     const aborter = new AbortController();
-    const response = await fetch(server!.mcpUrl, {
+    const response = await fetch(server.mcpUrl, {
       signal: aborter.signal,
       headers: {
         accept: 'text/event-stream',
-        authorization: await server!.bearer('', { sub }),
+        authorization: await server.bearer('', { sub }),
         'mcp-session-id': sessionId,
         ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
       },
@@ -157,7 +152,6 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
   }
 
   it('9.9b: a caller resumes after an event that he was sent', async () => {
-    await start();
     const session = await openSession('alice');
     const first = await stream('alice', session);
     await host.notify(session, 'one');
@@ -171,7 +165,6 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
   });
 
   it('9.9b: the event id of somebody else is dropped', async () => {
-    await start();
     const ofAlice = await openSession('alice');
     const alices = await stream('alice', ofAlice);
     await host.notify(ofAlice, 'first of alice');
@@ -188,7 +181,6 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
   });
 
   it('9.9b: events of somebody else that follow one’s own are not sent again', async () => {
-    await start();
     const ofBob = await openSession('bob');
     const bobs = await stream('bob', ofBob);
     await host.notify(ofBob, 'for bob');
