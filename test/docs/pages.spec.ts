@@ -93,13 +93,16 @@ function headings(page: string): string[] {
   );
 }
 
+/** Declarations would be made of every block only to be thrown away. */
+const ONLY_TYPES: ts.CompilerOptions = { noEmit: true, declaration: false, types: ['node'] };
+
 /** Type-checks the blocks as files of this project; nothing is written. */
 function compile(files: ReadonlyMap<string, string>): string[] {
   const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile.bind(ts.sys)) as {
     config: object;
   };
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
-  const host = ts.createCompilerHost({ ...options, noEmit: true, noUnusedLocals: false });
+  const host = ts.createCompilerHost(options);
   const { readFile, fileExists } = host;
   host.readFile = (name) => files.get(name) ?? readFile.call(host, name);
   host.fileExists = (name) => files.has(name) || fileExists.call(host, name);
@@ -112,7 +115,7 @@ function compile(files: ReadonlyMap<string, string>): string[] {
   };
   const program = ts.createProgram(
     [...files.keys()],
-    { ...options, noEmit: true, noUnusedLocals: false, noUnusedParameters: false },
+    { ...options, ...ONLY_TYPES, noUnusedLocals: false, noUnusedParameters: false },
     host,
   );
   return [...files.keys()].flatMap((name) =>

@@ -2,12 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { createClient, RESP_TYPES } from 'redis';
-import {
-  dpopProof,
-  generateDPoPKey,
-  type StandInAuthorizationServer,
-  startAuthorizationServer,
-} from 'authplane-nestjs/testing';
+import { dpopProof, generateDPoPKey, startAuthorizationServer } from 'authplane-nestjs/testing';
 
 import { AuthplaneClient } from '../../src/core/client.js';
 import {
@@ -21,12 +16,8 @@ import {
   type NodeRedisClient,
   redisReplayStore,
 } from '../../src/redis/index.js';
-import { hasRedisServer, pause, RedisServer, Relay, ResourceProcesses } from './redis.harness.js';
+import { hasRedisServer, pause, RedisServer, Relay } from './redis.harness.js';
 import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
-
-const ROUNDS = 1000;
-const COPIES = 100;
-const PROCESSES = ['ioredis', 'redis', 'ioredis', 'redis'] as const;
 
 interface Connected {
   readonly client: IoredisClient | NodeRedisClient;
@@ -213,46 +204,6 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
     await expect(second).rejects.toBeInstanceOf(DPoPReplayDetectedError);
     expect(rejections).toEqual([]);
   });
-});
-
-describeWithRedis('one resource in several processes', () => {
-  const server = new RedisServer();
-  const processes = new ResourceProcesses();
-  const resource = 'http://127.0.0.1:3000/mcp';
-  let authorizationServer: StandInAuthorizationServer;
-
-  beforeAll(async () => {
-    await server.start();
-    authorizationServer = await startAuthorizationServer();
-    const { issuer } = authorizationServer;
-    await processes.start(PROCESSES, { url: server.url, issuer, resource });
-  }, 300_000);
-  afterAll(async () => {
-    await processes.stop();
-    await authorizationServer.close();
-    await server.remove();
-  });
-
-  it(`F21, T31: of ${COPIES} copies of a proof on 4 processes exactly one is accepted, ${ROUNDS} times`, async () => {
-    const key = await generateDPoPKey();
-    const cnf = { jkt: key.thumbprint };
-    const accessToken = await authorizationServer.issueToken({ aud: [resource], cnf });
-    let voided = 0;
-    for (let round = 0; round < ROUNDS + voided; round++) {
-      const proof = dpopProof(key, { method: 'POST', url: resource, accessToken });
-      const headers = ['Authorization', `DPoP ${accessToken}`, 'DPoP', proof];
-      const request = { method: 'POST', url: '/mcp', headers };
-      const outcome = await processes.send(request, COPIES / PROCESSES.length);
-      if (outcome.unavailable === 0) {
-        expect(outcome).toEqual({ accepted: 1, replays: COPIES - 1, unavailable: 0 });
-      } else {
-        // The machine stood still for 250 ms, and the copy that was first may be among the refused.
-        expect(outcome.accepted).toBeLessThanOrEqual(1);
-        voided += 1;
-        expect(voided).toBeLessThan(ROUNDS / 20);
-      }
-    }
-  }, 1_800_000);
 });
 
 describeWithRedis('10.14: node-redis with a type mapping to bytes', () => {
