@@ -27,6 +27,20 @@ const NETWORK_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
 const HTTP_FILE = 'src/core/http/socket.ts';
 /** Connections to the application itself, which it asks once about its own answers. */
 const LOOPBACK_FILE = 'src/core/http/loopback.ts';
+/** Names of @nestjs/common that one file may use, so that what it guards holds everywhere. */
+const NAMES_OF_ONE_FILE = [
+  {
+    file: 'src/nest/package-logger.ts',
+    names: '^(?:Console)?Logger$',
+    message: 'Log by PackageLogger: a logger of the application may throw.',
+  },
+  {
+    file: 'src/nest/http-refusal.ts',
+    names: 'Exception$',
+    message: 'Throw an AuthplaneError; http-refusal.ts has the exception with the public answer.',
+  },
+];
+
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -39,7 +53,7 @@ function layerConfigs([name, layer]) {
       rules: {
         '@typescript-eslint/no-restricted-imports': [
           'error',
-          { patterns: [...packagePatterns(name, layer), ...networkPatterns(layer)] },
+          { patterns: importPatterns(name, layer) },
         ],
         'import-x/no-restricted-paths': ['error', { zones: zones(name, layer) }],
         'no-restricted-syntax': [
@@ -48,6 +62,16 @@ function layerConfigs([name, layer]) {
         ],
       },
     },
+    ...NAMES_OF_ONE_FILE.filter(({ file }) => file.startsWith(`src/${name}/`)).map(({ file }) => ({
+      name: `layers/${name}/${file}`,
+      files: [file],
+      rules: {
+        '@typescript-eslint/no-restricted-imports': [
+          'error',
+          { patterns: importPatterns(name, layer, file) },
+        ],
+      },
+    })),
     {
       name: `layers/${name}/no-network-globals`,
       files,
@@ -64,6 +88,21 @@ function layerConfigs([name, layer]) {
             ],
           },
     },
+  ];
+}
+
+function importPatterns(name, layer, ofFile) {
+  const patterns = [...packagePatterns(name, layer), ...networkPatterns(layer)];
+  if (!layer.packages.includes('@nestjs/common')) return patterns;
+  const others = NAMES_OF_ONE_FILE.filter(({ file }) => file !== ofFile);
+  return [
+    ...patterns,
+    ...others.map(({ names, message }) => ({
+      regex: '^@nestjs/common$',
+      importNamePattern: names,
+      allowTypeImports: true,
+      message,
+    })),
   ];
 }
 

@@ -77,6 +77,22 @@ const snippets: readonly Snippet[] = [
   [nest, `import '../index.js';`, PATHS],
   [nest, `import '../testing/reply.js';`, PATHS],
 
+  // 10.11c: one file that logs, one that has the answer of a refusal.
+  [nest, `import { Logger } from '@nestjs/common';`, IMPORTS],
+  [nest, `import { Injectable, ConsoleLogger as Log } from '@nestjs/common';`, IMPORTS],
+  [nest, `import * as common from '@nestjs/common';`, IMPORTS],
+  [nest, `export { Logger } from '@nestjs/common';`, IMPORTS],
+  [nest, `import { HttpException } from '@nestjs/common';`, IMPORTS],
+  [nest, `import { UnauthorizedException } from '@nestjs/common';`, IMPORTS],
+  [nest, `import type { ExceptionFilter, LoggerService } from '@nestjs/common';`, null],
+  [mcp, `import { Logger } from '@nestjs/common';`, IMPORTS],
+  [mcp, `import { ForbiddenException } from '@nestjs/common';`, IMPORTS],
+  ['nest/package-logger.ts', `import { Logger } from '@nestjs/common';`, null],
+  ['nest/package-logger.ts', `import { HttpException } from '@nestjs/common';`, IMPORTS],
+  ['nest/package-logger.ts', `import '@nestjs/platform-express';`, IMPORTS],
+  ['nest/http-refusal.ts', `import { HttpException } from '@nestjs/common';`, null],
+  ['nest/http-refusal.ts', `import { Logger } from '@nestjs/common';`, IMPORTS],
+
   [mcp, `import '@nestjs/common'; import 'rxjs';`, null],
   [mcp, `import '../core/scopes.js'; import '../nest/request.js';`, null],
   [mcp, `import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';`, null],
