@@ -41,6 +41,12 @@ const NAMES_OF_ONE_FILE = [
   },
 ];
 
+const ERRORS_WITH_RULES = {
+  selector:
+    'NewExpression[callee.name=/^(?:InvalidClaimsError|InvalidDPoPProofError)$/][arguments.length<2]',
+  message: 'Say which rule was broken, and by which claim.',
+};
+
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -59,6 +65,7 @@ function layerConfigs([name, layer]) {
         'no-restricted-syntax': [
           'error',
           { selector: 'ImportExpression', message: 'Name what a file needs at its top.' },
+          ERRORS_WITH_RULES,
         ],
       },
     },

@@ -1,6 +1,6 @@
 import { compactVerify, errors as joseErrors } from 'jose';
 import { isAllowedAlgorithm } from './algorithms.js';
-import { isClaimText, isNumericDate } from './claim-values.js';
+import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
 import { InvalidClaimsError, InvalidSignatureError, TokenExpiredError } from './errors.js';
 import type { VerificationKey } from './key-set.js';
@@ -70,16 +70,19 @@ export function requireValidNow(
     throw new InvalidClaimsError(
       `exp ${claims.expiresAt} is more than ${maxTokenLifetimeSeconds} seconds ahead, now is ` +
         `${Math.floor(time)}; issue shorter tokens or raise maxTokenLifetimeSeconds`,
+      { claim: 'exp', rule: 'too_long' },
     );
   }
   if (claims.issuedAt > time + skew) {
     throw new InvalidClaimsError(
       `iat ${claims.issuedAt} is in the future, now is ${Math.floor(time)}; compare the clocks`,
+      { claim: 'iat', rule: 'not_yet' },
     );
   }
   if (claims.notBefore > time + skew) {
     throw new InvalidClaimsError(
       `nbf ${claims.notBefore} is not reached, now is ${Math.floor(time)}; compare the clocks`,
+      { claim: 'nbf', rule: 'not_yet' },
     );
   }
 }
@@ -87,15 +90,19 @@ export function requireValidNow(
 /** RFC 9068 §4: `typ` of an access token, an algorithm of our list, and a key by name. */
 function requireHeader(jws: CompactJws, { allowedAlgorithms }: ResolvedResourceOptions): string {
   if (!isAllowedAlgorithm(jws.alg, allowedAlgorithms)) {
-    throw new InvalidClaimsError('the token is signed with an alg that is not allowed');
+    throw new InvalidClaimsError('the token is signed with an alg that is not allowed', {
+      claim: 'alg',
+      rule: 'mismatch',
+    });
   }
   const typ = jws.typ?.toLowerCase();
   if (typ !== 'at+jwt' && typ !== 'application/at+jwt') {
     throw new InvalidClaimsError(
       'typ is not at+jwt: the token is not an access token (RFC 9068 §4)',
+      { claim: 'typ', rule: typ === undefined ? 'missing' : 'mismatch' },
     );
   }
-  if (jws.kid === undefined) throw new InvalidClaimsError('the token header has no kid');
+  if (jws.kid === undefined) throw missingClaim('kid', 'the token header has no kid');
   return jws.kid;
 }
 
@@ -116,6 +123,7 @@ function requireIssuerAndAudience(
   if (issuer !== rules.issuer) {
     throw new InvalidClaimsError(
       `iss ${quoted(issuer)} is not the configured issuer ${quoted(rules.issuer)}; they must be equal byte for byte`,
+      { claim: 'iss', rule: 'mismatch' },
     );
   }
   const expected = rules.resource.resource;
@@ -127,6 +135,7 @@ function requireIssuerAndAudience(
     throw new InvalidClaimsError(
       `aud ${named.join(', ')} does not contain the resource ${quoted(expected)}; ` +
         `register exactly that URI at the authorization server${hint}`,
+      { claim: 'aud', rule: 'mismatch' },
     );
   }
 }
@@ -159,8 +168,7 @@ function readClaims(payload: Payload, kid: string, { covers }: AccessTokenRules)
 
 function requiredText(payload: Payload, name: string): string {
   const value = optionalText(payload, name);
-  if (value === undefined)
-    throw new InvalidClaimsError(`the claim ${name} is missing (RFC 9068 §2.2)`);
+  if (value === undefined) throw missingClaim(name);
   return value;
 }
 
@@ -170,7 +178,25 @@ function optionalText(payload: Payload, name: string): string | undefined {
   if (isText(value)) return value;
   throw new InvalidClaimsError(
     `the claim ${name} must be a well-formed string of 1 to ${MAX_TEXT_LENGTH} characters`,
+    { claim: name, rule: brokenTextRule(value, MAX_TEXT_LENGTH) },
   );
+}
+
+function requiredTexts(list: readonly unknown[], claim: string, problem: string): string[] {
+  if (list.every(isText)) return [...list];
+  const broken = list.find((entry) => !isText(entry));
+  throw new InvalidClaimsError(problem, { claim, rule: brokenTextRule(broken, MAX_TEXT_LENGTH) });
+}
+
+function missingClaim(
+  claim: string,
+  problem = `the claim ${claim} is missing (RFC 9068 §2.2)`,
+): InvalidClaimsError {
+  return new InvalidClaimsError(problem, { claim, rule: 'missing' });
+}
+
+function wrongType(claim: string, problem: string): InvalidClaimsError {
+  return new InvalidClaimsError(problem, { claim, rule: 'type' });
 }
 
 function isText(value: unknown): value is string {
@@ -179,8 +205,7 @@ function isText(value: unknown): value is string {
 
 function requiredTime(payload: Payload, name: string): number {
   const value = optionalTime(payload, name);
-  if (value === undefined)
-    throw new InvalidClaimsError(`the claim ${name} is missing (RFC 9068 §2.2)`);
+  if (value === undefined) throw missingClaim(name);
   return value;
 }
 
@@ -188,34 +213,42 @@ function optionalTime(payload: Payload, name: string): number | undefined {
   const value = member(payload, name);
   if (value === undefined) return undefined;
   if (isNumericDate(value)) return value;
-  throw new InvalidClaimsError(`the claim ${name} must be a number of seconds since 1970`);
+  throw new InvalidClaimsError(`the claim ${name} must be a number of seconds since 1970`, {
+    claim: name,
+    rule: brokenTimeRule(value),
+  });
 }
 
 /** RFC 7519 §4.1.3: one string or a list of strings. */
 function readAudience(payload: Payload): readonly string[] {
   const value = member(payload, 'aud');
   const list: unknown[] = Array.isArray(value) ? value : [value];
-  if (value === undefined || list.length === 0)
-    throw new InvalidClaimsError('the claim aud is missing');
-  if (!list.every(isText)) {
-    throw new InvalidClaimsError('the claim aud must be a string or a list of strings');
+  if (value === undefined || list.length === 0) {
+    throw missingClaim('aud', 'the claim aud is missing');
   }
-  return list;
+  return requiredTexts(list, 'aud', 'the claim aud must be a string or a list of strings');
 }
 
 /** Split on U+0020 only (RFC 6749 §3.3): any other blank is part of a name that nothing equals. */
 function readScopes(payload: Payload): readonly string[] {
   const value = member(payload, 'scope');
   if (value === undefined) return [];
-  if (typeof value !== 'string') throw new InvalidClaimsError('the claim scope must be a string');
+  if (typeof value !== 'string') throw wrongType('scope', 'the claim scope must be a string');
   return [...new Set(value.split(' ').filter((scope) => scope !== ''))];
 }
 
 function readAgentChain(payload: Payload): readonly string[] {
   const value = member(payload, 'agent_chain');
   if (value === undefined) return [];
-  if (Array.isArray(value) && value.length <= MAX_AGENT_CHAIN && value.every(isText)) return value;
-  throw new InvalidClaimsError('the claim agent_chain must be a list of strings');
+  const problem = 'the claim agent_chain must be a list of strings';
+  if (!Array.isArray(value)) throw wrongType('agent_chain', problem);
+  if (value.length > MAX_AGENT_CHAIN) {
+    throw new InvalidClaimsError(`the claim agent_chain has more than ${MAX_AGENT_CHAIN} entries`, {
+      claim: 'agent_chain',
+      rule: 'too_long',
+    });
+  }
+  return requiredTexts(value, 'agent_chain', problem);
 }
 
 /** The whole chain has to be of the right shape; its depth is bounded by the parser. */
@@ -223,7 +256,7 @@ function readActor(payload: Payload): ActorClaim | undefined {
   const value = member(payload, 'act');
   if (value === undefined) return undefined;
   if (isActor(value)) return value;
-  throw new InvalidClaimsError('the claim act must be an object with a string sub (RFC 8693 §4.1)');
+  throw wrongType('act', 'the claim act must be an object with a string sub (RFC 8693 §4.1)');
 }
 
 function isActor(value: unknown): value is ActorClaim {

@@ -1,3 +1,4 @@
+import { brokenTextRule } from './claim-values.js';
 import { InvalidClaimsError, InvalidSignatureError, TokenTooLongError } from './errors.js';
 import { member, parseStrictJsonObject, StrictJsonError } from './strict-json.js';
 
@@ -8,6 +9,7 @@ import { member, parseStrictJsonObject, StrictJsonError } from './strict-json.js
 
 /** A proof has no reason to be longer; of access tokens `maxTokenLength` decides. */
 export const MAX_PROOF_LENGTH = 8192;
+const MAX_HEADER_TEXT = 256;
 
 /** Base64url of a text that begins with a brace. */
 const JSON_OBJECT = /^e[3wy]/;
@@ -61,7 +63,10 @@ export function parseCompactJws(
   const header = decodeObject(encodedHeader, 'header');
   for (const name of REFUSED_HEADERS) {
     if (!Object.hasOwn(header, name) || expectedHeaders.includes(name)) continue;
-    throw new InvalidClaimsError(`the token header has the member ${name}, which is refused`);
+    throw new InvalidClaimsError(`the token header has the member ${name}, which is refused`, {
+      claim: name,
+      rule: 'malformed',
+    });
   }
   return {
     token,
@@ -112,23 +117,25 @@ function decodeObject(segment: string, part: string): Record<string, unknown> {
     return parseStrictJsonObject(Buffer.from(segment, 'base64url'));
   } catch (error) {
     if (!(error instanceof StrictJsonError)) throw error;
-    throw new InvalidClaimsError(`the token ${part}: ${error.message}`, { cause: error });
+    throw new InvalidClaimsError(`the token ${part}: ${error.message}`, {
+      rule: 'malformed',
+      cause: error,
+    });
   }
 }
 
 function requiredString(header: Record<string, unknown>, name: string): string {
   const value = optionalString(header, name);
-  if (value === undefined) throw new InvalidClaimsError(`the token header has no ${name}`);
-  return value;
+  if (value !== undefined) return value;
+  throw new InvalidClaimsError(`the token header has no ${name}`, { claim: name, rule: 'missing' });
 }
 
 function optionalString(header: Record<string, unknown>, name: string): string | undefined {
   const value = member(header, name);
   if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value === '' || value.length > 256) {
-    throw new InvalidClaimsError(
-      `the token header member ${name} must be a string of 1 to 256 characters`,
-    );
-  }
-  return value;
+  if (typeof value === 'string' && value !== '' && value.length <= MAX_HEADER_TEXT) return value;
+  throw new InvalidClaimsError(
+    `the token header member ${name} must be a string of 1 to ${MAX_HEADER_TEXT} characters`,
+    { claim: name, rule: brokenTextRule(value, MAX_HEADER_TEXT) },
+  );
 }

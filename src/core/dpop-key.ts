@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmRule, isSameAlgorithm } from './algorithms.js';
 import { isCanonicalBase64url } from './compact-jws.js';
 import { sha256 } from './digest.js';
-import { InvalidDPoPProofError } from './errors.js';
+import { type ClaimRule, InvalidDPoPProofError } from './errors.js';
 import { Generations } from './generations.js';
 import { isWeakRsaModulus } from './rsa-strength.js';
 import { isJsonObject, member } from './strict-json.js';
@@ -53,11 +53,14 @@ export interface ProofKey {
  */
 export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
   if (!isJsonObject(jwk)) {
-    throw new InvalidDPoPProofError('the proof header has no jwk object (RFC 9449 §4.2)');
+    throw new InvalidDPoPProofError('the proof header has no jwk object (RFC 9449 §4.2)', {
+      claim: 'jwk',
+      rule: jwk === undefined ? 'missing' : 'type',
+    });
   }
   const kty = algorithmRule(alg)?.kty;
   if (kty === undefined || member(jwk, 'kty') !== kty) {
-    throw new InvalidDPoPProofError('the jwk of the proof is not of the kty its algorithm needs');
+    throw unfit('kty', 'mismatch', 'the jwk of the proof is not of the kty its algorithm needs');
   }
   requirePublicMembers(jwk, KEY_MEMBERS[kty]);
   requireSignatureUse(jwk, alg);
@@ -65,7 +68,7 @@ export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
     KEY_MEMBERS[kty].map((name) => [name, requiredText(jwk, name)] as const),
   );
   if (members['crv'] !== CURVES[kty]) {
-    throw new InvalidDPoPProofError('the curve of the jwk is not accepted');
+    throw unfit('crv', 'mismatch', 'the curve of the jwk is not accepted');
   }
   if (kty === 'RSA') requireRsaSize(members);
   else requireCoordinates(members);
@@ -77,7 +80,11 @@ export function importProofKey({ jwk }: ProofJwk): KeyObject {
   try {
     return createPublicKey({ key: { ...jwk }, format: 'jwk' });
   } catch (cause) {
-    throw new InvalidDPoPProofError('the jwk of the proof cannot be imported', { cause });
+    throw new InvalidDPoPProofError('the jwk of the proof cannot be imported', {
+      claim: 'jwk',
+      rule: 'malformed',
+      cause,
+    });
   }
 }
 
@@ -115,7 +122,9 @@ export class ProofKeys {
 function requirePublicMembers(jwk: Record<string, unknown>, keyMembers: readonly string[]): void {
   const allowed = [...keyMembers, ...DESCRIPTIVE_MEMBERS];
   if (!Object.keys(jwk).every((name) => allowed.includes(name))) {
-    throw new InvalidDPoPProofError(
+    throw unfit(
+      'jwk',
+      'malformed',
       'the jwk of the proof has a private member, or one that no public key has (RFC 9449 §4.3 #7)',
     );
   }
@@ -125,26 +134,27 @@ function requirePublicMembers(jwk: Record<string, unknown>, keyMembers: readonly
 function requireSignatureUse(jwk: Record<string, unknown>, alg: string): void {
   const [use, operations, restriction] = ['use', 'key_ops', 'alg'].map((name) => member(jwk, name));
   if (use !== undefined && use !== 'sig') {
-    throw new InvalidDPoPProofError('the jwk of the proof is not for signatures (use)');
+    throw unfit('use', 'mismatch', 'the jwk of the proof is not for signatures (use)');
   }
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
-    throw new InvalidDPoPProofError('the jwk of the proof is not for verification (key_ops)');
+    throw unfit('key_ops', 'mismatch', 'the jwk of the proof is not for verification (key_ops)');
   }
   if (restriction !== undefined && !isSameAlgorithm(restriction, alg)) {
-    throw new InvalidDPoPProofError('the jwk of the proof is for another algorithm (alg)');
+    throw unfit('alg', 'mismatch', 'the jwk of the proof is for another algorithm (alg)');
   }
 }
 
 function requiredText(jwk: Record<string, unknown>, name: string): string {
   const value = member(jwk, name);
   if (typeof value === 'string' && value !== '') return value;
-  throw new InvalidDPoPProofError(`the jwk of the proof has no string ${name}`);
+  const rule = value === undefined ? 'missing' : value === '' ? 'malformed' : 'type';
+  throw unfit(name, rule, `the jwk of the proof has no string ${name}`);
 }
 
 function requireCoordinates({ x = '', y }: Record<string, string>): void {
-  for (const value of y === undefined ? [x] : [x, y]) {
+  for (const [name, value] of Object.entries(y === undefined ? { x } : { x, y })) {
     if (value.length !== COORDINATE_LENGTH || !isCanonicalBase64url(value)) {
-      throw new InvalidDPoPProofError('a coordinate of the jwk is not 32 bytes of base64url');
+      throw unfit(name, 'malformed', 'a coordinate of the jwk is not 32 bytes of base64url');
     }
   }
 }
@@ -152,16 +162,21 @@ function requireCoordinates({ x = '', y }: Record<string, string>): void {
 /** Before the import: measuring a huge key must not cost more than looking at it. */
 function requireRsaSize({ n = '', e }: Record<string, string>): void {
   if (e !== RSA_EXPONENT) {
-    throw new InvalidDPoPProofError('the RSA exponent of the jwk is not 65537');
+    throw unfit('e', 'mismatch', 'the RSA exponent of the jwk is not 65537');
   }
   const bytes = Buffer.from(n, 'base64url');
   const bits = bytes.length * 8 - Math.clz32(bytes[0] ?? 0) + 24;
   if (!isCanonicalBase64url(n) || bytes[0] === 0 || bits < 2048 || bits > 4096) {
-    throw new InvalidDPoPProofError('the jwk is not an RSA key of 2048 to 4096 bits');
+    const rule = bits > 4096 ? 'too_long' : 'malformed';
+    throw unfit('n', rule, 'the jwk is not an RSA key of 2048 to 4096 bits');
   }
   if (isWeakRsaModulus(n)) {
-    throw new InvalidDPoPProofError('the RSA modulus of the jwk is weak (ROCA)');
+    throw unfit('n', 'malformed', 'the RSA modulus of the jwk is weak (ROCA)');
   }
+}
+
+function unfit(claim: string, rule: ClaimRule, problem: string): InvalidDPoPProofError {
+  return new InvalidDPoPProofError(problem, { claim, rule });
 }
 
 /** RFC 7638 §3. The members are checked, sorted and of a charset that JSON never escapes. */

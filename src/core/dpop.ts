@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { compactVerify, errors as joseErrors } from 'jose';
 import { isAllowedAlgorithm } from './algorithms.js';
-import { isClaimText, isNumericDate } from './claim-values.js';
+import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from './claim-values.js';
 import {
   type CompactJws,
   isCanonicalBase64url,
@@ -11,6 +11,8 @@ import {
 import { sha256, tupleHash } from './digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './dpop-key.js';
 import {
+  type ClaimErrorOptions,
+  type ClaimRule,
   DPoPKeyMismatchError,
   DPoPNonceRequiredError,
   InvalidClaimsError,
@@ -127,7 +129,9 @@ function claimsBehindKnownHeader(proof: string): Record<string, unknown> {
   const segments = proof.length > MAX_PROOF_LENGTH ? [] : proof.split('.', 4);
   const [, claims = '', signature = ''] = segments;
   if (segments.length !== 3 || !isCanonicalBase64url(claims) || !isCanonicalBase64url(signature)) {
-    throw new InvalidDPoPProofError('the proof is not a signed JWT of three segments');
+    throw new InvalidDPoPProofError('the proof is not a signed JWT of three segments', {
+      rule: proof.length > MAX_PROOF_LENGTH ? 'too_long' : 'malformed',
+    });
   }
   return asProof(() => parseStrictJsonObject(Buffer.from(claims, 'base64url')));
 }
@@ -143,23 +147,37 @@ function asProof<T>(read: () => T): T {
       cause instanceof TokenTooLongError ||
       cause instanceof StrictJsonError
     ) {
-      throw new InvalidDPoPProofError(`the proof is malformed: ${cause.message}`, { cause });
+      throw new InvalidDPoPProofError(`the proof is malformed: ${cause.message}`, {
+        ...brokenBy(cause),
+        cause,
+      });
     }
     throw cause;
   }
 }
 
+function brokenBy(cause: Error): ClaimErrorOptions {
+  if (cause instanceof InvalidClaimsError) return { claim: cause.claim, rule: cause.rule };
+  return { rule: cause instanceof TokenTooLongError ? 'too_long' : 'malformed' };
+}
+
 /** RFC 9449 §4.3 #4. Media type names ignore case. */
 function requireType({ typ }: CompactJws): void {
   if (typ?.toLowerCase() !== 'dpop+jwt') {
-    throw new InvalidDPoPProofError('typ of the proof is not dpop+jwt (RFC 9449 §4.3 #4)');
+    throw new InvalidDPoPProofError('typ of the proof is not dpop+jwt (RFC 9449 §4.3 #4)', {
+      claim: 'typ',
+      rule: mismatchOf(typ),
+    });
   }
 }
 
 /** RFC 9449 §4.3 #5. */
 function requireAlgorithm(alg: string, { allowedAlgorithms }: DPoPProofRules): void {
   if (!isAllowedAlgorithm(alg, allowedAlgorithms)) {
-    throw new InvalidDPoPProofError('the signature algorithm of the proof is not allowed');
+    throw new InvalidDPoPProofError('the signature algorithm of the proof is not allowed', {
+      claim: 'alg',
+      rule: 'mismatch',
+    });
   }
 }
 
@@ -174,8 +192,12 @@ function requireBinding(jkt: string, expectedJkt: string | undefined): void {
 
 /** RFC 9449 §4.3 #8. Methods are case-sensitive (RFC 9110 §9.1). */
 function requireMethod(claims: Record<string, unknown>, { method }: DPoPProofRules): void {
-  if (member(claims, 'htm') !== method) {
-    throw new InvalidDPoPProofError('method mismatch: htm is not the method of the request');
+  const htm = member(claims, 'htm');
+  if (htm !== method) {
+    throw new InvalidDPoPProofError('method mismatch: htm is not the method of the request', {
+      claim: 'htm',
+      rule: mismatchOf(htm),
+    });
   }
 }
 
@@ -186,11 +208,17 @@ function requireUrl(
 ): void {
   const htu = member(claims, 'htu');
   if (htu === expectedHtu) return;
-  if (typeof htu !== 'string') throw new InvalidDPoPProofError('URL mismatch: htu is no string');
+  if (typeof htu !== 'string') {
+    throw new InvalidDPoPProofError('URL mismatch: htu is no string', {
+      claim: 'htu',
+      rule: mismatchOf(htu),
+    });
+  }
   if (canonicalHtu(htu, { strict: strictHtu }) !== expectedHtu) {
     throw new InvalidDPoPProofError(
       `URL mismatch: htu is not the URL of the request, ${expectedHtu.slice(0, 200)}; ` +
         'behind a proxy that shortens the path, set publicPathPrefix',
+      { claim: 'htu', rule: 'mismatch' },
     );
   }
 }
@@ -198,16 +226,23 @@ function requireUrl(
 /** RFC 9449 §4.3 #11. */
 function requireFresh(claims: Record<string, unknown>, rules: DPoPProofRules): number {
   const iat = timeClaim(claims, 'iat');
-  if (iat === undefined) throw new InvalidDPoPProofError('the claim iat of the proof is missing');
+  if (iat === undefined) {
+    throw new InvalidDPoPProofError('the claim iat of the proof is missing', {
+      claim: 'iat',
+      rule: 'missing',
+    });
+  }
   const time = rules.now();
   if (iat > time + rules.clockSkewSeconds) {
     throw new InvalidDPoPProofError(
       `iat ${iat} of the proof is in the future, now is ${Math.floor(time)}; compare the clocks`,
+      { claim: 'iat', rule: 'not_yet' },
     );
   }
   if (time > lastAcceptance(iat, rules)) {
     throw new InvalidDPoPProofError(
       `the proof is too old: iat ${iat}, now is ${Math.floor(time)}; compare the clocks`,
+      { claim: 'iat', rule: 'expired' },
     );
   }
   return iat;
@@ -217,7 +252,10 @@ function requireFresh(claims: Record<string, unknown>, rules: DPoPProofRules): n
 function requireNotExpired(claims: Record<string, unknown>, rules: DPoPProofRules): void {
   const exp = timeClaim(claims, 'exp');
   if (exp !== undefined && rules.now() >= exp + rules.clockSkewSeconds) {
-    throw new InvalidDPoPProofError(`the proof expired at ${exp}`);
+    throw new InvalidDPoPProofError(`the proof expired at ${exp}`, {
+      claim: 'exp',
+      rule: 'expired',
+    });
   }
 }
 
@@ -227,6 +265,7 @@ function requireJti(claims: Record<string, unknown>): string {
   if (isClaimText(jti, MAX_JTI_LENGTH)) return jti;
   throw new InvalidDPoPProofError(
     `the claim jti of the proof must be a well-formed string of 1 to ${MAX_JTI_LENGTH} characters`,
+    { claim: 'jti', rule: brokenTextRule(jti, MAX_JTI_LENGTH) },
   );
 }
 
@@ -235,8 +274,12 @@ function requireAccessTokenHash(
   claims: Record<string, unknown>,
   { accessToken }: DPoPProofRules,
 ): void {
-  if (member(claims, 'ath') !== sha256(accessToken)) {
-    throw new InvalidDPoPProofError('ath of the proof is not the hash of the access token');
+  const ath = member(claims, 'ath');
+  if (ath !== sha256(accessToken)) {
+    throw new InvalidDPoPProofError('ath of the proof is not the hash of the access token', {
+      claim: 'ath',
+      rule: mismatchOf(ath),
+    });
   }
 }
 
@@ -256,8 +299,17 @@ async function requireSignature(proof: string, key: KeyObject, alg: string): Pro
   } catch (cause) {
     // jose throws a TypeError for a key it finds unfit; whatever it is, nothing was verified.
     const why = cause instanceof joseErrors.JWSSignatureVerificationFailed ? '' : ' (unfit key)';
-    throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, { cause });
+    throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, {
+      rule: 'mismatch',
+      cause,
+    });
   }
+}
+
+/** Which rule a member breaks that is not the text it should be. */
+function mismatchOf(value: unknown): ClaimRule {
+  if (value === undefined) return 'missing';
+  return typeof value === 'string' ? 'mismatch' : 'type';
 }
 
 function timeClaim(claims: Record<string, unknown>, name: string): number | undefined {
@@ -265,6 +317,7 @@ function timeClaim(claims: Record<string, unknown>, name: string): number | unde
   if (value === undefined || isNumericDate(value)) return value;
   throw new InvalidDPoPProofError(
     `the claim ${name} of the proof must be a number of seconds since 1970`,
+    { claim: name, rule: brokenTimeRule(value) },
   );
 }
 

@@ -8,16 +8,81 @@
 
 import { originalOf } from './stands-for.js';
 
+/**
+ * `error` of an authorization server that {@link OAuthError.code} repeats: RFC 6749 §4.1.2.1 and §5.2,
+ * RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8628 §3.5, RFC 8693 §2.2.2, RFC 9449 §5 and §8, and AuthPlane.
+ */
+const OAUTH_ERROR_CODES = [
+  'access_denied',
+  'consent_required',
+  'insufficient_scope',
+  'interaction_required',
+  'invalid_client',
+  'invalid_dpop_proof',
+  'invalid_grant',
+  'invalid_request',
+  'invalid_scope',
+  'invalid_target',
+  'invalid_token',
+  'not_found',
+  'server_error',
+  'slow_down',
+  'temporarily_unavailable',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'unsupported_token_type',
+  'use_dpop_nonce',
+] as const;
+
+/** What {@link OAuthError.code} may be; `oauth_error` for an `error` that no specification names. */
+export type OAuthErrorCode = (typeof OAUTH_ERROR_CODES)[number] | 'oauth_error';
+
+/** Every code there is, for a `switch` that leaves none out. New versions may add some. */
+export type AuthplaneErrorCode =
+  | OAuthErrorCode
+  | 'authorization_server_unavailable'
+  | 'circuit_open'
+  | 'configuration_error'
+  | 'consent_refused'
+  | 'dpop_binding_mismatch'
+  | 'dpop_error'
+  | 'dpop_multiple_proofs'
+  | 'dpop_nonce_required'
+  | 'dpop_not_supported'
+  | 'dpop_proof_missing'
+  | 'dpop_replay_detected'
+  | 'invalid_claims'
+  | 'invalid_signature'
+  | 'jwks_fetch_error'
+  | 'malformed_credentials'
+  | 'metadata_fetch_error'
+  | 'missing_metadata_endpoint'
+  | 'no_caller'
+  | 'origin_refused'
+  | 'outbound_http_error'
+  | 'outbound_overload'
+  | 'protocol_error'
+  | 'replay_store_unavailable'
+  | 'session_not_found'
+  | 'token_expired'
+  | 'token_missing'
+  | 'token_revoked'
+  | 'token_too_long';
+
 /** What every error of this package takes besides its message. */
 export interface AuthplaneErrorOptions {
   /** What led to it; for logs. Default: nothing. */
   readonly cause?: unknown;
 }
 
-/** The base of all errors of this package: `instanceof AuthplaneError` tells them from others. */
+/**
+ * The base of all errors of this package: `instanceof AuthplaneError` tells them from others.
+ *
+ * Constructors take what the error is about, mostly its message, and options; `cause` is always one.
+ */
 export abstract class AuthplaneError extends Error {
   /** Stable, machine-readable name of the failure. */
-  abstract readonly code: string;
+  abstract readonly code: AuthplaneErrorCode;
 
   /** The message is for operators: give it no token, proof, key or secret. */
   constructor(message: string, options?: AuthplaneErrorOptions) {
@@ -38,8 +103,8 @@ export class TokenMissingError extends AuthplaneError {
   readonly code = 'token_missing';
 
   /** Default message: that the request carries no access token. */
-  constructor(message = 'the request carries no access token') {
-    super(message);
+  constructor(message = 'the request carries no access token', options?: AuthplaneErrorOptions) {
+    super(message, options);
   }
 }
 
@@ -52,8 +117,11 @@ export class NoCallerError extends AuthplaneError {
   readonly code = 'no_caller';
 
   /** Default message: that no guarded handler is running. */
-  constructor(message = 'there is no caller here: no guarded handler is running') {
-    super(message);
+  constructor(
+    message = 'there is no caller here: no guarded handler is running',
+    options?: AuthplaneErrorOptions,
+  ) {
+    super(message, options);
   }
 }
 
@@ -77,9 +145,48 @@ export class TokenTooLongError extends AuthplaneError {
   readonly code = 'token_too_long';
 }
 
+/**
+ * How a claim, a header member or the whole breaks its rule:
+ *
+ * - `missing`: it is not there
+ * - `type`: it is not of the JSON type that it must have
+ * - `mismatch`: it is well-formed and another one than is wanted here
+ * - `expired`: its time is over
+ * - `not_yet`: its time has not come; clocks that differ look like this
+ * - `too_long`: more characters, entries or seconds than are taken
+ * - `malformed`: it is outside its grammar, or must not be there at all
+ */
+export type ClaimRule =
+  'missing' | 'type' | 'mismatch' | 'expired' | 'not_yet' | 'too_long' | 'malformed';
+
+/** Options of {@link InvalidClaimsError} and {@link InvalidDPoPProofError}. */
+export interface ClaimErrorOptions extends AuthplaneErrorOptions {
+  /** The claim or header member that broke the rule. Default: none, it was the whole. */
+  readonly claim?: string | undefined;
+  /** How. Default `malformed`. */
+  readonly rule?: ClaimRule | undefined;
+}
+
 /** A header or claim rule of RFC 9068 does not hold. */
 export class InvalidClaimsError extends AuthplaneError {
   readonly code = 'invalid_claims';
+  /** The claim, or the member of the header, for example `aud` or `typ`; `undefined` for the whole. */
+  readonly claim: string | undefined;
+  /** How it is broken. */
+  readonly rule: ClaimRule;
+
+  /** Without `options.rule` the rule is `malformed`. */
+  constructor(message: string, options?: ClaimErrorOptions) {
+    super(message, options);
+    this.claim = options?.claim;
+    this.rule = options?.rule ?? 'malformed';
+  }
+}
+
+/** Options of {@link InsufficientScopeError}. */
+export interface InsufficientScopeErrorOptions extends AuthplaneErrorOptions {
+  /** See {@link InsufficientScopeError.grantedScopes}. Default: unknown. */
+  readonly grantedScopes?: readonly string[] | undefined;
 }
 
 /** The token is valid and lacks a scope that the operation needs (RFC 6750 §3.1). */
@@ -90,9 +197,10 @@ export class InsufficientScopeError extends AuthplaneError {
   /** What the token has, as it says so; for logs. The message, which may reach clients, is without. */
   readonly grantedScopes: readonly string[] | undefined;
 
-  /** Takes all scopes the operation needs, and what was granted, for the log. Copies both. */
-  constructor(requiredScopes: readonly string[], grantedScopes?: readonly string[]) {
-    super(`the operation needs the scopes: ${requiredScopes.join(' ')}`);
+  /** Takes all scopes the operation needs. Copies them, and those of the options. */
+  constructor(requiredScopes: readonly string[], options?: InsufficientScopeErrorOptions) {
+    super(`the operation needs the scopes: ${requiredScopes.join(' ')}`, options);
+    const { grantedScopes } = options ?? {};
     this.requiredScopes = Object.freeze([...requiredScopes]);
     this.grantedScopes = grantedScopes && Object.freeze([...grantedScopes]);
   }
@@ -154,7 +262,7 @@ export class TokenRevokedError extends AuthplaneError {
 
 /** A sender-constraint failure. Its subclasses name the rule. */
 export class DPoPError extends AuthplaneError {
-  readonly code: string = 'dpop_error';
+  readonly code: AuthplaneErrorCode = 'dpop_error';
 }
 
 /** A bound token arrived without a proof (RFC 9449 §7.1). */
@@ -165,6 +273,17 @@ export class DPoPProofMissingError extends DPoPError {
 /** The proof fails a check of RFC 9449 §4.3. */
 export class InvalidDPoPProofError extends DPoPError {
   override readonly code = 'invalid_dpop_proof';
+  /** The claim, the member of the header or of its `jwk`: `htu`, `jwk`, `kty`; `undefined` for the whole. */
+  readonly claim: string | undefined;
+  /** How it is broken. */
+  readonly rule: ClaimRule;
+
+  /** Without `options.rule` the rule is `malformed`. */
+  constructor(message: string, options?: ClaimErrorOptions) {
+    super(message, options);
+    this.claim = options?.claim;
+    this.rule = options?.rule ?? 'malformed';
+  }
 }
 
 /** More than one `DPoP` header line (RFC 9449 §4.3 #1). */
@@ -207,7 +326,7 @@ export interface UnavailableErrorOptions extends AuthplaneErrorOptions {
 
 /** The authorization server, or something it should have delivered, cannot be had right now. */
 export class AuthorizationServerUnavailableError extends AuthplaneError {
-  readonly code: string = 'authorization_server_unavailable';
+  readonly code: AuthplaneErrorCode = 'authorization_server_unavailable';
   /** When a further attempt makes sense: whole seconds, at least 1. Becomes `Retry-After`. */
   readonly retryAfterSeconds: number;
   /**
@@ -303,9 +422,10 @@ export interface OAuthErrorOptions extends AuthplaneErrorOptions {
   readonly retryAfterSeconds?: number | undefined;
 }
 
-/** The authorization server refused an operation. `code` is its `error`. */
+/** The authorization server refused an operation. */
 export class OAuthError extends AuthplaneError {
-  readonly code: string;
+  /** `error` where a specification names it, else `oauth_error`. */
+  readonly code: OAuthErrorCode;
   /** `error` as the authorization server sent it; untrusted, made printable. */
   readonly error: string;
   /** HTTP status of its answer. */
@@ -315,10 +435,10 @@ export class OAuthError extends AuthplaneError {
   /** `Retry-After` of its answer, in seconds; `undefined` without one. */
   readonly retryAfterSeconds: number | undefined;
 
-  /** `code` of the error becomes `options.error`. */
+  /** `code` follows from `options.error`. */
   constructor(message: string, options: OAuthErrorOptions) {
     super(message, options);
-    this.code = options.error;
+    this.code = OAUTH_ERROR_CODES.find((code) => code === options.error) ?? 'oauth_error';
     this.error = options.error;
     this.statusCode = options.statusCode;
     this.description = options.description;

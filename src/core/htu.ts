@@ -134,6 +134,7 @@ function withoutDotSegments(path: string): string {
 function mismatch(why: string): InvalidDPoPProofError {
   return new InvalidDPoPProofError(
     `URL mismatch: this URL cannot be compared, ${why} (RFC 9449 §4.3 #9)`,
+    { claim: 'htu', rule: 'malformed' },
   );
 }
 

@@ -58,7 +58,7 @@ export function requireScopeNeeds(
   covers: ScopeCoverage,
 ): void {
   if (areNeedsMet(needs, (scope) => covers(granted, scope))) return;
-  throw new InsufficientScopeError(challengeScopes(needs), granted);
+  throw new InsufficientScopeError(challengeScopes(needs), { grantedScopes: granted });
 }
 
 export function areNeedsMet(

@@ -1,3 +1,4 @@
+import { brokenTextRule } from './claim-values.js';
 import type { Credentials } from './credentials.js';
 import { ProofKeys } from './dpop-key.js';
 import type { DPoPNonces } from './dpop-nonce.js';
@@ -177,5 +178,8 @@ function confirmedKey({ raw }: VerifiedClaims): string | undefined {
   if (!Object.hasOwn(raw, 'cnf')) return undefined;
   const jkt = isJsonObject(cnf) ? member(cnf, 'jkt') : undefined;
   if (typeof jkt === 'string' && /^[A-Za-z0-9_-]{43}$/.test(jkt)) return jkt;
-  throw new InvalidClaimsError('the claim cnf of the token names no key by thumbprint (jkt)');
+  throw new InvalidClaimsError('the claim cnf of the token names no key by thumbprint (jkt)', {
+    claim: 'cnf',
+    rule: isJsonObject(cnf) ? brokenTextRule(jkt, 43) : 'type',
+  });
 }

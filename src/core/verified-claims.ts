@@ -123,6 +123,6 @@ export class VerifiedClaims {
   /** Every one of them; an empty list asks for nothing. @throws InsufficientScopeError */
   requireScopes(scopes: readonly string[]): void {
     if (scopes.every((scope) => this.hasScope(scope))) return;
-    throw new InsufficientScopeError(scopes, this.scopes);
+    throw new InsufficientScopeError(scopes, { grantedScopes: this.scopes });
   }
 }

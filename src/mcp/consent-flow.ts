@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthplaneError } from '../core/errors.js';
+import { AuthplaneError, type AuthplaneErrorOptions } from '../core/errors.js';
 import type { ConsentPolicy } from '../core/consent-url.js';
 import { consentKey, isConsentRequired } from './consent.js';
 import type { McpCall } from './mcp-call.js';
@@ -20,8 +20,11 @@ export class ConsentRefusedError extends AuthplaneError {
   readonly action: 'decline' | 'cancel';
 
   /** `decline`: the user said no; `cancel`: the question was closed. */
-  constructor(action: 'decline' | 'cancel') {
-    super(action === 'decline' ? 'the user declined consent' : 'the user dismissed the question');
+  constructor(action: 'decline' | 'cancel', options?: AuthplaneErrorOptions) {
+    super(
+      action === 'decline' ? 'the user declined consent' : 'the user dismissed the question',
+      options,
+    );
     this.action = action;
   }
 }

@@ -136,7 +136,7 @@ function requireCallerOf(policy: HandlerPolicy, where: string): void {
   requireResource(holder, policy, where);
   const { claims } = holder.current;
   if (areNeedsMet(policy.needs, (scope) => claims.hasScope(scope))) return;
-  throw new InsufficientScopeError(challengeScopes(policy.needs), claims.scopes);
+  throw new InsufficientScopeError(challengeScopes(policy.needs), { grantedScopes: claims.scopes });
 }
 
 /** Tests may have replaced the guard; then nothing is enforced in that application. */
@@ -157,6 +157,7 @@ function requireResource(
   holder.resource = wanted; // the challenge has to name its metadata
   throw new InvalidClaimsError(
     `${where} belongs to ${wanted.resource}, and the token was verified for another resource`,
+    { claim: 'aud', rule: 'mismatch' },
   );
 }
 

@@ -33,7 +33,7 @@ async function fails(error: unknown): Promise<void> {
 }
 
 function failure(reason: OutboundFailure): OutboundHttpError {
-  return new OutboundHttpError(reason, 'the server is away');
+  return new OutboundHttpError('the server is away', { reason });
 }
 
 async function open(): Promise<void> {

@@ -383,14 +383,14 @@ describe('a refusal', () => {
     ['invalid_dpop_proof', 400, OAuthError],
     ['use_dpop_nonce', 400, OAuthError],
     ['slow_down', 429, OAuthError],
-    ['something_new', 418, OAuthError],
-  ])('rfc8693-error-mapping: %s with status %d', async (error, status, kind) => {
+    ['something_new', 418, OAuthError, 'oauth_error'],
+  ])('rfc8693-error-mapping: %s with status %d', async (error, status, kind, code = error) => {
     for (const reply of [replyProblem(error, status), replyJson({ error }, status)]) {
       setup.server.on('/token_endpoint', reply);
       const thrown = await thrownBy(setup.with({}).exchange(asked));
       expect(thrown).toBeInstanceOf(kind);
       expect((thrown as object).constructor).toBe(kind);
-      expect(thrown).toMatchObject({ error, code: error, statusCode: status });
+      expect(thrown).toMatchObject({ error, code, statusCode: status });
       expect((thrown as Error).message).toContain(error);
       expect((thrown as Error).message).toContain(String(status));
     }

@@ -292,7 +292,7 @@ class Simulation {
     if (this.#chance(0.02)) await new Promise((resolve) => setTimeout(resolve, this.#below(8)));
     if (this.#isDown || chance < 0.02) {
       if (this.#chance(0.5)) return answer(500, { error: 'server_error' });
-      throw new OutboundHttpError('connection', 'the connection broke');
+      throw new OutboundHttpError('the connection broke', { reason: 'connection' });
     }
     if (url.endsWith('revocation_endpoint')) return answer(200, {});
     if (chance < 0.04) return answer(400, { error: 'invalid_grant' });

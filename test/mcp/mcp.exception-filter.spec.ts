@@ -80,7 +80,7 @@ describe('AuthplaneMcpExceptionFilter', () => {
   });
 
   it('names missing scopes', async () => {
-    const error = new InsufficientScopeError(['a', 'b'], ['granted']);
+    const error = new InsufficientScopeError(['a', 'b'], { grantedScopes: ['granted'] });
     expect(await answer(error as never, rpcHost(mcpContext({})))).toEqual({
       isError: true,
       content: [

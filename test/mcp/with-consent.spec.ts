@@ -255,7 +255,9 @@ describe('withConsent', () => {
   });
 
   it('names the scopes that a handler needs, and only to operators those that the token has', async () => {
-    const error = new InsufficientScopeError(['files:delete', 'files:write'], ['files:list']);
+    const error = new InsufficientScopeError(['files:delete', 'files:write'], {
+      grantedScopes: ['files:list'],
+    });
     expect(await call(await connected(failing(error)))).toEqual({
       isError: true,
       content: [
@@ -274,7 +276,7 @@ describe('withConsent', () => {
   it('is not needed to keep from the client what the token has', async () => {
     const server = new McpServer(INFO);
     server.registerTool('tool', {}, () => {
-      throw new InsufficientScopeError(['files:delete'], ['files:list']);
+      throw new InsufficientScopeError(['files:delete'], { grantedScopes: ['files:list'] });
     });
     const result = await call(await connected(server));
     expect(result).toMatchObject({ isError: true });

@@ -5,7 +5,9 @@ import { InsufficientScopeError } from 'authplane-nestjs';
 import { firstValueFrom, type Observable } from 'rxjs';
 import { OperationRefusal, OperationRefusalFilter } from '../../src/nest/operation-refusal.js';
 
-const refusal = new OperationRefusal(new InsufficientScopeError(['a', 'b'], ['c']));
+const refusal = new OperationRefusal(
+  new InsufficientScopeError(['a', 'b'], { grantedScopes: ['c'] }),
+);
 const host = (type: string) => ({ getType: () => type }) as unknown as ArgumentsHost;
 
 test('9.1g: is an error of SDK v2, and says what the guard would say', () => {

@@ -57,9 +57,11 @@ describe('RefusalLog', () => {
 
   it('says what the token has, in one bounded line, which the message does not', () => {
     const log = new RefusalLog(logger);
-    const error = new InsufficientScopeError(['a'], ['b', 'c\nd', 'x'.repeat(1000)]);
+    const error = new InsufficientScopeError(['a'], {
+      grantedScopes: ['b', 'c\nd', 'x'.repeat(1000)],
+    });
     log.write(error);
-    log.write(new InsufficientScopeError(['a'], []));
+    log.write(new InsufficientScopeError(['a'], { grantedScopes: [] }));
     log.write(new InsufficientScopeError(['a']));
     expect(error.message).toBe('the operation needs the scopes: a');
     const needs = 'debug refused: insufficient_scope: the operation needs the scopes: a';

@@ -93,6 +93,12 @@ const snippets: readonly Snippet[] = [
   ['nest/http-refusal.ts', `import { HttpException } from '@nestjs/common';`, null],
   ['nest/http-refusal.ts', `import { Logger } from '@nestjs/common';`, IMPORTS],
 
+  // 11.1: errors as data.
+  [core, `throw new InvalidClaimsError('why');`, SYNTAX],
+  [core, `throw new InvalidDPoPProofError('why');`, SYNTAX],
+  [nest, `throw new InvalidClaimsError('why');`, SYNTAX],
+  [core, `throw new InvalidClaimsError('why', { rule: 'missing' });`, null],
+
   [mcp, `import '@nestjs/common'; import 'rxjs';`, null],
   [mcp, `import '../core/scopes.js'; import '../nest/request.js';`, null],
   [mcp, `import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';`, null],

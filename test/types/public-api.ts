@@ -5,6 +5,8 @@
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import type { DynamicModule } from '@nestjs/common';
 import {
+  AuthplaneError,
+  type AuthplaneErrorCode,
   type AuthplaneFeatureAsyncOptions,
   AuthplaneModule,
   type AuthplaneModuleAsyncOptions,
@@ -13,7 +15,14 @@ import {
   type TokenResponse,
   type VerifiedClaims,
 } from 'authplane-nestjs';
-import { AuthplaneClient, type AuthplaneResource } from 'authplane-nestjs/core';
+import {
+  AuthplaneClient,
+  type AuthplaneErrorCode as CodeOfCore,
+  type AuthplaneResource,
+  type ClaimRule,
+  type InvalidClaimsError,
+  type InvalidDPoPProofError,
+} from 'authplane-nestjs/core';
 
 interface Environment {
   readonly AUTHPLANE_ISSUER: string;
@@ -129,3 +138,83 @@ export const store: DPoPReplayStore = {
 
 // @ts-expect-error made by AuthplaneClient.create
 new AuthplaneClient();
+
+// 11.1: a switch over all codes, checked for completeness by the compiler.
+export function isAnOutage(error: unknown): boolean {
+  if (!(error instanceof AuthplaneError)) return false;
+  const { code } = error;
+  switch (code) {
+    case 'authorization_server_unavailable':
+    case 'circuit_open':
+    case 'jwks_fetch_error':
+    case 'metadata_fetch_error':
+    case 'missing_metadata_endpoint':
+    case 'outbound_http_error':
+    case 'outbound_overload':
+    case 'replay_store_unavailable':
+      return true;
+    case 'access_denied':
+    case 'configuration_error':
+    case 'consent_refused':
+    case 'consent_required':
+    case 'dpop_binding_mismatch':
+    case 'dpop_error':
+    case 'dpop_multiple_proofs':
+    case 'dpop_nonce_required':
+    case 'dpop_not_supported':
+    case 'dpop_proof_missing':
+    case 'dpop_replay_detected':
+    case 'insufficient_scope':
+    case 'interaction_required':
+    case 'invalid_claims':
+    case 'invalid_client':
+    case 'invalid_dpop_proof':
+    case 'invalid_grant':
+    case 'invalid_request':
+    case 'invalid_scope':
+    case 'invalid_signature':
+    case 'invalid_target':
+    case 'invalid_token':
+    case 'malformed_credentials':
+    case 'no_caller':
+    case 'not_found':
+    case 'oauth_error':
+    case 'origin_refused':
+    case 'protocol_error':
+    case 'server_error':
+    case 'session_not_found':
+    case 'slow_down':
+    case 'temporarily_unavailable':
+    case 'token_expired':
+    case 'token_missing':
+    case 'token_revoked':
+    case 'token_too_long':
+    case 'unauthorized_client':
+    case 'unsupported_grant_type':
+    case 'unsupported_token_type':
+    case 'use_dpop_nonce':
+      return false;
+    default:
+      return code satisfies never;
+  }
+}
+
+export function oneIsForgotten(code: CodeOfCore): number {
+  switch (code) {
+    case 'token_missing':
+      return 401;
+    // @ts-expect-error there is no such code
+    case 'token_misspelt':
+      return 401;
+    default:
+      // @ts-expect-error most codes are left
+      return code satisfies never;
+  }
+}
+
+export function rulesOf(error: InvalidClaimsError | InvalidDPoPProofError): [ClaimRule, string?] {
+  // @ts-expect-error the whole may have broken it
+  error.claim satisfies string;
+  const code: AuthplaneErrorCode = error.code;
+  return [error.rule, error.claim ?? code];
+}

@@ -256,10 +256,13 @@ export class OutboundHttp {
 // ---- URL -----------------------------------------------------------------------------------------
 
 function acceptedUrl(input: string, devMode: boolean): URL {
-  if (!URL.canParse(input)) throw new OutboundHttpError('url', 'the URL is not an absolute URL');
+  if (!URL.canParse(input))
+    throw new OutboundHttpError('the URL is not an absolute URL', { reason: 'url' });
   const url = new URL(input);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new OutboundHttpError('url', `the scheme ${url.protocol} is not supported; use https:`);
+    throw new OutboundHttpError(`the scheme ${url.protocol} is not supported; use https:`, {
+      reason: 'url',
+    });
   }
   if (url.protocol === 'http:' && !devMode) {
     throw refusedUrl(url, 'is not https; use https, or set devMode for local development');

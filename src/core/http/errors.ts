@@ -23,6 +23,12 @@ export type OutboundFailure =
   | 'content_encoding'
   | 'closed';
 
+export interface OutboundHttpErrorOptions extends AuthplaneErrorOptions {
+  readonly reason: OutboundFailure;
+  /** See {@link OutboundHttpError.stale}. Default `false`. */
+  readonly stale?: boolean;
+}
+
 /** A request that got no usable answer. The message names the host, never query or body. */
 export class OutboundHttpError extends AuthplaneError {
   readonly code = 'outbound_http_error';
@@ -33,14 +39,10 @@ export class OutboundHttpError extends AuthplaneError {
    */
   readonly stale: boolean;
 
-  constructor(
-    reason: OutboundFailure,
-    message: string,
-    { stale = false, ...options }: AuthplaneErrorOptions & { readonly stale?: boolean } = {},
-  ) {
+  constructor(message: string, options: OutboundHttpErrorOptions) {
     super(message, options);
-    this.reason = reason;
-    this.stale = stale;
+    this.reason = options.reason;
+    this.stale = options.stale ?? false;
   }
 }
 
@@ -52,58 +54,59 @@ export class StaleSocketError extends Error {
 }
 
 export function refusedUrl(url: URL, problem: string): OutboundHttpError {
-  return new OutboundHttpError('url', `the URL at ${url.host} ${problem}`);
+  return new OutboundHttpError(`the URL at ${url.host} ${problem}`, { reason: 'url' });
 }
 
 export function refusedAddress(subject: string, why: string, local: boolean): OutboundHttpError {
   const advice = local
     ? 'set devMode for local development, or the fetch option to reach a private network'
     : 'devMode does not allow it either; correct the host name or its DNS records';
-  return new OutboundHttpError(
-    'address_refused',
-    `the address ${subject} is not a public one (${why}); ${advice}`,
-  );
+  return new OutboundHttpError(`the address ${subject} is not a public one (${why}); ${advice}`, {
+    reason: 'address_refused',
+  });
 }
 
 export function notAnAddress(host: string): OutboundHttpError {
   return new OutboundHttpError(
-    'address_refused',
     `${host} resolves to something that is not a plain IP address; correct its DNS records or ` +
       `the hosts file of this machine`,
+    { reason: 'address_refused' },
   );
 }
 
 export function noAddress(host: string): OutboundHttpError {
-  return new OutboundHttpError('connection', `${host} has no address; check its DNS records`);
+  return new OutboundHttpError(`${host} has no address; check its DNS records`, {
+    reason: 'connection',
+  });
 }
 
 export function redirected(host: string, status: number): OutboundHttpError {
   return new OutboundHttpError(
-    'redirect',
     `${host} answered with a redirect (${status}), which is not followed; configure the final URL`,
+    { reason: 'redirect' },
   );
 }
 
 export function encoded(host: string): OutboundHttpError {
   return new OutboundHttpError(
-    'content_encoding',
     `${host} sent a compressed body although identity was asked for; switch compression off there`,
+    { reason: 'content_encoding' },
   );
 }
 
 export function tooLarge(host: string, maxBytes: number): OutboundHttpError {
   return new OutboundHttpError(
-    'too_large',
     `the body that ${host} sent exceeds the limit of ${maxBytes} bytes; check that the ` +
       `URL is the right one, or have the authorization server send less`,
+    { reason: 'too_large' },
   );
 }
 
 export function late(host: string, timeoutMs: number): OutboundHttpError {
   return new OutboundHttpError(
-    'timeout',
     `${host} did not complete its answer within ${timeoutMs} ms; check it and the network in ` +
       `between, or set the fetch option when only a proxy reaches it`,
+    { reason: 'timeout' },
   );
 }
 
@@ -116,7 +119,9 @@ export function overloaded(host: string, maxSockets: number): OutboundOverloadEr
 }
 
 export function closed(host: string): OutboundHttpError {
-  return new OutboundHttpError('closed', `the client was closed before ${host} answered`);
+  return new OutboundHttpError(`the client was closed before ${host} answered`, {
+    reason: 'closed',
+  });
 }
 
 /** The error that callers see: `thrown` as it is, the reason of the signal, or a lost connection. */
@@ -128,12 +133,11 @@ export function failureOf(thrown: unknown, host: string, signal: AbortSignal): O
   const error = stale ? thrown.cause : thrown;
   const code = errorCode(error);
   // A parser error carries the bytes it stumbled over, which may be a token.
-  const options = code?.startsWith('HPE_') === true ? {} : { cause: error, stale };
+  const rest = code?.startsWith('HPE_') === true ? {} : { cause: error, stale };
   return new OutboundHttpError(
-    'connection',
     `${host} gave no complete HTTP answer${code === undefined ? '' : ` (${code})`}; ` +
       `check that this host can reach it and trusts its certificate`,
-    options,
+    { reason: 'connection', ...rest },
   );
 }
 

@@ -1,0 +1,108 @@
+import { describe, expect, it, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import ts from 'typescript';
+import * as root from 'authplane-nestjs';
+import * as core from 'authplane-nestjs/core';
+import * as mcp from 'authplane-nestjs/mcp';
+import { httpStatus, toChallenge } from '../../src/core/challenge.js';
+import { AuthplaneError } from '../../src/core/errors.js';
+import { OutboundHttpError } from '../../src/core/http/errors.js';
+import { parseChallenges } from '../core/fixtures/challenge-parser.js';
+import { type Row, tableBelow } from './table.js';
+
+const PAGE = 'docs/errors.md';
+
+type ErrorClass = new (subject: unknown, options: object) => AuthplaneError;
+
+const classes = new Map<string, ErrorClass>();
+for (const value of [
+  ...[root, core, mcp].flatMap((entry) => Object.values(entry)),
+  OutboundHttpError,
+]) {
+  if (typeof value !== 'function' || !(value.prototype instanceof AuthplaneError)) continue;
+  classes.set(value.name, value);
+}
+
+const rows = ['The inbound request', 'DPoP', 'The authorization server', 'Set-up'].flatMap(
+  (heading) => tableBelow(PAGE, heading),
+);
+const plain = (cell = '') => cell.replaceAll('`', '');
+
+function errorOf({ class: name, code }: Row): AuthplaneError {
+  const Kind = classes.get(plain(name));
+  if (Kind === undefined) throw new Error(`no class ${name}`);
+  const subject = plain(name) === 'InsufficientScopeError' ? ['a'] : 'x';
+  return new Kind(subject, { error: plain(code), statusCode: 400, reason: 'timeout' });
+}
+
+function challengeOf(error: AuthplaneError): string {
+  const { headers } = toChallenge(error, {
+    schemes: ['Bearer', 'DPoP'],
+    proofAlgorithms: ['ES256'],
+  });
+  const value = headers['WWW-Authenticate'];
+  if (value === undefined) return 'none';
+  const [first] = parseChallenges(value);
+  const code = first?.parameters.find(([name]) => name === 'error')?.[1];
+  return [first?.scheme, code].filter((word) => word !== undefined).join(' ');
+}
+
+describe('11.1: docs/errors.md', () => {
+  it('has one row for every class of errors that an entry exports, and no other', () => {
+    expect(rows.map((row) => plain(row['class'])).sort()).toEqual([...classes.keys()].sort());
+    expect(rows.length).toBeGreaterThan(35);
+  });
+
+  it.each(rows)('$class: code, status and challenge are those of the code', (row) => {
+    const error = errorOf(row);
+    expect({
+      code: error.code,
+      status: String(httpStatus(error)),
+      challenge: challengeOf(error),
+    }).toEqual({
+      code: plain(row['code']),
+      status: row['status'],
+      challenge: plain(row['challenge']),
+    });
+    expect(row['who throws it']).not.toBe('');
+  });
+
+  it.each([429, 502, 503, 504])('status %d of the authorization server becomes 503', (status) => {
+    expect(httpStatus(new core.ServerError('x', { error: 'x', statusCode: status }))).toBe(503);
+  });
+
+  it('names every code and every rule that there is', () => {
+    const text = readFileSync(PAGE, 'utf8');
+    const codes = literalsOf('AuthplaneErrorCode');
+    expect(codes.length).toBeGreaterThan(45);
+    expect(codes.filter((code) => !text.includes(`\`${code}\``))).toEqual([]);
+    const rules = tableBelow(PAGE, 'Which claim, and how').map(({ rule }) => plain(rule));
+    expect(rules.sort()).toEqual(literalsOf('ClaimRule').sort());
+  });
+});
+
+test('11.1: every code of the union is the code of a class, or one of OAuthError', () => {
+  const ofClasses = rows.map((row) => errorOf(row).code);
+  const others = literalsOf('AuthplaneErrorCode').filter(
+    (code) => !ofClasses.includes(code as core.AuthplaneErrorCode),
+  );
+  const ofServer = others.map((error) => new core.OAuthError('x', { error, statusCode: 400 }).code);
+  expect(ofServer).toEqual(others);
+});
+
+/** The members of an exported union of texts, as the compiler sees them. */
+function literalsOf(name: string): string[] {
+  const file = 'src/core/errors.ts';
+  const program = ts.createProgram([file], {
+    strict: true,
+    target: ts.ScriptTarget.ES2022,
+    types: [],
+  });
+  const source = program.getSourceFile(file);
+  const checker = program.getTypeChecker();
+  const declared = source?.statements.filter(ts.isTypeAliasDeclaration) ?? [];
+  const found = declared.find((alias) => alias.name.text === name);
+  const type = found && checker.getTypeAtLocation(found.name);
+  const members = type?.isUnion() === true ? type.types : [];
+  return members.filter((each) => each.isStringLiteral()).map(({ value }) => value);
+}
