@@ -12,6 +12,8 @@ import {
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { AuthplaneModule, type AuthplaneModuleOptions, Public } from 'authplane-nestjs';
 import {
+  dpopProof,
+  generateDPoPKey,
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
@@ -84,6 +86,25 @@ describe.each(platforms)('guarded answers on %s', (platform) => {
     expect(caching(await get('plain'))).toEqual(['private', 'Authorization']);
     expect(caching(await get('open'))).toEqual([null, null]);
     expect(caching(await get('said'))).toEqual(['public, max-age=60', 'Accept']);
+  });
+
+  it('10.23: RFC 9449 §8.2: beside a nonce they are not stored, unless the handler says otherwise', async () => {
+    await start({ inboundDPoP: { nonce: true } });
+    const key = await generateDPoPKey();
+    const bound = { aud: [RESOURCE], cnf: { jkt: key.thumbprint } };
+    const token = await authorizationServer!.issueToken(bound);
+    let nonce: string | undefined;
+    const ask = async (path: string) => {
+      const request = { method: 'GET', url: `https://api.example.com/${path}`, accessToken: token };
+      const proof = dpopProof(key, nonce === undefined ? request : { ...request, nonce });
+      const headers = { authorization: `DPoP ${token}`, dpop: proof };
+      const response = await fetch(`${running!.url}/${path}`, { headers });
+      nonce = response.headers.get('dpop-nonce') ?? undefined;
+      return [response.status, nonce !== undefined, response.headers.get('cache-control')];
+    };
+    expect(await ask('plain')).toEqual([401, true, 'no-store']);
+    expect(await ask('plain')).toEqual([200, true, 'no-store']);
+    expect(await ask('said')).toEqual([200, true, 'public, max-age=60']);
   });
 
   it('9.9f: what CORS says of Vary stays', async () => {
