@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Controller, Module, Post, Req, Res } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Module, Post, Req, Res } from '@nestjs/common';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { AuthplaneModule, authplaneOptionsFromEnv, Scopes } from 'authplane-nestjs';
@@ -27,6 +27,11 @@ export class McpController {
     reply.hijack(); // from here on the transport answers, so what may fail comes before
     await transport.handleRequest(request.raw, reply.raw, request.body);
   }
+
+  @Get()
+  @HttpCode(405) // there is no stream to listen to
+  @Header('Allow', 'POST')
+  stream(): void {}
 }
 
 @Module({

@@ -48,6 +48,10 @@ describe('the retrofit example', () => {
     const response = await fetch(`${baseUrl}/mcp`, { ...LIST, headers });
     expect(response.status).toBe(200);
     expect(await response.text()).toContain('roll_dice');
+    // 10.24: there is no stream
+    const authorized = { headers: { authorization: headers.authorization } };
+    const stream = await fetch(`${baseUrl}/mcp`, authorized);
+    expect([stream.status, stream.headers.get('allow')]).toEqual([405, 'POST']);
     await authorizationServer.close();
   });
 
