@@ -10,6 +10,7 @@ import {
   MetadataFetchError,
 } from '../../src/core/index.js';
 import { startAuthorizationServer } from '../../src/testing/index.js';
+import { freePort } from '../free-port.js';
 
 /**
  * T51 through the front door: an application that is configured with, or is led to, an address that
@@ -216,11 +217,3 @@ describe('T51: metadata that lead to an address that is never allowed', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo; // a TCP server has no other address
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

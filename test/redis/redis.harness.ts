@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 import { hearProcess } from '../canary/setup.js';
+import { freePort } from '../free-port.js';
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/authplane/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../src/', import.meta.url));
@@ -220,16 +221,6 @@ function transpile(file: string, folder: string, done = new Set<string>()): void
     const imported = join(SOURCES, dirname(file), `${path}.ts`);
     transpile(relative(SOURCES, imported), folder, done);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 async function untilReachable(port: number): Promise<void> {

@@ -3,7 +3,8 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@nestjs/common';
 import type { Server } from 'node:http';
-import { createServer } from 'node:net';
+
+export { freePort } from '../../free-port.js';
 
 export const platforms = ['fastify', 'express'] as const;
 export type Platform = (typeof platforms)[number];
@@ -20,16 +21,6 @@ export interface StartOptions {
   readonly application?: Pick<NestApplicationOptions, 'bodyParser' | 'rawBody'>;
   /** Prefix, versioning and whatever else an application sets before it listens. */
   readonly configure?: (app: INestApplication) => void;
-}
-
-/** A port that was free a moment ago: the resource URI has to be known before the application listens. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 export async function startApp(
