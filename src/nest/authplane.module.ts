@@ -57,6 +57,7 @@ import { Refusals, RefusalsInterceptor } from './refusals.js';
 import { enterRequests } from './request-context.js';
 import { resourceMetadataRoute } from './resource-metadata.route.js';
 import { acceptSessionEnds } from './session-end.js';
+import { watchTrailingSlash } from './trailing-slash.js';
 import { SelfCheck } from './self-check.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
@@ -230,6 +231,8 @@ export class AuthplaneModule
       );
     }
     acceptSessionEnds(httpAdapter);
+    const uris = this.resources.all().map(({ resource }) => resource.resource);
+    watchTrailingSlash(httpAdapter, uris, (message) => this.#logger.warn(message));
     enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
     if (extras.filter ?? true) applicationConfig.addGlobalFilter(this.filter);

@@ -99,6 +99,14 @@ describe('the messages in the README', () => {
     expect(shown).toContain(message);
   });
 
+  it('10.14a: a slash behind the path', async () => {
+    const { url } = await start();
+    expect((await fetch(`${url}/mcp/`, { method: 'POST' })).status).toBe(404);
+    const line = logger.lines.find((text) => text.startsWith('404')) ?? '';
+    expect(line).toContain('ignoreTrailingSlash');
+    expect(shown).toContain(line);
+  });
+
   it('scope string', async () => {
     const message = await refusal({ scope: 'mcp:tool' });
     expect(message).toContain('mcp:tool');

@@ -15,9 +15,16 @@ export interface RunningApp {
   close(): Promise<void>;
 }
 
+type FastifyOptions = Extract<
+  ConstructorParameters<typeof FastifyAdapter>[0],
+  { routerOptions?: unknown }
+>;
+
 export interface StartOptions {
   readonly platform: Platform;
   readonly port?: number;
+  /** Options of the Fastify adapter. */
+  readonly fastify?: FastifyOptions;
   readonly application?: Pick<NestApplicationOptions, 'bodyParser' | 'rawBody'>;
   /** Prefix, versioning and whatever else an application sets before it listens. */
   readonly configure?: (app: INestApplication) => void;
@@ -25,11 +32,11 @@ export interface StartOptions {
 
 export async function startApp(
   metadata: ModuleMetadata,
-  { platform, port = 0, application, configure }: StartOptions,
+  { platform, port = 0, application, fastify, configure }: StartOptions,
 ): Promise<RunningApp> {
   const module = await Test.createTestingModule(metadata).compile();
   const app = module.createNestApplication(
-    platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter(),
+    platform === 'fastify' ? new FastifyAdapter(fastify) : new ExpressAdapter(),
     { logger: false, ...application },
   );
   configure?.(app);
