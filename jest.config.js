@@ -1,6 +1,7 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  maxWorkers: '100%', // Jest leaves one core idle otherwise, and many tests wait
   roots: ['<rootDir>/test'],
   // Packs, installs and starts whole applications: `npm run test:package`.
   testPathIgnorePatterns: ['<rootDir>/test/package/matrix/'],

@@ -199,12 +199,12 @@ describe.each(platforms)('several resources on %s', (platform) => {
     async function statusOf(
       main: Partial<AuthplaneModuleOptions>,
       own: Partial<AuthplaneFeatureOptions>,
-      { path = '/admin', scope = 'admin:read', claims = {}, body, origin }: Ask,
+      { path = '/admin', scope = 'admin:read', claims, body, origin }: Ask,
     ) {
       const feature = { name: 'admin', resource: ADMIN, scopes: ['admin:read'], ...own };
       const imports = [root(main), AuthplaneModule.forFeature(feature)];
       const url = await start({ imports, controllers: [BothController] });
-      const token = await authorizationServer.issueToken({ aud: [ADMIN], scope, ...claims });
+      const token = await authorizationServer.issueToken({ aud: [ADMIN], scope, ...claims?.() });
       const headers = {
         authorization: `Bearer ${token}`,
         'content-type': 'application/json',
@@ -217,7 +217,7 @@ describe.each(platforms)('several resources on %s', (platform) => {
     interface Ask {
       path?: string;
       scope?: string;
-      claims?: object;
+      claims?: () => object;
       body?: object;
       origin?: string;
     }
@@ -262,7 +262,7 @@ describe.each(platforms)('several resources on %s', (platform) => {
         'clockSkewSeconds',
         { clockSkewSeconds: 0 },
         { clockSkewSeconds: 60 },
-        { claims: late() },
+        { claims: late },
         401,
         200,
       ],
