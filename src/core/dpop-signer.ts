@@ -40,9 +40,9 @@ export interface DPoPProofRequest {
 
 const LIFETIME_SECONDS = 60;
 const MAX_ORIGINS = 100;
-/** RFC 9449 §8.1: `1*NQCHAR`; bounded, because it comes from a server and goes into a header. */
 /** A token of RFC 9110 §5.6.2. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+/** RFC 9449 §8.1: `1*NQCHAR`; bounded, because it comes from a server and goes into a header. */
 const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 
 const generateKeys = promisify(generateKeyPair);
@@ -88,6 +88,16 @@ export class DPoPSigner {
    */
   static fromJwk(privateJwk: JsonWebKey, options: DPoPSignerOptions = {}): DPoPSigner {
     return new DPoPSigner(importPrivateKey(privateJwk), options, privateJwk['alg']);
+  }
+
+  /**
+   * A signer with your own key in PEM: PKCS #8, or what `openssl` writes for the kinds of
+   * {@link fromJwk}. Not an encrypted one. An RSA key signs `PS256` unless `algorithm` says otherwise.
+   *
+   * @throws ConfigurationError when it is no such private key, or not one for `algorithm`.
+   */
+  static fromPem(pem: string, options: DPoPSignerOptions = {}): DPoPSigner {
+    return new DPoPSigner(readPem(pem), options);
   }
 
   /**
@@ -149,6 +159,15 @@ function importPrivateKey(jwk: JsonWebKey): KeyObject {
   } catch {
     // Not as the cause: nobody promises that the engine's error quotes nothing of the key.
     throw new ConfigurationError('the DPoP key is no private JWK of the kind EC, OKP or RSA');
+  }
+}
+
+function readPem(pem: string): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, format: 'pem' });
+  } catch {
+    // Not as the cause, as above.
+    throw new ConfigurationError('the DPoP key is no private key in PEM, or an encrypted one');
   }
 }
 

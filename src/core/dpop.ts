@@ -93,7 +93,7 @@ export async function verifyDPoPProof(
   await requireSignature(proof, key, alg);
   rules.keys.remember(parsed.header, { alg, jkt, key });
   return {
-    proof: Object.freeze({ jkt, jti, iat }),
+    proof: Object.freeze({ jkt, jti, iat, htm: rules.method, htu: rules.expectedHtu }),
     replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu]),
     expiresAt: replayExpiry(iat, rules),
   };

@@ -450,6 +450,10 @@ export class OAuthError extends AuthplaneError {
 export class InvalidClientError extends OAuthError {}
 /** The subject token or grant is expired, revoked or another client's (RFC 6749 §5.2). */
 export class InvalidGrantError extends OAuthError {}
+/** This client may not use the grant, for example token exchange (RFC 6749 §5.2). */
+export class UnauthorizedClientError extends OAuthError {}
+/** The grant is switched off at the authorization server (RFC 6749 §5.2). */
+export class UnsupportedGrantTypeError extends OAuthError {}
 /** A scope that was asked for is unknown, or more than may be granted (RFC 6749 §5.2). */
 export class InvalidScopeError extends OAuthError {}
 /** The authorization server does not know the `resource` or `audience` (RFC 8693 §2.2.2). */
@@ -484,6 +488,11 @@ export class ConsentRequiredError extends OAuthError {
     this.consentUrl = options.consentUrl;
     this.serviceId = options.serviceId ?? 'unknown_service';
     this.causeDetail = options.causeDetail ?? 'consent_missing';
+  }
+
+  /** One line for a log: the message, the service and why. Clients get neither. */
+  describe(): string {
+    return `${this.message} (${this.serviceId}: ${this.causeDetail})`;
   }
 }
 

@@ -13,9 +13,12 @@ import {
   type OAuthErrorOptions,
   ProtocolError,
   ServerError,
+  UnauthorizedClientError,
+  UnsupportedGrantTypeError,
 } from './errors.js';
 import type { HttpAnswer } from './http/answer.js';
 import { deepFreeze, isJsonObject, member } from './strict-json.js';
+import { unverifiedClaim } from './unverified-claims.js';
 
 /** What was asked for, as far as its answer and its errors depend on it. */
 export interface AskedFor {
@@ -84,6 +87,14 @@ export class TokenResponse {
     return this.#refreshToken;
   }
 
+  /**
+   * `cnf.jkt`: thumbprint of the key the token is bound to (RFC 9449 §6.1), as the answer or else the
+   * token itself says. Nobody has verified it.
+   */
+  get cnfJkt(): string | undefined {
+    return jktOf(member(this.#raw, 'cnf')) ?? jktOf(unverifiedClaim(this.#accessToken, 'cnf'));
+  }
+
   /** All members as sent, the tokens included. Never log it. */
   get raw(): Readonly<Record<string, unknown>> {
     return this.#raw;
@@ -125,6 +136,10 @@ export interface IntrospectionResponse {
   readonly jti: string | undefined;
   /** `cnf.jkt`: thumbprint of the key the token is bound to. */
   readonly cnfJkt: string | undefined;
+  /** `agent_id`; `''` when the client is not a registered agent. */
+  readonly agentId: string;
+  /** `agent_chain`, root first; empty without delegation, and when it is no list of texts. */
+  readonly agentChain: readonly string[];
   /** All members as sent. A member of the wrong type is `undefined` above and found here. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
@@ -186,7 +201,6 @@ export function readIntrospectionResponse(
   }
   const text = (name: string): string | undefined => textOf(member(raw, name));
   const number = (name: string): number | undefined => numberOf(member(raw, name));
-  const cnf = member(raw, 'cnf');
   return deepFreeze({
     active: member(raw, 'active') === true,
     scope: text('scope'),
@@ -198,7 +212,9 @@ export function readIntrospectionResponse(
     exp: number('exp'),
     iat: number('iat'),
     jti: text('jti'),
-    cnfJkt: isJsonObject(cnf) ? textOf(member(cnf, 'jkt')) : undefined,
+    cnfJkt: jktOf(member(raw, 'cnf')),
+    agentId: text('agent_id') ?? '',
+    agentChain: textsOf(member(raw, 'agent_chain')),
     raw,
   });
 }
@@ -243,6 +259,8 @@ type OAuthErrorClass = new (message: string, options: OAuthErrorOptions) => OAut
 const KINDS: ReadonlyMap<string, OAuthErrorClass> = new Map<string, OAuthErrorClass>([
   ['invalid_client', InvalidClientError],
   ['invalid_grant', InvalidGrantError],
+  ['unauthorized_client', UnauthorizedClientError],
+  ['unsupported_grant_type', UnsupportedGrantTypeError],
   ['invalid_scope', InvalidScopeError],
   ['invalid_target', InvalidTargetError],
   ['access_denied', AccessDeniedError],
@@ -275,6 +293,15 @@ function consentRequired(error: string, answer: HttpAnswer, asked: AskedFor): Au
     ...(consentUrl === undefined ? {} : { consentUrl }),
     ...(serviceId === undefined ? {} : { serviceId }),
   });
+}
+
+function jktOf(cnf: unknown): string | undefined {
+  return isJsonObject(cnf) ? textOf(member(cnf, 'jkt')) : undefined;
+}
+
+function textsOf(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) return [];
+  return value.every((item) => typeof item === 'string') ? [...value] : [];
 }
 
 /** As the authorization server names it. */

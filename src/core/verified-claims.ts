@@ -24,6 +24,10 @@ export interface VerifiedDPoPProof {
   readonly jti: string;
   /** `iat` of the proof, seconds since 1970. */
   readonly iat: number;
+  /** `htm`: the method of the request. */
+  readonly htm: string;
+  /** `htu`: the URL of the request without its query, in normal form. */
+  readonly htu: string;
 }
 
 export interface ClaimValues {
@@ -113,6 +117,20 @@ export class VerifiedClaims {
   /** Whether the token grants this scope, directly or through the configured hierarchy. */
   hasScope(scope: string): boolean {
     return this.#covers(this.scopes, scope);
+  }
+
+  /**
+   * Whether the token has this claim, as signed; with `value`, whether it is that value or a list that
+   * has it. Compares by `===`, so no objects; `has('scope', 'a')` knows no list in a text.
+   *
+   * @example
+   * if (!claims.has('groups', 'staff')) throw new ForbiddenException();
+   */
+  has(claim: string, value?: string | number | boolean): boolean {
+    if (!Object.hasOwn(this.raw, claim)) return false;
+    if (value === undefined) return true;
+    const found = this.raw[claim];
+    return Array.isArray(found) ? found.includes(value) : found === value;
   }
 
   /** This one, directly or through the hierarchy. @throws InsufficientScopeError */

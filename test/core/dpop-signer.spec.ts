@@ -53,6 +53,46 @@ describe('DPoPSigner.generate', () => {
   });
 });
 
+describe('DPoPSigner.fromPem', () => {
+  it.each(ALGORITHMS)('takes a key for %s', async (algorithm) => {
+    const { privateKey, jkt } = await testKey(algorithm);
+    const pem = String(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    const signer = DPoPSigner.fromPem(pem, { algorithm, clock });
+    expect(signer.thumbprint).toBe(jkt);
+    await expectAccepted(signer, await signer.proof({ ...request, accessToken: TOKEN }));
+  });
+
+  it('finds the algorithm itself, in the older forms of PEM, too', () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = String(privateKey.export({ format: 'pem', type: 'sec1' }));
+    expect(DPoPSigner.fromPem(pem).algorithm).toBe('ES256');
+  });
+
+  it('refuses public, encrypted and other keys, and quotes none', () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const encrypted = { cipher: 'aes-256-cbc', passphrase: 'secret' };
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
+    const form = { format: 'pem', type: 'pkcs8' } as const;
+    const good = String(privateKey.export(form));
+    const wrong = [
+      '',
+      'no key',
+      good.replace(/\n[^-]{20}/, '\n'),
+      String(publicKey.export({ format: 'pem', type: 'spki' })),
+      String(privateKey.export({ ...form, ...encrypted })),
+      String(other.export(form)),
+    ];
+    for (const pem of wrong) {
+      const error = thrownBy(() => DPoPSigner.fromPem(pem));
+      expect(error).toBeInstanceOf(ConfigurationError);
+      const shown = inspect(error, { depth: 9 });
+      for (const line of pem.split('\n').slice(1, -2)) expect(shown).not.toContain(line);
+    }
+    const notItsKind = thrownBy(() => DPoPSigner.fromPem(good, { algorithm: 'RS256' }));
+    expect(notItsKind).toBeInstanceOf(ConfigurationError);
+  });
+});
+
 describe('DPoPSigner.fromJwk', () => {
   it.each(ALGORITHMS)('takes a key for %s', async (algorithm) => {
     const { privateKey, jkt } = await testKey(algorithm);

@@ -11,6 +11,8 @@ import {
   OAuthError,
   ProtocolError,
   ServerError,
+  UnauthorizedClientError,
+  UnsupportedGrantTypeError,
 } from '../../src/core/errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import {
@@ -44,6 +46,16 @@ function read(json: unknown, asked = granted): TokenResponse {
 }
 
 describe('a token answer', () => {
+  it('RFC 9449 §6.1: cnfJkt is that of the answer, else that of the token', () => {
+    const text = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const bound = `${text({ alg: 'none' })}.${text({ cnf: { jkt: 'token' } })}.c2ln`;
+    const answered = { access_token: bound, token_type: 'DPoP' };
+    expect(read({ ...answered, cnf: { jkt: 'answer' } }).cnfJkt).toBe('answer');
+    expect(read(answered).cnfJkt).toBe('token');
+    expect(read({ ...answered, cnf: 'answer' }).cnfJkt).toBe('token');
+    expect(read({ access_token: 'opaque', token_type: 'Bearer' }).cnfJkt).toBeUndefined();
+  });
+
   it('rfc6749-client-credentials-success-response: carries the values as sent', () => {
     const body = {
       access_token: 'new_token',
@@ -367,6 +379,8 @@ describe('a refusal', () => {
   it.each([
     ['invalid_client', 401, InvalidClientError],
     ['invalid_grant', 400, InvalidGrantError],
+    ['unauthorized_client', 400, UnauthorizedClientError],
+    ['unsupported_grant_type', 400, UnsupportedGrantTypeError],
     ['invalid_scope', 400, InvalidScopeError],
     ['invalid_target', 400, InvalidTargetError],
     ['access_denied', 403, AccessDeniedError],
@@ -378,8 +392,6 @@ describe('a refusal', () => {
     ['temporarily_unavailable', 503, ServerError],
     ['not_found', 400, OAuthError],
     ['invalid_request', 400, OAuthError],
-    ['unauthorized_client', 400, OAuthError],
-    ['unsupported_grant_type', 400, OAuthError],
     ['invalid_dpop_proof', 400, OAuthError],
     ['use_dpop_nonce', 400, OAuthError],
     ['slow_down', 429, OAuthError],
@@ -593,6 +605,10 @@ describe('consent_required', () => {
     expect(error.causeDetail).toBe('consent_missing');
     expect(error.serviceId).toBe('unknown_service');
     expect((await consent({ cause: '', consent_url: '' })).causeDetail).toBe('consent_missing');
+    const described = (
+      await consent({ cause: 'scope_insufficient', service_id: 'files' })
+    ).describe();
+    expect(described).toMatch(/consent_required.* \(files: scope_insufficient\)$/);
   });
 
   it.each([
@@ -636,12 +652,16 @@ describe('9.25: an introspection answer', () => {
 
   it('has each member under its own name, and only in its type', () => {
     const members = { scope: 'a b', sub: 's', iss: 'i', jti: 'j', exp: 3, iat: 2 };
-    const names = { client_id: 'c', token_type: 'Bearer', cnf: { jkt: 't' } };
+    const agent = { agent_id: 'g', agent_chain: ['r', 'g'] };
+    const names = { client_id: 'c', token_type: 'Bearer', cnf: { jkt: 't' }, ...agent };
     const raw = { active: true, aud: ['x', 'y'], ...members, ...names };
-    const values = { clientId: 'c', tokenType: 'Bearer', cnfJkt: 't' };
+    const agents = { agentId: 'g', agentChain: ['r', 'g'] };
+    const values = { clientId: 'c', tokenType: 'Bearer', cnfJkt: 't', ...agents };
     expect(verdict(raw)).toEqual({ active: true, aud: ['x', 'y'], ...members, ...values, raw });
     const wrong = Object.fromEntries(Object.keys(raw).map((name) => [name, [1]]));
-    expect(new Set(Object.values({ ...verdict(wrong), raw: undefined }))).toEqual(
+    const { agentId, agentChain, ...others } = verdict(wrong);
+    expect([agentId, agentChain]).toEqual(['', []]);
+    expect(new Set(Object.values({ ...others, raw: undefined }))).toEqual(
       new Set([false, undefined]),
     );
     expect(verdict({ aud: 'x' }).aud).toBe('x');

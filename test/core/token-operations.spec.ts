@@ -365,6 +365,8 @@ describe('introspection', () => {
       iat: body.iat,
       jti: body.jti,
       cnfJkt: 'thumb',
+      agentId: '',
+      agentChain: [],
       raw: body,
     });
   });

@@ -18,7 +18,7 @@ function values(): ClaimValues {
     agentId: 'agent',
     agentChain: ['root', 'agent'],
     act: { sub: 'svc', act: { sub: 'inner' } },
-    dpopProof: { jkt: 't', jti: 'p', iat: 1 },
+    dpopProof: { jkt: 't', jti: 'p', iat: 1, htm: 'GET', htu: 'https://a.example/' },
     raw: { sub: 'user-1', nested: { list: [{ deep: 1 }] }, act: { sub: 'svc' } },
   };
 }
@@ -85,6 +85,20 @@ describe('VerifiedClaims', () => {
     expect(() => claims.requireScopes(['read', 'admin'])).toThrow(lacking('read', 'admin'));
     expect(() => claims.requireScopes(['read', 'write'])).not.toThrow();
     expect(() => claims.requireScopes([])).not.toThrow();
+  });
+
+  it('has: a claim as signed, its value, or a list with it', () => {
+    const raw = { tenant: 'a', level: 2, groups: ['staff', 'ops'], none: null, nested: { a: 1 } };
+    const claims = new VerifiedClaims({ ...values(), raw }, exactScopes);
+    for (const claim of Object.keys(raw)) expect(claims.has(claim)).toBe(true);
+    for (const claim of ['other', '__proto__', 'toString', 'constructor', 'length']) {
+      expect(claims.has(claim)).toBe(false);
+    }
+    expect(claims.has('tenant', 'a') && claims.has('level', 2)).toBe(true);
+    expect(claims.has('groups', 'staff') && claims.has('groups', 'ops')).toBe(true);
+    expect(claims.has('tenant', 'A') || claims.has('level', '2')).toBe(false);
+    expect(claims.has('groups', 'sta') || claims.has('groups', 'staff,ops')).toBe(false);
+    expect(claims.has('none', 'null') || claims.has('other', 'a')).toBe(false);
   });
 
   it('without proof there is none', () => {

@@ -15,6 +15,8 @@ import {
   MissingMetadataEndpointError,
   OAuthError,
   ServerError,
+  UnauthorizedClientError,
+  UnsupportedGrantTypeError,
 } from 'authplane-nestjs';
 import type { AsCredentials, ProofSigner } from '../../src/core/index.js';
 import {
@@ -167,7 +169,11 @@ const invalidGrant = { kind: InvalidGrantError, code: 'invalid_grant', statusCod
 const invalidScope = { kind: InvalidScopeError, code: 'invalid_scope', statusCode: 400 };
 const invalidTarget = { kind: InvalidTargetError, code: 'invalid_target', statusCode: 400 };
 const invalidRequest = { kind: OAuthError, code: 'invalid_request', statusCode: 400 };
-const unauthorized = { kind: OAuthError, code: 'unauthorized_client', statusCode: 400 };
+const unauthorized = {
+  kind: UnauthorizedClientError,
+  code: 'unauthorized_client',
+  statusCode: 400,
+};
 const notFound = { kind: OAuthError, code: 'not_found', statusCode: 400 };
 const denied = { kind: AccessDeniedError, code: 'access_denied', statusCode: 403 };
 const consent = { kind: ConsentRequiredError, code: 'consent_required', statusCode: 400 };
@@ -463,7 +469,11 @@ describe('authserver.md 3 and 4: features and DPoP', () => {
   it('a feature that is off: unsupported_grant_type, with the name of the switch', async () => {
     const at = await other({ features: { tokenExchange: false, clientCredentials: false } });
     const client = await clientOf({ ...gateway, at });
-    const unsupported = { kind: OAuthError, code: 'unsupported_grant_type', statusCode: 400 };
+    const unsupported = {
+      kind: UnsupportedGrantTypeError,
+      code: 'unsupported_grant_type',
+      statusCode: 400,
+    };
     await expectError(() => client.exchange({ subjectToken: 't' }), {
       ...unsupported,
       description: /token_exchange\.enabled=true/,
