@@ -147,7 +147,7 @@ export async function applyAuthentication(
     ...request,
     form: new URLSearchParams(request.form),
   });
-  if (!isTable(added)) throw unusable('it is no object');
+  if (!isTable(added)) throw unusableCredentialsError('it is no object');
   const { headers = {}, form: parameters = {} } = added;
   requireHeaders(headers);
   requireParameters(parameters, form);
@@ -180,8 +180,8 @@ class SecretAuthentication implements AuthProvider {
 
   async authenticate(): Promise<ClientAuthentication> {
     const secret = typeof this.#secret === 'function' ? await this.#secret() : this.#secret;
-    if (!isText(secret)) throw unusable('clientSecret() gave no text');
-    if (hasControls(secret)) throw unusable(`what clientSecret() gave ${CONTROLS}`);
+    if (!isText(secret)) throw unusableCredentialsError('clientSecret() gave no text');
+    if (hasControls(secret)) throw unusableCredentialsError(`what clientSecret() gave ${CONTROLS}`);
     if (this.#inBody) return { form: { client_id: this.clientId, client_secret: secret } };
     const credentials = `${formEncoded(this.clientId)}:${formEncoded(secret)}`;
     return { headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } };
@@ -260,11 +260,11 @@ async function askProvider(
 }
 
 function requireHeaders(headers: unknown): asserts headers is Texts {
-  if (!isTable(headers)) throw unusable('headers is no object of names and texts');
+  if (!isTable(headers)) throw unusableCredentialsError('headers is no object of names and texts');
   for (const [name, value] of Object.entries(headers)) {
     // Node's own error for a bad header would look like a broken connection.
     const sendable = HEADER_NAME.test(name) && isText(value) && HEADER_VALUE.test(value);
-    if (!sendable) throw unusable('a header is not of the form of RFC 9110 §5.5');
+    if (!sendable) throw unusableCredentialsError('a header is not of the form of RFC 9110 §5.5');
   }
 }
 
@@ -272,10 +272,11 @@ function requireParameters(
   parameters: unknown,
   asked: URLSearchParams,
 ): asserts parameters is Texts {
-  if (!isTable(parameters)) throw unusable('form is no object of names and texts');
+  if (!isTable(parameters)) throw unusableCredentialsError('form is no object of names and texts');
   for (const [name, value] of Object.entries(parameters)) {
-    if (!isText(value)) throw unusable(`the parameter ${name} is no text`);
-    if (asked.has(name)) throw unusable(`it would change the parameter ${name} of the request`);
+    if (!isText(value)) throw unusableCredentialsError(`the parameter ${name} is no text`);
+    if (asked.has(name))
+      throw unusableCredentialsError(`it would change the parameter ${name} of the request`);
   }
 }
 
@@ -295,7 +296,7 @@ function requireOneMethod(headers: Texts, parameters: Texts): void {
     Object.hasOwn(parameters, 'client_assertion'),
   ];
   if (methods.filter(Boolean).length <= 1) return;
-  throw unusable('it authenticates in two ways at once (RFC 6749 §2.3)');
+  throw unusableCredentialsError('it authenticates in two ways at once (RFC 6749 §2.3)');
 }
 
 function isProvider(credentials: AsCredentials): credentials is AuthProvider {
@@ -356,7 +357,7 @@ function algorithmFor(key: KeyObject, wanted: string | undefined): string {
   );
 }
 
-function unusable(problem: string): ConfigurationError {
+function unusableCredentialsError(problem: string): ConfigurationError {
   return new ConfigurationError(
     `asCredentials: authenticate() gave an answer of no use: ${problem}`,
   );

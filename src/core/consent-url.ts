@@ -4,7 +4,10 @@ export interface ConsentPolicy {
   readonly issuer: string;
   /** Lets `http:` pages pass, for development only. Default `false`. */
   readonly devMode?: boolean | undefined;
-  /** Further origins of consent pages, such as `https://connect.example.com`. Default none. */
+  /**
+   * Further origins of consent pages, such as `https://connect.example.com`. Default none. Not those of
+   * web pages that may call, which are `mcp.allowedOrigins`.
+   */
   readonly allowedOrigins?: readonly string[] | undefined;
 }
 

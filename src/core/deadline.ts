@@ -28,11 +28,11 @@ export function afterDeadline(
 export async function within<T>(
   deadlineMs: number,
   ask: () => T | Promise<T>,
-  late: () => Error,
+  timeoutError: () => Error,
 ): Promise<T> {
   let callOff: (() => void) | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
-    callOff = afterDeadline(deadlineMs, () => reject(late()));
+    callOff = afterDeadline(deadlineMs, () => reject(timeoutError()));
   });
   try {
     // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.

@@ -36,9 +36,9 @@ export function canonicalHtu(text: string, { strict = false }: HtuRules = {}): s
   requireUrlText(text);
   const [, scheme, authority, path, rest] = HTTP_URL.exec(text) ?? [];
   if (scheme === undefined || authority === undefined || path === undefined) {
-    throw mismatch('it is not an absolute http or https URL');
+    throw mismatchError('it is not an absolute http or https URL');
   }
-  if (strict && rest !== undefined) throw mismatch('it has a query or a fragment');
+  if (strict && rest !== undefined) throw mismatchError('it has a query or a fragment');
   return `${canonicalOrigin(scheme.toLowerCase(), authority)}${canonicalPath(path)}`;
 }
 
@@ -63,7 +63,7 @@ export function htuPathPrefix(prefix: string): string {
   if (prefix === '' || prefix === '/') return '';
   const canonical = configured('publicPathPrefix must be a plain path such as /api', () => {
     requireUrlText(prefix);
-    if (!prefix.startsWith('/') || /[?#]/.test(prefix)) throw mismatch('it is not a path');
+    if (!prefix.startsWith('/') || /[?#]/.test(prefix)) throw mismatchError('it is not a path');
     return canonicalPath(prefix);
   });
   return canonical.endsWith('/') ? canonical.slice(0, -1) : canonical;
@@ -82,7 +82,7 @@ export function htuPathPrefix(prefix: string): string {
 export function requestUrl(origin: string, pathPrefix: string, target: string): string {
   requireUrlText(target);
   const start = target.startsWith('/') ? 0 : ABSOLUTE_FORM.exec(target)?.[0].length;
-  if (start === undefined) throw mismatch('the request target has no path');
+  if (start === undefined) throw mismatchError('the request target has no path');
   const end = target.slice(start).search(/[?#]/);
   const path = end === -1 ? target.slice(start) : target.slice(start, start + end);
   return `${origin}${pathPrefix}${canonicalPath(path)}`;
@@ -90,19 +90,19 @@ export function requestUrl(origin: string, pathPrefix: string, target: string): 
 
 function requireUrlText(text: string): void {
   if (!URL_TEXT.test(text)) {
-    throw mismatch('it is empty, or has a character that does not belong into a URL');
+    throw mismatchError('it is empty, or has a character that does not belong into a URL');
   }
-  if (MALFORMED_ESCAPE.test(text)) throw mismatch('it has a malformed percent escape');
+  if (MALFORMED_ESCAPE.test(text)) throw mismatchError('it has a malformed percent escape');
 }
 
 function canonicalOrigin(scheme: string, authority: string): string {
   const unescaped = authority.replace(ESCAPE, canonicalEscape);
   const [, host, port = ''] = AUTHORITY.exec(unescaped) ?? [];
-  if (host === undefined) throw mismatch('its authority is not of the form host or host:port');
+  if (host === undefined) throw mismatchError('its authority is not of the form host or host:port');
   if (host.startsWith('[') && !isIPv6(host.slice(1, -1))) {
-    throw mismatch('its host is not an IPv6 address');
+    throw mismatchError('its host is not an IPv6 address');
   }
-  if (Number(port) > 65_535) throw mismatch('its port is out of range');
+  if (Number(port) > 65_535) throw mismatchError('its port is out of range');
   const isDefault = port === '' || port === (scheme === 'https' ? '443' : '80');
   return `${scheme}://${host.toLowerCase()}${isDefault ? '' : `:${port}`}`;
 }
@@ -131,7 +131,7 @@ function withoutDotSegments(path: string): string {
   return `/${kept.join('/')}`;
 }
 
-function mismatch(why: string): InvalidDPoPProofError {
+function mismatchError(why: string): InvalidDPoPProofError {
   return new InvalidDPoPProofError(
     `URL mismatch: this URL cannot be compared, ${why} (RFC 9449 §4.3 #9)`,
     { claim: 'htu', rule: 'malformed' },

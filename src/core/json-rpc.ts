@@ -106,7 +106,7 @@ export function operationsOf(body: unknown): FoundOperation[] {
   const operations: FoundOperation[] = [];
   for (const message of messagesOf(body)) {
     operations.push(...operationsIn(message));
-    if (operations.length > MAX_OPERATIONS) throw tooMany('operations in a request');
+    if (operations.length > MAX_OPERATIONS) throw tooManyError('operations in a request');
   }
   return operations;
 }
@@ -238,11 +238,11 @@ function listenedTo(method: string, params: object): FoundOperation[] {
   const wanted = ownObject(params, 'notifications');
   const uris: unknown = wanted && own(wanted, 'resourceSubscriptions');
   if (!Array.isArray(uris)) return [];
-  if (uris.length > MAX_OPERATIONS) throw tooMany('subscriptions in a message');
+  if (uris.length > MAX_OPERATIONS) throw tooManyError('subscriptions in a message');
   return uris.flatMap((_, index) => found('resource', method, params, uris, index));
 }
 
-function tooMany(what: string): InvalidRequestError {
+function tooManyError(what: string): InvalidRequestError {
   return new InvalidRequestError(`too many ${what}; at most ${MAX_OPERATIONS}`);
 }
 

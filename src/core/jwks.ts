@@ -134,7 +134,7 @@ export class Jwks {
   async #search(): Promise<KeySet> {
     if (this.#document.pausedBy !== undefined) throw this.#document.pausedBy;
     const rest = this.#budget.take();
-    if (rest > 0) throw notLookedFor(rest);
+    if (rest > 0) throw notLookedForError(rest);
     // Set before anything is awaited: whoever comes later joins instead of spending.
     this.#searching = this.#readAgain().finally(() => {
       this.#searching = undefined;
@@ -165,7 +165,7 @@ export class Jwks {
 }
 
 /** Nobody knows whether there is such a key: that is no reason to refuse the token for good. */
-function notLookedFor(retryAfterSeconds: number): AuthorizationServerUnavailableError {
+function notLookedForError(retryAfterSeconds: number): AuthorizationServerUnavailableError {
   return new AuthorizationServerUnavailableError(
     'the key set has no key with the kid of this token. It was read a moment ago, for other unknown ' +
       'kids, and will be read again after a short pause',

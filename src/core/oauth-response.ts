@@ -232,13 +232,13 @@ export function errorCodeOf({ json, headers }: HttpAnswer): string | undefined {
  * The error for an answer that is no success. Its message holds status, code and a bounded,
  * printable `error_description`, never a text of `secrets` nor the query of a URL.
  */
-export function refusal(answer: HttpAnswer, asked: AskedFor): AuthplaneError {
+export function refusalError(answer: HttpAnswer, asked: AskedFor): AuthplaneError {
   const code = unlessSecret(errorCodeOf(answer), asked);
   if (answer.status >= 500 || code === 'server_error') {
     return refusedAs(ServerError, code ?? 'server_error', answer, asked);
   }
   if (code === 'consent_required' || code === 'interaction_required') {
-    return consentRequired(code, answer, asked);
+    return consentRequiredError(code, answer, asked);
   }
   if (code !== undefined) return refusedAs(KINDS.get(code) ?? OAuthError, code, answer, asked);
   // A rate limiter in front of the server speaks no OAuth.
@@ -279,7 +279,7 @@ function refusedAs(
  * AuthPlane: `consent_url` may be absent, `cause` is absent on old servers. The message ends with the
  * page, because hosts that map no errors show users nothing but messages.
  */
-function consentRequired(error: string, answer: HttpAnswer, asked: AskedFor): AuthplaneError {
+function consentRequiredError(error: string, answer: HttpAnswer, asked: AskedFor): AuthplaneError {
   const [message, options] = refusedWith(error, answer, asked);
   const body = objectOf(answer) ?? {};
   const consentUrl = unlessSecret(webUrl(member(body, 'consent_url')), asked);

@@ -164,17 +164,19 @@ const CREDENTIAL =
 function prepare(request: FetchAsRequest, devMode: boolean): Prepared {
   const { subjectToken, init = {} } = request;
   if (typeof subjectToken !== 'string' || subjectToken.trim() === '') {
-    throw misuse('subject_token is required');
+    throw misuseError('subject_token is required');
   }
   const url = requireUrl(request.url, devMode);
   const own = new Headers(init.headers);
   if (own.has('authorization') || own.has('dpop')) {
-    throw misuse(
+    throw misuseError(
       'init.headers must not hold Authorization or DPoP; the exchanged token goes there',
     );
   }
   if (init.redirect === 'follow') {
-    throw misuse("redirect: 'follow' would carry the token to another place; follow it yourself");
+    throw misuseError(
+      "redirect: 'follow' would carry the token to another place; follow it yourself",
+    );
   }
   const headers = passedOn(request.inboundHeaders, subjectToken);
   for (const [name, value] of own) headers.set(name, value);
@@ -194,7 +196,7 @@ function methodOf({ method = 'GET' }: RequestInit): string {
 function requireUrl(input: string | URL, devMode: boolean): URL {
   const url = URL.canParse(String(input)) ? new URL(String(input)) : undefined;
   if (url?.protocol === 'https:' || (devMode && url?.protocol === 'http:')) return url;
-  throw misuse('the URL must be an absolute https URL (RFC 6750 §5.3); devMode allows http');
+  throw misuseError('the URL must be an absolute https URL (RFC 6750 §5.3); devMode allows http');
 }
 
 function passedOn(inbound: FetchAsRequest['inboundHeaders'], subjectToken: string): Headers {
@@ -251,7 +253,7 @@ function holdsJwt(value: string): boolean {
 /** MCP authorization, "Token Passthrough": the inbound token must not reach another service. */
 function refuseInboundToken(token: string, parts: readonly (string | Buffer)[]): void {
   if (parts.some((part) => part.includes(token))) {
-    throw misuse('the request holds the inbound token, which must not be passed on');
+    throw misuseError('the request holds the inbound token, which must not be passed on');
   }
 }
 
@@ -278,6 +280,6 @@ function isRepeatable(body: RequestInit['body']): boolean {
   );
 }
 
-function misuse(problem: string): ConfigurationError {
+function misuseError(problem: string): ConfigurationError {
   return new ConfigurationError(`fetchAs: ${problem}`);
 }

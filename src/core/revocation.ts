@@ -88,7 +88,7 @@ export function revocationCheck(
   const judge = judgeOf(checker, options, verdicts);
   const check = async (claims: VerifiedClaims, token: string): Promise<void> => {
     const found = await judge(claims, token).catch((cause: unknown) => {
-      const error = unchecked(cause);
+      const error = uncheckedError(cause);
       if (options.failClosed !== false) throw error;
       options.onUnchecked?.(error);
       return undefined;
@@ -247,7 +247,7 @@ function dateIn(answer: Readonly<Record<string, unknown>>, name: string): number
   return isNumericDate(value) ? value : undefined;
 }
 
-function unchecked(cause: unknown): AuthorizationServerUnavailableError {
+function uncheckedError(cause: unknown): AuthorizationServerUnavailableError {
   if (cause instanceof AuthorizationServerUnavailableError) return cause;
   const why = cause instanceof AuthplaneError ? ` (${cause.code})` : '';
   return new AuthorizationServerUnavailableError(

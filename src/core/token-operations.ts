@@ -19,7 +19,7 @@ import {
   isSuccess,
   readIntrospectionResponse,
   readTokenResponse,
-  refusal,
+  refusalError,
   type TokenResponse,
 } from './oauth-response.js';
 import {
@@ -338,7 +338,7 @@ export class TokenOperations {
       });
     if (isSuccess(answer)) return answer;
     const { consentPolicy } = this.#options;
-    throw refusal(answer, { ...operation, secrets, consentPolicy });
+    throw refusalError(answer, { ...operation, secrets, consentPolicy });
   }
 
   /** RFC 9449 §8: a demand for a nonce is met once, with a new proof. */

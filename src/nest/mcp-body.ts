@@ -22,7 +22,7 @@ export function unreadableBody(request: ParsedRequest): InvalidRequestError | un
     const isEmpty = BODILESS.has(raw.method ?? '') && !hasUnreadBody(raw);
     return isEmpty ? undefined : new InvalidRequestError(NOT_PARSED);
   }
-  if (namesOtherCharset(contentType(raw))) return otherCharset();
+  if (namesOtherCharset(contentType(raw))) return charsetError();
   return request.rawBody !== undefined && isDeeperThan(MAX_DEPTH, request.body)
     ? new InvalidRequestError(`JSON in more than ${MAX_DEPTH} levels`)
     : undefined;
@@ -39,7 +39,7 @@ export function unreadJson(
   const raw = nodeRequest(request);
   const type = contentType(raw);
   const mentionsJson = type.includes('json');
-  if (mentionsJson && namesOtherCharset(type)) return otherCharset();
+  if (mentionsJson && namesOtherCharset(type)) return charsetError();
   const isUnread = !isParsed(request.body, raw) && hasUnreadBody(raw);
   return isUnread && (mentionsJson || isBelowEndpoint)
     ? new InvalidRequestError(NOT_PARSED)
@@ -96,7 +96,7 @@ function namesOtherCharset(type: string): boolean {
   return mentions.some((rest) => !/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/.test(rest));
 }
 
-function otherCharset(): UnsupportedCharsetError {
+function charsetError(): UnsupportedCharsetError {
   return new UnsupportedCharsetError('JSON in another charset than UTF-8');
 }
 

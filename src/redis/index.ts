@@ -75,12 +75,13 @@ export function redisReplayStore(
   const connection = new WatchedConnection();
   const send: SetIfAbsent = (key, ttl) =>
     connection.run(() => setIfAbsent(`${keyPrefix}${key}`, ttl));
-  const late = () => new ReplayStoreError(`Redis gave no answer within ${REPLAY_DEADLINE_MS} ms`);
+  const timeoutError = () =>
+    new ReplayStoreError(`Redis gave no answer within ${REPLAY_DEADLINE_MS} ms`);
   return {
     async checkAndStore(key, expiresAtSeconds) {
       const ttl = ttlMs(expiresAtSeconds);
       connection.requireFit();
-      return isFirst(await within(REPLAY_DEADLINE_MS, () => send(key, ttl), late));
+      return isFirst(await within(REPLAY_DEADLINE_MS, () => send(key, ttl), timeoutError));
     },
   };
 }

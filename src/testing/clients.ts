@@ -7,7 +7,7 @@ import { parseScope } from './scopes.js';
 import { randomId } from './signing-keys.js';
 
 /** A client as an operator registers it. */
-export interface ClientOptions {
+export interface RegisteredClientOptions {
   /** `client_id`. */
   readonly clientId: string;
   /** Makes the client confidential. Default: it is public. */
@@ -46,7 +46,7 @@ export function agentIdOf({ clientId, agent }: Client): string | undefined {
 export class Clients {
   private readonly byId = new Map<string, Client>();
 
-  constructor(registered: readonly ClientOptions[]) {
+  constructor(registered: readonly RegisteredClientOptions[]) {
     for (const options of registered) this.byId.set(options.clientId, preRegistered(options));
   }
 
@@ -93,7 +93,7 @@ interface Credentials {
   readonly clientSecret: string | undefined;
 }
 
-function preRegistered(options: ClientOptions): Client {
+function preRegistered(options: RegisteredClientOptions): Client {
   const { clientId, clientSecret, redirectUris = [], agent = false } = options;
   const machine = clientSecret !== undefined && redirectUris.length === 0;
   const usual = machine ? ['client_credentials'] : ['authorization_code', 'refresh_token'];

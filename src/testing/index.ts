@@ -11,7 +11,7 @@ export {
   type UserDecision,
 } from './authorization-server.js';
 export type { TokenClaims, TokenHeader } from './access-tokens.js';
-export type { ClientOptions } from './clients.js';
+export type { RegisteredClientOptions } from './clients.js';
 export type { ConsentRefusal, ConsentRequirement, ConsentSubject } from './consents.js';
 export {
   dpopProof,
@@ -25,6 +25,6 @@ export type { EndpointName, Fault, ReplyFault } from './faults.js';
 export type { FrontingOptions } from './fronting.js';
 export type { GrantRequestCounts } from './grant-counter.js';
 export type { AuthorizationServerOptions, FeatureOptions } from './options.js';
-export type { BrokerOptions, ResourceOptions, ResourcePolicy } from './resources.js';
+export type { BrokerOptions, RegisteredResourceOptions, ResourcePolicy } from './resources.js';
 export type { RequestCounts } from './router.js';
 export type { RotateKeysOptions, SigningAlgorithm } from './signing-keys.js';

@@ -1,6 +1,6 @@
-import type { ClientOptions } from './clients.js';
+import type { RegisteredClientOptions } from './clients.js';
 import type { FrontingOptions } from './fronting.js';
-import type { ResourceOptions } from './resources.js';
+import type { RegisteredResourceOptions } from './resources.js';
 import type { SigningAlgorithm } from './signing-keys.js';
 
 /** What an operator may switch off. Each is on by default. */
@@ -33,9 +33,9 @@ export interface AuthorizationServerOptions {
   /** Default: the scopes of all resources. Empty: any scope may be asked for. */
   readonly scopesSupported?: readonly string[];
   /** When given, any other `resource` is an `invalid_target`. Default: any resource will do. */
-  readonly resources?: readonly ResourceOptions[];
+  readonly resources?: readonly RegisteredResourceOptions[];
   /** Clients that need not register. Default: none. */
-  readonly clients?: readonly ClientOptions[];
+  readonly clients?: readonly RegisteredClientOptions[];
   /**
    * Who approves authorization requests without being asked: `true` is `user-1`, a string is that
    * user. Default `false`: a page asks.

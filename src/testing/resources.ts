@@ -17,7 +17,7 @@ export interface BrokerOptions {
 }
 
 /** A resource as an operator registers it. */
-export interface ResourceOptions {
+export interface RegisteredResourceOptions {
   /** The audience of its tokens, byte for byte. */
   readonly uri: string;
   /** Another name of it in token exchange. Default `resource-1` and so on, by position. */
@@ -52,7 +52,7 @@ export class Resources {
   private readonly registered: readonly Resource[] | undefined;
 
   constructor(
-    registered: readonly ResourceOptions[] | undefined,
+    registered: readonly RegisteredResourceOptions[] | undefined,
     scopesSupported: readonly string[] | undefined,
   ) {
     const all = registered?.flatMap(({ scopes }) => scopes) ?? [];
@@ -149,7 +149,7 @@ export function sameResource(a: string, b: string): boolean {
   return lowerCaseOrigin(a) === lowerCaseOrigin(b);
 }
 
-function registeredResource(options: ResourceOptions, index: number): Resource {
+function registeredResource(options: RegisteredResourceOptions, index: number): Resource {
   const { uri, slug = `resource-${index + 1}`, scopes, policy = {}, broker } = options;
   return {
     uri,

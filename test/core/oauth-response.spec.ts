@@ -20,7 +20,7 @@ import {
   isSuccess,
   readIntrospectionResponse,
   readTokenResponse,
-  refusal,
+  refusalError,
   type TokenResponse,
 } from '../../src/core/oauth-response.js';
 import { ACCESS_TOKEN_TYPE, setUp, type Setup, thrownBy, tokenBody } from './fixtures/as-client.js';
@@ -348,7 +348,7 @@ describe('token answers, compared with oauth4webapi', () => {
     ['slow_down', 429],
   ])('reads the refusal %s alike once the media type is renamed', async (error, status) => {
     const body = { error, error_description: 'why', status, title: 'x', type: 'https://x/y' };
-    const ours = refusal(answer(body, status), granted);
+    const ours = refusalError(answer(body, status), granted);
     const renamed = Response.json(body, { status });
     const theirs = await thrownBy(oauth.processClientCredentialsResponse(as, client, renamed));
     expect(theirs).toBeInstanceOf(oauth.ResponseBodyError);
@@ -558,7 +558,7 @@ describe('consent_required', () => {
       const json = { error: 'consent_required', consent_url };
       const headers = {};
       const consentPolicy = { issuer: 'https://auth.example.com' };
-      return refusal(
+      return refusalError(
         { status: 400, headers, json },
         {
           operation: 'exchange',
@@ -716,16 +716,19 @@ describe('9.25: the code of a refusal', () => {
     ['1.5', undefined],
   ])('Retry-After %s is %p seconds', (header, seconds) => {
     const headers = { 'retry-after': header };
-    const error = refusal({ status: 429, headers, json: undefined }, granted);
+    const error = refusalError({ status: 429, headers, json: undefined }, granted);
     expect((error as OAuthError).retryAfterSeconds).toBe(seconds);
   });
 
   it('names no secret, neither as it is nor as a form spells it', () => {
     const secrets = ['top secret/1', 'abc'];
     const error_description = 'top secret/1 top+secret%2F1 abc';
-    const error = refusal(answer({ error: 'x', error_description }, 400), { ...granted, secrets });
+    const error = refusalError(answer({ error: 'x', error_description }, 400), {
+      ...granted,
+      secrets,
+    });
     expect(error.message).toContain('and x: [redacted] [redacted] abc'); // too short to be searched for
-    const repeated = refusal(answer({ error: 'abc' }, 400), { ...granted, secrets });
+    const repeated = refusalError(answer({ error: 'abc' }, 400), { ...granted, secrets });
     expect(repeated).toBeInstanceOf(ProtocolError);
   });
 });

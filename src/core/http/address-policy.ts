@@ -3,7 +3,7 @@
  */
 
 import { BlockList, isIP } from 'node:net';
-import { notAnAddress, refusedAddress } from './errors.js';
+import { notAnAddressError, refusedAddressError } from './errors.js';
 
 /** An IP address as name resolution answers it. */
 export interface ResolvedAddress {
@@ -135,10 +135,10 @@ export function judgedAddress(
   { host, devMode }: { readonly host: string; readonly devMode: boolean },
 ): ResolvedAddress {
   const family = familyOf(address);
-  if (family === undefined) throw notAnAddress(host);
+  if (family === undefined) throw notAnAddressError(host);
   const why = whyNotPublic(address, family);
   if (why === undefined) return { address, family };
   const local = allowedInDevMode(address, family);
   if (devMode && local) return { address, family };
-  throw refusedAddress(`${address} of ${host}`, why, local);
+  throw refusedAddressError(`${address} of ${host}`, why, local);
 }

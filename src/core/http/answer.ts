@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { parseStrictJson, StrictJsonError } from '../strict-json.js';
-import { encoded, redirected, tooLarge } from './errors.js';
+import { contentEncodingError, redirectError, tooLargeError } from './errors.js';
 
 /** An answer of any status but 3xx. */
 export interface HttpAnswer {
@@ -40,10 +40,10 @@ export function refuseUnusable(
   status: number,
   headers: Readonly<Record<string, string>>,
 ): void {
-  if (status >= 300 && status < 400) throw redirected(url.host, status);
+  if (status >= 300 && status < 400) throw redirectError(url.host, status);
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? '';
-  if (encoding !== '' && encoding !== 'identity') throw encoded(url.host);
-  if (Number(headers['content-length']) > maxBytes) throw tooLarge(url.host, maxBytes);
+  if (encoding !== '' && encoding !== 'identity') throw contentEncodingError(url.host);
+  if (Number(headers['content-length']) > maxBytes) throw tooLargeError(url.host, maxBytes);
 }
 
 /** A body of bounded size, counted while it arrives. */
@@ -61,7 +61,7 @@ export class CappedBody {
   add(chunk: unknown): void {
     if (!types.isUint8Array(chunk)) throw new TypeError('a body chunk is not a byte array');
     this.#size += chunk.byteLength;
-    if (this.#size > this.#maxBytes) throw tooLarge(this.#host, this.#maxBytes);
+    if (this.#size > this.#maxBytes) throw tooLargeError(this.#host, this.#maxBytes);
     this.#chunks.push(chunk);
   }
 

@@ -19,13 +19,13 @@ import {
   toAnswer,
 } from './answer.js';
 import {
-  closed,
+  closedError,
   failureOf,
-  late,
-  noAddress,
+  timeoutError,
+  noAddressError,
   OutboundHttpError,
-  overloaded,
-  refusedUrl,
+  overloadError,
+  refusedUrlError,
   StaleSocketError,
 } from './errors.js';
 import { exchangeByFetch, type OutboundFetch } from './fetch.js';
@@ -176,9 +176,9 @@ export class OutboundHttp {
     ownConnection = false,
   ): Promise<HttpAnswer> {
     const url = acceptedUrl(input, this.#devMode);
-    if (this.#closed) throw closed(url.host);
+    if (this.#closed) throw closedError(url.host);
     const stop = new AbortController();
-    const end = (): void => stop.abort(closed(url.host));
+    const end = (): void => stop.abort(closedError(url.host));
     const { lane, agents } = this.#endpointAt(url);
     this.#inFlight.add(end);
     try {
@@ -186,7 +186,7 @@ export class OutboundHttp {
       return await lane.run(() => this.#inTime(call, agents, stop), {
         signal: stop.signal,
         patienceMs: this.#timeoutMs,
-        late: () => overloaded(url.host, this.#maxSockets),
+        timeoutError: () => overloadError(url.host, this.#maxSockets),
       });
     } finally {
       this.#inFlight.delete(end);
@@ -215,7 +215,7 @@ export class OutboundHttp {
 
   async #inTime(call: Call, agents: Agents, stop: AbortController): Promise<HttpAnswer> {
     const { host } = call.url;
-    const giveUp = (): void => stop.abort(late(host, this.#timeoutMs));
+    const giveUp = (): void => stop.abort(timeoutError(host, this.#timeoutMs));
     const callOff = afterDeadline(this.#timeoutMs, giveUp, { unref: true });
     try {
       return toAnswer(await this.#exchange(call, agents));
@@ -247,7 +247,7 @@ export class OutboundHttp {
     const found = isIP(host)
       ? [{ address: host }]
       : await untilAborted(this.#lookup(host, signal), signal);
-    if (found.length === 0) throw noAddress(url.host);
+    if (found.length === 0) throw noAddressError(url.host);
     const policy = { host: url.host, devMode: this.#devMode };
     return found.map(({ address }) => judgedAddress(address, policy));
   }
@@ -265,15 +265,15 @@ function acceptedUrl(input: string, devMode: boolean): URL {
     });
   }
   if (url.protocol === 'http:' && !devMode) {
-    throw refusedUrl(url, 'is not https; use https, or set devMode for local development');
+    throw refusedUrlError(url, 'is not https; use https, or set devMode for local development');
   }
   if (url.username !== '' || url.password !== '') {
-    throw refusedUrl(url, 'contains user information; remove it');
+    throw refusedUrlError(url, 'contains user information; remove it');
   }
   // node:http would take port 0 for "no port"
-  if (url.port === '0') throw refusedUrl(url, 'has port 0; correct it');
+  if (url.port === '0') throw refusedUrlError(url, 'has port 0; correct it');
   // url.hash is empty for a bare "#" too
-  if (input.includes('#')) throw refusedUrl(url, 'has a fragment; remove it');
+  if (input.includes('#')) throw refusedUrlError(url, 'has a fragment; remove it');
   return url;
 }
 

@@ -53,11 +53,15 @@ export class StaleSocketError extends Error {
   }
 }
 
-export function refusedUrl(url: URL, problem: string): OutboundHttpError {
+export function refusedUrlError(url: URL, problem: string): OutboundHttpError {
   return new OutboundHttpError(`the URL at ${url.host} ${problem}`, { reason: 'url' });
 }
 
-export function refusedAddress(subject: string, why: string, local: boolean): OutboundHttpError {
+export function refusedAddressError(
+  subject: string,
+  why: string,
+  local: boolean,
+): OutboundHttpError {
   const advice = local
     ? 'set devMode for local development, or the fetch option to reach a private network'
     : 'devMode does not allow it either; correct the host name or its DNS records';
@@ -66,7 +70,7 @@ export function refusedAddress(subject: string, why: string, local: boolean): Ou
   });
 }
 
-export function notAnAddress(host: string): OutboundHttpError {
+export function notAnAddressError(host: string): OutboundHttpError {
   return new OutboundHttpError(
     `${host} resolves to something that is not a plain IP address; correct its DNS records or ` +
       `the hosts file of this machine`,
@@ -74,27 +78,27 @@ export function notAnAddress(host: string): OutboundHttpError {
   );
 }
 
-export function noAddress(host: string): OutboundHttpError {
+export function noAddressError(host: string): OutboundHttpError {
   return new OutboundHttpError(`${host} has no address; check its DNS records`, {
     reason: 'connection',
   });
 }
 
-export function redirected(host: string, status: number): OutboundHttpError {
+export function redirectError(host: string, status: number): OutboundHttpError {
   return new OutboundHttpError(
     `${host} answered with a redirect (${status}), which is not followed; configure the final URL`,
     { reason: 'redirect' },
   );
 }
 
-export function encoded(host: string): OutboundHttpError {
+export function contentEncodingError(host: string): OutboundHttpError {
   return new OutboundHttpError(
     `${host} sent a compressed body although identity was asked for; switch compression off there`,
     { reason: 'content_encoding' },
   );
 }
 
-export function tooLarge(host: string, maxBytes: number): OutboundHttpError {
+export function tooLargeError(host: string, maxBytes: number): OutboundHttpError {
   return new OutboundHttpError(
     `the body that ${host} sent exceeds the limit of ${maxBytes} bytes; check that the ` +
       `URL is the right one, or have the authorization server send less`,
@@ -102,7 +106,7 @@ export function tooLarge(host: string, maxBytes: number): OutboundHttpError {
   );
 }
 
-export function late(host: string, timeoutMs: number): OutboundHttpError {
+export function timeoutError(host: string, timeoutMs: number): OutboundHttpError {
   return new OutboundHttpError(
     `${host} did not complete its answer within ${timeoutMs} ms; check it and the network in ` +
       `between, or set the fetch option when only a proxy reaches it`,
@@ -110,7 +114,7 @@ export function late(host: string, timeoutMs: number): OutboundHttpError {
   );
 }
 
-export function overloaded(host: string, maxSockets: number): OutboundOverloadError {
+export function overloadError(host: string, maxSockets: number): OutboundOverloadError {
   return new OutboundOverloadError(
     `${maxSockets} requests to one endpoint of ${host} are under way, and this one waited too long ` +
       `for its turn; raise maxSockets if the authorization server can take more`,
@@ -118,7 +122,7 @@ export function overloaded(host: string, maxSockets: number): OutboundOverloadEr
   );
 }
 
-export function closed(host: string): OutboundHttpError {
+export function closedError(host: string): OutboundHttpError {
   return new OutboundHttpError(`the client was closed before ${host} answered`, {
     reason: 'closed',
   });

@@ -5,7 +5,7 @@ export interface Turn {
   /** Ends the wait with its reason. */
   readonly signal: AbortSignal;
   readonly patienceMs: number;
-  readonly late: () => Error;
+  readonly timeoutError: () => Error;
 }
 
 /**
@@ -40,7 +40,7 @@ export class Lane {
     this.#running++;
   }
 
-  #wait({ signal, patienceMs, late }: Turn): Promise<void> {
+  #wait({ signal, patienceMs, timeoutError }: Turn): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(start);
@@ -49,7 +49,7 @@ export class Lane {
       };
       const start = (): void => (leave(), resolve());
       const abort = (): void => (leave(), reject(signal.reason));
-      const giveUp = (): void => (leave(), reject(late()));
+      const giveUp = (): void => (leave(), reject(timeoutError()));
       const callOff = afterDeadline(patienceMs, giveUp, { unref: true });
       signal.addEventListener('abort', abort);
       this.#waiting.add(start);

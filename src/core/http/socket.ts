@@ -8,7 +8,7 @@ import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import { untilAborted } from '../deadline.js';
 import type { ResolvedAddress } from './address-policy.js';
 import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
-import { errorCode, noAddress, StaleSocketError } from './errors.js';
+import { errorCode, noAddressError, StaleSocketError } from './errors.js';
 
 /** Below the 5 s after which Node's own servers hang up, so that few idle sockets are found dead. */
 const IDLE_SOCKET_MS = 4_000;
@@ -57,7 +57,7 @@ export async function lookupAll(hostname: string): Promise<readonly ResolvedAddr
 export function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (hostname, options, callback) => {
     const [first] = addresses;
-    if (first === undefined) callback(noAddress(hostname), []);
+    if (first === undefined) callback(noAddressError(hostname), []);
     else if (options.all === true) callback(null, [...addresses]);
     else callback(null, first.address, first.family);
   };

@@ -4,15 +4,15 @@ import * as outbound from '../../../src/core/http/errors.js';
 const HOST = 'as.example.com:8443';
 
 const failures = [
-  outbound.refusedUrl(new URL(`https://${HOST}/x?secret=canary`), 'has port 0; correct it'),
-  outbound.refusedAddress(`10.0.0.1 of ${HOST}`, 'private, RFC 1918', true),
-  outbound.notAnAddress(HOST),
-  outbound.noAddress(HOST),
-  outbound.redirected(HOST, 302),
-  outbound.encoded(HOST),
-  outbound.tooLarge(HOST, 262_144),
-  outbound.late(HOST, 5_000),
-  outbound.closed(HOST),
+  outbound.refusedUrlError(new URL(`https://${HOST}/x?secret=canary`), 'has port 0; correct it'),
+  outbound.refusedAddressError(`10.0.0.1 of ${HOST}`, 'private, RFC 1918', true),
+  outbound.notAnAddressError(HOST),
+  outbound.noAddressError(HOST),
+  outbound.redirectError(HOST, 302),
+  outbound.contentEncodingError(HOST),
+  outbound.tooLargeError(HOST, 262_144),
+  outbound.timeoutError(HOST, 5_000),
+  outbound.closedError(HOST),
 ];
 
 describe('a failure of an outbound request', () => {
@@ -28,7 +28,11 @@ describe('a failure of an outbound request', () => {
   });
 
   it('of size or time names the limit and what can be done', () => {
-    expect(outbound.tooLarge(HOST, 262_144).message).toMatch(/262144 bytes; check that the URL/);
-    expect(outbound.late(HOST, 5_000).message).toMatch(/5000 ms; check it .* the fetch option/);
+    expect(outbound.tooLargeError(HOST, 262_144).message).toMatch(
+      /262144 bytes; check that the URL/,
+    );
+    expect(outbound.timeoutError(HOST, 5_000).message).toMatch(
+      /5000 ms; check it .* the fetch option/,
+    );
   });
 });

@@ -5,7 +5,7 @@ import { unhandledRejections } from '../fixtures/unhandled-rejections.js';
 const PATIENT: Turn = {
   signal: new AbortController().signal,
   patienceMs: 60_000,
-  late: () => new Error('never had its turn'),
+  timeoutError: () => new Error('never had its turn'),
 };
 
 /** Work whose end the test decides, and what has been started so far. */
