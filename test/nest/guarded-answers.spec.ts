@@ -6,11 +6,18 @@ import {
   Get,
   Header,
   Injectable,
+  type ModuleMetadata,
   Sse,
   UseInterceptors,
 } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
-import { AuthplaneModule, type AuthplaneModuleOptions, Public } from 'authplane-nestjs';
+import {
+  AuthplaneModule,
+  type AuthplaneModuleOptions,
+  Claims,
+  Public,
+  type VerifiedClaims,
+} from 'authplane-nestjs';
 import {
   dpopProof,
   generateDPoPKey,
@@ -19,6 +26,8 @@ import {
 } from 'authplane-nestjs/testing';
 import { interval, map } from 'rxjs';
 import { cacheWarnings } from '../../src/nest/cache-checks.js';
+import { readFileSync } from 'node:fs';
+import { CallerCacheInterceptor } from '../e2e/apps/caller-cache.js';
 import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
 
 const RESOURCE = 'https://api.example.com/mcp';
@@ -58,7 +67,11 @@ afterEach(async () => {
 });
 
 describe.each(platforms)('guarded answers on %s', (platform) => {
-  async function start(options: Partial<AuthplaneModuleOptions> = {}, cors = false) {
+  async function start(
+    options: Partial<AuthplaneModuleOptions> = {},
+    cors = false,
+    { imports = [], controllers = [] }: ModuleMetadata = {},
+  ) {
     authorizationServer = await startAuthorizationServer();
     const { issuer } = authorizationServer;
     const module = AuthplaneModule.forRoot({
@@ -69,7 +82,10 @@ describe.each(platforms)('guarded answers on %s', (platform) => {
       ...options,
     });
     running = await startApp(
-      { imports: [module], controllers: [AnswersController] },
+      {
+        imports: [module, ...imports],
+        controllers: [AnswersController, ...controllers],
+      },
       { platform, configure: (app) => cors && app.enableCors({ origin: ['https://a.example'] }) },
     );
   }
@@ -118,6 +134,46 @@ describe.each(platforms)('guarded answers on %s', (platform) => {
     const stream = await get('events', { exp });
     expect(await stream.text()).toContain('data: 1');
     expect(Date.now() / 1000).toBeGreaterThanOrEqual(exp);
+  });
+
+  it('9.9f: with the trackBy of the docs nobody gets the answer for another caller', async () => {
+    let runs = 0;
+    @Controller('cached')
+    @UseInterceptors(CallerCacheInterceptor)
+    class CachedController {
+      @Get()
+      mine(@Claims() { sub }: VerifiedClaims) {
+        return `${sub} ${++runs}`;
+      }
+
+      @Get('open')
+      @Public()
+      open() {
+        return `anybody ${++runs}`;
+      }
+    }
+    await start({ scopes: ['a', 'b'] }, false, {
+      imports: [CacheModule.register({ ttl: 60_000 })],
+      controllers: [CachedController],
+    });
+    const answers = async (path: string, ...callers: object[]) => {
+      const texts = [];
+      for (const claims of callers) texts.push(await (await get(path, claims)).text());
+      return texts;
+    };
+    const [alice, bob] = [{ sub: 'alice' }, { sub: 'bob' }];
+    expect(await answers('cached', alice, bob, alice, bob)).toEqual([
+      ...['alice 1', 'bob 2', 'alice 1', 'bob 2'],
+    ]);
+    const narrow = { ...alice, scope: 'a' };
+    const otherClient = { ...alice, client_id: 'other' };
+    expect(await answers('cached', narrow, otherClient, narrow)).toEqual([
+      ...['alice 3', 'alice 4', 'alice 3'],
+    ]);
+    expect(await answers('cached/open', alice, bob)).toEqual(['anybody 5', 'anybody 5']);
+    const page = readFileSync('docs/caller.md', 'utf8');
+    const shown = readFileSync('test/e2e/apps/caller-cache.ts', 'utf8').trim();
+    expect(page).toContain(`\`\`\`ts\n${shown}\n`);
   });
 
   it('10.11b: @Sse ends when the application stops', async () => {

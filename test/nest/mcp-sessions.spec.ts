@@ -217,6 +217,22 @@ describe.each(platforms)('sessions of an application on %s', (platform) => {
     expect(server?.runs).toEqual(['open']);
   });
 
+  it.each([7, 'text-7'])(
+    '10.17d: the 404 has the id of the request, %j, and no data',
+    async (id) => {
+      const { post } = await start();
+      const opened = await post(initialize);
+      const headers = { 'mcp-session-id': String(opened.headers.get('mcp-session-id')) };
+      const asBob = { headers, claims: { sub: 'bob' } };
+      const refused = await post(call('open', id), asBob);
+      expect([refused.status, JSON.parse(refused.text)]).toEqual([404, { ...unknown, id }]);
+      for (const body of [{ ...call('open'), id: { a: 1 } }, [call('open', id)]]) {
+        const other = await post(body, asBob);
+        expect([other.status, JSON.parse(other.text)]).toEqual([404, { ...unknown, id: null }]);
+      }
+    },
+  );
+
   it.each(['', 'stale'])(
     '9.4: a session that a request with the id %j opens belongs to its user',
     async (stale) => {
