@@ -20,7 +20,7 @@ const python = join(folder, 'bin', 'python');
 
 /** Python's SDK in an environment of its own: what a user of it would install. */
 function installClient(): boolean {
-  const quiet = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] } as const;
+  const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
   try {
     execFileSync('python3', ['-m', 'venv', folder], quiet);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
