@@ -32,7 +32,7 @@ const NONCHARACTER =
 export class HiddenNames {
   /** Never sent to a client, so that no client can write a stand-in of its own. */
   readonly #prefix = randomBytes(16).toString('hex');
-  readonly #standIns = new RegExp(`([Zz])${this.#prefix}:([\\w-]*)~`, 'g');
+  readonly #standIns = new RegExp(`([Zz])${this.#prefix}(:|%3A)([\\w-]*)~`, 'g');
 
   standInFor({ kind, name }: Named): string {
     const at = kind === 'resource' ? -1 : lastLetterOf(name);
@@ -47,17 +47,40 @@ export class HiddenNames {
     return `Z${this.#prefix}:${Buffer.from(name, 'utf16le').toString('base64url')}~`;
   }
 
-  /** Puts the names back into JSON text. */
-  restore(json: string): string {
-    return json
-      .replace(NONCHARACTER, (found, ...escapes: (string | undefined)[]) =>
-        letterOf(found, escapes),
-      )
-      .replace(this.#standIns, (_, capital: string, encoded: string) => {
+  /** Puts the names back into a text; as JSON writes them if it is JSON. */
+  restore(text: string): string {
+    const restored = text.replace(NONCHARACTER, (found, ...escapes: (string | undefined)[]) =>
+      letterOf(found, escapes),
+    );
+    if (!restored.includes(this.#prefix)) return restored;
+    const quote = isJsonText(text) ? inJson : (name: string) => name;
+    return restored.replace(
+      this.#standIns,
+      (_, capital: string, colon: string, encoded: string) => {
         const name = Buffer.from(encoded, 'base64url').toString('utf16le'); // keeps lone surrogates
-        return JSON.stringify(capital === 'Z' ? name : normalised(name)).slice(1, -1);
-      });
+        const shown = capital === 'Z' ? name : normalised(name);
+        return quote(colon === ':' ? shown : inUrl(shown));
+      },
+    );
   }
+}
+
+function isJsonText(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function inJson(name: string): string {
+  return JSON.stringify(name).slice(1, -1);
+}
+
+/** A lone surrogate cannot be escaped, by a host neither. */
+function inUrl(name: string): string {
+  return encodeURIComponent(Buffer.from(name).toString());
 }
 
 /** A small one, which a host that ignores case leaves as it is. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import { EventStream } from './event-stream.js';
@@ -27,8 +28,9 @@ export function onResponseHead(
 }
 
 /**
- * Rewrites the JSON-RPC messages of an answer, be it a document or an event stream, on its way out.
- * On Node's response, because MCP transports write to that and not to the framework's.
+ * Rewrites the JSON-RPC messages of an answer, be it a document or an event stream, on its way out. A
+ * document of any type, because hosts answer in plain text, too. On Node's response, because MCP
+ * transports write to that and not to the framework's.
  */
 export function rewriteMessages(response: ServerResponse, rewrite: RewriteMessage): void {
   new Rewriter(response, rewrite, 'held').install();
@@ -43,15 +45,11 @@ export function isEventStream(contentType: string): boolean {
   return /^\s*text\/event-stream\b/i.test(contentType);
 }
 
-function isJson(contentType: string): boolean {
-  return /^\s*application\/(?:[\w.-]+\+)?json\b/i.test(contentType);
-}
-
 type Callback = (() => void) | undefined;
 
 /**
  * `held` until its end, because its length is sent in front; `streamed` event by event; `left` alone,
- * because it is not JSON, or is compressed already.
+ * because it is compressed already, or may be anything.
  */
 type Handling = 'held' | 'streamed' | 'left';
 
@@ -124,13 +122,24 @@ class Rewriter {
   }
 
   #endHeld(original: Buffer, callback: Callback): void {
-    const text = original.toString();
-    const rewritten = this.#isEvents ? this.#rest(original) : (this.#rewrite(text) ?? '');
-    const body = rewritten === text ? original : Buffer.from(rewritten);
+    const body = isUtf8(original) ? this.#rewritten(original) : original;
+    if (this.#head === undefined) this.#announceHead();
     this.#correctLength(body.length);
     Object.assign(this.#response, this.#send); // `end` without a head writes one, by way of writeHead
     if (this.#head !== undefined) this.#send.writeHead(...(this.#head as [number]));
     this.#send.end(body, () => callback?.());
+  }
+
+  /** To all who listen above. It is sent by `end`, which then knows the length. */
+  #announceHead(): void {
+    this.#response.writeHead(this.#response.statusCode);
+    this.#head = undefined;
+  }
+
+  #rewritten(original: Buffer): Buffer {
+    const text = original.toString();
+    const rewritten = this.#isEvents ? this.#rest(original) : (this.#rewrite(text) ?? '');
+    return rewritten === text ? original : Buffer.from(rewritten);
   }
 
   /** In its place: order and spelling of headers are part of the answer, and the same for every body. */
@@ -151,7 +160,7 @@ class Rewriter {
     this.#isEvents = isEventStream(type);
     if (headerOf(this.#response, head, 'content-encoding') !== undefined) this.#handling = 'left';
     else if (this.#isEvents) this.#handling = length === undefined ? 'streamed' : 'held';
-    else this.#handling = isJson(type) ? this.#documents : 'left';
+    else this.#handling = this.#documents;
     if (this.#handling !== 'left') this.#removeValidators();
     return this.#handling;
   }

@@ -156,10 +156,7 @@ export const EXPRESSIONS: Readonly<
   ],
   'nest/mcp-hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
   'nest/json-messages.ts': [[/^\ufeff/, 'body']],
-  'nest/mcp-response.ts': [
-    [/^\s*text\/event-stream\b/i, 'header'],
-    [/^\s*application\/(?:[\w.-]+\+)?json\b/i, 'header'],
-  ],
+  'nest/mcp-response.ts': [[/^\s*text\/event-stream\b/i, 'header']],
   'nest/mcp-sessions.ts': [
     [/^sessionId(?:\[|$)/, 'header'],
     [/[?&;#]/, 'header'],

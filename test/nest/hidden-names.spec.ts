@@ -31,6 +31,18 @@ describe('HiddenNames', () => {
     expect(names.restore(new URL(names.standInFor(resource('no uri'))).href)).toBe('no uri');
   });
 
+  it('9.9: a URI in text that is no JSON, or escaped as part of a URL, is written as there', () => {
+    for (const uri of ['notes://a"b\\\\c', 'x://\u00e4 \n&=?#/%41']) {
+      const standIn = names.standInFor(resource(uri));
+      expect(names.restore(`no ${standIn}!`)).toBe(`no ${uri}!`);
+      expect(names.restore(`/?of=${encodeURIComponent(standIn)}`)).toBe(
+        `/?of=${encodeURIComponent(uri)}`,
+      );
+      const inBoth = (text: string) => JSON.stringify({ text, url: encodeURIComponent(text) });
+      expect(names.restore(inBoth(standIn))).toBe(inBoth(uri));
+    }
+  });
+
   const html = (text: string) =>
     text.replace(/[^\w ]/g, (character) => `&#${character.charCodeAt(0)};`);
   const ascii = (text: string) =>

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { request as httpRequest } from 'node:http';
-import { All, Controller, Logger, Post, Req, UseGuards } from '@nestjs/common';
+import { request as httpRequest, type ServerResponse } from 'node:http';
+import { All, Controller, Logger, Post, Req, Res, UseGuards } from '@nestjs/common';
 import fastifyCompress from '@fastify/compress';
 import compression from 'compression';
 import methodOverride from 'method-override';
@@ -258,6 +258,45 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     expect(withoutIds(hidden).replaceAll('write', 'wrist')).toBe(withoutIds(missing));
     expect(hidden.headers.map((name) => name.toLowerCase())).not.toContain('etag');
   });
+
+  it.each(['text/plain', 'text/html; charset=utf-8', 'application/x-own', undefined])(
+    '9.9: answers of the type %s do not tell either',
+    async (type) => {
+      @Controller('mcp')
+      @UseGuards(AuthplaneGuard)
+      class TextController {
+        @Post()
+        take(
+          @Req() { body }: { body: { params: { name?: string; uri?: string } } },
+          @Res() reply: ServerResponse & { raw?: ServerResponse; hijack?(): void },
+        ) {
+          reply.hijack?.();
+          const response = reply.raw ?? reply;
+          const name = String(body.params.name ?? body.params.uri);
+          response.statusCode = 404;
+          if (type !== undefined) response.setHeader('content-type', type);
+          response.write('There is no ');
+          response.end(`"${name}" (${encodeURIComponent(name)})`);
+        }
+      }
+      await start({ platform, mcp: HIDDEN, controller: TextController });
+      const pairs = [
+        [call('write', '~'), 'write', 'wrong'],
+        [request('resources/read', { uri: 'https://example.com/secret' }), 'secret', 'sucret'],
+        [request('resources/read', { uri: 'calendar://days/a"b' }), '/days/', '/deys/'],
+      ] as const;
+      for (const [body, name, unknown] of pairs) {
+        const asked = JSON.stringify(body);
+        const hidden = await exchange(asked, {});
+        const missing = await exchange(asked.replace(name, unknown), {});
+        const replaced = withoutIds(hidden)
+          .replaceAll(name, unknown)
+          .replaceAll(encodeURIComponent(name), encodeURIComponent(unknown));
+        expect(replaced).toBe(withoutIds(missing));
+        expect(missing.text).toMatch(/^There is no "/);
+      }
+    },
+  );
 
   it('AuthplaneOperations tells servers that are wired by hand', async () => {
     const { app, authorizationServer, mcpUrl } = await start({ platform, mcp: HIDDEN });

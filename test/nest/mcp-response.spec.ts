@@ -21,6 +21,7 @@ async function answer(
   rewrite: RewriteMessage = inPlace,
   install = rewriteMessages,
 ) {
+  server?.close(); // of the answer before
   server = createServer((_, response) => {
     install(response, rewrite);
     respond(response);
@@ -92,7 +93,6 @@ describe('rewriteMessages', () => {
       response.end(Buffer.from(bytes).toString('latin1'), 'latin1');
     });
     expect(plain.text).toBe('{"a":"sécret x"}');
-    server?.close();
     const same = await answer((response) => {
       response.writeHead(200, { 'content-type': JSON_TYPE, 'content-length': 2 }).end('{}');
     });
@@ -136,10 +136,19 @@ describe('rewriteMessages', () => {
     expect(headers.get('content-length')).toBe('11');
   });
 
-  it('anything else is left alone', async () => {
-    const text = await answer((response) => response.end('secret'));
-    expect(text.text).toBe('secret');
-    server?.close();
+  it.each<[string, Record<string, string>]>([
+    ['plain text', { 'content-type': 'text/plain; charset=utf-8', 'content-length': '8' }],
+    ['an unknown type', { 'content-type': 'x/y' }],
+    ['no type', {}],
+  ])('9.9: a document of another type: %s', async (_, head) => {
+    const { text } = await answer((response) => response.writeHead(400, head).end('a secret'));
+    expect(text).toBe('a x');
+  });
+
+  it('what is no text, or empty, is left alone', async () => {
+    const sent = Buffer.from([...Buffer.from('secret'), 0xff]);
+    const { text } = await answer((response) => response.end(sent));
+    expect(text).toBe('secret\ufffd');
     const empty = await answer((response) => response.writeHead(204).end());
     expect([empty.status, empty.text]).toEqual([204, '']);
   });
