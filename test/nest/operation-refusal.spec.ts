@@ -22,7 +22,7 @@ test('9.1g: is an error of SDK v2, and says what the guard would say', () => {
 
 test('9.1g: the filter keeps it for MCP-Nest 2, and throws it again for MCP-Nest 1, which puts it on the wire', async () => {
   const filter = new OperationRefusalFilter();
-  const thrown = filter.catch(refusal, host('rpc')) as Observable<never>;
+  const thrown = filter.catch(refusal, host('rpc'));
   await expect(firstValueFrom(thrown)).rejects.toBe(refusal);
   expect(() => filter.catch(refusal, host('http'))).toThrow(refusal);
 });
