@@ -206,7 +206,7 @@ describe.each(platforms)('docs/answers.md, every combination on %s', (platform) 
       headers: { authorization: `DPoP ${accessToken}`, dpop: proof },
     });
     expect(await response.json()).toEqual({
-      proof: { jkt: key.thumbprint, jti: 'j1', iat: expect.any(Number) },
+      proof: { jkt: key.thumbprint, jti: 'j1', htm: 'GET', htu: resource, iat: expect.any(Number) },
     });
   });
 

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { ProtocolError } from '@modelcontextprotocol/server';
 import type { ArgumentsHost } from '@nestjs/common';
 import { InsufficientScopeError } from 'authplane-nestjs';
-import { firstValueFrom, type Observable } from 'rxjs';
+import { firstValueFrom } from 'rxjs';
 import { OperationRefusal, OperationRefusalFilter } from '../../src/nest/operation-refusal.js';
 
 const refusal = new OperationRefusal(
