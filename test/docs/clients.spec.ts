@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+
+const page = (name: string) => readFileSync(`docs/${name}.md`, 'utf8');
+
+/** A row for each way in which Python clients differ: what happens, and what a server author can do. */
+test('10.17e: the page about clients says what each difference of Python means for a server', () => {
+  const [, python = ''] = page('clients').split('## Clients in Python');
+  const rows = python.split('\n').filter((line) => line.startsWith('| ') && !line.includes('---'));
+  const subjects = [
+    'step-up',
+    '401 or 403 with a token from a configuration, 1.x',
+    'DPoP',
+    'a result above 1 MiB, 2.x',
+    'several calls at once',
+    'stored tokens after a restart of the client',
+    'a session that is gone',
+    'the end of a session',
+    '`POST /register` at this server',
+  ];
+  for (const subject of subjects) {
+    const row = rows.find((line) => line.startsWith(`| ${subject}`));
+    const cells = (row ?? '').split('|').slice(2, 4);
+    expect([subject, cells.map((cell) => cell.trim().length > 5)]).toEqual([subject, [true, true]]);
+  }
+});
+
+test('10.17e: the page about MCP-Nest warns of log messages to clients that have gone', () => {
+  expect(page('hosts-mcp-nest')).toMatch(/`ctx\.log[\s\S]{0,600}process\.on\('unhandledRejection'/);
+});
