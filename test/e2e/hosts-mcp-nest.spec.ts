@@ -80,19 +80,19 @@ describe.each(platforms)('URIs of resources on %s', (platform) => {
   });
 
   test.each([
-    'ruled://private',
-    ' ruled://private',
-    'RULED://private',
-    'zz://private',
-    'private',
-    'ruled://private/',
-    'ruled://%70rivate',
-    'ruled://private?x=1',
+    'ruled://cabinet/of/private',
+    ' ruled://cabinet/of/private',
+    'RULED://cabinet/of/private',
+    'zz://cabinet/of/private',
+    'cabinet/of/private',
+    'ruled://cabinet/of/private/',
+    'ruled://cabinet/of/%70rivate',
+    'ruled://cabinet/of/private?x=1',
   ])('9.9c: no spelling passes a rule that compares: %j', async (uri) => {
     const [base, one, both] = [BASE, `${BASE} notes:read`, `${BASE} notes:read notes:write`];
     for (const scope of [base, one]) expect((await read(uri, scope)).status).toBe(403);
     expect((await read(uri, both)).text).toContain('the handler got private');
-    expect((await read('ruled://today', base)).text).toContain('the handler got today');
+    expect((await read('ruled://cabinet/of/today', base)).text).toContain('the handler got today');
   });
 
   test.each([98 * 1024, 1_048_000])(

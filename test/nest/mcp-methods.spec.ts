@@ -102,7 +102,10 @@ describe.each(cases)('methods of a server of its own, $host on $platform', ({ pl
     };
     const post = await start({ list: 'hide', methods: { 'vendor/run': rule } });
     expect((await post(request('vendor/run', { a: 1 }))).json.error).toBe('access_denied');
-    const expected = { kind: 'method', method: 'vendor/run', name: 'vendor/run', params: { a: 1 } };
+    const expected = {
+      ...{ kind: 'method', method: 'vendor/run', name: 'vendor/run', params: { a: 1 } },
+      variables: {},
+    };
     expect(seen).toEqual([expected]);
     expect(ran).toEqual([]);
   });

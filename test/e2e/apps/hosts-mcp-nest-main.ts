@@ -52,8 +52,8 @@ class Files {
     return { contents: [{ uri, text: 'a quoted name' }] };
   }
 
-  /** Has a rule in the options. */
-  @ResourceTemplate({ uriTemplate: 'ruled://{name}', name: 'ruled' })
+  /** Has a rule in the options. Two segments in front: MCP-Nest compares without scheme. */
+  @ResourceTemplate({ uriTemplate: 'ruled://cabinet/of/{name}', name: 'ruled' })
   ruled(@Payload() { uri, name }: { uri: string; name: string }) {
     return { contents: [{ uri, text: `the handler got ${name}` }] };
   }

@@ -10,9 +10,9 @@ interface ProcessOptions {
 
 /** For a template that `hosts-mcp-nest-main` adds. */
 const RULES = `{
-  'ruled://{name}': ({ variables, uri }) => [
+  'ruled://cabinet/of/{name}': ({ variables, uri }) => [
     ...(variables.name === 'private' ? ['notes:read'] : []),
-    ...(uri === 'ruled://private' ? ['notes:write'] : []),
+    ...(uri === 'ruled://cabinet/of/private' ? ['notes:write'] : []),
   ],
 }`;
 
