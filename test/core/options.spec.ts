@@ -123,6 +123,15 @@ describe('the resource', () => {
     const options = { issuer: ISSUER, baseUrl: 'https://api.example.com', mcpPath: '/a/../b' };
     expect(problemsOf(options)).toEqual([expect.stringMatching(/^baseUrl and mcpPath: .*written/)]);
   });
+
+  it('9.6b: a parameter in mcpPath is no literal part of a resource', () => {
+    const options = {
+      issuer: ISSUER,
+      baseUrl: 'https://api.example.com',
+      mcpPath: '/mcp/:profile',
+    };
+    expect(problemsOf(options)).toEqual([expect.stringMatching(/^mcpPath: .*not a parameter/)]);
+  });
 });
 
 describe('checks', () => {
