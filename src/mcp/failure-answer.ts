@@ -14,6 +14,7 @@ import {
   toElicitation,
   URL_ELICITATION_REQUIRED,
 } from './consent.js';
+import { JsonRpcError } from '../nest/json-rpc-error.js';
 import { ConsentRefusedError, type ConsentOptions } from './consent-flow.js';
 import type { McpCall } from './mcp-call.js';
 
@@ -109,29 +110,14 @@ function isOutage({ statusCode }: OAuthError): boolean {
   return statusCode === 429 || statusCode >= 500;
 }
 
-/** Own property by which SDK v2 knows its errors, whichever of its copies or of ours is loaded. */
-const SDK_ERROR_BRANDS = Symbol.for('mcp.sdk.errorBrands');
-
-/**
- * An error that both SDK generations turn into a JSON-RPC error with this code and data. Where v1
- * insists on its own class, see `with-consent.ts`.
- */
-export class JsonRpcError extends Error {
-  readonly code: number;
-  readonly data: unknown;
-
-  constructor(answer: Extract<FailureAnswer, { kind: 'error' }>, cause: unknown) {
-    super(answer.message, { cause });
-    this.name = new.target.name;
-    this.code = answer.code;
-    this.data = 'data' in answer ? answer.data : undefined;
-    Object.defineProperty(this, SDK_ERROR_BRANDS, { value: brandsOf(answer.code) });
-    if ('data' in answer) Object.assign(this, answer.data); // v2's class shows `elicitations`
-  }
-}
-
-function brandsOf(code: number): Set<string> {
-  const brands = ['mcp.ProtocolError'];
-  if (code === URL_ELICITATION_REQUIRED) brands.push('mcp.UrlElicitationRequiredError');
-  return new Set(brands);
+/** What SDK v1 and v2 put on the wire as they are. */
+export function jsonRpcError(
+  answer: Extract<FailureAnswer, { kind: 'error' }>,
+  cause: unknown,
+): JsonRpcError {
+  const { code, message } = answer;
+  const data = 'data' in answer ? answer.data : undefined;
+  const brands = code === URL_ELICITATION_REQUIRED ? ['mcp.UrlElicitationRequiredError'] : [];
+  const error = new JsonRpcError({ code, message, data, cause, brands });
+  return Object.assign(error, data); // v2's class shows `elicitations`
 }

@@ -1,18 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
-import { type Observable, throwError } from 'rxjs';
 import type { Method } from '../nest/handler-marks.js';
+import { isMcpOperation } from '../nest/mcp-nest.js';
 import { replaceMethod, replaceMethods } from '../nest/method-check.js';
 import type { AuthplaneError } from '../core/errors.js';
 import { runningResource } from '../nest/request.js';
 import { memberOf } from './consent.js';
 import type { ConsentOptions } from './consent-flow.js';
-import { failureAnswer, isOurs, JsonRpcError } from './failure-answer.js';
+import { failureAnswer, isOurs, jsonRpcError } from './failure-answer.js';
 import { logFailure } from './failure-log.js';
 import { legacyCall, type McpCall } from './mcp-call.js';
-
-/** What MCP-Nest 1 and 2 note on methods. */
-const OPERATION_KEYS = ['mcp:tool', 'mcp:resource', 'mcp:resource-template', 'mcp:prompt'];
 
 /**
  * MCP-Nest 1 calls a method as it stands, without interceptors: `(arguments, context, request)`. So the
@@ -23,18 +19,9 @@ export const answerDirectCalls: ClassDecorator & MethodDecorator = (
   _key?: string | symbol,
   descriptor?: PropertyDescriptor,
 ): void => {
-  if (descriptor === undefined) replaceMethods(target, isOperation, answering);
+  if (descriptor === undefined) replaceMethods(target, isMcpOperation, answering);
   else replaceMethod(descriptor, answering);
 };
-
-/** MCP-Nest 1 makes a text of whatever a filter returns, and loses code and data of an error. */
-@Catch(JsonRpcError)
-export class JsonRpcErrorFilter implements ExceptionFilter<JsonRpcError> {
-  catch(error: JsonRpcError, host: ArgumentsHost): Observable<never> {
-    if (host.getType() === 'rpc') return throwError(() => error);
-    throw error; // MCP-Nest 1 calls it a HTTP context; the SDK puts it on the wire
-  }
-}
 
 /** What is used of the context object of MCP-Nest 1. */
 interface DirectContext {
@@ -60,7 +47,7 @@ async function answered(operation: () => Promise<unknown>, call: McpCall): Promi
     logFailure(error, call, options);
     const answer = failureAnswer(error, call, options);
     if (answer.kind === 'result') return answer.result;
-    throw new JsonRpcError(answer, error);
+    throw jsonRpcError(answer, error);
   }
 }
 
@@ -106,8 +93,4 @@ function nodeRequest(
   if (typeof request !== 'object' || request === null) return undefined;
   const inner: unknown = 'raw' in request ? request.raw : undefined;
   return typeof inner === 'object' && inner !== null && 'auth' in inner ? inner : request;
-}
-
-function isOperation(method: object): boolean {
-  return OPERATION_KEYS.some((key) => Reflect.hasMetadata(key, method));
 }

@@ -12,7 +12,7 @@ import { AuthplaneExceptionFilter } from '../nest/authplane.exception-filter.js'
 import { MODULE_OPTIONS } from '../nest/module-options.js';
 import type { ConsentOptions } from './consent-flow.js';
 import { moduleConsentOptions } from './consent-options.js';
-import { failureAnswer, type FailureAnswer, JsonRpcError } from './failure-answer.js';
+import { failureAnswer, type FailureAnswer, jsonRpcError } from './failure-answer.js';
 import { logFailure } from './failure-log.js';
 import { directFailureText } from './mcp-nest-1.js';
 import { mcpNestCall } from './mcp-nest-call.js';
@@ -53,6 +53,6 @@ export class AuthplaneMcpExceptionFilter implements ExceptionFilter<AuthplaneErr
 /** MCP-Nest takes for a ready result only what has `content`; everything else becomes JSON text. */
 function toObservable(answer: FailureAnswer, cause: AuthplaneError): Observable<unknown> {
   return answer.kind === 'error'
-    ? throwError(() => new JsonRpcError(answer, cause))
+    ? throwError(() => jsonRpcError(answer, cause))
     : of({ content: [], ...answer.result });
 }

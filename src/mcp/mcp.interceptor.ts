@@ -14,7 +14,8 @@ import { MODULE_OPTIONS } from '../nest/module-options.js';
 import { type ConsentOptions, runWithConsent } from './consent-flow.js';
 import { moduleConsentOptions } from './consent-options.js';
 import { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
-import { answerDirectCalls, JsonRpcErrorFilter } from './mcp-nest-1.js';
+import { JsonRpcErrorFilter } from '../nest/json-rpc-error.js';
+import { answerDirectCalls } from './mcp-nest-1.js';
 import { mcpNestCall } from './mcp-nest-call.js';
 
 /**

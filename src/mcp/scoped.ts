@@ -11,8 +11,8 @@ import { requireOperation, type RuledOperation } from '../core/operation-scopes.
 import { decoded } from '../core/resource-uris.js';
 import { canonical } from '../core/uri-variables.js';
 import type { AuthplaneOperations } from '../nest/authplane-operations.js';
+import { FORBIDDEN, JsonRpcError } from '../nest/json-rpc-error.js';
 import { memberOf } from './consent.js';
-import { JsonRpcError } from './failure-answer.js';
 import { mcpCall } from './mcp-call.js';
 import { type HandlerRequirement, requirementOf } from './requires.js';
 import {
@@ -31,9 +31,6 @@ export interface ScopedOptions {
   /** The resource of `AuthplaneModule.forFeature` whose endpoint serves this server. Default: that of `forRoot`. */
   readonly resource?: string;
 }
-
-/** JSON-RPC error of an operation that must not run for this caller. */
-const FORBIDDEN = -32003;
 
 const adapted = new WeakSet<object>();
 
@@ -144,7 +141,7 @@ class ScopedServer {
     try {
       requireOperation(scopes, validated(operation, args), runningClaims());
     } catch (error) {
-      const refusal = new JsonRpcError({ kind: 'error', code: FORBIDDEN, ...said(error) }, error);
+      const refusal = new JsonRpcError({ code: FORBIDDEN, ...said(error), cause: error });
       const call = mcpCall({ sdkContext: args.at(-1), sessionCapabilities: undefined });
       if (call !== undefined) this.#thrown.remember(refusal, call);
       throw refusal;

@@ -1,5 +1,5 @@
 import { memberOf } from './consent.js';
-import type { JsonRpcError } from './failure-answer.js';
+import type { JsonRpcError } from '../nest/json-rpc-error.js';
 import { type Callable, isCallable, isMethods, type Methods } from './sdk-server.js';
 
 interface RunningRequest {

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../core/errors.js';
 import { memberOf } from './consent.js';
 import { type ConsentOptions, runWithConsent } from './consent-flow.js';
 import { checkedConsentOptions } from './consent-options.js';
-import { failureAnswer, isOurs, JsonRpcError } from './failure-answer.js';
+import { failureAnswer, isOurs, jsonRpcError } from './failure-answer.js';
 import { logFailure } from './failure-log.js';
 import { type McpCall, mcpCall } from './mcp-call.js';
 import { requirementOf, requires } from './requires.js';
@@ -134,7 +134,7 @@ class ServerAdapter {
     logFailure(error, call, this.#options);
     const answer = failureAnswer(error, call, this.#options);
     if (answer.kind === 'result') return answer.result;
-    const failure = new JsonRpcError(answer, error);
+    const failure = jsonRpcError(answer, error);
     this.#thrown.remember(failure, call);
     throw failure;
   }

@@ -18,6 +18,11 @@ const OPERATION_KEYS: readonly (readonly [key: string, OperationKind, member: st
   ['mcp:resource-template', 'resource', 'uriTemplate'],
 ];
 
+/** Whether it is marked as one, by whichever library: a key does not tell. */
+export function isMcpOperation(method: object): boolean {
+  return OPERATION_KEYS.some(([key]) => Reflect.hasMetadata(key, method));
+}
+
 export const MCP_NEST_1 = 'MCP-Nest 1';
 /** The token by which a module of MCP-Nest 1 knows itself. */
 export const MODULE_ID = 'MCP_MODULE_ID';

@@ -13,12 +13,10 @@ import {
   type Method,
   policyOf,
 } from './handler-marks.js';
+import { isMcpOperation } from './mcp-nest.js';
 import { keepOperationRefusals, OperationRefusal } from './operation-refusal.js';
 import { type CallerHolder, type GuardedApplication, requests } from './request.js';
-
-/** Keys by which operations of MCP libraries are known. */
-const OPERATION_KEYS = ['mcp:tool', 'mcp:resource', 'mcp:resource-template', 'mcp:prompt'];
-const HANDLER_KEYS = ['path', ...OPERATION_KEYS];
+import { isRoute } from './routes.js';
 
 const checkedMethods = new WeakSet<object>();
 const running = new Set<GuardedApplication>();
@@ -67,8 +65,7 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
 
 /** The routes and operations in a class that is marked as a whole. */
 export function checkMethodsOf(type: object): void {
-  const isHandler = (method: object) =>
-    HANDLER_KEYS.some((key) => Reflect.hasMetadata(key, method));
+  const isHandler = (method: object) => isRoute(method) || isMcpOperation(method);
   replaceMethods(type, isHandler, (method, prototype, key) =>
     checkedMethod(prototype, key, method),
   );
@@ -121,7 +118,7 @@ function declaredPolicy(prototype: object, key: string | symbol, method: Method)
 function isOperation(prototype: object, key: string | symbol): boolean {
   const method: unknown = Reflect.get(prototype, key);
   if (typeof method !== 'function') return false;
-  return OPERATION_KEYS.some((name) => Reflect.hasMetadata(name, method));
+  return isMcpOperation(method);
 }
 
 function requireCallerOf(policy: HandlerPolicy, where: string): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { AuthplaneMcpExceptionFilter, WithConsent } from 'authplane-nestjs/mcp';
 import { InsufficientScopeError } from 'authplane-nestjs';
-import { JsonRpcErrorFilter } from '../../src/mcp/mcp-nest-1.js';
+import { JsonRpcErrorFilter } from '../../src/nest/json-rpc-error.js';
 
 const TOOL = 'mcp:tool';
 const noted =

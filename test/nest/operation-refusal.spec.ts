@@ -3,7 +3,8 @@ import { ProtocolError } from '@modelcontextprotocol/server';
 import type { ArgumentsHost } from '@nestjs/common';
 import { InsufficientScopeError } from 'authplane-nestjs';
 import { firstValueFrom } from 'rxjs';
-import { OperationRefusal, OperationRefusalFilter } from '../../src/nest/operation-refusal.js';
+import { JsonRpcErrorFilter } from '../../src/nest/json-rpc-error.js';
+import { OperationRefusal } from '../../src/nest/operation-refusal.js';
 
 const refusal = new OperationRefusal(
   new InsufficientScopeError(['a', 'b'], { grantedScopes: ['c'] }),
@@ -21,7 +22,7 @@ test('9.1g: is an error of SDK v2, and says what the guard would say', () => {
 });
 
 test('9.1g: the filter keeps it for MCP-Nest 2, and throws it again for MCP-Nest 1, which puts it on the wire', async () => {
-  const filter = new OperationRefusalFilter();
+  const filter = new JsonRpcErrorFilter();
   const thrown = filter.catch(refusal, host('rpc'));
   await expect(firstValueFrom(thrown)).rejects.toBe(refusal);
   expect(() => filter.catch(refusal, host('http'))).toThrow(refusal);
