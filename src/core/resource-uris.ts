@@ -113,7 +113,12 @@ function literalsOf(template: string, wildcards: RegExp): string[] {
 }
 
 function withNormalised(uri: string): string[] {
-  return URL.canParse(uri) ? [uri, new URL(uri).href] : [uri];
+  return [uri, normalised(uri)];
+}
+
+/** As the WHATWG URL standard writes it; what is no URL stays as it is. */
+export function normalised(uri: string): string {
+  return URL.canParse(uri) ? new URL(uri).href : uri;
 }
 
 function withDecoded(text: string): string[] {

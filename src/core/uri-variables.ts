@@ -1,4 +1,4 @@
-import { decoded, withoutScheme } from './resource-uris.js';
+import { decoded, normalised, withoutScheme } from './resource-uris.js';
 
 /** A URI as a server reads it that has registered a template. */
 export interface UriReading {
@@ -143,10 +143,6 @@ class PathTemplate {
 /** Form in which URIs can be compared: normalised (WHATWG URL), then percent-decoded once. */
 export function canonical(uri: string): string {
   return decoded(normalised(uri));
-}
-
-function normalised(uri: string): string {
-  return URL.canParse(uri) ? new URL(uri).href : uri;
 }
 
 /** As `UriTemplate` of both SDKs; `undefined` for what they read otherwise than RFC 6570. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { OperationKind } from '../core/json-rpc.js';
+import { normalised } from '../core/resource-uris.js';
 
 interface Named {
   /** `undefined`: a task. */
@@ -107,8 +108,4 @@ function codeOf(found: string, [json, lastByte, hex, decimal]: readonly (string 
   if (decimal !== undefined) return Number(decimal);
   const digits = json ?? hex;
   return digits === undefined ? found.charCodeAt(0) : Number.parseInt(digits, 16);
-}
-
-function normalised(uri: string): string {
-  return URL.canParse(uri) ? new URL(uri).href : uri;
 }

@@ -122,10 +122,6 @@ export class McpRules {
   }
 
   get scopes(): OperationScopes {
-    return this.#scopes;
-  }
-
-  get #scopes(): OperationScopes {
     return this.#table.scopes;
   }
 
@@ -211,7 +207,7 @@ export class McpRules {
     if (problem !== undefined) return this.#unreadable(problem);
     const { body } = request;
     if (!isParsed(body, nodeRequest(context))) return { ...MAYBE_STREAM, isCertain: true };
-    if (this.#scopes.hides && !hasPlainNameHeader(nodeRequest(context))) {
+    if (this.scopes.hides && !hasPlainNameHeader(nodeRequest(context))) {
       return this.#unreadable(new InvalidRequestError('Mcp-Name in no canonical encoding'));
     }
     try {
@@ -230,7 +226,7 @@ export class McpRules {
 
   /** For the challenge of a request that carries no token. */
   announcedNeeds({ operations }: McpRequest): ScopeNeeds {
-    return addScopeNeeds(...operations.map((operation) => this.#scopes.announcedNeeds(operation)));
+    return addScopeNeeds(...operations.map((operation) => this.scopes.announcedNeeds(operation)));
   }
 
   /** @throws SessionNotFoundError for a session that somebody else has opened. */
@@ -245,7 +241,7 @@ export class McpRules {
     if (this.#bindsState && this.#state.sessions.isForeign(request, this.#ownerOf(claims))) {
       return 'that is not known to be of this user and client';
     }
-    return this.#scopes.hides && this.#state.sessions.namesUnseenStream(request)
+    return this.scopes.hides && this.#state.sessions.namesUnseenStream(request)
       ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
       : undefined;
   }
@@ -263,7 +259,7 @@ export class McpRules {
       const verdict = this.#verdictOn(operation, claims);
       if (verdict.refusal !== undefined) throw this.#refused(operation, verdict.refusal);
       if (!verdict.hidden) needs.push(verdict.needs);
-      else if (this.#hiding.canHide(operation, this.#scopes)) hidden.push(operation);
+      else if (this.#hiding.canHide(operation, this.scopes)) hidden.push(operation);
       else throw this.#refused(operation, { reason: 'its URI cannot be hidden' });
     }
     for (const task of tasks) {
@@ -279,15 +275,15 @@ export class McpRules {
       this.options.unknownMethods === 'refuse' &&
       operation.kind === 'method' &&
       !isOfMcp(operation.name) &&
-      !this.#scopes.knows(operation);
-    if (!isRefused) return this.#scopes.judge(operation, claims);
+      !this.scopes.knows(operation);
+    if (!isRefused) return this.scopes.judge(operation, claims);
     return { needs: NO_SCOPES, hidden: false, refusal: { reason: 'a method that nobody knows' } };
   }
 
   /** What the call needed that has made it; `undefined` where this caller must not know of it. */
   #needsOfTask(taskId: string, claims: VerifiedClaims): ScopeNeeds | undefined {
     const needs = this.#state.tasks.needsOf(taskId, this.#ownerOf(claims));
-    return this.#scopes.hides && !isMet(needs, claims) ? undefined : needs;
+    return this.scopes.hides && !isMet(needs, claims) ? undefined : needs;
   }
 
   /** The last step: nothing may refuse the request after it. */
@@ -342,7 +338,7 @@ export class McpRules {
    */
   #isRewritten({ operations, tasks, wantsList, wantsTasks, mayMakeTask }: McpRequest): boolean {
     if (tasks.length > 0 || wantsTasks || mayMakeTask) return true;
-    if (this.#scopes.hides) return wantsList || operations.length > 0;
+    if (this.scopes.hides) return wantsList || operations.length > 0;
     return wantsList && (this.#lists.changes || this.#unlisted.isWatching);
   }
 
@@ -363,7 +359,7 @@ export class McpRules {
     // What is sent again was kept as the server has written it.
     const isResumed =
       isCertain && this.#bindsState && request.headers['last-event-id'] !== undefined;
-    const hides = this.#scopes.hides || isResumed;
+    const hides = this.scopes.hides || isResumed;
     if (hides && (isCertain || wantsEvents(request))) keepReadable(request);
     const owner = this.#ownerOf(caller.claims);
     let isFirst = true;

@@ -1,16 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import type { HttpServer } from '@nestjs/common';
+import { fastifyOf } from './fastify-hooks.js';
 import { type CallerHolder, type GuardedApplication, requests, requestState } from './request.js';
 
 type Next = () => void;
-
-/** What is used of a Fastify instance. */
-interface Hooked {
-  addHook(
-    name: 'preValidation',
-    hook: (request: object, reply: object, done: Next) => void,
-  ): unknown;
-}
 
 /**
  * Everything behind it runs in the request: guards, interceptors, filters, handlers, and what they
@@ -24,11 +17,9 @@ export function enterRequests(adapter: HttpServer, application: GuardedApplicati
     state.application ??= application;
     requests.run(state, next);
   };
-  if (adapter.getType() === 'fastify') {
-    (adapter.getInstance() as Hooked).addHook('preValidation', enter);
-  } else {
-    adapter.use?.(enter);
-  }
+  const fastify = fastifyOf(adapter);
+  if (fastify === undefined) adapter.use?.(enter);
+  else fastify.addHook('preValidation', enter);
 }
 
 /** Listeners otherwise run in whatever makes the event: for `close` nothing that knows the request. */

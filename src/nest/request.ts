@@ -97,6 +97,14 @@ function headersOf({ rawHeaders = [], headers = {} }: Partial<IncomingMessage>):
   return rawHeaders.length > 0 ? rawHeaders : headers;
 }
 
+/** Takes a header out of both views, so that all who look see the same request. */
+export function dropHeader({ headers, rawHeaders }: IncomingMessage, name: string): void {
+  delete headers[name];
+  for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) rawHeaders.splice(at, 2);
+  }
+}
+
 /**
  * The HTTP request that a handler of any context runs for. MCP-Nest 2 runs tools in an RPC context
  * whose own context object has Node's request; no other RPC or WebSocket transport is known here.

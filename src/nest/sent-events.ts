@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isEventStream, onResponseHead } from './mcp-response.js';
+import { dropHeader } from './request.js';
 import type { Owner } from './state-owners.js';
 
 const HEADER = 'last-event-id';
@@ -52,8 +53,7 @@ export class SentEvents {
   dropForeign(request: IncomingMessage, owner: Owner): boolean {
     const id = request.headers[HEADER];
     if (id === undefined || this.wasSent(String(id), owner)) return false;
-    delete request.headers[HEADER];
-    dropRaw(request.rawHeaders);
+    dropHeader(request, HEADER);
     return true;
   }
 
@@ -139,11 +139,4 @@ function latin1(chunk: unknown, encoding: unknown): string {
   return chunk instanceof Uint8Array
     ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
     : '';
-}
-
-/** In place: names and values by turns. */
-function dropRaw(lines: string[]): void {
-  for (let at = lines.length - 2; at >= 0; at -= 2) {
-    if (lines[at]?.toLowerCase() === HEADER) lines.splice(at, 2);
-  }
 }

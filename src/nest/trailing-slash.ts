@@ -1,16 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
-
-/** What is used of a Fastify instance, and of its requests. */
-interface Hooked {
-  addHook(
-    name: 'onRequest',
-    hook: (
-      request: { readonly url: string; readonly is404: boolean },
-      reply: object,
-      done: () => void,
-    ) => void,
-  ): unknown;
-}
+import { fastifyOf } from './fastify-hooks.js';
 
 /**
  * Says once why clients with `/mcp/` find nothing where `/mcp` is served: Fastify tells the two apart,
@@ -23,10 +12,11 @@ export function watchTrailingSlash(
   resources: readonly string[],
   warn: (message: string) => void,
 ): void {
-  if (adapter.getType() !== 'fastify') return;
+  const fastify = fastifyOf(adapter);
+  if (fastify === undefined) return;
   const paths = resources.map((uri) => [withSlash(new URL(uri).pathname), uri] as const);
   let isSaid = false;
-  (adapter.getInstance() as Hooked).addHook('onRequest', ({ url, is404 }, _reply, done) => {
+  fastify.addHook('onRequest', ({ url, is404 }, _reply, done) => {
     const found = is404 && !isSaid ? paths.find(([path]) => isEndOf(path, url)) : undefined;
     if (found !== undefined) {
       isSaid = true;

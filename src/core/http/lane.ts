@@ -25,7 +25,7 @@ export class Lane {
     return this.#running === 0;
   }
 
-  /** @throws the error of `turn.late`, the reason of the signal, or whatever `work` throws. */
+  /** @throws that of `turn.timeoutError`, the reason of the signal, or whatever `work` throws. */
   async run<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
     await this.#admission(turn);
     try {
