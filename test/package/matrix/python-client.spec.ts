@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { AuthplaneModule } from 'authplane-nestjs';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { createMcpHandler, type McpServer } from '@modelcontextprotocol/server';
+import { All, Controller, Injectable, Req, Res, type Type, UseGuards } from '@nestjs/common';
+import { AuthplaneGuard, AuthplaneModule, Scopes } from 'authplane-nestjs';
+import {
+  type McpServe,
+  type PlatformReply,
+  type PlatformRequest,
+  serveMcp,
+} from 'authplane-nestjs/mcp';
 import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
@@ -48,12 +57,49 @@ interface Outcome {
   readonly error?: string;
 }
 
+const CALLS = 5;
+
+/** A tool more, which waits until all have come. */
+@Injectable()
+class MeetingServer extends NotesServer {
+  readonly #arrived: (() => void)[] = [];
+
+  override createServer(): McpServer {
+    const server = super.createServer();
+    server.registerTool('meet', { description: 'Waits for all others' }, async () => {
+      await new Promise<void>((resolve) => {
+        this.#arrived.push(resolve);
+        if (this.#arrived.length >= CALLS) for (const go of this.#arrived.splice(0)) go();
+      });
+      return { content: [{ type: 'text', text: 'all are here' }] };
+    });
+    return server;
+  }
+}
+
+/** As the example, but its answers in 2026-07-28 are streams, too. */
+@Controller('mcp')
+@UseGuards(AuthplaneGuard)
+@Scopes('notes:use')
+class StreamingController {
+  readonly #serve = toNodeHandler(
+    createMcpHandler(() => this.notes.createServer(), { responseMode: 'sse' }),
+  ) as McpServe;
+
+  constructor(private readonly notes: NotesServer) {}
+
+  @All()
+  handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+    return serveMcp(request, reply, () => this.#serve);
+  }
+}
+
 describeWithPython.each(platforms)("10.17d: Python's MCP client against %s", (platform) => {
   let authorizationServer: StandInAuthorizationServer;
   let app: RunningApp;
   let mcpUrl: string;
 
-  beforeEach(async () => {
+  async function start(controller: Type): Promise<void> {
     const port = await freePort();
     const baseUrl = `http://127.0.0.1:${port}`;
     mcpUrl = `${baseUrl}/mcp`;
@@ -65,32 +111,54 @@ describeWithPython.each(platforms)("10.17d: Python's MCP client against %s", (pl
     app = await startApp(
       {
         imports: [AuthplaneModule.forRoot({ issuer, baseUrl, devMode: true, scopes: SCOPES, mcp })],
-        controllers: [McpController],
-        providers: [NotesServer],
+        controllers: [controller],
+        providers: [{ provide: NotesServer, useClass: MeetingServer }],
       },
       { platform, port },
     );
-  });
+  }
   afterEach(async () => {
     await app.close();
     await authorizationServer.close();
   });
 
   /** Adds a note, which needs `notes:use` for the endpoint and `notes:write` for the tool. */
-  async function addNote(mode: string, token?: string): Promise<Outcome> {
+  function addNote(mode: string, token = ''): Promise<Outcome> {
+    return callTool(mode, 'add_note', { note: 'milk' }, token);
+  }
+
+  async function callTool(
+    mode: string,
+    tool: string,
+    args: object,
+    token: string,
+    calls = 1,
+  ): Promise<Outcome> {
     const script = join(import.meta.dirname, 'python-client', 'client.py');
-    const args = [script, mcpUrl, mode, 'add_note', JSON.stringify({ note: 'milk' })];
-    const { stdout } = await promisify(execFile)(
-      python,
-      token === undefined ? args : [...args, token],
-    );
+    const { stdout } = await promisify(execFile)(python, [
+      ...[script, mcpUrl, mode, tool, JSON.stringify(args), token, String(calls)],
+    ]);
     return JSON.parse(stdout) as Outcome;
   }
+
+  test.each(['auto', 'legacy'])(
+    '10.14b: calls of a client with OAuth run at once, protocol revision: %s',
+    async (mode) => {
+      await start(StreamingController);
+      // It sends the next call when it has the head of the last answer, so each has to come early.
+      const { text, isError, error } = await callTool(mode, 'meet', {}, '', CALLS);
+      expect(error).toBeUndefined();
+      const met = Array.from({ length: CALLS }, () => 'all are here').join('\n');
+      expect({ text, isError }).toEqual({ text: met, isError: false });
+    },
+  );
 
   const tokenWith = (claims: TokenClaims) =>
     authorizationServer.issueToken({ aud: mcpUrl, ...claims });
 
   describe.each(['auto', 'legacy'])('protocol revision: %s', (mode) => {
+    beforeEach(() => start(McpController));
+
     test('finds the authorization server from our 401, and steps up inside the call', async () => {
       const { asked, text, isError, error } = await addNote(mode);
       expect(error).toBeUndefined();

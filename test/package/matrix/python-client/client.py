@@ -1,8 +1,8 @@
 """One call by the MCP SDK for Python, and what its user sees, as a line of JSON.
 
-    client.py URL MODE TOOL ARGUMENTS [TOKEN]
+    client.py URL MODE TOOL ARGUMENTS [TOKEN [CALLS]]
 
-Without TOKEN it finds the authorization server, registers, and "the user" follows each link: the
+CALLS calls, one by default, are made at once. Without TOKEN, or with an empty one, it finds the authorization server, registers, and "the user" follows each link: the
 server approves by itself. MODE is how the SDK chooses the protocol revision: `auto` or `legacy`.
 """
 
@@ -77,7 +77,7 @@ def innermost(error):
     return error
 
 
-async def call(url, mode, tool, arguments, token=None):
+async def call(url, mode, tool, arguments, token=None, calls="1"):
     user = User()
     provider = OAuthClientProvider(
         url,
@@ -95,9 +95,12 @@ async def call(url, mode, tool, arguments, token=None):
     try:
         async with httpx2.AsyncClient(timeout=30, trust_env=False, **who) as http:
             async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-                result = await client.call_tool(tool, json.loads(arguments))
-                answer["text"] = "\n".join(part.text for part in result.content)
-                answer["isError"] = bool(result.is_error)
+                results = await asyncio.gather(
+                    *(client.call_tool(tool, json.loads(arguments)) for _ in range(int(calls)))
+                )
+                parts = (part for result in results for part in result.content)
+                answer["text"] = "\n".join(part.text for part in parts)
+                answer["isError"] = any(result.is_error for result in results)
     except BaseException as error:
         answer["error"] = str(innermost(error))
     print(json.dumps(answer))
