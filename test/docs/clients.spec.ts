@@ -28,3 +28,11 @@ test('10.17e: the page about clients says what each difference of Python means f
 test('10.17e: the page about MCP-Nest warns of log messages to clients that have gone', () => {
   expect(page('hosts-mcp-nest')).toMatch(/`ctx\.log[\s\S]{0,600}process\.on\('unhandledRejection'/);
 });
+
+test('10.14b: no documented example has sessions without an idle limit', () => {
+  const code = page('hosts-mcp-nest').match(/(```|~~~)ts\n[\s\S]*?\1/g)?.join('\n') ?? '';
+  expect(code).toContain('statefulMode: false');
+  expect(code).toContain('statelessMode: true');
+  expect(page('hosts-sdk-v1')).toContain('closeIdle'); // run by test/e2e/shutdown.spec.ts
+  expect(page('hosts-sdk-v2')).not.toContain('sessionIdGenerator:');
+});

@@ -22,9 +22,7 @@ import {
 } from 'authplane-nestjs';
 import { z } from 'zod';
 
-const transport = new StreamableHttpTransport({
-  statefulMode: process.env['MCP_SESSIONS'] === 'true', // of protocol revisions up to 2025-11-25
-});
+const transport = new StreamableHttpTransport({ statefulMode: false }); // no sessions, see below
 export const strategy = new McpStrategy({
   name: 'notes',
   version: '1.0.0',

@@ -21,8 +21,11 @@ export class HostProcesses extends CompiledApp {
   constructor() {
     super({
       files: ['hosts-mcp-nest-main.ts', 'hosts-mcp-nest.ts'],
-      // The example has that option in a comment.
-      change: (source) => source.replace('// mcp: {', `mcp: { resources: ${RULES},`),
+      // The example has no sessions, and that option in a comment.
+      change: (source) =>
+        source
+          .replace('statefulMode: false', `statefulMode: process.env['MCP_SESSIONS'] === 'true'`)
+          .replace('// mcp: {', `mcp: { resources: ${RULES},`),
     });
   }
 

@@ -16,14 +16,24 @@ const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');
 
 /** The example of docs/hosts-mcp-nest.md, and what people write instead. */
 const VARIANTS = {
-  asShown: (source: string) => source,
+  asShown: (source: string) => withSessions(source),
   /** Then MCP-Nest serves HTTP+SSE, too, on two more paths. */
-  allTransports: (source: string) => without(source, /^ +transport: .*\n/m),
+  allTransports: (source: string) => without(withSessions(source), /^ +transport: .*\n/m),
   unguarded: (source: string) => without(allTransports(source), /^ +guards: .*\n/m),
   /** No transport is at the path of the resource. */
   elsewhere: (source: string) =>
     allTransports(source).replace(/^ +version: .*\n/m, "$&      mcpEndpoint: 'elsewhere',\n"),
 };
+
+/** The example has none; here they are switched on and off. */
+function withSessions(source: string): string {
+  expect(source).toContain('{ statelessMode: true }');
+  const switched = `{
+        statelessMode: process.env['MCP_SESSIONS'] !== 'true',
+        sessionIdGenerator: () => crypto.randomUUID(),
+      }`;
+  return source.replace('{ statelessMode: true }', switched);
+}
 
 function allTransports(source: string): string {
   return VARIANTS.allTransports(source);
