@@ -30,7 +30,10 @@ test('10.17e: the page about MCP-Nest warns of log messages to clients that have
 });
 
 test('10.14b: no documented example has sessions without an idle limit', () => {
-  const code = page('hosts-mcp-nest').match(/(```|~~~)ts\n[\s\S]*?\1/g)?.join('\n') ?? '';
+  const code =
+    page('hosts-mcp-nest')
+      .match(/(```|~~~)ts\n[\s\S]*?\1/g)
+      ?.join('\n') ?? '';
   expect(code).toContain('statefulMode: false');
   expect(code).toContain('statelessMode: true');
   expect(page('hosts-sdk-v1')).toContain('closeIdle'); // run by test/e2e/shutdown.spec.ts
