@@ -21,6 +21,25 @@ const LAYERS = {
   testing: { packages: ['jose'], types: [], folders: ['core'], network: true },
 };
 
+/** Folders inside a layer, from the ground up: each may use those before it (docs/architecture.md). */
+const LADDERS = {
+  core: ['errors', 'lib', 'http', 'discovery', 'token', 'dpop', 'mcp', 'operations'],
+  nest: [
+    'http',
+    'log',
+    'marks',
+    'refusals',
+    'mcp/hosts',
+    'mcp/answers',
+    'mcp/state',
+    'mcp',
+    'resources',
+    'boot',
+  ],
+  mcp: ['answers', 'mcp-nest', 'sdk'],
+  testing: ['http', 'records', 'endpoints', 'grants'],
+};
+
 const NETWORK = '^node:(?:http|https|http2|tls|dns|dgram)(?:/.+)?$';
 const PURE_OF_NET = ['BlockList', 'isIP', 'isIPv4', 'isIPv6'];
 const NETWORK_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
@@ -30,12 +49,12 @@ const LOOPBACK_FILE = 'src/core/http/loopback.ts';
 /** Names of @nestjs/common that one file may use, so that what it guards holds everywhere. */
 const NAMES_OF_ONE_FILE = [
   {
-    file: 'src/nest/package-logger.ts',
+    file: 'src/nest/log/package-logger.ts',
     names: '^(?:Console)?Logger$',
     message: 'Log by PackageLogger: a logger of the application may throw.',
   },
   {
-    file: 'src/nest/http-refusal.ts',
+    file: 'src/nest/refusals/http-refusal.ts',
     names: 'Exception$',
     message: 'Throw an AuthplaneError; http-refusal.ts has the exception with the public answer.',
   },
@@ -61,7 +80,10 @@ function layerConfigs([name, layer]) {
           'error',
           { patterns: importPatterns(name, layer) },
         ],
-        'import-x/no-restricted-paths': ['error', { zones: zones(name, layer) }],
+        'import-x/no-restricted-paths': [
+          'error',
+          { zones: [...zones(name, layer), ...ladderZones(name)] },
+        ],
         'no-restricted-syntax': [
           'error',
           { selector: 'ImportExpression', message: 'Name what a file needs at its top.' },
@@ -161,6 +183,17 @@ function zones(name, { folders }) {
       message: 'An index.ts publishes; inside src import the file that has it.',
     },
   ];
+}
+
+/** A folder may use those before it in the ladder of its layer: not those behind it, nor the top. */
+function ladderZones(name) {
+  const ladder = LADDERS[name] ?? [];
+  return ladder.map((folder, step) => ({
+    target: `./src/${name}/${folder}/${ladder.some((one) => one.startsWith(`${folder}/`)) ? '*' : '**/*'}`,
+    from: `./src/${name}`,
+    except: ladder.slice(0, step + 1).map((below) => `./${below}`),
+    message: `src/${name}/${folder} may use ${ladder.slice(0, step).join(', ') || 'its own files only'}.`,
+  }));
 }
 
 export default defineConfig(

@@ -55,7 +55,7 @@ export {
   type VerifiedClaims,
   type VerifiedDPoPProof,
 } from './core/index.js';
-export * from './core/errors.js';
+export * from './core/errors/errors.js';
 export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
 export {
   AnyScope,
@@ -75,7 +75,7 @@ export {
 export { AuthplaneExceptionFilter } from './nest/authplane.exception-filter.js';
 export { AuthplaneGuard } from './nest/authplane.guard.js';
 export { AuthplaneModule } from './nest/authplane.module.js';
-export { AuthplaneProtected } from './nest/authplane-protected.js';
+export { AuthplaneProtected } from './nest/marks/authplane-protected.js';
 export {
   type AuthplaneFeatureAsyncOptions,
   type AuthplaneFeatureOptions,

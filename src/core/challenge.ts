@@ -1,4 +1,4 @@
-import { consentPage, type ConsentPolicy } from './consent-url.js';
+import { consentPage, type ConsentPolicy } from './operations/consent-url.js';
 import {
   AccessDeniedError,
   AuthorizationServerUnavailableError,
@@ -26,9 +26,9 @@ import {
   TokenRevokedError,
   UnsupportedCharsetError,
   TokenTooLongError,
-} from './errors.js';
-import { ReplayStoreError } from './replay-store.js';
-import { originalOf } from './stands-for.js';
+} from './errors/errors.js';
+import { ReplayStoreError } from './dpop/replay-store.js';
+import { originalOf } from './errors/stands-for.js';
 
 /** Authentication schemes of access tokens: RFC 6750, RFC 9449 §7.1. */
 export type ChallengeScheme = 'Bearer' | 'DPoP';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthorizationServer } from './authorization-server.js';
-import { type AuthplaneError, AuthorizationServerUnavailableError } from './errors.js';
+import { AuthorizationServer } from './discovery/authorization-server.js';
+import { type AuthplaneError, AuthorizationServerUnavailableError } from './errors/errors.js';
 import { OutboundHttp } from './http/client.js';
-import { Jwks } from './jwks.js';
+import { Jwks } from './discovery/jwks.js';
 import {
   type ClientOptions,
   resolveClientOptions,
@@ -12,16 +12,16 @@ import {
   type ResourceOptions,
 } from './options.js';
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
-import type { IntrospectionResponse, TokenResponse } from './oauth-response.js';
-import { fetchAs, type FetchAsRequest } from './resource-fetch.js';
+import type { IntrospectionResponse, TokenResponse } from './operations/oauth-response.js';
+import { fetchAs, type FetchAsRequest } from './operations/fetch-as.js';
 import { AuthplaneResource } from './resource.js';
-import { addScopeNeeds, NO_SCOPES, scopeCoverage } from './scopes.js';
+import { addScopeNeeds, NO_SCOPES, scopeCoverage } from './lib/scopes.js';
 import {
   type ClientCredentialsRequest,
   type ExchangeRequest,
   TokenOperations,
-} from './token-operations.js';
-import { unmetSettings } from './unmet-settings.js';
+} from './operations/token-operations.js';
+import { unmetSettings } from './discovery/unmet-settings.js';
 
 /** A lazy start waits this long for the authorization server before it goes on without. */
 const LAZY_START_SECONDS = 3;

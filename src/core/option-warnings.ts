@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import { InMemoryDPoPReplayStore } from './replay-store.js';
+import { InMemoryDPoPReplayStore } from './dpop/replay-store.js';
 
 /** What counts of the options for the authorization server. */
 interface ServerSettings {

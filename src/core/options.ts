@@ -1,17 +1,17 @@
-import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from './algorithms.js';
-import { type Clock, systemClock } from './clock.js';
+import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from './lib/algorithms.js';
+import { type Clock, systemClock } from './lib/clock.js';
 import {
   type AsCredentials,
   type AuthProvider,
   clientAuthentication,
   credentialsProblem,
-} from './client-authentication.js';
-import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop-nonce.js';
-import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop-key.js';
-import { type AuthplaneError, ConfigurationError } from './errors.js';
+} from './operations/client-authentication.js';
+import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop/nonce.js';
+import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop/proof-key.js';
+import { type AuthplaneError, ConfigurationError } from './errors/errors.js';
 import type { OutboundFetch } from './http/fetch.js';
-import { hostsProblem } from './mcp-host.js';
-import { type McpOptions, requirementProblem } from './operation-scopes.js';
+import { hostsProblem } from './mcp/mcp-host.js';
+import { type McpOptions, requirementProblem } from './mcp/operation-scopes.js';
 import {
   algorithmsProblem,
   baseUrlProblem,
@@ -35,13 +35,14 @@ import {
   seconds,
   switchOr,
   webOriginListProblem,
-} from './option-checks.js';
+} from './lib/option-checks.js';
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
-import type { DPoPReplayStore } from './replay-store.js';
+import type { DPoPReplayStore } from './dpop/replay-store.js';
+import type { InboundDPoPOptions, ResolvedInboundDPoP } from './dpop/settings.js';
 import { descriptionProblem, type ResourceDescription } from './resource-metadata.js';
-import type { RevocationChecker } from './revocation.js';
-import type { ScopeHierarchy } from './scopes.js';
-import type { ProofSigner } from './token-operations.js';
+import type { RevocationChecker } from './operations/revocation-check.js';
+import type { ScopeHierarchy } from './lib/scopes.js';
+import type { ProofSigner } from './operations/token-operations.js';
 
 /** How to reach, trust and use the authorization server. */
 interface ServerOptions {
@@ -171,32 +172,6 @@ export interface ResourceOptions {
   readonly failClosed?: boolean;
 }
 
-/** DPoP on requests to this resource (RFC 9449 §7). */
-export interface InboundDPoPOptions {
-  /** Takes only tokens that are bound to a key. Default `false`: bearer tokens too. */
-  readonly required?: boolean;
-  /**
-   * Memory of used proofs, shared by all processes that serve the resource. Default: the memory of
-   * this process, which is not enough for several.
-   */
-  readonly replayStore?: DPoPReplayStore;
-  /** How old a proof may be by its `iat`, in seconds, 1 to 3600. Default 300. */
-  readonly maxProofAgeSeconds?: number;
-  /** Tolerance for `iat` and `exp` of a proof in seconds, 0 to 120. Default 30. */
-  readonly clockSkewSeconds?: number;
-  /** Default ES256, EdDSA, PS256, RS256. */
-  readonly allowedProofAlgorithms?: readonly string[];
-  /**
-   * Asks for a nonce in every proof (RFC 9449 §9). `true`: with a random secret, good for a single
-   * process; several need a shared `secret` of at least 32 bytes. Default `false`.
-   */
-  readonly nonce?: boolean | DPoPNonceOptions;
-  /** Path that a proxy in front takes off, such as `/api`: clients sign the public URL. Default none. */
-  readonly publicPathPrefix?: string;
-  /** Refuses an `htu` with query or fragment instead of leaving it out. Default `false`. */
-  readonly strictHtu?: boolean;
-}
-
 /** What guards need to know of a resource besides the resource itself. */
 interface GuardOptions {
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
@@ -257,21 +232,6 @@ export interface ResolvedResourceOptions {
   readonly inboundDPoP: ResolvedInboundDPoP | undefined;
   readonly revocationChecker: RevocationChecker | undefined;
   readonly failClosed: boolean;
-}
-
-export interface ResolvedInboundDPoP {
-  readonly required: boolean;
-  /** `undefined`: the memory of this process. */
-  readonly replayStore: DPoPReplayStore | undefined;
-  readonly maxProofAgeSeconds: number;
-  readonly clockSkewSeconds: number;
-  readonly allowedProofAlgorithms: readonly string[];
-  /** A function, which prints no secret, unlike what it was made of. */
-  readonly nonce: ((clock: Clock) => DPoPNonces) | undefined;
-  /** Nonces are used, and no other process can make them. */
-  readonly hasRandomNonceSecret: boolean;
-  readonly publicPathPrefix: string;
-  readonly strictHtu: boolean;
 }
 
 export interface ResolvedGuardOptions {

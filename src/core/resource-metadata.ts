@@ -1,4 +1,4 @@
-import { isTable } from './option-checks.js';
+import { isTable } from './lib/option-checks.js';
 import type { ResolvedResourceOptions } from './options.js';
 
 /** Where the root document stands, for clients that do not look below it (RFC 9728 §3). */

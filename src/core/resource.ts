@@ -1,24 +1,24 @@
-import { requireValidNow, verifyAccessToken, type AccessTokenRules } from './access-token.js';
+import { requireValidNow, verifyAccessToken, type AccessTokenRules } from './token/access-token.js';
 import {
   type Challenge,
   type ChallengeOptions,
   type ChallengeScheme,
   toChallenge,
 } from './challenge.js';
-import type { Clock } from './clock.js';
-import type { ConsentPolicy } from './consent-url.js';
+import type { Clock } from './lib/clock.js';
+import type { ConsentPolicy } from './operations/consent-url.js';
 import {
   type Credentials,
   type HeaderLines,
   headerLines,
   parseCredentials,
   presentedScheme,
-} from './credentials.js';
-import type { Jwks } from './jwks.js';
-import { type AuthplaneError, TokenMissingError, TokenRevokedError } from './errors.js';
+} from './token/credentials.js';
+import type { Jwks } from './discovery/jwks.js';
+import { type AuthplaneError, TokenMissingError, TokenRevokedError } from './errors/errors.js';
 import type { ResolvedResourceOptions } from './options.js';
-import { type RevocationCheck, revocationCheck } from './revocation.js';
-import type { TokenOperations } from './token-operations.js';
+import { type RevocationCheck, revocationCheck } from './operations/revocation-check.js';
+import type { TokenOperations } from './operations/token-operations.js';
 import {
   protectedResourceMetadata,
   type ProtectedResourceMetadata,
@@ -29,10 +29,15 @@ import {
   type DPoPRequest,
   noSenderConstraint,
   type SenderConstraint,
-} from './sender-constraint.js';
-import { scopeCoverage, type ScopeNeeds, requireScopeNeeds, type ScopeCoverage } from './scopes.js';
-import type { VerifiedClaims } from './verified-claims.js';
-import { VerifiedTokens } from './verified-tokens.js';
+} from './dpop/sender-constraint.js';
+import {
+  scopeCoverage,
+  type ScopeNeeds,
+  requireScopeNeeds,
+  type ScopeCoverage,
+} from './lib/scopes.js';
+import type { VerifiedClaims } from './token/verified-claims.js';
+import { VerifiedTokens } from './token/verified-tokens.js';
 
 /** A request as the network delivered it. */
 export interface InboundRequest {

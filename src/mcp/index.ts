@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 
-export { type ConsentPolicy, consentUrlProblem } from '../core/consent-url.js';
+export { type ConsentPolicy, consentUrlProblem } from '../core/operations/consent-url.js';
 export {
   type ConsentAnswer,
   type ConsentResponses,
@@ -23,11 +23,11 @@ export {
   type ToolErrorResult,
   URL_ELICITATION_REQUIRED,
   type UrlElicitation,
-} from './consent.js';
-export { type ConsentOptions, ConsentRefusedError } from './consent-flow.js';
-export { AuthplaneMcpExceptionFilter } from './mcp.exception-filter.js';
-export { AuthplaneMcpInterceptor, WithConsent } from './mcp.interceptor.js';
-export { requires } from './requires.js';
-export { scoped, type ScopedOptions } from './scoped.js';
-export { withConsent } from './with-consent.js';
+} from './answers/consent.js';
+export { type ConsentOptions, ConsentRefusedError } from './answers/consent-flow.js';
+export { AuthplaneMcpExceptionFilter } from './mcp-nest/mcp.exception-filter.js';
+export { AuthplaneMcpInterceptor, WithConsent } from './mcp-nest/mcp.interceptor.js';
+export { requires } from './sdk/requires.js';
+export { scoped, type ScopedOptions } from './sdk/scoped.js';
+export { withConsent } from './sdk/with-consent.js';
 export { type McpServe, type PlatformReply, type PlatformRequest, serveMcp } from './serve-mcp.js';

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { InvalidRequestError } from '../core/errors.js';
-import { hasUnreadBody, isParsed } from '../nest/mcp-body.js';
-import { isEventStream, onResponseHead } from '../nest/mcp-response.js';
-import { requestState } from '../nest/request.js';
-import { PackageLogger } from '../nest/package-logger.js';
+import { InvalidRequestError } from '../core/errors/errors.js';
+import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
+import { isEventStream, onResponseHead } from '../nest/http/response-rewrite.js';
+import { requestState } from '../nest/http/request.js';
+import { PackageLogger } from '../nest/log/package-logger.js';
 
 /** Fastify wraps Node's request, Express extends it. */
 export interface PlatformRequest {

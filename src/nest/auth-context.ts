@@ -5,10 +5,10 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { NoCallerError } from '../core/errors.js';
+import { NoCallerError } from '../core/errors/errors.js';
 import type { Authentication } from '../core/resource.js';
-import type { VerifiedClaims } from '../core/verified-claims.js';
-import { type CallerHolder, callerOf, requestOf, requests, requestState } from './request.js';
+import type { VerifiedClaims } from '../core/token/verified-claims.js';
+import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';
 
 /** The caller of one place and moment, for {@link AuthContext.run} elsewhere. */
 export class CallerSnapshot {

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { McpOperation } from '../core/json-rpc.js';
-import type { ScopeRequirement } from '../core/operation-scopes.js';
-import type { VerifiedClaims } from '../core/verified-claims.js';
-import { isVisible } from './mcp-lists.js';
-import { ProtectedResources } from './protected-resources.js';
+import type { McpOperation } from '../core/mcp/json-rpc.js';
+import type { ScopeRequirement } from '../core/mcp/operation-scopes.js';
+import type { VerifiedClaims } from '../core/token/verified-claims.js';
+import { isVisible } from './mcp/answers/lists.js';
+import { ProtectedResources } from './resources/protected-resources.js';
 
 /** A tool, resource or prompt, and the named resource (`forFeature`) whose rules count, if not the main one. */
 export interface OperationQuery extends Pick<McpOperation, 'kind' | 'name'> {

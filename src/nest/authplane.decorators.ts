@@ -1,8 +1,8 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { ConfigurationError } from '../core/errors.js';
-import type { ScopeNeeds } from '../core/scopes.js';
-import { isScopeToken } from '../core/scopes.js';
-import type { VerifiedClaims } from '../core/verified-claims.js';
+import { ConfigurationError } from '../core/errors/errors.js';
+import type { ScopeNeeds } from '../core/lib/scopes.js';
+import { isScopeToken } from '../core/lib/scopes.js';
+import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import {
   type MarkedTarget,
   markListing,
@@ -11,9 +11,9 @@ import {
   markPublic,
   markResource,
   type Method,
-} from './handler-marks.js';
+} from './marks/handler-marks.js';
 import { checkedMethod, checkMethodsOf } from './method-check.js';
-import { callerOf, requestOf, requestState } from './request.js';
+import { callerOf, requestOf, requestState } from './http/request.js';
 
 /** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */
 export interface ScopesOptions {

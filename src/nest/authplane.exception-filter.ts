@@ -1,9 +1,9 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { httpStatus } from '../core/challenge.js';
-import { AuthplaneError } from '../core/errors.js';
-import { AuthplaneHttpException } from './http-refusal.js';
-import { Refusals } from './refusals.js';
+import { AuthplaneError } from '../core/errors/errors.js';
+import { AuthplaneHttpException } from './refusals/http-refusal.js';
+import { Refusals } from './refusals/refusals.js';
 
 /**
  * What this filter takes. An error that a handler threw and that is a 500 is left to the application's

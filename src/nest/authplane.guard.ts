@@ -2,15 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { lastValueFrom } from 'rxjs';
-import { AuthplaneError, TokenMissingError } from '../core/errors.js';
+import { AuthplaneError, TokenMissingError } from '../core/errors/errors.js';
 import { type Authentication, AuthplaneResource } from '../core/resource.js';
-import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/scopes.js';
-import { type HandlerPolicy, IS_AUTHPLANE_GUARD, policyOf } from './handler-marks.js';
+import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
+import { type HandlerPolicy, IS_AUTHPLANE_GUARD, policyOf } from './marks/handler-marks.js';
 import { placesOf } from './handler-places.js';
-import type { McpRequest, McpRules } from './mcp-endpoint.js';
-import { type ProtectedResource, ProtectedResources } from './protected-resources.js';
-import { PackageLogger } from './package-logger.js';
-import { Refusals } from './refusals.js';
+import type { McpRequest, McpRules } from './mcp/endpoint-rules.js';
+import { type ProtectedResource, ProtectedResources } from './resources/protected-resources.js';
+import { PackageLogger } from './log/package-logger.js';
+import { Refusals } from './refusals/refusals.js';
 import {
   callerOf,
   httpRequest,
@@ -24,10 +24,10 @@ import {
   requestState,
   sendAlong,
   urlsOf,
-} from './request.js';
-import { runListenersIn } from './request-context.js';
-import { servesPath } from './routes.js';
-import type { StreamToken } from './stream-expiry.js';
+} from './http/request.js';
+import { runListenersIn } from './http/request-context.js';
+import { servesPath } from './http/routes.js';
+import type { StreamToken } from './mcp/answers/stream-expiry.js';
 
 /** Injection token of the guard that the module provides. */
 export const ACTIVE_GUARD = Symbol('authplane-nestjs:guard');

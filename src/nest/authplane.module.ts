@@ -17,7 +17,7 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
-import { ConfigurationError } from '../core/errors.js';
+import { ConfigurationError } from '../core/errors/errors.js';
 import {
   type AuthplaneModuleOptions,
   type FurtherResourceOptions,
@@ -26,14 +26,14 @@ import {
   resolveModuleOptions,
 } from '../core/options.js';
 import { AuthplaneResource } from '../core/resource.js';
-import type { ScopeNeeds } from '../core/scopes.js';
-import { AfterBootstrap, AfterBootstrapModule } from './after-bootstrap.js';
+import type { ScopeNeeds } from '../core/lib/scopes.js';
+import { AfterBootstrap, AfterBootstrapModule } from './boot/after-bootstrap.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
 import { AuthplaneOperations } from './authplane-operations.js';
-import { BootInspection, refuseSecond } from './boot-inspection.js';
-import { isAuthplaneGuard } from './handler-marks.js';
+import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
+import { isAuthplaneGuard } from './marks/handler-marks.js';
 import { restoreGuards } from './handler-places.js';
 import {
   type AuthplaneFeatureAsyncOptions,
@@ -50,15 +50,15 @@ import {
   sourcesOf,
 } from './module-options.js';
 import { enforceIn } from './method-check.js';
-import { PackageLogger } from './package-logger.js';
-import { ProtectedResources } from './protected-resources.js';
-import { SparseWarnings } from './refusal-log.js';
-import { Refusals, RefusalsInterceptor } from './refusals.js';
-import { enterRequests } from './request-context.js';
-import { resourceMetadataRoute } from './resource-metadata.route.js';
-import { acceptSessionEnds } from './session-end.js';
-import { watchTrailingSlash } from './trailing-slash.js';
-import { SelfCheck } from './self-check.js';
+import { PackageLogger } from './log/package-logger.js';
+import { ProtectedResources } from './resources/protected-resources.js';
+import { SparseWarnings } from './log/refusal-log.js';
+import { Refusals, RefusalsInterceptor } from './refusals/refusals.js';
+import { enterRequests } from './http/request-context.js';
+import { resourceMetadataRoute } from './http/resource-metadata.route.js';
+import { acceptSessionEnds } from './http/session-end.js';
+import { watchTrailingSlash } from './http/trailing-slash.js';
+import { SelfCheck } from './boot/self-check.js';
 
 const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
 

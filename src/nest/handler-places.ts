@@ -1,5 +1,5 @@
 import type { ModulesContainer } from '@nestjs/core';
-import { ConfigurationError } from '../core/errors.js';
+import { ConfigurationError } from '../core/errors/errors.js';
 import {
   type ClassLike,
   GUARDS,
@@ -7,7 +7,7 @@ import {
   hasAuthplaneGuard,
   keysOf,
   markedKeys,
-} from './handler-marks.js';
+} from './marks/handler-marks.js';
 import { checkGuardedMethodsOf } from './method-check.js';
 
 type Modules = Pick<ModulesContainer, 'values'>;

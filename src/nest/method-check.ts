@@ -3,8 +3,8 @@ import {
   InsufficientScopeError,
   InvalidClaimsError,
   NoCallerError,
-} from '../core/errors.js';
-import { areNeedsMet, challengeScopes } from '../core/scopes.js';
+} from '../core/errors/errors.js';
+import { areNeedsMet, challengeScopes } from '../core/lib/scopes.js';
 import {
   type ClassLike,
   hasAuthplaneGuard,
@@ -12,11 +12,11 @@ import {
   keysOf,
   type Method,
   policyOf,
-} from './handler-marks.js';
-import { isMcpOperation } from './mcp-nest.js';
-import { keepOperationRefusals, OperationRefusal } from './operation-refusal.js';
-import { type CallerHolder, type GuardedApplication, requests } from './request.js';
-import { isRoute } from './routes.js';
+} from './marks/handler-marks.js';
+import { isMcpOperation } from './mcp/hosts/mcp-nest.js';
+import { keepOperationRefusals, OperationRefusal } from './refusals/operation-refusal.js';
+import { type CallerHolder, type GuardedApplication, requests } from './http/request.js';
+import { isRoute } from './http/routes.js';
 
 const checkedMethods = new WeakSet<object>();
 const running = new Set<GuardedApplication>();

@@ -4,8 +4,13 @@ import type {
   OptionalFactoryDependency,
   Type,
 } from '@nestjs/common';
-import { ConfigurationError } from '../core/errors.js';
-import { booleanProblem, type Check, functionProblem, problemsOf } from '../core/option-checks.js';
+import { ConfigurationError } from '../core/errors/errors.js';
+import {
+  booleanProblem,
+  type Check,
+  functionProblem,
+  problemsOf,
+} from '../core/lib/option-checks.js';
 import type { AuthplaneModuleOptions, FurtherResourceOptions } from '../core/options.js';
 
 /** Injection token of the checked options. Internal: inject `AuthplaneClient` or `AuthplaneResource`. */

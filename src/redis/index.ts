@@ -1,11 +1,11 @@
-import { within } from '../core/deadline.js';
-import { ConfigurationError } from '../core/errors.js';
+import { within } from '../core/lib/deadline.js';
+import { ConfigurationError } from '../core/errors/errors.js';
 import {
   type DPoPReplayStore,
   REPLAY_DEADLINE_MS,
   ReplayStoreError,
   requireLiveExpiry,
-} from '../core/replay-store.js';
+} from '../core/dpop/replay-store.js';
 
 /** What is used of an `ioredis` client or cluster. */
 export interface IoredisClient {

@@ -4,18 +4,23 @@ import type { AddressInfo } from 'node:net';
 
 import type { JWK } from 'jose';
 
-import type { TokenClaims, TokenHeader } from './access-tokens.js';
-import { DEFAULT_USER } from './authorize-endpoint.js';
-import type { ConsentRequirement, ConsentSubject } from './consents.js';
+import type { TokenClaims, TokenHeader } from './records/access-tokens.js';
+import { DEFAULT_USER } from './endpoints/authorize-endpoint.js';
+import type { ConsentRequirement, ConsentSubject } from './records/consents.js';
 import { deploy, issueToken } from './deployment.js';
-import { metadataPaths, PATHS } from './discovery.js';
-import { Faults, type EndpointName, type Fault } from './faults.js';
-import type { GrantRequestCounts } from './grant-counter.js';
+import { metadataPaths } from './endpoints/discovery.js';
+import { PATHS } from './http/paths.js';
+import { Faults, type EndpointName, type Fault } from './http/faults.js';
+import type { GrantRequestCounts } from './records/grant-counter.js';
 import type { AuthorizationServerOptions } from './options.js';
 import { Documents, routesOf } from './routes.js';
-import { RequestCounter, router, type RequestCounts } from './router.js';
-import { jtiOf } from './token-claims.js';
-import { SigningKeys, type RotateKeysOptions, type SigningAlgorithm } from './signing-keys.js';
+import { RequestCounter, router, type RequestCounts } from './http/router.js';
+import { jtiOf } from './records/token-claims.js';
+import {
+  SigningKeys,
+  type RotateKeysOptions,
+  type SigningAlgorithm,
+} from './records/signing-keys.js';
 
 /** How a user answers the approval page. */
 export interface UserDecision {

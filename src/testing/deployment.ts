@@ -1,17 +1,17 @@
-import { AccessTokens, type TokenClaims, type TokenHeader } from './access-tokens.js';
-import { AuthorizationCodes } from './authorization-codes.js';
-import { DEFAULT_USER } from './authorize-endpoint.js';
-import { agentIdOf, Clients } from './clients.js';
-import { Consents } from './consents.js';
-import { DPoPCheck } from './dpop-check.js';
-import { Fronting } from './fronting.js';
-import { GrantCounter } from './grant-counter.js';
+import { AccessTokens, type TokenClaims, type TokenHeader } from './records/access-tokens.js';
+import { AuthorizationCodes } from './records/authorization-codes.js';
+import { DEFAULT_USER } from './endpoints/authorize-endpoint.js';
+import { agentIdOf, Clients } from './records/clients.js';
+import { Consents } from './records/consents.js';
+import { DPoPCheck } from './endpoints/dpop-check.js';
+import { Fronting } from './endpoints/fronting.js';
+import { GrantCounter } from './records/grant-counter.js';
 import type { AuthorizationServerOptions } from './options.js';
-import { RefreshTokens } from './refresh-tokens.js';
-import { Resources } from './resources.js';
-import { Revocations } from './revocations.js';
-import type { SigningKeys } from './signing-keys.js';
-import { Upstream } from './upstream.js';
+import { RefreshTokens } from './records/refresh-tokens.js';
+import { Resources } from './records/resources.js';
+import { Revocations } from './records/revocations.js';
+import type { SigningKeys } from './records/signing-keys.js';
+import { Upstream } from './endpoints/upstream.js';
 
 export const USER_TOKEN_SECONDS = 900;
 

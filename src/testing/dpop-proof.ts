@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 
 import { calculateJwkThumbprint, type JWK } from 'jose';
 
-import { compactJws } from './compact-jws.js';
+import { compactJws } from './records/compact-jws.js';
 
 /** AuthPlane takes proofs under ES256, RS256 and PS256; the others are there to be refused. */
 export type DPoPAlgorithm = 'ES256' | 'ES384' | 'ES512' | 'RS256' | 'PS256' | 'EdDSA';

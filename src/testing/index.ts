@@ -10,9 +10,9 @@ export {
   type StandInAuthorizationServer,
   type UserDecision,
 } from './authorization-server.js';
-export type { TokenClaims, TokenHeader } from './access-tokens.js';
-export type { RegisteredClientOptions } from './clients.js';
-export type { ConsentRefusal, ConsentRequirement, ConsentSubject } from './consents.js';
+export type { TokenClaims, TokenHeader } from './records/access-tokens.js';
+export type { RegisteredClientOptions } from './records/clients.js';
+export type { ConsentRefusal, ConsentRequirement, ConsentSubject } from './records/consents.js';
 export {
   dpopProof,
   generateDPoPKey,
@@ -21,10 +21,14 @@ export {
   type DPoPKeyOptions,
   type DPoPProofOptions,
 } from './dpop-proof.js';
-export type { EndpointName, Fault, ReplyFault } from './faults.js';
-export type { FrontingOptions } from './fronting.js';
-export type { GrantRequestCounts } from './grant-counter.js';
+export type { EndpointName, Fault, ReplyFault } from './http/faults.js';
+export type { FrontingOptions } from './endpoints/fronting.js';
+export type { GrantRequestCounts } from './records/grant-counter.js';
 export type { AuthorizationServerOptions, FeatureOptions } from './options.js';
-export type { BrokerOptions, RegisteredResourceOptions, ResourcePolicy } from './resources.js';
-export type { RequestCounts } from './router.js';
-export type { RotateKeysOptions, SigningAlgorithm } from './signing-keys.js';
+export type {
+  BrokerOptions,
+  RegisteredResourceOptions,
+  ResourcePolicy,
+} from './records/resources.js';
+export type { RequestCounts } from './http/router.js';
+export type { RotateKeysOptions, SigningAlgorithm } from './records/signing-keys.js';

@@ -1,7 +1,7 @@
-import type { RegisteredClientOptions } from './clients.js';
-import type { FrontingOptions } from './fronting.js';
-import type { RegisteredResourceOptions } from './resources.js';
-import type { SigningAlgorithm } from './signing-keys.js';
+import type { RegisteredClientOptions } from './records/clients.js';
+import type { FrontingOptions } from './endpoints/fronting.js';
+import type { RegisteredResourceOptions } from './records/resources.js';
+import type { SigningAlgorithm } from './records/signing-keys.js';
 
 /** What an operator may switch off. Each is on by default. */
 export interface FeatureOptions {

@@ -1,20 +1,21 @@
-import { authorizeEndpoint, DEFAULT_USER } from './authorize-endpoint.js';
-import { connectEndpoint } from './connect-endpoint.js';
+import { authorizeEndpoint, DEFAULT_USER } from './endpoints/authorize-endpoint.js';
+import { connectEndpoint } from './endpoints/connect-endpoint.js';
 import { USER_TOKEN_SECONDS, type Deployment } from './deployment.js';
-import { authorizationServerMetadata, cacheableJson, metadataPaths, PATHS } from './discovery.js';
-import { DPOP_ALGORITHMS } from './dpop-check.js';
-import type { EndpointName } from './faults.js';
+import { authorizationServerMetadata, cacheableJson, metadataPaths } from './endpoints/discovery.js';
+import { PATHS } from './http/paths.js';
+import { DPOP_ALGORITHMS } from './endpoints/dpop-check.js';
+import type { EndpointName } from './http/faults.js';
 import { authorizationCodeGrant } from './grants/authorization-code.js';
 import { clientCredentialsGrant } from './grants/client-credentials.js';
 import { refreshTokenGrant } from './grants/refresh-token.js';
 import { TOKEN_EXCHANGE, tokenExchangeGrant } from './grants/token-exchange.js';
-import { connectionsPage } from './html-pages.js';
-import { introspectEndpoint } from './introspect-endpoint.js';
-import { registerEndpoint } from './register-endpoint.js';
-import type { Handler } from './request.js';
-import { revokeEndpoint } from './revoke-endpoint.js';
-import type { Route } from './router.js';
-import { tokenEndpoint, type GrantType } from './token-endpoint.js';
+import { connectionsPage } from './http/html-pages.js';
+import { introspectEndpoint } from './endpoints/introspect-endpoint.js';
+import { registerEndpoint } from './endpoints/register-endpoint.js';
+import type { Handler } from './http/request.js';
+import { revokeEndpoint } from './endpoints/revoke-endpoint.js';
+import type { Route } from './http/router.js';
+import { tokenEndpoint, type GrantType } from './endpoints/token-endpoint.js';
 
 const MACHINE_TOKEN_SECONDS = 3600;
 

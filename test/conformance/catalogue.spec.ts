@@ -14,8 +14,8 @@ import {
   TokenExpiredError,
   wwwAuthenticate,
 } from '../../src/core/index.js';
-import { cannedFetch } from '../core/fixtures/canned-fetch.js';
-import { parseChallenges } from '../core/fixtures/challenge-parser.js';
+import { cannedFetch } from '../support/servers/canned-fetch.js';
+import { parseChallenges } from '../support/tokens/challenge-parser.js';
 import {
   base64url,
   type Members,
@@ -26,9 +26,9 @@ import {
   signingKey,
   validClaims,
   validHeader,
-} from '../core/fixtures/keys-and-tokens.js';
-import { ManualClock } from '../core/fixtures/manual-clock.js';
-import { refusalOf } from '../core/fixtures/refusals.js';
+} from '../support/tokens/keys-and-tokens.js';
+import { ManualClock } from '../support/tokens/manual-clock.js';
+import { refusalOf } from '../support/tokens/refusals.js';
 
 /**
  * The rows of the conformance catalogue about discovery, token verification, claims, keys, resource

@@ -141,8 +141,8 @@ describe('DPoP rows of the conformance catalogue, through verify', () => {
     const specs = [
       'test/conformance/dpop.spec.ts',
       'test/conformance/operations.spec.ts',
-      ...['dpop', 'dpop-signer', 'dpop-nonce', 'replay-store'].map(
-        (name) => `test/core/${name}.spec.ts`,
+      ...['proof', 'signer', 'nonce', 'replay-store'].map(
+        (name) => `test/core/dpop/${name}.spec.ts`,
       ),
     ];
     const text = specs.map((spec) => readFileSync(spec, 'utf8')).join('\n');

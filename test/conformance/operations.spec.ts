@@ -13,9 +13,9 @@ import {
   ServerError,
   TokenRevokedError,
 } from '../../src/core/index.js';
-import { ManualClock } from '../core/fixtures/manual-clock.js';
-import { mint, type SigningKey, signingKey } from '../core/fixtures/keys-and-tokens.js';
-import { refusalOf } from '../core/fixtures/refusals.js';
+import { ManualClock } from '../support/tokens/manual-clock.js';
+import { mint, type SigningKey, signingKey } from '../support/tokens/keys-and-tokens.js';
+import { refusalOf } from '../support/tokens/refusals.js';
 
 /**
  * The rows of the conformance catalogue about what the client asks of the authorization server, with

@@ -9,8 +9,8 @@ import {
   toChallenge,
   wwwAuthenticate,
 } from '../../src/core/challenge.js';
-import * as errors from '../../src/core/errors.js';
-import { parseChallenges } from './fixtures/challenge-parser.js';
+import * as errors from '../../src/core/errors/errors.js';
+import { parseChallenges } from '../support/tokens/challenge-parser.js';
 
 const REALM = 'https://api.example.com/mcp';
 const METADATA = 'https://api.example.com/.well-known/oauth-protected-resource/mcp';

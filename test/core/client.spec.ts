@@ -10,9 +10,9 @@ import {
   MetadataFetchError,
   MissingMetadataEndpointError,
   TokenRevokedError,
-} from '../../src/core/errors.js';
+} from '../../src/core/errors/errors.js';
 import type { ClientOptions } from '../../src/core/options.js';
-import { cannedFetch } from './fixtures/canned-fetch.js';
+import { cannedFetch } from '../support/servers/canned-fetch.js';
 import {
   highSTwin,
   ISSUER,
@@ -21,11 +21,11 @@ import {
   RESOURCE,
   type SigningKey,
   signingKey,
-} from './fixtures/keys-and-tokens.js';
-import { hang, json, LoopbackAuthorizationServer } from './fixtures/loopback-server.js';
-import { ManualClock } from './fixtures/manual-clock.js';
-import { expectRefusal, refusalOf } from './fixtures/refusals.js';
-import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
+} from '../support/tokens/keys-and-tokens.js';
+import { hang, json, LoopbackAuthorizationServer } from '../support/servers/loopback-server.js';
+import { ManualClock } from '../support/tokens/manual-clock.js';
+import { expectRefusal, refusalOf } from '../support/tokens/refusals.js';
+import { onUnhandledRejection } from '../support/tokens/unhandled-rejections.js';
 
 const METADATA_URL = `${ISSUER}/.well-known/oauth-authorization-server`;
 const JWKS_URL = `${ISSUER}/jwks`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { resolveFurtherOptions, resolveModuleOptions } from '../../src/core/options.js';
-import { InMemoryDPoPReplayStore } from '../../src/core/replay-store.js';
+import { InMemoryDPoPReplayStore } from '../../src/core/dpop/replay-store.js';
 
 const ISSUER = 'https://auth.example.com';
 const VALID = { issuer: ISSUER, resource: 'https://api.example.com/mcp' };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError, JWKSFetchError } from '../../src/core/errors.js';
+import { ConfigurationError, JWKSFetchError } from '../../src/core/errors/errors.js';
 import {
   type FurtherResourceOptions,
   resolveClientOptions,
@@ -8,7 +8,7 @@ import {
   resolveModuleOptions,
   resolveResourceOptions,
 } from '../../src/core/options.js';
-import { onUnhandledRejection } from './fixtures/unhandled-rejections.js';
+import { onUnhandledRejection } from '../support/tokens/unhandled-rejections.js';
 
 const ISSUER = 'https://auth.example.com';
 const RESOURCE = 'https://api.example.com/mcp';

@@ -8,11 +8,11 @@ import {
   MalformedCredentialsError,
   TokenExpiredError,
   TokenMissingError,
-} from '../../src/core/errors.js';
-import { NOW, RESOURCE, type SigningKey, signingKey } from './fixtures/keys-and-tokens.js';
-import { hashOf, proofOf, testKey } from './dpop.harness.js';
-import { expectRefusal, refusalOf } from './fixtures/refusals.js';
-import { trustingResource, type TrustingResource } from './fixtures/trusting-resource.js';
+} from '../../src/core/errors/errors.js';
+import { NOW, RESOURCE, type SigningKey, signingKey } from '../support/tokens/keys-and-tokens.js';
+import { hashOf, proofOf, testKey } from '../support/tokens/dpop.harness.js';
+import { expectRefusal, refusalOf } from '../support/tokens/refusals.js';
+import { trustingResource, type TrustingResource } from '../support/tokens/trusting-resource.js';
 
 let key: SigningKey;
 let trusting: TrustingResource;

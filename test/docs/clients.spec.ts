@@ -36,6 +36,6 @@ test('10.14b: no documented example has sessions without an idle limit', () => {
       ?.join('\n') ?? '';
   expect(code).toContain('statefulMode: false');
   expect(code).toContain('statelessMode: true');
-  expect(page('hosts-sdk-v1')).toContain('closeIdle'); // run by test/e2e/shutdown.spec.ts
+  expect(page('hosts-sdk-v1')).toContain('closeIdle'); // run by test/e2e/faults/shutdown.spec.ts
   expect(page('hosts-sdk-v2')).not.toContain('sessionIdGenerator:');
 });

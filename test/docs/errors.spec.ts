@@ -5,9 +5,9 @@ import * as root from 'authplane-nestjs';
 import * as core from 'authplane-nestjs/core';
 import * as mcp from 'authplane-nestjs/mcp';
 import { httpStatus, toChallenge } from '../../src/core/challenge.js';
-import { AuthplaneError } from '../../src/core/errors.js';
+import { AuthplaneError } from '../../src/core/errors/errors.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';
-import { parseChallenges } from '../core/fixtures/challenge-parser.js';
+import { parseChallenges } from '../support/tokens/challenge-parser.js';
 import { type Row, tableBelow } from './table.js';
 
 const PAGE = 'docs/errors.md';
@@ -92,7 +92,7 @@ test('11.1: every code of the union is the code of a class, or one of OAuthError
 
 /** The members of an exported union of texts, as the compiler sees them. */
 function literalsOf(name: string): string[] {
-  const file = 'src/core/errors.ts';
+  const file = 'src/core/errors/errors.ts';
   const program = ts.createProgram([file], {
     strict: true,
     target: ts.ScriptTarget.ES2022,

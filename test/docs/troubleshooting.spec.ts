@@ -7,7 +7,7 @@ import {
   type TokenClaims,
   type TokenHeader,
 } from 'authplane-nestjs/testing';
-import { freePort, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { freePort, type RunningApp, startApp } from '../support/nest/start-app.js';
 import { codeBlocks } from './markdown.js';
 
 const ISSUER = 'https://auth.example.com';

@@ -17,7 +17,7 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { type Row, tableBelow } from '../docs/table.js';
-import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
+import { freePort, platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)

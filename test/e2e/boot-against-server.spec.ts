@@ -6,7 +6,7 @@ import {
   startAuthorizationServer,
   type StandInAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { platforms, type RunningApp, startApp } from './apps/start-app.js';
+import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const RESOURCE = 'https://mcp.example.com/mcp';
 const asCredentials = { clientId: 'gateway', clientSecret: 'not to be found in a log' };

@@ -8,8 +8,11 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { MemoryOAuthProvider } from '../../sample-app/memory-oauth-provider.js';
 import { walk } from '../../sample-app/walk.js';
-import { type ProtectedMcpServer, startProtectedMcpServer } from './apps/mcp-app.js';
-import { platforms } from './apps/start-app.js';
+import {
+  type ProtectedMcpServer,
+  startProtectedMcpServer,
+} from '../support/nest/mcp-endpoint-app.js';
+import { platforms } from '../support/nest/start-app.js';
 
 const CALLBACK = 'http://127.0.0.1:1/callback';
 

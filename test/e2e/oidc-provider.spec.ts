@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { DPoPSigner } from 'authplane-nestjs';
-import { type ForeignAuthorizationServer, startOidcProvider } from './apps/oidc-provider.js';
-import { plainApp } from './apps/plain-app.js';
-import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
+import {
+  type ForeignAuthorizationServer,
+  startOidcProvider,
+} from '../support/servers/oidc-provider.js';
+import { plainApp } from '../support/nest/plain-app.js';
+import { freePort, platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 describe.each(platforms)('tokens of oidc-provider on %s', (platform) => {
   let authorizationServer: ForeignAuthorizationServer;

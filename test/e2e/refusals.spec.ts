@@ -4,8 +4,8 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { plainApp } from './apps/plain-app.js';
-import { freePort, platforms, type RunningApp, startApp } from './apps/start-app.js';
+import { plainApp } from '../support/nest/plain-app.js';
+import { freePort, platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const INVALID_TOKEN_BODY = {
   error: 'invalid_token',

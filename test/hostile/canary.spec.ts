@@ -16,10 +16,10 @@ import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
 import { MODULE_OPTIONS } from '../../src/nest/module-options.js';
 import { hearOutput, noteTraffic } from '../canary/sources.js';
 import { Watch } from '../canary/watch.js';
-import { type Reply, replyJson, replyRaw, ScriptedServer } from '../core/fixtures/as-scripted.js';
-import { callService } from '../e2e/apps/operations-apps.js';
-import { type OperationsSystem, startSystem } from '../e2e/apps/operations-system.js';
-import { platforms } from '../e2e/apps/start-app.js';
+import { type Reply, replyJson, replyRaw, ScriptedServer } from '../support/servers/as-scripted.js';
+import { callService } from '../support/nest/operations-apps.js';
+import { type OperationsSystem, startSystem } from '../support/nest/operations-system.js';
+import { platforms } from '../support/nest/start-app.js';
 
 /**
  * T56: secrets of every kind go through everything this package does, well and badly, and whatever

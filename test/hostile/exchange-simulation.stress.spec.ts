@@ -1,20 +1,23 @@
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
-import { clientAuthentication } from '../../src/core/client-authentication.js';
+import { clientAuthentication } from '../../src/core/operations/client-authentication.js';
 import {
   AuthplaneError,
   CircuitOpenError,
   ConsentRequiredError,
   TokenExpiredError,
-} from '../../src/core/errors.js';
+} from '../../src/core/errors/errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { resolveClientOptions } from '../../src/core/options.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';
-import { type ExchangeRequest, TokenOperations } from '../../src/core/token-operations.js';
-import { ManualClock } from '../core/fixtures/manual-clock.js';
-import { onUnhandledRejection } from '../core/fixtures/unhandled-rejections.js';
-import { seededRandom } from '../core/fixtures/seeded-random.js';
+import {
+  type ExchangeRequest,
+  TokenOperations,
+} from '../../src/core/operations/token-operations.js';
+import { ManualClock } from '../support/tokens/manual-clock.js';
+import { onUnhandledRejection } from '../support/tokens/unhandled-rejections.js';
+import { seededRandom } from '../support/text/seeded-random.js';
 
 /**
  * A million exchanges of a thousand users (`AUTHPLANE_STRESS`, else fewer) through the real code path,

@@ -21,34 +21,34 @@ export type Meets = keyof typeof LENGTHS | 'boot';
 export const EXPRESSIONS: Readonly<
   Record<string, readonly (readonly [expression: RegExp, meets: Meets])[]>
 > = {
-  'core/authorization-server.ts': [[/\/+$/, 'boot']],
+  'core/discovery/authorization-server.ts': [[/\/+$/, 'boot']],
   'core/challenge.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
-  'core/claim-values.ts': [
+  'core/token/claim-values.ts': [
     [/\p{Surrogate}/u, 'token'],
     [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
   ],
-  'core/client-authentication.ts': [
+  'core/operations/client-authentication.ts': [
     [/\p{Cc}/u, 'boot'],
     [/^[\w!#$%&'*+.^`|~-]+$/, 'boot'],
     [/^[\x20-\x7e]+$/, 'boot'],
     [/^basic /i, 'boot'],
   ],
-  'core/compact-jws.ts': [
+  'core/token/compact-jws.ts': [
     [/^e[3wy]/, 'token'],
     [/^[A-Za-z0-9_-]+$/, 'token'],
   ],
-  'core/consent-url.ts': [
+  'core/operations/consent-url.ts': [
     [/^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/, 'short'],
     [/\/$/, 'boot'],
   ],
-  'core/credentials.ts': [
+  'core/token/credentials.ts': [
     [/^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/, 'header'],
     [/^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/, 'header'],
     [/^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/, 'header'],
     [/^[^\s]*/, 'header'],
     [/^[A-Za-z]+/, 'header'],
   ],
-  'core/dpop-signer.ts': [
+  'core/dpop/signer.ts': [
     [/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'header'],
     [/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header'],
   ],
@@ -57,7 +57,7 @@ export const EXPRESSIONS: Readonly<
     [/^application\/.+\+json$/, 'header'],
     [/^(?:utf-?8|"utf-?8")$/, 'header'],
   ],
-  'core/htu.ts': [
+  'core/dpop/htu.ts': [
     [/^[\x21-\x5b\x5d-\x7e]+$/, 'header'],
     [/%(?![0-9A-Fa-f]{2})/, 'header'],
     [/%[0-9A-Fa-f]{2}/g, 'header'],
@@ -67,8 +67,8 @@ export const EXPRESSIONS: Readonly<
     [/^https?:\/\/[^/?#]*/i, 'header'],
     [/[?#]/, 'header'],
   ],
-  'core/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'core/oauth-response.ts': [
+  'core/errors/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'core/operations/oauth-response.ts': [
     [/^[\x21-\x7e]+$/, 'answer'],
     [/\berror="([^"]*)"/, 'header'],
     [/^[A-Za-z0-9_.:/-]{1,100}$/, 'short'],
@@ -80,7 +80,7 @@ export const EXPRESSIONS: Readonly<
     [/[^\x20-\x7e]+/g, 'short'],
     [/\/+$/, 'boot'],
   ],
-  'core/option-checks.ts': [
+  'core/lib/option-checks.ts': [
     [/[?#][^]*$/, 'boot'],
     [/[^\x21-\x7e]/, 'boot'],
     [/^https?:\/\//i, 'boot'],
@@ -90,8 +90,8 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/options-from-env.ts': [[/[\s,]+/, 'boot']],
   'core/options.ts': [[/\/+$/, 'boot']],
-  'core/quoted.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'core/resource-fetch.ts': [
+  'core/lib/text.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'core/operations/fetch-as.ts': [
     [/\berror="?use_dpop_nonce\b/, 'header'],
     [/^(?:content-|proxy-|sec-|x-forwarded|x-real-|x-client-|x-original-|:)/, 'header'],
     [
@@ -108,13 +108,13 @@ export const EXPRESSIONS: Readonly<
       'boot',
     ],
   ],
-  'core/resource-uris.ts': [
+  'core/mcp/resource-uris.ts': [
     [/\{[^{}]*\}|(?<doubt>[{}])/g, 'boot'],
     [/\{\?[^}]*\}/g, 'boot'],
     [/(?:\{[^{}\\"]*\}|[:*](?!"))[$\u200c\u200d\p{ID_Continue}]*|(?<doubt>[{}\\]|[:*]")/gu, 'boot'],
     [/(?:%[\da-f]{2})+/gi, 'uri'],
   ],
-  'core/uri-variables.ts': [
+  'core/mcp/uri-variables.ts': [
     [/\{\?[^}]*\}/g, 'boot'],
     [/\{(\w+)\*\}/g, 'boot'],
     [/\{(\w+)\}/g, 'boot'],
@@ -127,14 +127,14 @@ export const EXPRESSIONS: Readonly<
     [/([:*][$_\p{ID_Start}][$\u200c\u200d\p{ID_Continue}]*)/u, 'boot'],
     [/[:*]/, 'boot'],
   ],
-  'core/scopes.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'token']],
-  'core/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
-  'core/token-operations.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
-  'mcp/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'nest/allowed-origins.ts': [
+  'core/lib/scopes.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'token']],
+  'core/dpop/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
+  'core/operations/token-operations.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
+  'mcp/answers/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'nest/mcp/allowed-origins.ts': [
     [/^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/, 'header'],
   ],
-  'nest/event-stream.ts': [
+  'nest/http/event-stream.ts': [
     [/(?<=\n|\r(?!\n))/, 'body'],
     [/[\r\n]$/, 'body'],
     [/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
@@ -143,27 +143,27 @@ export const EXPRESSIONS: Readonly<
     [/^data: ?/, 'body'],
     [/[\r\n]{0,2}$/, 'body'],
   ],
-  'nest/handler-boot-checks.ts': [[/mcp/i, 'boot']],
-  'nest/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
-  'nest/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
-  'nest/mcp-body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
-  'nest/mcp-endpoint.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'nest/hidden-names.ts': [
+  'nest/boot/handler-boot-checks.ts': [[/mcp/i, 'boot']],
+  'nest/boot/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
+  'nest/boot/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
+  'nest/mcp/body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
+  'nest/mcp/endpoint-rules.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'nest/mcp/answers/hidden-names.ts': [
     [
       /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%EF%B7%([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi,
       'body',
     ],
   ],
-  'nest/mcp-hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
-  'nest/json-messages.ts': [[/^\ufeff/, 'body']],
-  'nest/mcp-response.ts': [[/^\s*text\/event-stream\b/i, 'header']],
-  'nest/mcp-sessions.ts': [
+  'nest/mcp/answers/hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
+  'nest/mcp/answers/json-messages.ts': [[/^\ufeff/, 'body']],
+  'nest/http/response-rewrite.ts': [[/^\s*text\/event-stream\b/i, 'header']],
+  'nest/mcp/state/sessions.ts': [
     [/^sessionId(?:\[|$)/, 'header'],
     [/[?&;#]/, 'header'],
   ],
-  'nest/refusal-log.ts': [[/^\w{1,40}$/, 'short']],
-  'nest/sent-events.ts': [[/[\r\n]/, 'body']],
-  'nest/routes.ts': [
+  'nest/log/refusal-log.ts': [[/^\w{1,40}$/, 'short']],
+  'nest/mcp/state/sent-events.ts': [[/[\r\n]/, 'body']],
+  'nest/http/routes.ts': [
     [/^[a-z]+:\/\/[^/]*/i, 'header'],
     [/[?#;]/, 'header'],
     [/[/\\]/, 'header'],
@@ -172,4 +172,4 @@ export const EXPRESSIONS: Readonly<
 };
 
 /** Made at run time; the readers in the spec drive them. */
-export const CONSTRUCTED: readonly string[] = ['nest/hidden-names.ts'];
+export const CONSTRUCTED: readonly string[] = ['nest/mcp/answers/hidden-names.ts'];

@@ -8,23 +8,32 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import ts from 'typescript';
-import { isCanonicalBase64url, parseCompactJws } from '../../src/core/compact-jws.js';
-import { headerLines, parseCredentials, presentedScheme } from '../../src/core/credentials.js';
-import { canonicalHtu, requestUrl } from '../../src/core/htu.js';
-import { asksForList, asksForUpdates, isJsonRpc, operationsOf } from '../../src/core/json-rpc.js';
-import { TokenResponse } from '../../src/core/oauth-response.js';
-import { OperationScopes } from '../../src/core/operation-scopes.js';
-import { quoted } from '../../src/core/quoted.js';
-import { fetchAs } from '../../src/core/resource-fetch.js';
-import { UriTable } from '../../src/core/resource-uris.js';
-import { signingInput } from '../../src/core/signing-input.js';
-import { parseStrictJson } from '../../src/core/strict-json.js';
-import { UriReader } from '../../src/core/uri-variables.js';
-import { unverifiedClaim } from '../../src/core/unverified-claims.js';
-import { EventStream } from '../../src/nest/event-stream.js';
-import { HiddenNames } from '../../src/nest/hidden-names.js';
-import { McpSessions } from '../../src/nest/mcp-sessions.js';
-import { comparablePath } from '../../src/nest/routes.js';
+import { isCanonicalBase64url, parseCompactJws } from '../../src/core/token/compact-jws.js';
+import {
+  headerLines,
+  parseCredentials,
+  presentedScheme,
+} from '../../src/core/token/credentials.js';
+import { canonicalHtu, requestUrl } from '../../src/core/dpop/htu.js';
+import {
+  asksForList,
+  asksForUpdates,
+  isJsonRpc,
+  operationsOf,
+} from '../../src/core/mcp/json-rpc.js';
+import { TokenResponse } from '../../src/core/operations/oauth-response.js';
+import { OperationScopes } from '../../src/core/mcp/operation-scopes.js';
+import { quoted } from '../../src/core/lib/text.js';
+import { fetchAs } from '../../src/core/operations/fetch-as.js';
+import { UriTable } from '../../src/core/mcp/resource-uris.js';
+import { signingInput } from '../../src/core/token/signing-input.js';
+import { parseStrictJson } from '../../src/core/lib/strict-json.js';
+import { UriReader } from '../../src/core/mcp/uri-variables.js';
+import { unverifiedClaim } from '../../src/core/token/unverified-claims.js';
+import { EventStream } from '../../src/nest/http/event-stream.js';
+import { HiddenNames } from '../../src/nest/mcp/answers/hidden-names.js';
+import { McpSessions } from '../../src/nest/mcp/state/sessions.js';
+import { comparablePath } from '../../src/nest/http/routes.js';
 import { CONSTRUCTED, EXPRESSIONS, LENGTHS } from './expressions.js';
 
 const SOURCE = 'src';

@@ -9,10 +9,17 @@ import { All, Controller, Get, Inject, Post, Req, Res, UseGuards } from '@nestjs
 import { AuthplaneGuard, Scopes } from 'authplane-nestjs';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
-import { CompiledApp } from '../e2e/apps/compiled-app.js';
-import { freePort, type Platform, platforms } from '../e2e/apps/start-app.js';
-import { Host, type HostName, McpController, Runs, request, startMcpApp } from '../nest/mcp-app.js';
+import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
+import { CompiledApp } from '../support/nest/compiled-app.js';
+import { freePort, type Platform, platforms } from '../support/nest/start-app.js';
+import {
+  Host,
+  type HostName,
+  McpController,
+  Runs,
+  request,
+  startMcpApp,
+} from '../support/nest/mcp-app.js';
 import { type Answer, HostileMessages, send, type Targets } from './host-messages.js';
 
 /** Shared by two platforms and both ways to list. */
@@ -137,7 +144,7 @@ async function startSdk(
   };
 }
 
-const nestProcesses = new CompiledApp({ files: ['attacked-mcp-nest-main.ts'] });
+const nestProcesses = new CompiledApp({ files: ['hosts/attacked-mcp-nest-main.ts'] });
 
 async function startMcpNest(platform: Platform, list: 'show' | 'hide'): Promise<Attacked> {
   const port = await freePort();

@@ -14,10 +14,10 @@ import {
 } from '@modelcontextprotocol/server';
 import { AuthplaneError, InvalidRequestError } from 'authplane-nestjs/core';
 import { z } from 'zod';
-import { type FoundOperation, isJsonRpc, operationsOf } from '../../src/core/json-rpc.js';
-import { OperationScopes, requirementsOf } from '../../src/core/operation-scopes.js';
-import { platforms } from '../e2e/apps/start-app.js';
-import { startMcpApp } from '../nest/mcp-app.js';
+import { type FoundOperation, isJsonRpc, operationsOf } from '../../src/core/mcp/json-rpc.js';
+import { OperationScopes, requirementsOf } from '../../src/core/mcp/operation-scopes.js';
+import { platforms } from '../support/nest/start-app.js';
+import { startMcpApp } from '../support/nest/mcp-app.js';
 
 const isFull = process.env['AUTHPLANE_STRESS'] !== undefined;
 const BODIES = isFull ? 100_000 : 5_000;

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { httpStatus } from '../../src/core/challenge.js';
-import { AuthorizationServerUnavailableError, AuthplaneError } from '../../src/core/errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  AuthplaneError,
+} from '../../src/core/errors/errors.js';
 import {
   base64url,
   highSTwin,
@@ -10,8 +13,8 @@ import {
   signingKey,
   validClaims,
   validHeader,
-} from '../core/fixtures/keys-and-tokens.js';
-import { trustingResource, type TrustingResource } from '../core/fixtures/trusting-resource.js';
+} from '../support/tokens/keys-and-tokens.js';
+import { trustingResource, type TrustingResource } from '../support/tokens/trusting-resource.js';
 
 /** G2: mutations of valid tokens. None is accepted; every refusal is a typed error that maps to 401. */
 

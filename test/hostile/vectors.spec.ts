@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { AuthplaneClient } from '../../src/core/client.js';
 import { httpStatus } from '../../src/core/challenge.js';
-import { AuthplaneError, JWKSFetchError } from '../../src/core/errors.js';
+import { AuthplaneError, JWKSFetchError } from '../../src/core/errors/errors.js';
 import type { AuthplaneResource } from '../../src/core/resource.js';
-import { cannedFetch } from '../core/fixtures/canned-fetch.js';
+import { cannedFetch } from '../support/servers/canned-fetch.js';
 import {
   base64url,
   ISSUER,
@@ -15,8 +15,8 @@ import {
   signingKey,
   validClaims,
   validHeader,
-} from '../core/fixtures/keys-and-tokens.js';
-import { ManualClock } from '../core/fixtures/manual-clock.js';
+} from '../support/tokens/keys-and-tokens.js';
+import { ManualClock } from '../support/tokens/manual-clock.js';
 
 /**
  * Acceptance data of others, each case as a whole access token against a real resource whose key set

@@ -11,7 +11,7 @@ import {
   Res,
 } from '@nestjs/common';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
-import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 @Controller('mcp')
 class McpController {

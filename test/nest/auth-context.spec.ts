@@ -38,7 +38,7 @@ import {
 import * as fastq from 'fastq';
 import PQueue from 'p-queue';
 import { filter, finalize, map, type Observable, Subject, tap } from 'rxjs';
-import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/mcp';
 

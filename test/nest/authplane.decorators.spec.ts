@@ -13,7 +13,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/api';
 const Admin = () => applyDecorators(UseGuards(AuthplaneGuard), Scopes('admin'));

@@ -12,7 +12,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const refusal = { statusCode: 400, error: 'consent_required' };
 let issuer = '';

@@ -16,7 +16,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { platforms, type RunningApp, startApp } from '../e2e/apps/start-app.js';
+import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/mcp';
 

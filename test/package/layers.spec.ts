@@ -10,16 +10,16 @@ const GLOBALS = 'no-restricted-globals';
 /** A file of `src` that need not exist, what it might say, and the rule that refuses it. */
 type Snippet = readonly [file: string, code: string, rule: string | null];
 
-const core = 'core/scopes.ts';
-const nest = 'nest/request.ts';
-const mcp = 'mcp/consent.ts';
+const core = 'core/lib/scopes.ts';
+const nest = 'nest/http/request.ts';
+const mcp = 'mcp/answers/consent.ts';
 const redis = 'redis/store.ts';
-const testing = 'testing/reply.ts';
+const testing = 'testing/http/reply.ts';
 
 const snippets: readonly Snippet[] = [
   [core, `import 'jose';`, null],
   [core, `import 'node:crypto';`, null],
-  [core, `import './errors.js';`, null],
+  [core, `import '../errors/errors.js';`, null],
   [core, `import '@nestjs/common';`, IMPORTS],
   [core, `import type { Type } from '@nestjs/common';`, IMPORTS],
   [core, `export { Module } from '@nestjs/common';`, IMPORTS],
@@ -30,12 +30,12 @@ const snippets: readonly Snippet[] = [
   [core, `import 'undici';`, IMPORTS],
   [core, `import 'fs';`, IMPORTS],
   [core, `export const nest = import('@nestjs/common');`, SYNTAX],
-  [core, `import '../nest/request.js';`, PATHS],
-  [core, `import type { RequestState } from '../nest/request.js';`, PATHS],
-  [core, `import '../testing/reply.js';`, PATHS],
-  [core, `import '../../test/core/http/http.harness.js';`, PATHS],
-  [core, `import './index.js';`, PATHS],
-  ['core/errors.ts', `import './options.js';`, CYCLE],
+  [core, `import '../../nest/http/request.js';`, PATHS],
+  [core, `import type { RequestState } from '../../nest/http/request.js';`, PATHS],
+  [core, `import '../../testing/http/reply.js';`, PATHS],
+  [core, `import '../../../test/support/servers/http.harness.js';`, PATHS],
+  [core, `import '../index.js';`, PATHS],
+  ['core/errors/errors.ts', `import './log-text.js';`, CYCLE],
 
   [core, `import { request } from 'node:http';`, IMPORTS],
   [core, `import { request } from 'node:https';`, IMPORTS],
@@ -61,7 +61,7 @@ const snippets: readonly Snippet[] = [
   ['core/http/socket.ts', `import '@nestjs/common';`, IMPORTS],
 
   [nest, `import '@nestjs/common'; import '@nestjs/core'; import 'rxjs';`, null],
-  [nest, `import '../core/scopes.js';`, null],
+  [nest, `import '../../core/lib/scopes.js';`, null],
   [nest, `import '@nestjs/common/constants.js';`, IMPORTS],
   [nest, `import '@nestjs/platform-express';`, IMPORTS],
   [nest, `import '@nestjs/microservices';`, IMPORTS],
@@ -73,9 +73,9 @@ const snippets: readonly Snippet[] = [
   [nest, `import type { McpModule } from '@rekog/mcp-nest';`, IMPORTS],
   [nest, `import 'jose';`, IMPORTS],
   [nest, `import { request } from 'node:http';`, IMPORTS],
-  [nest, `import '../core/index.js';`, PATHS],
-  [nest, `import '../index.js';`, PATHS],
-  [nest, `import '../testing/reply.js';`, PATHS],
+  [nest, `import '../../core/index.js';`, PATHS],
+  [nest, `import '../../index.js';`, PATHS],
+  [nest, `import '../../testing/http/reply.js';`, PATHS],
 
   // 10.11c: one file that logs, one that has the answer of a refusal.
   [nest, `import { Logger } from '@nestjs/common';`, IMPORTS],
@@ -87,11 +87,11 @@ const snippets: readonly Snippet[] = [
   [nest, `import type { ExceptionFilter, LoggerService } from '@nestjs/common';`, null],
   [mcp, `import { Logger } from '@nestjs/common';`, IMPORTS],
   [mcp, `import { ForbiddenException } from '@nestjs/common';`, IMPORTS],
-  ['nest/package-logger.ts', `import { Logger } from '@nestjs/common';`, null],
-  ['nest/package-logger.ts', `import { HttpException } from '@nestjs/common';`, IMPORTS],
-  ['nest/package-logger.ts', `import '@nestjs/platform-express';`, IMPORTS],
-  ['nest/http-refusal.ts', `import { HttpException } from '@nestjs/common';`, null],
-  ['nest/http-refusal.ts', `import { Logger } from '@nestjs/common';`, IMPORTS],
+  ['nest/log/package-logger.ts', `import { Logger } from '@nestjs/common';`, null],
+  ['nest/log/package-logger.ts', `import { HttpException } from '@nestjs/common';`, IMPORTS],
+  ['nest/log/package-logger.ts', `import '@nestjs/platform-express';`, IMPORTS],
+  ['nest/refusals/http-refusal.ts', `import { HttpException } from '@nestjs/common';`, null],
+  ['nest/refusals/http-refusal.ts', `import { Logger } from '@nestjs/common';`, IMPORTS],
 
   // 11.1: errors as data.
   [core, `throw new InvalidClaimsError('why');`, SYNTAX],
@@ -100,28 +100,42 @@ const snippets: readonly Snippet[] = [
   [core, `throw new InvalidClaimsError('why', { rule: 'missing' });`, null],
 
   [mcp, `import '@nestjs/common'; import 'rxjs';`, null],
-  [mcp, `import '../core/scopes.js'; import '../nest/request.js';`, null],
+  [mcp, `import '../../core/lib/scopes.js'; import '../../nest/http/request.js';`, null],
   [mcp, `import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js';`, null],
   [mcp, `import type { McpModule } from '@rekog/mcp-nest';`, null],
   [mcp, `import { McpError } from '@modelcontextprotocol/sdk/types.js';`, IMPORTS],
   [mcp, `import { McpModule } from '@rekog/mcp-nest';`, IMPORTS],
   [mcp, `export const sdk = import('@modelcontextprotocol/sdk/types.js');`, SYNTAX],
   [mcp, `import '@nestjs/core';`, IMPORTS],
-  [mcp, `import '../testing/reply.js';`, PATHS],
-  [mcp, `import '../core/index.js';`, PATHS],
+  [mcp, `import '../../testing/http/reply.js';`, PATHS],
+  [mcp, `import '../../core/index.js';`, PATHS],
   ['mcp/index.ts', `import '../core/index.js';`, null],
 
-  [redis, `import '../core/scopes.js';`, null],
+  [redis, `import '../core/lib/scopes.js';`, null],
   [redis, `import type { Redis } from 'ioredis';`, null],
   [redis, `import { Redis } from 'ioredis';`, IMPORTS],
   [redis, `import '@nestjs/common';`, IMPORTS],
-  [redis, `import '../nest/request.js';`, PATHS],
+  [redis, `import '../nest/http/request.js';`, PATHS],
 
-  [testing, `import '../core/strict-json.js';`, null],
+  [testing, `import '../../core/lib/strict-json.js';`, null],
   [testing, `import { createServer } from 'node:http';`, null],
   [testing, `import '@nestjs/testing';`, IMPORTS],
-  [testing, `import '../nest/request.js';`, PATHS],
-  [testing, `import './index.js';`, PATHS],
+  [testing, `import '../../nest/http/request.js';`, PATHS],
+  [testing, `import '../index.js';`, PATHS],
+
+  // 11.4: folders inside a layer, from the ground up.
+  ['core/lib/scopes.ts', `import '../token/access-token.js';`, PATHS],
+  ['core/token/access-token.ts', `import '../dpop/proof.js';`, PATHS],
+  ['core/token/access-token.ts', `import '../discovery/jwks.js';`, null],
+  ['core/dpop/proof.ts', `import type { ClientOptions } from '../options.js';`, PATHS],
+  ['core/operations/token-cache.ts', `import '../client.js';`, PATHS],
+  ['core/client.ts', `import './operations/token-cache.js';`, null],
+  ['nest/mcp/state/tasks.ts', `import '../endpoint-rules.js';`, PATHS],
+  ['nest/mcp/endpoint-rules.ts', `import './state/tasks.js';`, null],
+  ['nest/mcp/hosts/mcp-nest.ts', `import '../answers/lists.js';`, PATHS],
+  ['nest/boot/self-check.ts', `import '../authplane.guard.js';`, PATHS],
+  ['mcp/answers/consent.ts', `import '../sdk/scoped.js';`, PATHS],
+  ['testing/records/clients.ts', `import '../endpoints/discovery.js';`, PATHS],
 
   ['index.ts', `export * from './core/index.js';`, null],
   ['index.ts', `export * from './nest/authplane.module.js';`, null],

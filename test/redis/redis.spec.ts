@@ -9,15 +9,15 @@ import {
   type AuthplaneError,
   ConfigurationError,
   DPoPReplayDetectedError,
-} from '../../src/core/errors.js';
-import { checkReplay, ReplayStoreError } from '../../src/core/replay-store.js';
+} from '../../src/core/errors/errors.js';
+import { checkReplay, ReplayStoreError } from '../../src/core/dpop/replay-store.js';
 import {
   type IoredisClient,
   type NodeRedisClient,
   redisReplayStore,
 } from '../../src/redis/index.js';
-import { hasRedisServer, pause, RedisServer, Relay } from './redis.harness.js';
-import { unhandledRejections } from '../core/fixtures/unhandled-rejections.js';
+import { hasRedisServer, pause, RedisServer, Relay } from '../support/servers/redis.harness.js';
+import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
 
 interface Connected {
   readonly client: IoredisClient | NodeRedisClient;

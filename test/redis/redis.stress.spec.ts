@@ -5,7 +5,11 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { hasRedisServer, RedisServer, ResourceProcesses } from './redis.harness.js';
+import {
+  hasRedisServer,
+  RedisServer,
+  ResourceProcesses,
+} from '../support/servers/redis.harness.js';
 
 const ROUNDS = process.env['AUTHPLANE_STRESS'] === undefined ? 50 : 1000;
 const COPIES = 100;

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { jsonOf, post, Servers } from './stand-in.js';
+import { jsonOf, post, Servers } from '../support/servers/stand-in.js';
 
 const servers = new Servers();
 afterEach(() => servers.closeAll());

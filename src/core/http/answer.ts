@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { parseStrictJson, StrictJsonError } from '../strict-json.js';
+import { parseStrictJson, StrictJsonError } from '../lib/strict-json.js';
 import { contentEncodingError, redirectError, tooLargeError } from './errors.js';
 
 /** An answer of any status but 3xx. */

@@ -7,8 +7,8 @@
  */
 
 import { isIP } from 'node:net';
-import { afterDeadline, untilAborted } from '../deadline.js';
-import { ConfigurationError } from '../errors.js';
+import { afterDeadline, untilAborted } from '../lib/deadline.js';
+import { ConfigurationError } from '../errors/errors.js';
 import { judgedAddress, type ResolvedAddress } from './address-policy.js';
 import {
   type Call,

@@ -1,5 +1,9 @@
 import { types } from 'node:util';
-import { AuthplaneError, type AuthplaneErrorOptions, OutboundOverloadError } from '../errors.js';
+import {
+  AuthplaneError,
+  type AuthplaneErrorOptions,
+  OutboundOverloadError,
+} from '../errors/errors.js';
 
 /**
  * Why a request got no usable answer.

@@ -1,4 +1,4 @@
-import { untilAborted } from '../deadline.js';
+import { untilAborted } from '../lib/deadline.js';
 import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
 
 /** The shape of `fetch` that is needed here; `globalThis.fetch` fits. */

@@ -1,4 +1,4 @@
-import { afterDeadline } from '../deadline.js';
+import { afterDeadline } from '../lib/deadline.js';
 
 /** How long a call waits for its turn, and what becomes of one that never had it. */
 export interface Turn {

@@ -5,7 +5,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
-import { untilAborted } from '../deadline.js';
+import { untilAborted } from '../lib/deadline.js';
 import type { ResolvedAddress } from './address-policy.js';
 import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
 import { errorCode, noAddressError, StaleSocketError } from './errors.js';

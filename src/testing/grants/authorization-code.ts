@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 
-import type { AuthorizationCodes } from '../authorization-codes.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import type { RefreshTokens } from '../refresh-tokens.js';
-import { parameter, requiredParameter } from '../request.js';
-import type { Grant } from '../token-endpoint.js';
+import type { AuthorizationCodes } from '../records/authorization-codes.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import type { RefreshTokens } from '../records/refresh-tokens.js';
+import { parameter, requiredParameter } from '../http/request.js';
+import type { Grant } from '../endpoints/token-endpoint.js';
 import { refuseOtherResource, userTokens, type UserTokenOptions } from './user-tokens.js';
 
 export interface AuthorizationCodeOptions extends UserTokenOptions {

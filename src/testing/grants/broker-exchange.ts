@@ -1,9 +1,9 @@
-import type { FrontingLink } from '../fronting.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import { parameter } from '../request.js';
-import type { Resource } from '../resources.js';
-import { intersection, refuseBeyond } from '../scopes.js';
-import { scopeMember, type TokenSuccess } from '../token-endpoint.js';
+import type { FrontingLink } from '../endpoints/fronting.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import { parameter } from '../http/request.js';
+import type { Resource } from '../records/resources.js';
+import { intersection, refuseBeyond } from '../records/scopes.js';
+import { scopeMember, type TokenSuccess } from '../endpoints/token-endpoint.js';
 import {
   refuseBeyondSubject,
   refuseUnlisted,

@@ -1,11 +1,11 @@
-import type { AccessTokens } from '../access-tokens.js';
-import { agentIdOf, type Client } from '../clients.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import { parameter } from '../request.js';
-import type { Resources } from '../resources.js';
-import type { Revocations } from '../revocations.js';
-import { intersection, parseScope, refuseBeyond } from '../scopes.js';
-import { scopeMember, tokenType, type Grant } from '../token-endpoint.js';
+import type { AccessTokens } from '../records/access-tokens.js';
+import { agentIdOf, type Client } from '../records/clients.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import { parameter } from '../http/request.js';
+import type { Resources } from '../records/resources.js';
+import type { Revocations } from '../records/revocations.js';
+import { intersection, parseScope, refuseBeyond } from '../records/scopes.js';
+import { scopeMember, tokenType, type Grant } from '../endpoints/token-endpoint.js';
 
 export interface ClientCredentialsOptions {
   readonly issuer: string;

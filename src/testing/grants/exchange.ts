@@ -1,13 +1,13 @@
-import type { AccessTokens } from '../access-tokens.js';
-import type { Client } from '../clients.js';
-import type { Consents } from '../consents.js';
-import type { Fronting } from '../fronting.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import type { Resource, Resources } from '../resources.js';
-import type { Revocations } from '../revocations.js';
-import { refuseBeyond } from '../scopes.js';
-import type { TokenRequest } from '../token-endpoint.js';
-import type { Upstream } from '../upstream.js';
+import type { AccessTokens } from '../records/access-tokens.js';
+import type { Client } from '../records/clients.js';
+import type { Consents } from '../records/consents.js';
+import type { Fronting } from '../endpoints/fronting.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import type { Resource, Resources } from '../records/resources.js';
+import type { Revocations } from '../records/revocations.js';
+import { refuseBeyond } from '../records/scopes.js';
+import type { TokenRequest } from '../endpoints/token-endpoint.js';
+import type { Upstream } from '../endpoints/upstream.js';
 import type { Subject } from './subject-token.js';
 
 export interface TokenExchangeOptions {

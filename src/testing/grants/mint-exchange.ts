@@ -1,10 +1,10 @@
-import { actorChain, type Actor } from '../actors.js';
-import { agentIdOf, type Client } from '../clients.js';
-import type { FrontingLink } from '../fronting.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import type { Resource } from '../resources.js';
-import { intersection, refuseBeyond } from '../scopes.js';
-import { scopeMember, tokenType, type TokenSuccess } from '../token-endpoint.js';
+import { actorChain, type Actor } from '../records/actors.js';
+import { agentIdOf, type Client } from '../records/clients.js';
+import type { FrontingLink } from '../endpoints/fronting.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import type { Resource } from '../records/resources.js';
+import { intersection, refuseBeyond } from '../records/scopes.js';
+import { scopeMember, tokenType, type TokenSuccess } from '../endpoints/token-endpoint.js';
 import {
   refuseBeyondSubject,
   refuseUnlisted,

@@ -1,7 +1,7 @@
-import type { RefreshTokens } from '../refresh-tokens.js';
-import { parameter, requiredParameter } from '../request.js';
-import { parseScope, refuseBeyond } from '../scopes.js';
-import type { Grant } from '../token-endpoint.js';
+import type { RefreshTokens } from '../records/refresh-tokens.js';
+import { parameter, requiredParameter } from '../http/request.js';
+import { parseScope, refuseBeyond } from '../records/scopes.js';
+import type { Grant } from '../endpoints/token-endpoint.js';
 import { refuseOtherResource, userTokens, type UserTokenOptions } from './user-tokens.js';
 
 export interface RefreshTokenOptions extends UserTokenOptions {

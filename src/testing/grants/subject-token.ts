@@ -1,9 +1,9 @@
-import type { AccessTokens } from '../access-tokens.js';
-import { actorOf, type Actor } from '../actors.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import { parameter } from '../request.js';
-import type { Revocations } from '../revocations.js';
-import { audienceOf, boundKeyOf, textOf } from '../token-claims.js';
+import type { AccessTokens } from '../records/access-tokens.js';
+import { actorOf, type Actor } from '../records/actors.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import { parameter } from '../http/request.js';
+import type { Revocations } from '../records/revocations.js';
+import { audienceOf, boundKeyOf, textOf } from '../records/token-claims.js';
 
 /** What a token that is exchanged stands for. */
 export interface Subject {

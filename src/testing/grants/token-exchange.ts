@@ -1,9 +1,14 @@
-import { agentIdOf } from '../clients.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import { parameter } from '../request.js';
-import type { Resource } from '../resources.js';
-import { parseScope, refuseBeyond } from '../scopes.js';
-import { scopeMember, tokenType, type GrantType, type TokenSuccess } from '../token-endpoint.js';
+import { agentIdOf } from '../records/clients.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import { parameter } from '../http/request.js';
+import type { Resource } from '../records/resources.js';
+import { parseScope, refuseBeyond } from '../records/scopes.js';
+import {
+  scopeMember,
+  tokenType,
+  type GrantType,
+  type TokenSuccess,
+} from '../endpoints/token-endpoint.js';
 import { brokerExchange } from './broker-exchange.js';
 import type { Exchange, TokenExchangeOptions } from './exchange.js';
 import { delegation, mintExchange } from './mint-exchange.js';

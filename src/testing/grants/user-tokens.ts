@@ -1,10 +1,10 @@
-import type { AccessTokens } from '../access-tokens.js';
-import type { UserGrant } from '../authorization-codes.js';
-import { agentIdOf, type Client } from '../clients.js';
-import { OAuthProblem } from '../oauth-problem.js';
-import { parameter } from '../request.js';
-import { sameResource } from '../resources.js';
-import { scopeMember, tokenType, type TokenSuccess } from '../token-endpoint.js';
+import type { AccessTokens } from '../records/access-tokens.js';
+import type { UserGrant } from '../records/authorization-codes.js';
+import { agentIdOf, type Client } from '../records/clients.js';
+import { OAuthProblem } from '../http/oauth-problem.js';
+import { parameter } from '../http/request.js';
+import { sameResource } from '../records/resources.js';
+import { scopeMember, tokenType, type TokenSuccess } from '../endpoints/token-endpoint.js';
 
 export interface UserTokenOptions {
   readonly issuer: string;

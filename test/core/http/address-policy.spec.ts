@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { isPublicAddress, judgedAddress } from '../../../src/core/http/address-policy.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
-import { notReachable, OTHER_BLOCKS, REFUSED, vectors } from '../fixtures/special-addresses.js';
+import {
+  notReachable,
+  OTHER_BLOCKS,
+  REFUSED,
+  vectors,
+} from '../../support/text/special-addresses.js';
 
 const PUBLIC = [
   '1.0.0.0',

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { OutboundHttp } from '../../../src/core/http/client.js';
 import type { OutboundHttpOptions } from '../../../src/core/http/client.js';
-import { REFUSED } from '../fixtures/special-addresses.js';
+import { REFUSED } from '../../support/text/special-addresses.js';
 import {
   cleanUp,
   client,
@@ -13,7 +13,7 @@ import {
   sendJson,
   serve,
   watchConnections,
-} from './http.harness.js';
+} from '../../support/servers/http.harness.js';
 
 afterEach(cleanUp);
 

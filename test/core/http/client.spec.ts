@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { ConfigurationError, OutboundOverloadError } from '../../../src/core/errors.js';
+import { ConfigurationError, OutboundOverloadError } from '../../../src/core/errors/errors.js';
 import { OutboundHttp, type OutboundHttpOptions } from '../../../src/core/http/client.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import {
@@ -22,7 +22,7 @@ import {
   serve,
   serveRaw,
   watchConnections,
-} from './http.harness.js';
+} from '../../support/servers/http.harness.js';
 
 afterEach(cleanUp);
 

@@ -14,7 +14,7 @@ import {
   serve,
   serveRaw,
   watchConnections,
-} from './http.harness.js';
+} from '../../support/servers/http.harness.js';
 
 afterEach(cleanUp);
 

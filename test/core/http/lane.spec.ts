@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { Lane, type Turn } from '../../../src/core/http/lane.js';
-import { unhandledRejections } from '../fixtures/unhandled-rejections.js';
+import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 const PATIENT: Turn = {
   signal: new AbortController().signal,

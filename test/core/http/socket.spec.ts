@@ -21,7 +21,7 @@ import {
   sendJson,
   serve,
   serveRaw,
-} from './http.harness.js';
+} from '../../support/servers/http.harness.js';
 
 const HOST = 'as.example.com';
 const run = promisify(execFile);

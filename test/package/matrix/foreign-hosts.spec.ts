@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import { freePort } from '../../e2e/apps/start-app.js';
+import { freePort } from '../../support/nest/start-app.js';
 import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
 
 // Two libraries that use MCP-Nest's metadata keys with other names. A third, @hmake98/nestjs-mcp, is not

@@ -5,9 +5,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { decoded, UriTable } from '../../../src/core/resource-uris.js';
-import { UriReader } from '../../../src/core/uri-variables.js';
-import { type UriCase, uriCases } from '../../core/fixtures/uri-cases.js';
+import { decoded, UriTable } from '../../../src/core/mcp/resource-uris.js';
+import { UriReader } from '../../../src/core/mcp/uri-variables.js';
+import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
 import { installApp, node, packPackage, writeJson } from './packed-package.js';
 
 const COUNT = process.env['AUTHPLANE_STRESS'] === undefined ? 10_000 : 200_000;

@@ -6,10 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import type { Caller, HostServer, Message } from '../../e2e/apps/hosts-requests.js';
-import { describeConsent } from '../../e2e/apps/consent-suite.js';
-import { BASE, describeHost, type HiddenOperation, SCOPES } from '../../e2e/apps/hosts-suite.js';
-import { freePort, type Platform, platforms } from '../../e2e/apps/start-app.js';
+import type { Caller, HostServer, Message } from '../../support/hosts/hosts-requests.js';
+import { describeConsent } from '../../support/consent/consent-suite.js';
+import {
+  BASE,
+  describeHost,
+  type HiddenOperation,
+  SCOPES,
+} from '../../support/hosts/hosts-suite.js';
+import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
 import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
 
 const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');

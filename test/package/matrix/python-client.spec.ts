@@ -19,9 +19,9 @@ import {
   startAuthorizationServer,
   type TokenClaims,
 } from 'authplane-nestjs/testing';
-import { McpController, mcp, NotesServer } from '../../e2e/apps/hosts-sdk-v2.js';
-import { SCOPES } from '../../e2e/apps/hosts-suite.js';
-import { freePort, platforms, type RunningApp, startApp } from '../../e2e/apps/start-app.js';
+import { McpController, mcp, NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
+import { SCOPES } from '../../support/hosts/hosts-suite.js';
+import { freePort, platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-python-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

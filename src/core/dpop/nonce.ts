@@ -1,0 +1,115 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { types } from 'node:util';
+import { type Clock, systemClock } from '../lib/clock.js';
+import { ConfigurationError } from '../errors/errors.js';
+
+/** Text or bytes; bytes are copied. */
+type Secret = string | Uint8Array;
+
+/** Nonces in proofs (`inboundDPoP.nonce`, RFC 9449 §9). */
+export interface DPoPNonceOptions {
+  /**
+   * At least 32 bytes, the same in all processes of the resource. Default: random, good for a
+   * single process; the others would refuse its nonces.
+   */
+  readonly secret?: Secret;
+  /** The secret before the last change, still accepted while clients hold nonces made with it. Default none. */
+  readonly previousSecret?: Secret;
+  /**
+   * How long a nonce is accepted at most, in seconds; at least half of it. Default 300.
+   */
+  readonly ttlSeconds?: number;
+}
+
+/** What the nonces take from the other options. */
+interface NonceSurroundings {
+  /** How far the clocks of the processes may be apart, in seconds. Default 30. */
+  readonly clockSkewSeconds?: number;
+  /** Source of time, for tests. */
+  readonly clock?: Clock;
+}
+
+const MIN_SECRET_BYTES = 32;
+
+/**
+ * Nonces of the resource server (RFC 9449 §9) without memory: a MAC over a stretch of time. Two
+ * stretches overlap, so a client never has to be served the moment the nonce changes.
+ *
+ * A nonce shows that a proof was made recently, not that it is new: replay detection stays on.
+ */
+export class DPoPNonces {
+  readonly #secrets: readonly Buffer[];
+  readonly #slotSeconds: number;
+  readonly #clockSkewSeconds: number;
+  readonly #clock: Clock;
+  #slot = Number.NaN;
+  #current = '';
+  #accepted: readonly Buffer[] = [];
+  #next: readonly Buffer[] = [];
+
+  constructor(options: DPoPNonceOptions & NonceSurroundings = {}) {
+    const { secret = randomBytes(MIN_SECRET_BYTES), previousSecret, ttlSeconds = 300 } = options;
+    if (!Number.isFinite(ttlSeconds) || ttlSeconds < 2) {
+      throw new ConfigurationError('ttlSeconds of the DPoP nonce must be 2 or more');
+    }
+    this.#secrets = [secret, ...(previousSecret === undefined ? [] : [previousSecret])].map(
+      bytesOf,
+    );
+    this.#slotSeconds = ttlSeconds / 2;
+    this.#clockSkewSeconds = options.clockSkewSeconds ?? 30;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** The nonce to hand out now, for the `DPoP-Nonce` header. */
+  current(): string {
+    this.#turn(this.#clock.now());
+    return this.#current;
+  }
+
+  /** Whether this is a nonce handed out lately, also by a process whose clock is a little ahead. */
+  check(nonce: string | undefined): boolean {
+    const now = this.#clock.now();
+    this.#turn(now);
+    const given = Buffer.from(nonce ?? '');
+    const isNextDue = now + this.#clockSkewSeconds >= (this.#slot + 1) * this.#slotSeconds;
+    const accepted = isNextDue ? [...this.#accepted, ...this.#next] : this.#accepted;
+    return accepted.reduce((held, good) => isEqual(given, good) || held, false);
+  }
+
+  #turn(now: number): void {
+    const slot = Math.floor(now / this.#slotSeconds);
+    if (slot === this.#slot) return;
+    const noncesOf = (...slots: number[]) =>
+      this.#secrets.flatMap((secret) => slots.map((one) => mac(secret, one)));
+    this.#slot = slot;
+    this.#current = noncesOf(slot)[0] ?? '';
+    this.#accepted = noncesOf(slot, slot - 1).map((nonce) => Buffer.from(nonce));
+    this.#next = noncesOf(slot + 1).map((nonce) => Buffer.from(nonce));
+  }
+}
+
+/** What is wrong with a secret for nonces, or nothing. Never quotes it. */
+export function nonceSecretProblem(secret: unknown): string | undefined {
+  if (typeof secret !== 'string' && !types.isUint8Array(secret)) {
+    return 'must be a string or a Uint8Array';
+  }
+  return Buffer.from(secret).length < MIN_SECRET_BYTES
+    ? `must have at least ${MIN_SECRET_BYTES} bytes`
+    : undefined;
+}
+
+function bytesOf(secret: Secret): Buffer {
+  const problem = nonceSecretProblem(secret);
+  if (problem !== undefined)
+    throw new ConfigurationError(`the secret of the DPoP nonce ${problem}`);
+  return Buffer.from(secret);
+}
+
+/** The purpose in front: a secret shared with something else makes no nonces by accident. */
+function mac(secret: Buffer, slot: number): string {
+  return createHmac('sha256', secret).update(`authplane dpop nonce ${slot}`).digest('base64url');
+}
+
+function isEqual(given: Buffer, good: Buffer): boolean {
+  return given.length === good.length && timingSafeEqual(given, good);
+}

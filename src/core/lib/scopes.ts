@@ -1,0 +1,93 @@
+import { InsufficientScopeError } from '../errors/errors.js';
+
+/**
+ * Which granted scopes imply others: a table (`{ 'mcp:admin': ['mcp:read'] }`, followed
+ * transitively) or a function that says whether one granted scope covers a required one.
+ */
+export type ScopeHierarchy =
+  Readonly<Record<string, readonly string[]>> | ((granted: string, required: string) => boolean);
+
+/** What an operation needs: every scope of `all`, and one scope of each group in `anyOf`. */
+export interface ScopeNeeds {
+  /** Every one of these. */
+  readonly all: readonly string[];
+  /** One of each group. */
+  readonly anyOf: readonly (readonly string[])[];
+}
+
+export const NO_SCOPES: ScopeNeeds = Object.freeze({ all: [], anyOf: [] });
+
+/** Does what was granted cover one required scope? */
+export type ScopeCoverage = (granted: readonly string[], required: string) => boolean;
+
+export const exactScopes: ScopeCoverage = (granted, required) => granted.includes(required);
+
+export function scopeCoverage(hierarchy: ScopeHierarchy | undefined): ScopeCoverage {
+  if (hierarchy === undefined) return exactScopes;
+  const implies = typeof hierarchy === 'function' ? hierarchy : tableLookup(hierarchy);
+  return (granted, required) =>
+    granted.includes(required) || granted.some((scope) => implies(scope, required));
+}
+
+/** Requirements add up: class and handler, module and tool. */
+export function addScopeNeeds(...needs: readonly ScopeNeeds[]): ScopeNeeds {
+  return {
+    all: [...new Set(needs.flatMap((need) => need.all))],
+    anyOf: needs.flatMap((need) => need.anyOf),
+  };
+}
+
+/**
+ * The scopes to ask for in a challenge: everything in `all`, and of each group the first one, so
+ * list alternatives from the least to the most powerful. A client that asks for exactly these
+ * passes (RFC 6750 §3.1).
+ */
+export function challengeScopes(needs: ScopeNeeds): string[] {
+  const chosen = [...needs.all];
+  for (const group of needs.anyOf) {
+    const first = group[0];
+    if (first !== undefined && !group.some((scope) => chosen.includes(scope))) chosen.push(first);
+  }
+  return chosen;
+}
+
+/** @throws InsufficientScopeError naming all scopes of the operation, not only the missing ones. */
+export function requireScopeNeeds(
+  granted: readonly string[],
+  needs: ScopeNeeds,
+  covers: ScopeCoverage,
+): void {
+  if (areNeedsMet(needs, (scope) => covers(granted, scope))) return;
+  throw new InsufficientScopeError(challengeScopes(needs), { grantedScopes: granted });
+}
+
+export function areNeedsMet(
+  { all, anyOf }: ScopeNeeds,
+  isGranted: (scope: string) => boolean,
+): boolean {
+  return all.every(isGranted) && anyOf.every((group) => group.some(isGranted));
+}
+
+/** One scope token of RFC 6749 §3.3: printable ASCII without blank, quote and backslash. */
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(value);
+}
+
+function tableLookup(table: Readonly<Record<string, readonly string[]>>) {
+  const implied = new Map(Object.keys(table).map((scope) => [scope, closure(table, scope)]));
+  return (granted: string, required: string) => implied.get(granted)?.has(required) ?? false;
+}
+
+function closure(table: Readonly<Record<string, readonly string[]>>, from: string): Set<string> {
+  const found = new Set<string>();
+  const open = [from];
+  for (let scope = open.pop(); scope !== undefined; scope = open.pop()) {
+    const next = Object.hasOwn(table, scope) ? (table[scope] ?? []) : [];
+    for (const implied of next) {
+      if (found.has(implied)) continue;
+      found.add(implied);
+      open.push(implied);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,292 @@
+import { InvalidRequestError } from '../errors/errors.js';
+import { MAX_URI_LENGTH } from './resource-uris.js';
+
+/**
+ * What scopes can be asked for: everything an MCP server offers by name or URI, and JSON-RPC methods of
+ * its own.
+ */
+export type OperationKind = 'tool' | 'resource' | 'prompt' | 'method';
+
+/** One use of a tool, resource, prompt or method, as a JSON-RPC message asks for it. */
+export interface McpOperation {
+  /** What it uses; `method` for any other JSON-RPC method. */
+  readonly kind: OperationKind;
+  /** JSON-RPC method, such as `tools/call`. */
+  readonly method: string;
+  /** Name of the tool or prompt, URI of the resource, the method itself. */
+  readonly name: string;
+  /** `params` of the message, unchecked. */
+  readonly params: unknown;
+}
+
+/** Where in the parsed body a name stands. */
+export interface FoundName {
+  readonly method: string;
+  readonly name: string;
+  readonly holder: object;
+  readonly member: string | number;
+}
+
+/** An operation and where in the parsed body its name stands. */
+export interface FoundOperation extends McpOperation, FoundName {}
+
+/** As many as both MCP SDKs take. */
+const MAX_BATCH = 100;
+/** In one request: each is looked up, also for callers who have shown no token. */
+const MAX_OPERATIONS = 1000;
+
+const LISTEN = 'subscriptions/listen';
+
+interface Message {
+  readonly jsonrpc?: unknown;
+  readonly method?: unknown;
+}
+
+type Finder = (method: string, params: object) => FoundOperation[];
+
+/** Which members name what, per method. Anything else needs no more than the endpoint itself. */
+const FINDERS: ReadonlyMap<string, Finder> = new Map([
+  ['tools/call', named('tool', 'name')],
+  ['prompts/get', named('prompt', 'name')],
+  ['resources/read', named('resource', 'uri')],
+  ['resources/subscribe', named('resource', 'uri')],
+  ['resources/unsubscribe', named('resource', 'uri')],
+  ['completion/complete', completed],
+  [LISTEN, listenedTo],
+]);
+
+/** What asks for a task by its id (2025-11-25), or does so in the extension for 2026-07-28. */
+const TASK_METHODS: ReadonlySet<string> = new Set([
+  'tasks/get',
+  'tasks/result',
+  'tasks/cancel',
+  'tasks/update',
+]);
+const RELATED_TASK = 'io.modelcontextprotocol/related-task';
+const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+
+const LISTS: ReadonlySet<string> = new Set([
+  'tools/list',
+  'resources/list',
+  'resources/templates/list',
+  'prompts/list',
+]);
+
+/** What clients may send in revisions up to 2026-07-28, the extension for tasks included. */
+const MCP_METHODS: ReadonlySet<string> = new Set([
+  ...FINDERS.keys(),
+  ...LISTS,
+  ...TASK_METHODS,
+  'tasks/list',
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'server/discover',
+  'notifications/initialized',
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+  'notifications/elicitation/complete',
+  'notifications/tasks/status',
+]);
+
+/**
+ * Every operation of a parsed JSON-RPC body, single or batch. Read the very object that the MCP server
+ * gets, or the two may disagree about it.
+ *
+ * A message that is no request needs no scopes, and the server answers it with an error of its own. The
+ * `method` alone makes a request: a server that is careless about `id` must not be a way around this.
+ *
+ * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, and for
+ * members named `__proto__`, which validating libraries may copy into the prototype of what the server then
+ * reads.
+ */
+export function operationsOf(body: unknown): FoundOperation[] {
+  const operations: FoundOperation[] = [];
+  for (const message of messagesOf(body)) {
+    operations.push(...operationsIn(message));
+    if (operations.length > MAX_OPERATIONS) throw tooManyError('operations in a request');
+  }
+  return operations;
+}
+
+/**
+ * Whether the body is JSON-RPC 2.0, or a batch that has some: one message with a `method` is enough, and
+ * a `method` of MCP that names or lists operations is one without `jsonrpc`, too, because servers differ
+ * in whether they ask for it. To tell messages from other JSON on paths that may be anything.
+ */
+export function isJsonRpc(body: unknown): boolean {
+  return (Array.isArray(body) ? body : [body]).some(
+    (message) => isObject(message) && isCall(message),
+  );
+}
+
+/** Whether the body asks for a list of tools, resources, templates or prompts. */
+export function asksForList(body: unknown): boolean {
+  return messagesOf(body).some((message) => LISTS.has(ownString(message, 'method') ?? ''));
+}
+
+/** 2026-07-28: whether the body opens a stream of updates, which has no end of its own. */
+export function asksForUpdates(body: unknown): boolean {
+  return messagesOf(body).some((message) => ownString(message, 'method') === LISTEN);
+}
+
+/**
+ * Every task that the requests of a parsed body name by its id: what `tasks/get` and its kind ask for,
+ * and what a request says it belongs to. Answers and notifications are about tasks of the client.
+ *
+ * @throws InvalidRequestError as {@link operationsOf}
+ */
+export function tasksOf(body: unknown): FoundName[] {
+  return messagesOf(body).flatMap((message) => {
+    const method = ownString(message, 'method');
+    const params = ownObject(message, 'params');
+    if (method === undefined || params === undefined || !Object.hasOwn(message, 'id')) return [];
+    const meta = ownObject(params, '_meta');
+    const related = meta && ownObject(meta, RELATED_TASK);
+    return [
+      ...(TASK_METHODS.has(method) ? foundTask(method, params) : []),
+      ...(related === undefined ? [] : foundTask(method, related)),
+    ];
+  });
+}
+
+/** Whether the body asks which tasks there are. */
+export function asksForTasks(body: unknown): boolean {
+  return messagesOf(body).some((message) => ownString(message, 'method') === 'tasks/list');
+}
+
+/**
+ * Whether an answer to this body may be a task: the client asks for one (2025-11-25), or says that it
+ * can handle one (the extension for 2026-07-28).
+ */
+export function mayMakeTask(body: unknown): boolean {
+  return messagesOf(body).some((message) => {
+    const params = ownObject(message, 'params');
+    const meta = params && ownObject(params, '_meta');
+    const capabilities = meta && ownObject(meta, CLIENT_CAPABILITIES);
+    const extensions = capabilities && ownObject(capabilities, 'extensions');
+    return (
+      (params !== undefined && Object.hasOwn(params, 'task')) ||
+      (extensions !== undefined && Object.hasOwn(extensions, TASKS_EXTENSION))
+    );
+  });
+}
+
+/** Every message of the body as the use of its method, for servers with methods of their own. */
+export function methodsOf(body: unknown): FoundOperation[] {
+  return messagesOf(body).flatMap((message) => {
+    const method = ownString(message, 'method');
+    return found('method', method ?? '', own(message, 'params'), message, 'method');
+  });
+}
+
+/** Whether the MCP specification has this method, in any revision. */
+export function isOfMcp(method: string): boolean {
+  return MCP_METHODS.has(method);
+}
+
+/** Another name in the body. Only the guard does this, for what a caller must not see. */
+export function renameOperation({ holder, member }: FoundName, name: string): void {
+  Object.assign(holder, { [member]: name });
+}
+
+function operationsIn(message: object): FoundOperation[] {
+  const method = ownString(message, 'method');
+  const finder = method === undefined ? undefined : FINDERS.get(method);
+  if (method === undefined || finder === undefined) return [];
+  const params = ownObject(message, 'params');
+  return params === undefined ? [] : finder(method, params);
+}
+
+/** `__proto__` counts as a copying library would read it, so that {@link operationsOf} can refuse it. */
+function isCall(message: object): boolean {
+  const copied: unknown = own(message, '__proto__');
+  const { jsonrpc, method } = { ...(isObject(copied) ? copied : {}), ...message } as Message;
+  return typeof method === 'string' && (jsonrpc === '2.0' || isKnown(method));
+}
+
+function isKnown(method: string): boolean {
+  return FINDERS.has(method) || LISTS.has(method);
+}
+
+function messagesOf(body: unknown): object[] {
+  if (!Array.isArray(body)) return isObject(body) ? [withoutPrototype(body)] : [];
+  if (body.length > MAX_BATCH) {
+    throw new InvalidRequestError(`a batch of ${body.length} messages; at most ${MAX_BATCH}`);
+  }
+  return body.filter(isObject).map(withoutPrototype);
+}
+
+function named(kind: OperationKind, member: string): Finder {
+  return (method, params) => found(kind, method, params, params, member);
+}
+
+/** `ref` names a prompt or the URI template of a resource; its `type` is not trusted. */
+function completed(method: string, params: object): FoundOperation[] {
+  const ref = ownObject(params, 'ref');
+  if (ref === undefined) return [];
+  return [
+    ...found('prompt', method, params, ref, 'name'),
+    ...found('resource', method, params, ref, 'uri'),
+  ];
+}
+
+/** 2026-07-28: one stream for the updates of many resources. */
+function listenedTo(method: string, params: object): FoundOperation[] {
+  const wanted = ownObject(params, 'notifications');
+  const uris: unknown = wanted && own(wanted, 'resourceSubscriptions');
+  if (!Array.isArray(uris)) return [];
+  if (uris.length > MAX_OPERATIONS) throw tooManyError('subscriptions in a message');
+  return uris.flatMap((_, index) => found('resource', method, params, uris, index));
+}
+
+function tooManyError(what: string): InvalidRequestError {
+  return new InvalidRequestError(`too many ${what}; at most ${MAX_OPERATIONS}`);
+}
+
+function found(
+  kind: OperationKind,
+  method: string,
+  params: unknown,
+  holder: object,
+  member: string | number,
+): FoundOperation[] {
+  const name = ownString(holder, member);
+  if (name === undefined) return [];
+  if (kind === 'resource' && name.length > MAX_URI_LENGTH) {
+    throw new InvalidRequestError(`a URI of ${name.length} characters; at most ${MAX_URI_LENGTH}`);
+  }
+  return [{ kind, method, name, params, holder, member }];
+}
+
+function foundTask(method: string, holder: object): FoundName[] {
+  const name = ownString(holder, 'taskId');
+  return name === undefined ? [] : [{ method, name, holder, member: 'taskId' }];
+}
+
+// ---- members of untrusted objects: own ones only ---------------------------------------------------
+
+function own(object: object, member: string | number): unknown {
+  return Object.hasOwn(object, member) ? (object as Record<string, unknown>)[member] : undefined;
+}
+
+function ownString(object: object, member: string | number): string | undefined {
+  const value = own(object, member);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function ownObject(object: object, member: string): object | undefined {
+  const value = own(object, member);
+  return isObject(value) ? withoutPrototype(value) : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function withoutPrototype(object: object): object {
+  if (!Object.hasOwn(object, '__proto__')) return object;
+  throw new InvalidRequestError('a member named __proto__ in a JSON-RPC message');
+}

@@ -1,0 +1,407 @@
+import { inspect } from 'node:util';
+import {
+  AuthplaneError,
+  ConfigurationError,
+  InsufficientScopeError,
+  OperationRefusedError,
+} from '../errors/errors.js';
+import type { McpOperation, OperationKind } from './json-rpc.js';
+import type { McpHost } from './mcp-host.js';
+import { scopeListProblem } from '../lib/option-checks.js';
+import { UriTable } from './resource-uris.js';
+import {
+  addScopeNeeds,
+  areNeedsMet,
+  challengeScopes,
+  NO_SCOPES,
+  type ScopeNeeds,
+} from '../lib/scopes.js';
+import { UriReader } from './uri-variables.js';
+import type { VerifiedClaims } from '../token/verified-claims.js';
+
+/** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
+export type RequiredScopes =
+  | readonly string[]
+  | {
+      /** Every one of these. Default: none. */
+      readonly all?: readonly string[];
+      /** One of these, the least powerful first. Default: none. */
+      readonly any?: readonly string[];
+    };
+
+/** What a {@link ScopeRule} is asked about. */
+export interface RuledOperation extends McpOperation {
+  /**
+   * Of a resource: its URI as the entry of the rule has it, with the variables filled in; normalised
+   * (WHATWG URL) and percent-decoded once, so that it can be compared however the client spelt it. `name`
+   * is the URI as sent.
+   */
+  readonly uri: string | undefined;
+  /**
+   * Of a resource template: what its handler gets, by the names in the template of the rule, as text and
+   * percent-decoded once. MCP-Nest decodes, both MCP SDKs hand over the encoded text. The parts of
+   * `{path*}` are not divided. Empty for everything else.
+   */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Decides from what is asked and who asks: arguments of the call, agent, chain of delegation. `false`
+ * refuses, whatever scopes the caller has or could get.
+ *
+ * It runs before the server has validated anything: `operation.params` may be of any shape and lacks the
+ * defaults and transforms of the server. So ask less for what is known to be harmless, never more only
+ * for what is known to be bad. Compare `uri` and `variables` of a resource, not `name` and `params`,
+ * which have its URI in any spelling. Where servers may read a URI in several ways, the rule is asked for
+ * each, and the needs add up. To read `uri` or `variables` of a template that cannot be read for certain
+ * (nested braces, quoted names) throws a `ConfigurationError`.
+ *
+ * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
+ */
+export type ScopeRule = (
+  operation: RuledOperation,
+  claims: VerifiedClaims,
+) => RequiredScopes | false;
+
+/** What an operation needs: always the same scopes, or a rule that looks at the call. */
+export type ScopeRequirement = RequiredScopes | ScopeRule;
+
+/** Options of the MCP endpoint of a resource. */
+export interface McpOptions {
+  /** Requirements by the name of the tool. They add up with those of decorators. Default none. */
+  readonly tools?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * Requirements by URI or URI template (RFC 6570), as the server registers them. A URI needs what all
+   * entries say that it matches; any text counts as an expansion of a template. Default none.
+   */
+  readonly resources?: Readonly<Record<string, ScopeRequirement>>;
+  /** Requirements by the name of the prompt. Default none. */
+  readonly prompts?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * Requirements by JSON-RPC method, such as `vendor/run`, for methods of the server's own. Also a method
+   * of MCP may be named. Never hidden: who lacks a scope gets 403. Default none.
+   */
+  readonly methods?: Readonly<Record<string, ScopeRequirement>>;
+  /**
+   * `'refuse'` answers 403 to every JSON-RPC method that neither the MCP specification nor `methods` has.
+   * Default `'pass'`: the server decides.
+   */
+  readonly unknownMethods?: 'pass' | 'refuse';
+  /**
+   * `'hide'` leaves out of the lists what the caller may not use, and answers its use as if it did not
+   * exist. Default `'show'`: the list is complete, because a client asks for more scopes only after it
+   * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one operation; what
+   * a decorator says wins.
+   */
+  readonly list?: 'show' | 'hide';
+  /**
+   * Ties each session (protocol revisions up to 2025-11-25, HTTP+SSE included) to the resource, user and
+   * client it was opened for; others get 404 for its id. Ties tasks to the caller whose call made them and
+   * to the scopes of that call, and `Last-Event-ID` to the caller who was sent that event. Default `true`.
+   * The memory is that of this process: with several, use sticky sessions, which MCP sessions need anyway.
+   * It holds 20,000 sessions and 20,000 tasks; then whoever has most loses the oldest. A session id that
+   * is not in it gets 404 from then on, whoever asks; a task that is not in it does not exist.
+   */
+  readonly sessionBinding?: boolean;
+  /**
+   * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
+   * with another `Origin` gets 403 before anything else (MCP, Transports, Security Warning). Default: the
+   * origin of the resource itself, and with `devMode` loopback on every port. `false`: not checked. A
+   * request without `Origin` always passes: clients other than browsers send none.
+   * Not the origins of consent pages, which are `consent.allowedOrigins`.
+   */
+  readonly allowedOrigins?: readonly string[] | false;
+  /** Further libraries that run decorated methods. MCP-Nest 1 and 2 are built in. Default none. */
+  readonly hosts?: readonly McpHost[];
+}
+
+/** One requirement, wherever it was declared. */
+export interface OperationRequirement {
+  readonly kind: OperationKind;
+  /** Name of the tool or prompt, URI or URI template of the resource. */
+  readonly name: string;
+  readonly requirement: RequiredScopes | ScopeRule | ScopeNeeds;
+  readonly hidden: boolean;
+}
+
+/** What is to be done with an operation. */
+export interface OperationVerdict {
+  /** Everything it needs; empty when it is to be hidden. */
+  readonly needs: ScopeNeeds;
+  /** The caller may not use it, and it must look as if it did not exist. */
+  readonly hidden: boolean;
+  /** A rule refuses this caller; no scope helps. */
+  readonly refusal?: Refusal;
+}
+
+export interface Refusal {
+  readonly reason: string;
+  /** What a rule threw or wrongly returned. */
+  readonly fault?: unknown;
+}
+
+const NOTHING_NEEDED: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
+
+/** Scope requirements of all tools, resources and prompts of an endpoint. */
+export class OperationScopes {
+  /** Whether anything is hidden from anybody. */
+  readonly hides: boolean;
+  readonly #byName = new Map<string, OperationRequirement[]>();
+  readonly #resources: UriTable<OperationRequirement>;
+  /** For rules only, by URI or template. */
+  readonly #readers = new Map<string, UriReader>();
+
+  /** @param looseUris see {@link UriTable}; for MCP-Nest. */
+  constructor(requirements: readonly OperationRequirement[], looseUris = false) {
+    this.hides = requirements.some(({ hidden }) => hidden);
+    const ofResources = requirements.filter(({ kind }) => kind === 'resource');
+    this.#resources = new UriTable(
+      ofResources.map((requirement) => [requirement.name, requirement] as const),
+      looseUris,
+    );
+    for (const { name, requirement } of ofResources) {
+      if (typeof requirement === 'function')
+        this.#readers.set(name, new UriReader(name, looseUris));
+    }
+    for (const requirement of requirements) {
+      const key = nameKey(requirement);
+      this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
+    }
+  }
+
+  /** What a caller without a token is told to ask for. Rules need a caller; the hidden stays unsaid. */
+  announcedNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+    const announced = this.#matching(operation).filter(({ hidden }) => !hidden);
+    return addScopeNeeds(...announced.map(staticNeeds));
+  }
+
+  /** What every caller needs who may know of it. */
+  staticNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+    return addScopeNeeds(...this.#matching(operation).map(staticNeeds));
+  }
+
+  /** Whether anything was declared for it. */
+  knows(operation: Pick<McpOperation, 'kind' | 'name'>): boolean {
+    return this.#matching(operation).length > 0;
+  }
+
+  judge(operation: McpOperation, claims: VerifiedClaims): OperationVerdict {
+    const requirements = this.#matching(operation);
+    if (requirements.length === 0) return NOTHING_NEEDED;
+    const demands = requirements.flatMap((one) =>
+      this.#demandsOf(one, operation, claims).map((demand) => ({ hidden: one.hidden, demand })),
+    );
+    if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, claims))) {
+      return { needs: NO_SCOPES, hidden: true };
+    }
+    const refusal = demands.map(({ demand }) => demand).find(isRefusal);
+    const needs = demands.map(({ demand }) => (isRefusal(demand) ? NO_SCOPES : demand));
+    return {
+      needs: addScopeNeeds(...needs),
+      hidden: false,
+      ...(refusal === undefined ? {} : { refusal }),
+    };
+  }
+
+  #demandsOf(
+    { kind, name, requirement }: OperationRequirement,
+    operation: McpOperation,
+    claims: VerifiedClaims,
+  ): (ScopeNeeds | Refusal)[] {
+    if (typeof requirement !== 'function') return [scopeNeeds(requirement)];
+    const reader = kind === 'resource' ? this.#readers.get(name) : undefined;
+    const asked = reader === undefined ? [withoutUri(operation)] : readings(operation, reader);
+    return asked.length === 0
+      ? [{ reason: 'a URI that no server reads as one of this template' }]
+      : asked.map((one) => demandOf(requirement, one, claims));
+  }
+
+  #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
+    return operation.kind === 'resource'
+      ? this.#resources.find(operation.name)
+      : (this.#byName.get(nameKey(operation)) ?? []);
+  }
+}
+
+/**
+ * The second look at one requirement, where the operation runs.
+ *
+ * @throws InsufficientScopeError, OperationRefusedError
+ */
+export function requireOperation(
+  requirement: OperationRequirement['requirement'],
+  operation: RuledOperation,
+  claims: VerifiedClaims,
+): void {
+  const demand = demandOf(requirement, operation, claims);
+  if (isRefusal(demand)) {
+    throw new OperationRefusedError(demand.reason, { cause: demand.fault });
+  }
+  if (!isMet(demand, claims)) throw new InsufficientScopeError(challengeScopes(demand));
+}
+
+/** The requirements of the options. */
+export function requirementsOf(options: McpOptions): OperationRequirement[] {
+  const hidden = options.list === 'hide';
+  const entries = (kind: OperationKind, map: McpOptions['tools']): OperationRequirement[] =>
+    Object.entries(map ?? {}).map(([name, requirement]) => ({ kind, name, requirement, hidden }));
+  return [
+    ...entries('tool', options.tools),
+    ...entries('resource', options.resources),
+    ...entries('prompt', options.prompts),
+    ...entries('method', options.methods).map((one) => ({ ...one, hidden: false })),
+  ];
+}
+
+export function requirementProblem(value: unknown): string | undefined {
+  if (typeof value === 'function') return undefined;
+  if (Array.isArray(value)) return emptyProblem(value) ?? scopeListProblem(value);
+  if (typeof value !== 'object' || value === null) {
+    return 'must be a list of scopes, an object with all or any, or a function';
+  }
+  const members = Object.entries(value);
+  const unknown = members.find(([name]) => name !== 'all' && name !== 'any');
+  if (unknown !== undefined) return `${unknown[0]}: unknown; use all and any`;
+  return emptyProblem(members) ?? firstProblem(members);
+}
+
+function firstProblem(members: readonly (readonly [string, unknown])[]): string | undefined {
+  for (const [name, scopes] of members) {
+    const problem = scopeListProblem(scopes) ?? emptyProblem(scopes as unknown[]);
+    if (problem !== undefined) return `${name}: ${problem}`;
+  }
+  return undefined;
+}
+
+/** An empty requirement would be one that protects nothing. */
+function emptyProblem(list: readonly unknown[]): string | undefined {
+  return list.length === 0 ? 'names no scope; leave the entry out' : undefined;
+}
+
+/** What is needed whoever calls; a rule says nothing before it has a caller. */
+export function staticNeeds({
+  requirement,
+}: Pick<OperationRequirement, 'requirement'>): ScopeNeeds {
+  return typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement);
+}
+
+function scopeNeeds(requirement: RequiredScopes | ScopeNeeds): ScopeNeeds {
+  if (Array.isArray(requirement)) return { all: requirement as readonly string[], anyOf: [] };
+  if ('anyOf' in requirement) return requirement;
+  const { all, any } = requirement as Exclude<RequiredScopes, readonly string[]>;
+  return { all: all ?? [], anyOf: any === undefined ? [] : [any] };
+}
+
+/** The operation once for each way to read its URI. */
+function readings(
+  { kind, method, name, params }: McpOperation,
+  reader: UriReader,
+): RuledOperation[] {
+  if (!reader.isCertain) return [new UnreadableUri(kind, method, name, params, reader.template)];
+  return reader.read(name).map((reading) => ({ kind, method, name, params, ...reading }));
+}
+
+function withoutUri({ kind, method, name, params }: McpOperation): RuledOperation {
+  return { kind, method, name, params, uri: undefined, variables: {} };
+}
+
+/** A rule that asks for what nobody can tell must not go on as if it were nothing. */
+class UnreadableUri implements RuledOperation {
+  constructor(
+    readonly kind: OperationKind,
+    readonly method: string,
+    readonly name: string,
+    readonly params: unknown,
+    readonly template: string,
+  ) {}
+
+  get uri(): never {
+    throw this.#problem;
+  }
+
+  get variables(): never {
+    throw this.#problem;
+  }
+
+  get #problem(): ConfigurationError {
+    return new ConfigurationError(
+      `the variables of ${inspect(this.template)} cannot be told for certain, so a rule cannot read uri ` +
+        `and variables: declare a template without nested braces, optional groups and quoted names`,
+    );
+  }
+}
+
+function demandOf(
+  requirement: OperationRequirement['requirement'],
+  operation: RuledOperation,
+  claims: VerifiedClaims,
+): ScopeNeeds | Refusal {
+  if (typeof requirement !== 'function') return scopeNeeds(requirement);
+  try {
+    return answerOf(requirement(operation, claims));
+  } catch (error) {
+    if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
+    const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';
+    return { reason, fault: error };
+  }
+}
+
+/**
+ * A function of the application may return anything, a promise for example. Where it has nothing to ask
+ * for it may say so in any shape; only an empty `any` asks for one of nothing.
+ */
+function answerOf(answer: unknown): ScopeNeeds | Refusal {
+  if (answer === false) return { reason: 'its rule refuses this caller' };
+  const asked = withoutEmptyParts(answer);
+  if (isEmptyList(asked)) return NO_SCOPES;
+  const problem = typeof asked === 'function' ? 'a function' : requirementProblem(asked);
+  if (problem === undefined) return scopeNeeds(asked as RequiredScopes);
+  if (isThenable(answer)) hearRejection(answer);
+  return {
+    reason: 'its rule is broken',
+    fault: new ConfigurationError(
+      `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
+    ),
+  };
+}
+
+/** Refused already; its rejection must not end the process. */
+function hearRejection(answer: PromiseLike<unknown>): void {
+  Promise.resolve(answer).catch(() => undefined);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value;
+}
+
+/** An empty list where nothing is left. */
+function withoutEmptyParts(answer: unknown): unknown {
+  if (!isPlainObject(answer)) return answer;
+  const parts = Object.entries(answer).filter(
+    ([name, scopes]) => scopes !== undefined && !(name === 'all' && isEmptyList(scopes)),
+  );
+  return parts.length === 0 ? [] : Object.fromEntries(parts);
+}
+
+/** Of an instance of a class the own members may not be all there is. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+function isRefusal(demand: ScopeNeeds | Refusal): demand is Refusal {
+  return 'reason' in demand;
+}
+
+function isMet(demand: ScopeNeeds | Refusal, claims: VerifiedClaims): boolean {
+  return !isRefusal(demand) && areNeedsMet(demand, (scope) => claims.hasScope(scope));
+}
+
+function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
+  return `${kind} ${name}`;
+}

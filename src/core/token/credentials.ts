@@ -1,0 +1,104 @@
+import { MalformedCredentialsError, TokenMissingError } from '../errors/errors.js';
+
+/**
+ * Header lines of one request: Node's `rawHeaders` (name, value, name, value, …), which alone tells
+ * two lines from one, a plain record, or pairs, such as a `Headers` object of `fetch`.
+ */
+export type HeaderLines =
+  | readonly string[]
+  | Iterable<readonly [name: string, value: string]>
+  | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** What the `Authorization` header carries. */
+export interface Credentials {
+  /** Scheme of the header, in its registered spelling. */
+  readonly scheme: 'Bearer' | 'DPoP';
+  /** The access token, unverified. */
+  readonly token: string;
+}
+
+/** What an unset variable leaves of a header; such a caller is told to sign in. */
+const NOTHING_BEHIND = /^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/;
+/** `1*SP` between scheme and token (RFC 9110 §11.4); the token is a `token68` (RFC 6750 §2.1). */
+const AUTHORIZATION = /^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
+
+/**
+ * The access token of a request. It comes from the `Authorization` header and nowhere else: the
+ * query string and the body are not looked at (MCP authorization; RFC 6750 §2.2, §2.3 not supported).
+ *
+ * @throws TokenMissingError when there is no `Authorization` header, an empty one, a scheme with nothing
+ * behind it, or another scheme: the client does not know yet what is asked of it (RFC 6750 §3.1).
+ * @throws MalformedCredentialsError for two header lines or a broken value.
+ */
+export function parseCredentials(headers: HeaderLines): Credentials {
+  const lines = headerLines(headers, 'authorization');
+  const [line] = lines;
+  if (line === undefined) throw new TokenMissingError();
+  if (lines.length > 1) {
+    throw new MalformedCredentialsError('the request has more than one Authorization header');
+  }
+  if (NOTHING_BEHIND.test(line)) {
+    throw new TokenMissingError('the Authorization header is empty, or a scheme without a token');
+  }
+  const scheme = schemeOf(/^[^\s]*/.exec(line)?.[0]);
+  if (scheme === undefined && SCHEME.test(line)) {
+    throw new TokenMissingError(
+      'the Authorization header is of another scheme than Bearer and DPoP',
+    );
+  }
+  const token = AUTHORIZATION.exec(line)?.[1];
+  if (scheme === undefined || token === undefined) {
+    throw new MalformedCredentialsError(
+      'the Authorization header is not of the form "Bearer <token>" or "DPoP <token>"',
+    );
+  }
+  return { scheme, token };
+}
+
+/** The scheme a request came with, for the challenge; whether the rest is good does not matter. */
+export function presentedScheme(headers: HeaderLines): Credentials['scheme'] | undefined {
+  return schemeOf(/^[A-Za-z]+/.exec(headerLines(headers, 'authorization')[0] ?? '')?.[0]);
+}
+
+/** All lines of a header, in order. Only raw headers and pairs tell apart lines that others join. */
+export function headerLines(headers: HeaderLines, name: string): readonly string[] {
+  if (isRawHeaders(headers)) return linesOfRaw(headers, name);
+  return linesOfEntries(isPairs(headers) ? headers : Object.entries(headers), name);
+}
+
+function isRawHeaders(headers: HeaderLines): headers is readonly string[] {
+  return Array.isArray(headers) && headers.every((text) => typeof text === 'string');
+}
+
+function isPairs(headers: HeaderLines): headers is Iterable<readonly [string, string]> {
+  return Symbol.iterator in headers;
+}
+
+function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === name) lines.push(rawHeaders[i + 1] ?? '');
+  }
+  return lines;
+}
+
+function linesOfEntries(
+  entries: Iterable<readonly [string, string | readonly string[] | undefined]>,
+  name: string,
+): string[] {
+  return [...entries].flatMap(([key, value]) =>
+    key.toLowerCase() === name && value !== undefined ? value : [],
+  );
+}
+
+function schemeOf(text: string | undefined): Credentials['scheme'] | undefined {
+  switch (text?.toLowerCase()) {
+    case 'bearer':
+      return 'Bearer';
+    case 'dpop':
+      return 'DPoP';
+    default:
+      return undefined;
+  }
+}

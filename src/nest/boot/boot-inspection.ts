@@ -1,0 +1,167 @@
+import type { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import { ConfigurationError } from '../../core/errors/errors.js';
+import type { ScopeNeeds } from '../../core/lib/scopes.js';
+import { isProtectingGuard } from '../marks/authplane-protected.js';
+import type { Application, Finding } from './boot-routes.js';
+import { registrationFindings } from './host-registrations.js';
+import { type BootReport, bootReport } from './mcp-boot-checks.js';
+import { declaredOperations, knownClasses, type Modules } from '../mcp/hosts/mcp-discovery.js';
+import { discoveredHosts } from '../mcp/hosts/mcp-hosts.js';
+import {
+  hasMcpModule,
+  isHostController,
+  isMcpNestController,
+  MCP_NEST_1,
+  usesMcpNest,
+} from '../mcp/hosts/mcp-nest.js';
+import { dynamicInMcpNest2, registeredInMcpNest1, strayTransports } from './mcp-nest-registry.js';
+import type { ProtectedResources } from '../resources/protected-resources.js';
+import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
+import type { CheckedResource } from './self-check.js';
+import { endpointsOf, knownOperation, unguardedStreams } from './self-check-targets.js';
+
+/** What of the extras of the module the inspection depends on. */
+export interface InspectionSettings {
+  readonly guard?: 'global';
+  readonly metadataRoute?: boolean;
+  readonly allowUnguarded?: boolean;
+}
+
+export interface InspectedApplication {
+  readonly modules: Modules;
+  readonly resources: ProtectedResources;
+  readonly config: ApplicationConfig;
+  readonly adapterHost: HttpAdapterHost;
+  readonly extras: InspectionSettings;
+}
+
+/**
+ * Reads what the modules of an application declare, tells the guards, and refuses an application that is
+ * not as protected as it says.
+ */
+export class BootInspection {
+  readonly #modules: Modules;
+  readonly #application: Application;
+  readonly #allowUnguarded: boolean;
+  readonly #config: ApplicationConfig;
+  readonly report: BootReport;
+
+  /** @throws ConfigurationError for `@UseResource` with an unknown name. */
+  constructor({ modules, resources, config, adapterHost, extras }: InspectedApplication) {
+    const classes = knownClasses(modules, isMcpNestController);
+    const hosts = discoveredHosts(
+      modules,
+      resources.all().flatMap(({ mcp }) => mcp.options.hosts ?? []),
+    );
+    const declared = declaredOperations(classes, hosts);
+    this.#modules = modules;
+    this.#config = config;
+    this.#allowUnguarded = extras.allowUnguarded ?? false;
+    this.#application = {
+      classes,
+      declared,
+      resources,
+      usesMcpNest: usesMcpNest(modules, declared),
+      isGuardedGlobally: isGuardedGlobally(config, extras),
+      globalInterceptors: [
+        ...config.getGlobalInterceptors(),
+        ...config.getGlobalRequestInterceptors().map(({ metatype }) => metatype),
+      ],
+      isHttp: (adapterHost.httpAdapter as unknown) !== undefined, // none in a microservice
+    };
+    resources.usesMcpNest = this.#application.usesMcpNest;
+    const isLibrary = declared.length > 0 || this.#application.usesMcpNest || hasMcpModule(modules);
+    for (const { mcp } of resources.all()) mcp.declare(declared, isLibrary); // its URIs are loose
+    for (const { type } of classes.filter(isHostController)) resources.hostControllers.add(type);
+    this.report = bootReport(this.#application);
+  }
+
+  /**
+   * @returns warnings.
+   * @throws ConfigurationError for what is open or wrong by the decorators.
+   */
+  atStart(): string[] {
+    return this.#settle(this.report.findings);
+  }
+
+  /**
+   * To be called when host libraries have filled their tables.
+   *
+   * @returns warnings.
+   * @throws ConfigurationError for hosts that run something else than the decorators say.
+   */
+  afterBootstrap(): string[] {
+    const { declared, classes } = this.#application;
+    const registered = registeredInMcpNest1(this.#modules);
+    const names = [...registered, ...dynamicInMcpNest2(this.#modules)];
+    return this.#settle([
+      ...registrationFindings(registered, declared, MCP_NEST_1),
+      ...strayTransports(this.#modules, classes, declared),
+      ...unknownNames(this.#application, this.report.routes, names),
+    ]);
+  }
+
+  /** Scopes that somebody needs somewhere. */
+  get needs(): ScopeNeeds {
+    return declaredNeeds(this.#application);
+  }
+
+  /** URIs of the resources, by whether anybody may call their MCP endpoint. */
+  uris({ isOpen }: { readonly isOpen: boolean }): string[] {
+    return this.#application.resources
+      .all()
+      .filter((one) => this.report.unprotected.has(one) === isOpen)
+      .map(({ resource }) => resource.resource);
+  }
+
+  /** What the running application is to be asked. */
+  checkedResources({ metadataRoute = true }: InspectionSettings): CheckedResource[] {
+    const { resources, declared } = this.#application;
+    const { unprotected, routes } = this.report;
+    return resources.all().map((one) => ({
+      resource: one.resource,
+      servesMetadata: metadataRoute,
+      isGuarded:
+        !unprotected.has(one) && !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
+      operation: knownOperation(one, declared),
+      streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
+    }));
+  }
+
+  #settle(findings: readonly Finding[]): string[] {
+    const fatal = findings.filter(
+      ({ weight }) => weight === 'wrong' || (weight === 'open' && !this.#allowUnguarded),
+    );
+    if (fatal.length === 0) return findings.map(({ text }) => text);
+    const lastOpen = fatal.findLast(({ weight }) => weight === 'open');
+    throw new ConfigurationError(
+      fatal.map((one) => (one === lastOpen ? `${one.text}. ${WAY_OUT}` : one.text)),
+    );
+  }
+}
+
+/**
+ * One guard would judge by the options of one of them, whichever of the two a handler imports.
+ *
+ * @throws ConfigurationError
+ */
+export function refuseSecond(module: object, modules: Modules): void {
+  const same = [...modules.values()].filter(({ metatype }) => metatype === module);
+  if (same.length < 2) return;
+  throw new ConfigurationError(
+    'AuthplaneModule.forRoot or forRootAsync is imported twice: import it once, in the root module, and add ' +
+      'further resources with AuthplaneModule.forFeature({ name, … }) and @UseResource(name)',
+  );
+}
+
+const WAY_OUT =
+  'If all that is open here is meant to be open, allowUnguarded: true beside the options of the module lets ' +
+  'the application start with warnings';
+
+function isGuardedGlobally(config: ApplicationConfig, { guard }: InspectionSettings): boolean {
+  return (
+    guard === 'global' ||
+    config.getGlobalGuards().some(isProtectingGuard) ||
+    config.getGlobalRequestGuards().some(({ metatype }) => isProtectingGuard(metatype))
+  );
+}

@@ -1,0 +1,87 @@
+import { hasProtectingGuard } from '../marks/authplane-protected.js';
+import { type ClassLike, handlerPolicy, isMcpEndpoint } from '../marks/handler-marks.js';
+import type { DeclaredOperation, KnownClass, KnownMethod } from '../mcp/hosts/mcp-discovery.js';
+import type { ProtectedResource, ProtectedResources } from '../resources/protected-resources.js';
+import { isRoute, servesBelow, servesPath } from '../http/routes.js';
+
+/** What is known of the application at its start. */
+export interface Application {
+  readonly classes: readonly KnownClass[];
+  readonly declared: readonly DeclaredOperation[];
+  readonly resources: ProtectedResources;
+  /** It may have mounted a transport that is no route of Nest's. */
+  readonly usesMcpNest: boolean;
+  /** Guards of the whole application: instances, or this module's own. */
+  readonly isGuardedGlobally: boolean;
+  /** Interceptors of the whole application: instances or classes. */
+  readonly globalInterceptors: readonly unknown[];
+  /** Its microservices are connected to an HTTP application, whose guards they do not inherit. */
+  readonly isHttp: boolean;
+}
+
+/**
+ * Something to be said at the start. `doubtful`: a warning. `open`: something that is not protected, which
+ * fails the boot unless `allowUnguarded` is set. `wrong`: always fails the boot.
+ */
+export interface Finding {
+  readonly weight: 'doubtful' | 'open' | 'wrong';
+  readonly text: string;
+}
+
+export interface Route extends KnownMethod {
+  readonly controller: ClassLike;
+  readonly resource: ProtectedResource;
+  readonly isPublic: boolean;
+  readonly isGuarded: boolean;
+  readonly isEndpoint: boolean;
+  readonly isBelowEndpoint: boolean;
+  readonly isOfMcpNest: boolean;
+  readonly module: object;
+}
+
+/** @throws ConfigurationError for `@UseResource` with an unknown name. */
+export function routesOf({ classes, resources, isGuardedGlobally }: Application): Route[] {
+  const controllers = classes.filter(({ isController }) => isController);
+  return controllers.flatMap(({ type: controller, methods, isOfMcpNest, module }) =>
+    methods
+      .filter(({ handler }) => isRoute(handler))
+      .map(({ name, handler }) => {
+        const { isPublic, resourceName } = handlerPolicy(controller, handler);
+        const resource = resources.get(resourceName);
+        const serves = servesResource(controller, handler, resource);
+        return {
+          controller,
+          name,
+          handler,
+          resource,
+          isPublic,
+          isGuarded: isGuardedGlobally || isGuardedItself(controller, handler),
+          isEndpoint: isOfMcpNest || isMcpEndpoint(controller) || serves,
+          isBelowEndpoint: servesBelow(controller, handler, pathOf(resource)),
+          isOfMcpNest,
+          module,
+        };
+      }),
+  );
+}
+
+export function servesResource(
+  controller: object,
+  handler: object,
+  resource: ProtectedResource,
+): boolean {
+  return servesPath(controller, handler, pathOf(resource));
+}
+
+/** By a guard on the handler or its class. */
+export function isGuardedItself(type: object, handler: object): boolean {
+  return hasProtectingGuard(type) || hasProtectingGuard(handler);
+}
+
+export function nameOf({ controller, name }: Pick<Route, 'controller' | 'name'>): string {
+  return `${controller.name}.${name}`;
+}
+
+function pathOf({ resource }: ProtectedResource): string {
+  return new URL(resource.resource).pathname;
+}

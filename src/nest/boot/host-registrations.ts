@@ -1,0 +1,131 @@
+import type { OperationKind } from '../../core/mcp/json-rpc.js';
+import type { Finding } from './boot-routes.js';
+import type { ClassLike } from '../marks/handler-marks.js';
+import { type DeclaredOperation, type Handler, hasOwnScopes } from '../mcp/hosts/mcp-discovery.js';
+import { needsSomething } from './requirement-boot-checks.js';
+
+/** One entry in the tables of a host. */
+export interface Registration {
+  readonly server: string;
+  readonly kind: OperationKind;
+  /** What clients ask for: the name of a tool or prompt, the URI or template of a resource. */
+  readonly name: string;
+  /** By which the host finds the method to run; it may be another one than that of this entry. */
+  readonly key: string;
+  readonly method: string;
+  /** The classes that it may run the method of. None for what was registered by hand. */
+  readonly types: readonly ClassLike[];
+  readonly handlers: readonly Handler[];
+}
+
+/**
+ * Where a host would run another method than the guard has judged, or one that it never saw. The guard
+ * judges by what decorators say; this compares it with what the host has made of them.
+ *
+ * @param host the name of the host that has all of `registered`.
+ */
+export function registrationFindings(
+  registered: readonly Registration[],
+  declared: readonly DeclaredOperation[],
+  host: string,
+): Finding[] {
+  const problems = [
+    ...sharedKeys(registered, declared),
+    ...registered.flatMap((one) => [
+      ...severalClasses(one, declared),
+      ...otherNames(one, declared),
+      ...unseenMethods(one, declared),
+    ]),
+    ...unregistered(registered, declared, host),
+  ];
+  return [...new Set(problems)].map((text) => ({ weight: 'wrong', text }));
+}
+
+function sharedKeys(
+  registered: readonly Registration[],
+  declared: readonly DeclaredOperation[],
+): string[] {
+  return registered.flatMap((one, index) => {
+    const earlier = registered
+      .slice(0, index)
+      .find((other) => other.server === one.server && other.key === one.key);
+    if (earlier === undefined || runnerOf(earlier) === runnerOf(one)) return [];
+    if (!hasNeeds(one, declared) && !hasNeeds(earlier, declared)) return [];
+    const names =
+      one.name === earlier.name ? `"${one.name}"` : `"${earlier.name}" and "${one.name}"`;
+    return [
+      `${whereOf(earlier)} and ${whereOf(one)} share a name (${one.kind} ${names}), and the host runs the ` +
+        `first of that name for both: give each a name of its own`,
+    ];
+  });
+}
+
+function severalClasses(one: Registration, declared: readonly DeclaredOperation[]): string[] {
+  if (one.types.length < 2 || !hasNeeds(one, declared)) return [];
+  const classes = one.types.map(({ name }) => name).join(' and ');
+  return [
+    `${classes} are provided under one token in several modules, and the host runs the ${one.kind} ` +
+      `"${one.name}" of one of them: give each a token of its own`,
+  ];
+}
+
+function otherNames(one: Registration, declared: readonly DeclaredOperation[]): string[] {
+  const same = declared.filter((other) => isMethodOf(one, other));
+  if (same.length === 0 || !same.some(needsSomething)) return [];
+  if (same.some(({ kind, name }) => kind === one.kind && name === one.name)) return [];
+  const [first] = same;
+  return [
+    `the host serves ${whereOf(one)} as ${one.kind} "${one.name}", its decorator said ` +
+      `"${first?.name ?? ''}": name it in the decorator`,
+  ];
+}
+
+/** Marks on members of an instance, or of an object that a factory made. */
+function unseenMethods(one: Registration, declared: readonly DeclaredOperation[]): string[] {
+  if (
+    !one.handlers.some((handler) => hasOwnScopes(handler)) ||
+    declared.some((other) => isMethodOf(one, other))
+  )
+    return [];
+  return [
+    `the host serves ${whereOf(one)} as ${one.kind} "${one.name}", and no class that Nest knows has this ` +
+      `method, so that its @Scopes are unknown here: decorate methods of classes, or use the option mcp`,
+  ];
+}
+
+function unregistered(
+  registered: readonly Registration[],
+  declared: readonly DeclaredOperation[],
+  host: string,
+): string[] {
+  return declared
+    .filter((one) => one.host.name === host && needsSomething(one))
+    .filter((one) => !registered.some((other) => isMethodOf(other, one)))
+    .map(
+      ({ where, kind, name }) =>
+        `no server of ${host} has the ${kind} "${name}" of ${where}: import McpModule in its module, or ` +
+        `name the class in McpModule.forFeature`,
+    );
+}
+
+function hasNeeds(one: Registration, declared: readonly DeclaredOperation[]): boolean {
+  return (
+    one.handlers.some((handler) => hasOwnScopes(handler)) ||
+    one.types.some((type) => hasOwnScopes(type)) ||
+    declared.some((other) => isMethodOf(one, other) && needsSomething(other))
+  );
+}
+
+function isMethodOf({ types, method }: Registration, declared: DeclaredOperation): boolean {
+  return types.includes(declared.type) && method === declared.method.name;
+}
+
+/** What tells two entries apart that would run different code. */
+function runnerOf({ handlers, method }: Registration): unknown {
+  return handlers.length === 1 ? handlers[0] : method;
+}
+
+function whereOf({ types, method }: Registration): string {
+  const [type] = types;
+  return type === undefined ? `"${method}"` : `${type.name}.${method}`;
+}

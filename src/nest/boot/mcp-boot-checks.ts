@@ -1,0 +1,151 @@
+import { requirementsOf } from '../../core/mcp/operation-scopes.js';
+import {
+  type Application,
+  type Finding,
+  nameOf,
+  type Route,
+  routesOf,
+  servesResource,
+} from './boot-routes.js';
+import { cacheWarnings } from './cache-checks.js';
+import { handlerFindings } from './handler-boot-checks.js';
+import type { ProtectedResource } from '../resources/protected-resources.js';
+import { needsSomething, requirementFindings } from './requirement-boot-checks.js';
+
+export interface BootReport {
+  readonly findings: readonly Finding[];
+  readonly routes: readonly Route[];
+  /** Resources with an MCP endpoint that anybody may call. */
+  readonly unprotected: ReadonlySet<ProtectedResource>;
+}
+
+/**
+ * Settings that leave something unprotected, or demand what nobody can fulfil. Read from the decorators
+ * of all classes, at start.
+ *
+ * @throws ConfigurationError for `@UseResource` with an unknown name.
+ */
+export function bootReport(application: Application): BootReport {
+  const routes = routesOf(application);
+  const isSelfMounted = mountsItself(application, routes);
+  const open = routes.filter(isOpenEndpoint);
+  return {
+    findings: [
+      ...(isSelfMounted ? [selfMounted(application)] : []),
+      ...open.map((route) => openEndpoint(application, route)),
+      ...application.resources.all().flatMap((one) => openOperations(application, routes, one)),
+      ...handlerFindings(application, routes),
+      ...misplacedRoutes(application, routes),
+      ...requirementFindings(application, routes),
+      ...cacheFindings(application, routes),
+    ],
+    routes,
+    unprotected: new Set([
+      ...open.map(({ resource }) => resource),
+      ...(isSelfMounted ? [application.resources.main] : []),
+    ]),
+  };
+}
+
+function cacheFindings({ globalInterceptors }: Application, routes: readonly Route[]): Finding[] {
+  const guarded = routes.filter(({ isPublic, isGuarded }) => !isPublic && isGuarded);
+  return cacheWarnings(guarded, globalInterceptors).map((text) => ({ weight: 'doubtful', text }));
+}
+
+function isOpenEndpoint({ isEndpoint, isPublic, isGuarded }: Route): boolean {
+  return isEndpoint && !isPublic && !isGuarded;
+}
+
+/** Whoever asks for scopes, or for a guard in front of everything, does not mean an open endpoint. */
+function openEndpoint(application: Application, route: Route): Finding {
+  const isMeant = !asksForScopes(application, route.resource);
+  return {
+    weight: isMeant ? 'doubtful' : 'open',
+    text:
+      `${nameOf(route)} is an MCP endpoint that no AuthplaneGuard protects: anybody may call it. ` +
+      (route.isOfMcpNest
+        ? `Add McpModule.forRoot({ guards: [AuthplaneGuard] }), or set guard: 'global'`
+        : `Add @UseGuards(AuthplaneGuard), set guard: 'global', or mark it @Public(); a guard of yours ` +
+          `that asks AuthplaneGuard itself carries @AuthplaneProtected()`),
+  };
+}
+
+/** No endpoint is a route, so the library must have mounted one itself. */
+function mountsItself({ usesMcpNest }: Application, routes: readonly Route[]): boolean {
+  return (
+    usesMcpNest && !routes.some(({ isEndpoint, isBelowEndpoint }) => isEndpoint || isBelowEndpoint)
+  );
+}
+
+function selfMounted(application: Application): Finding {
+  const { isGuardedGlobally, resources } = application;
+  const isMeant = !isGuardedGlobally && !asksForScopes(application, resources.main);
+  return { weight: isMeant ? 'doubtful' : 'open', text: SELF_MOUNTED };
+}
+
+const SELF_MOUNTED =
+  'MCP-Nest is in use, and no controller serves the path of the resource or carries @McpEndpoint(): a ' +
+  "transport that MCP-Nest mounts by itself has no guard, guard: 'global' included, and anybody may " +
+  'call its tools. Add a controller with @UseGuards(AuthplaneGuard) that extends McpHttpControllerFor ' +
+  '(MCP-Nest 2), or name the guard in McpModule.forRoot({ guards }) (MCP-Nest 1)';
+
+/** Requirements of tools count only where a guard reads the body. */
+function openOperations(
+  application: Application,
+  routes: readonly Route[],
+  one: ProtectedResource,
+): Finding[] {
+  if (!asksForScopes(application, one)) return [];
+  const guarded = routes.filter(
+    ({ resource, isGuarded, isEndpoint, isBelowEndpoint }) =>
+      resource === one && isGuarded && (isEndpoint || isBelowEndpoint),
+  );
+  if (guarded.length === 0) return [unservedOperations(routes, one)];
+  return guarded
+    .filter(({ isPublic }) => isPublic)
+    .map((route) => ({
+      weight: 'open',
+      text: `${nameOf(route)} is @Public(): the scopes of its tools are not checked`,
+    }));
+}
+
+/** Nobody can see from here whether there is an endpoint outside Nest's router. */
+function unservedOperations(routes: readonly Route[], one: ProtectedResource): Finding {
+  const isJudgedElsewhere = routes.some(({ resource, isGuarded, isPublic }) => {
+    return resource === one && isGuarded && !isPublic;
+  });
+  return {
+    weight: 'doubtful',
+    text:
+      `tools, resources or prompts need scopes, and no guarded controller serves the path of ` +
+      `${one.resource.resource} or carries @McpEndpoint(): their scopes are ` +
+      (isJudgedElsewhere
+        ? 'checked only where JSON-RPC reaches another guarded route'
+        : 'not checked') +
+      `. Guard the controller of the MCP endpoint; one that a library mounts by itself has no guards`,
+  };
+}
+
+function asksForScopes({ declared, resources }: Application, one: ProtectedResource): boolean {
+  const ofOptions = requirementsOf(one.mcp.options).some(needsSomething);
+  return ofOptions || (one === resources.main && declared.some(needsSomething));
+}
+
+/** A route at the path of one resource that takes tokens of another is a mix-up. */
+function misplacedRoutes({ resources }: Application, routes: readonly Route[]): Finding[] {
+  const named = resources.all().filter(({ name }) => name !== undefined);
+  return routes.flatMap((route) => {
+    if (servesResource(route.controller, route.handler, route.resource)) return [];
+    const other = named.find((one) => servesResource(route.controller, route.handler, one));
+    return other === undefined || other === route.resource
+      ? []
+      : [
+          {
+            weight: 'doubtful',
+            text:
+              `${nameOf(route)} serves the path of the resource "${other.name}" with tokens of another: ` +
+              `add @UseResource("${other.name}")`,
+          },
+        ];
+  });
+}

@@ -1,0 +1,148 @@
+import type { OperationKind } from '../../core/mcp/json-rpc.js';
+import type { Finding } from './boot-routes.js';
+import type { Registration } from './host-registrations.js';
+import {
+  type DeclaredOperation,
+  type Handler,
+  type KnownClass,
+  type ModuleOf,
+  type Modules,
+  typesOf,
+  type Wrapper,
+} from '../mcp/hosts/mcp-discovery.js';
+import { isBoundController, MCP_STRATEGY, mcpNest2, MODULE_ID } from '../mcp/hosts/mcp-nest.js';
+
+/** What the registry of MCP-Nest 1 has for each method, and its lists of them. */
+interface Entry {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly providerClass: unknown;
+  readonly methodName: string;
+}
+
+const LISTS: readonly (readonly [list: string, OperationKind, member: string])[] = [
+  ['getTools', 'tool', 'name'],
+  ['getPrompts', 'prompt', 'name'],
+  ['getResources', 'resource', 'uri'],
+  ['getResourceTemplates', 'resource', 'uriTemplate'],
+];
+
+/** All that the servers of MCP-Nest 1 have registered. */
+export function registeredInMcpNest1(modules: Modules): Registration[] {
+  return [...modules.values()].flatMap((module) => {
+    const id: unknown = module.providers.get(MODULE_ID)?.instance;
+    const registry = registryOf(module);
+    if (typeof id !== 'string' || registry === undefined) return [];
+    return LISTS.flatMap(([list, kind, member]) =>
+      entriesOf(registry, list, id).map((entry) => ({
+        server: id,
+        kind,
+        name: String(entry.metadata[member]),
+        key: `${list} ${String(entry.metadata['name'])}`,
+        ...runBy(entry, modules),
+      })),
+    );
+  });
+}
+
+function registryOf({ providers }: ModuleOf): object | undefined {
+  for (const [token, { instance }] of providers) {
+    const isRegistry = typeof token === 'function' && token.name === 'McpRegistryDiscoveryService';
+    if (isRegistry && typeof instance === 'object') return instance as object;
+  }
+  return undefined;
+}
+
+function entriesOf(registry: object, list: string, id: string): Entry[] {
+  const method: unknown = Reflect.get(registry, list);
+  const entries: unknown =
+    typeof method === 'function' ? Reflect.apply(method, registry, [id]) : [];
+  return Array.isArray(entries) ? (entries as Entry[]) : [];
+}
+
+/** It keeps the token of the provider, and asks all modules for it. */
+function runBy({ providerClass, methodName }: Entry, modules: Modules) {
+  const wrappers: Wrapper[] = [...modules.values()].flatMap(({ providers, controllers }) =>
+    [providers, controllers].flatMap((found) => found.get(providerClass as never) ?? []),
+  );
+  const handlers = wrappers.flatMap(({ instance }) => memberOf(instance, methodName));
+  return {
+    method: methodName,
+    types: [...new Set(wrappers.flatMap(typesOf))],
+    handlers: [...new Set(handlers)],
+  };
+}
+
+function memberOf(instance: unknown, method: string): Handler[] {
+  if (typeof instance !== 'object' || instance === null) return [];
+  const member: unknown = Reflect.get(instance, method);
+  return typeof member === 'function' ? [member as Handler] : [];
+}
+
+/** What the strategy of MCP-Nest 2 has besides decorated methods, if the application provides it. */
+export function dynamicInMcpNest2(modules: Modules): Pick<Registration, 'kind' | 'name'>[] {
+  const strategy = strategyOf(modules);
+  if (strategy === undefined) return [];
+  return LISTS.flatMap(([list, kind, member]) => {
+    const method: unknown = Reflect.get(
+      strategy,
+      list === 'getResourceTemplates' ? 'getTemplates' : list,
+    );
+    const found: unknown = typeof method === 'function' ? Reflect.apply(method, strategy, []) : [];
+    return (found as Pick<Entry, 'metadata'>[]).map(({ metadata }) => ({
+      kind,
+      name: String(metadata[member]),
+    }));
+  });
+}
+
+/** A transport that is served here, and whose tools belong to a strategy that is connected elsewhere. */
+export function strayTransports(
+  modules: Modules,
+  classes: readonly KnownClass[],
+  declared: readonly DeclaredOperation[],
+): Finding[] {
+  const handlers = new Set<unknown>(
+    classes.flatMap(({ methods }) => methods.map((one) => one.handler)),
+  );
+  const strays = messageMethods(strategyOf(modules)).filter((method) => !handlers.has(method));
+  if (strays.length > 0)
+    return strays.map((method) => wrong(`${nameOf(method)} is run by MCP-Nest`));
+  const isKnown =
+    strategyOf(modules) !== undefined || declared.some(({ host }) => host === mcpNest2);
+  return classes
+    .filter(({ type }) => !isKnown && isBoundController(type))
+    .map(({ type }) => wrong(`${type.name} serves a transport of MCP-Nest`));
+}
+
+function wrong(what: string): Finding {
+  return {
+    weight: 'wrong',
+    text:
+      `${what}, and no module of this application has its tools, so that their scopes are unknown here: ` +
+      `import the modules of the tools, and connect the strategy to this application. If all of them are ` +
+      `registered by hand, add { provide: MCP_STRATEGY, useValue: strategy } to the providers`,
+  };
+}
+
+/** The decorated methods that Nest has handed to the strategy. */
+function messageMethods(strategy: object | undefined): Handler[] {
+  const handlers: unknown = strategy === undefined ? [] : Reflect.get(strategy, 'messageHandlers');
+  if (!(handlers instanceof Map)) return [];
+  return [
+    ...(handlers.values() as Iterable<{ readonly extras?: { readonly mcpMethodRef?: unknown } }>),
+  ]
+    .map(({ extras }) => extras?.mcpMethodRef)
+    .filter((method): method is Handler => typeof method === 'function');
+}
+
+function strategyOf(modules: Modules): object | undefined {
+  for (const { providers } of modules.values()) {
+    const instance: unknown = providers.get(MCP_STRATEGY)?.instance;
+    if (typeof instance === 'object' && instance !== null) return instance;
+  }
+  return undefined;
+}
+
+function nameOf(method: Handler): string {
+  return `the method "${method.name}"`;
+}

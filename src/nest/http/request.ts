@@ -1,0 +1,233 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ExecutionContext } from '@nestjs/common';
+import type { HeaderLines } from '../../core/token/credentials.js';
+import type { Authentication, AuthplaneResource, InboundRequest } from '../../core/resource.js';
+
+/** The framework's request: Express hands out Node's own, Fastify one with Node's inside. */
+export interface FrameworkRequest {
+  readonly raw?: IncomingMessage;
+  /** Express: the request target before routers rewrote `url`. */
+  readonly originalUrl?: string;
+  /** What the body parser made of the body. */
+  readonly body?: unknown;
+}
+
+/** What methods ask of the application that a request belongs to. */
+export interface GuardedApplication {
+  /** `false` when tests have replaced the guard. */
+  readonly isEnforced: boolean;
+  /** @throws ConfigurationError for an unknown name. */
+  resourceNamed(name: string): AuthplaneResource;
+}
+
+/** What the asynchronous call carries: one object for all that a request does, filled by the guard. */
+export interface CallerHolder {
+  /** Who is calling; set when a guard has let the request pass. */
+  current?: Authentication;
+  /** What the handler belongs to, for the challenge and for guards further on. */
+  resource?: AuthplaneResource;
+  application?: GuardedApplication;
+}
+
+/** What guards find out about one request, shared by all guards on its way. */
+export interface RequestState extends CallerHolder {
+  /** One verification for each resource, however many guards ask. */
+  readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
+  /** What the operation needs, for the challenge; found out when there is one. */
+  challengeScopes?: () => string[];
+  /** A guard has seen a `@Public()` handler. */
+  isPublic?: boolean;
+  /** The MCP operations of the body have been checked for this resource. */
+  inspectedFor?: AuthplaneResource;
+  /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
+  judgeAgain?: () => void;
+  /** The parsed body as the guard saw it; whatever runs for this request has to get the same object. */
+  judgedBody?: { readonly body: unknown };
+}
+
+/** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */
+export const requests = new AsyncLocalStorage<CallerHolder | undefined>();
+
+// Keyed by Node's request, which every guard and decorator of a request can reach; param decorators
+// have no dependency injection. An entry dies with its request.
+const states = new WeakMap<object, RequestState>();
+
+/** What the running request was let in for; `undefined` where no guarded request runs. */
+export function runningResource(): AuthplaneResource | undefined {
+  return requests.getStore()?.resource;
+}
+
+export function requestState(request: object): RequestState {
+  const raw = rawRequest(request);
+  let state = states.get(raw);
+  if (state === undefined) {
+    state = { authentications: new Map() };
+    states.set(raw, state);
+  }
+  return state;
+}
+
+/** As sent, and as middleware may have rewritten it: a router has matched one of them. */
+export function urlsOf(request: FrameworkRequest): string[] {
+  const { originalUrl, url } = request as FrameworkRequest & { readonly url?: string };
+  const raw = rawRequest(request) as IncomingMessage;
+  return [...new Set([originalUrl, url, raw.url])].filter((one) => one !== undefined);
+}
+
+export function rawRequest(request: FrameworkRequest): object {
+  return request.raw ?? request;
+}
+
+/** Target and header lines from the wire, not what middleware made of them; of the method Node keeps no copy. */
+export function inboundRequest(request: FrameworkRequest): InboundRequest {
+  const raw = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
+  return {
+    method: raw.method ?? '',
+    url: request.originalUrl ?? raw.url ?? '',
+    headers: headersOf(raw),
+  };
+}
+
+/**
+ * A request that no parser has read, as adapters of serverless platforms and tests make them, has no
+ * lines, and what it says stands in `headers` alone. Where there are lines, only they count.
+ */
+function headersOf({ rawHeaders = [], headers = {} }: Partial<IncomingMessage>): HeaderLines {
+  return rawHeaders.length > 0 ? rawHeaders : headers;
+}
+
+/** Takes a header out of both views, so that all who look see the same request. */
+export function dropHeader({ headers, rawHeaders }: IncomingMessage, name: string): void {
+  delete headers[name];
+  for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) rawHeaders.splice(at, 2);
+  }
+}
+
+/**
+ * The HTTP request that a handler of any context runs for. MCP-Nest 2 runs tools in an RPC context
+ * whose own context object has Node's request; no other RPC or WebSocket transport is known here.
+ */
+export function requestOf(
+  context: Pick<ExecutionContext, ContextMethods>,
+): FrameworkRequest | undefined {
+  if (context.getType() === 'http') return httpRequest(context);
+  return context.getType() === 'rpc' ? rpcRequest(context) : undefined;
+}
+
+/**
+ * Who is calling a handler that a guard has let in. In an RPC context the caller is usually known
+ * already, from the HTTP handler that the message came through. That one is right: a stateful MCP
+ * server may show a later request of the same session.
+ */
+export function callerOf(
+  context: Pick<ExecutionContext, ContextMethods>,
+): Authentication | undefined {
+  const known = context.getType() === 'rpc' ? requests.getStore()?.current : undefined;
+  const request = requestOf(context);
+  return known ?? (request && requestState(request).current);
+}
+
+type ContextMethods = 'getType' | 'switchToHttp' | 'switchToRpc';
+
+function rpcRequest(context: Pick<ExecutionContext, 'switchToRpc'>): FrameworkRequest | undefined {
+  const ofTransport: unknown = context.switchToRpc().getContext();
+  if (!hasRawRequest(ofTransport)) return undefined;
+  const request: unknown = ofTransport.getRawRequest();
+  return typeof request === 'object' && request !== null ? request : undefined;
+}
+
+function hasRawRequest(context: unknown): context is { getRawRequest(): unknown } {
+  return (
+    typeof context === 'object' &&
+    context !== null &&
+    'getRawRequest' in context &&
+    typeof context.getRawRequest === 'function'
+  );
+}
+
+export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): FrameworkRequest {
+  return context.switchToHttp().getRequest<FrameworkRequest>();
+}
+
+/**
+ * Headers for whatever the handler answers. On Node's own response, because a handler that takes the
+ * response over (Fastify's `hijack`, as MCP transports need it) loses those of the framework.
+ */
+export function sendAlong(
+  context: Pick<ExecutionContext, 'switchToHttp'>,
+  headers: Readonly<Record<string, string>>,
+): void {
+  const raw = rawResponse(context);
+  for (const [name, value] of Object.entries(headers)) raw.setHeader(name, value);
+}
+
+/** Fastify keeps headers of its own until it sends them; Express writes on Node's response. */
+interface FrameworkReply {
+  getHeader(name: string): number | string | string[] | undefined;
+  header?(name: string, value: string): unknown;
+}
+
+/**
+ * Keeps caches from giving the answer for one caller to another (RFC 9111 §4.1, §5.2.2.7), where the
+ * application has not said otherwise. What a handler sets later wins.
+ */
+export function keepPrivate(context: Pick<ExecutionContext, 'switchToHttp'>): void {
+  const reply = context.switchToHttp().getResponse<FrameworkReply>();
+  const raw = rawResponse(context);
+  const said = (name: string) => reply.getHeader(name) ?? raw.getHeader(name);
+  if (said('cache-control') === undefined) raw.setHeader('Cache-Control', 'private');
+  const vary = [said('vary') ?? []].flat().join(', ');
+  const varies = vary.split(',').map((name) => name.trim().toLowerCase());
+  if (varies.includes('*') || varies.includes('authorization')) return;
+  const names = vary === '' ? 'Authorization' : `${vary}, Authorization`;
+  raw.setHeader('Vary', names);
+  if (reply.getHeader('vary') !== undefined) reply.header?.('Vary', names);
+}
+
+export function rawResponse(context: Pick<ExecutionContext, 'switchToHttp'>): ServerResponse {
+  const response = context.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
+  return response.raw ?? response;
+}
+
+/**
+ * Puts the caller where the MCP SDK's transports look for what they hand to tools, on the framework's
+ * request and on Node's.
+ */
+export function publishCaller(request: FrameworkRequest, authentication: Authentication): void {
+  const auth = authInfo(authentication);
+  for (const target of targetsOf(request)) Object.assign(target, { auth });
+}
+
+/**
+ * MCP-Nest reads `user`. Applications keep their own user there, with an id that claims do not have, so
+ * it is never replaced.
+ */
+export function publishUser(request: FrameworkRequest, { claims }: Authentication): void {
+  const targets: { user?: unknown }[] = targetsOf(request);
+  if (targets.some(({ user }) => user !== undefined && user !== null)) return;
+  for (const target of targets) target.user = claims;
+}
+
+function targetsOf(request: FrameworkRequest): object[] {
+  return [...new Set([request, rawRequest(request)])];
+}
+
+/** The MCP SDK's `AuthInfo`, by shape. */
+function authInfo({ claims, token }: Authentication) {
+  return {
+    token,
+    clientId: claims.clientId,
+    scopes: [...claims.scopes],
+    expiresAt: claims.expiresAt,
+    extra: {
+      sub: claims.sub,
+      iss: claims.issuer,
+      jti: claims.jti,
+      agentId: claims.agentId,
+      agentChain: claims.agentChain,
+      act: claims.act,
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import type { OperationKind } from '../../../core/mcp/json-rpc.js';
+import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
+import { challengeScopes } from '../../../core/lib/scopes.js';
+import type { VerifiedClaims } from '../../../core/token/verified-claims.js';
+import { isJson, rewritten } from './json-messages.js';
+
+interface ListMember {
+  readonly member: string;
+  readonly kind: OperationKind;
+  /** Which member of an entry identifies it. */
+  readonly id: string;
+  /** What its use would be. */
+  readonly method: string;
+}
+
+/** Where the results of the four list methods have their entries. */
+const LISTS: readonly ListMember[] = [
+  { member: 'tools', kind: 'tool', id: 'name', method: 'tools/call' },
+  { member: 'resources', kind: 'resource', id: 'uri', method: 'resources/read' },
+  { member: 'resourceTemplates', kind: 'resource', id: 'uriTemplate', method: 'resources/read' },
+  { member: 'prompts', kind: 'prompt', id: 'name', method: 'prompts/get' },
+];
+
+const UPDATED = 'notifications/resources/updated';
+
+interface ListOptions {
+  readonly namesSchemes: boolean;
+}
+
+/** What the lists of a server say to one caller. */
+export class McpLists {
+  /** Whether any list is to be changed for anybody. */
+  readonly changes: boolean;
+  readonly #scopes: OperationScopes;
+  readonly #namesSchemes: boolean;
+
+  /** @param options `namesSchemes`: corrects what MCP-Nest says about the scopes of a tool. */
+  constructor(scopes: OperationScopes, { namesSchemes }: ListOptions = { namesSchemes: false }) {
+    this.#scopes = scopes;
+    this.#namesSchemes = namesSchemes;
+    this.changes = scopes.hides || namesSchemes;
+  }
+
+  /** A JSON-RPC message, or batch, as this caller is to see it; `undefined`: not at all. */
+  forCaller(json: string, claims: VerifiedClaims): string | undefined {
+    if (!this.changes) return json;
+    return rewritten(json, (message) =>
+      this.#tellsOfHidden(message, claims) ? undefined : this.#changed(message, claims),
+    );
+  }
+
+  /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */
+  #tellsOfHidden(message: unknown, claims: VerifiedClaims): boolean {
+    if (!this.#scopes.hides || !isJson(message) || message['method'] !== UPDATED) return false;
+    const params = message['params'];
+    const uri = isJson(params) ? params['uri'] : undefined;
+    const resource = { kind: 'resource', method: 'resources/subscribe' } as const;
+    return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, claims);
+  }
+
+  #changed(message: unknown, claims: VerifiedClaims): unknown {
+    if (!isJson(message) || !isJson(message['result'])) return message;
+    const { result } = message;
+    const list = LISTS.find(({ member }) => Array.isArray(result[member]));
+    if (list === undefined) return message;
+    const entries = result[list.member] as unknown[];
+    const kept = this.#entries(entries, list, claims);
+    const isPublic = this.#scopes.hides && result['cacheScope'] === 'public'; // 2026-07-28: for all
+    if (kept === entries && !isPublic) return message;
+    return {
+      ...message,
+      result: { ...result, [list.member]: kept, ...(isPublic ? { cacheScope: 'private' } : {}) },
+    };
+  }
+
+  /** The very same list where nothing is to be changed. */
+  #entries(entries: unknown[], list: ListMember, claims: VerifiedClaims): unknown[] {
+    const shown = entries.filter((entry) => this.#isShown(entry, list, claims));
+    const named = shown.map((entry) => this.#withSchemes(entry, list));
+    const isSame = named.length === entries.length && named.every((one, at) => one === entries[at]);
+    return isSame ? entries : named;
+  }
+
+  #isShown(entry: unknown, { kind, id, method }: ListMember, claims: VerifiedClaims): boolean {
+    const name = isJson(entry) ? entry[id] : undefined;
+    if (!this.#scopes.hides || typeof name !== 'string') return true;
+    return isVisible({ kind, name, method }, this.#scopes, claims);
+  }
+
+  /**
+   * MCP-Nest knows of no scopes but its own, and says of a tool that has ours that it needs no login. It
+   * enforces its own, without alternatives and hierarchies, so they cannot be set instead.
+   */
+  #withSchemes(entry: unknown, { kind }: ListMember): unknown {
+    if (!this.#namesSchemes || kind !== 'tool' || !isJson(entry)) return entry;
+    const { name, _meta: meta } = entry;
+    if (typeof name !== 'string' || !isJson(meta) || !('securitySchemes' in meta)) return entry;
+    const scopes = challengeScopes(this.#scopes.staticNeeds({ kind, name }));
+    if (scopes.length === 0) return entry;
+    const securitySchemes = [{ type: 'oauth2', scopes }];
+    return {
+      ...entry,
+      ...('securitySchemes' in entry ? { securitySchemes } : {}),
+      _meta: { ...meta, securitySchemes },
+    };
+  }
+}
+
+/** Whether a caller may know that the operation exists. A rule that looks at arguments finds none. */
+export function isVisible(
+  { kind, name, method }: { kind: OperationKind; name: string; method: string },
+  scopes: OperationScopes,
+  claims: VerifiedClaims,
+): boolean {
+  const params = { [kind === 'resource' ? 'uri' : 'name']: name, arguments: {} };
+  return !scopes.judge({ kind, name, method, params }, claims).hidden;
+}

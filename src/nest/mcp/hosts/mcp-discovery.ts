@@ -1,0 +1,145 @@
+import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
+import type { OperationKind } from '../../../core/mcp/json-rpc.js';
+import type { OperationRequirement } from '../../../core/mcp/operation-scopes.js';
+import { NO_SCOPES } from '../../../core/lib/scopes.js';
+import { type ClassLike, handlerPolicy, methodNeeds, ownNeeds } from '../../marks/handler-marks.js';
+
+/** What is used of Nest's `Module` and `InstanceWrapper`, which are part of no public interface. */
+export type Modules = Pick<ModulesContainer, 'values'>;
+
+export interface Wrapper {
+  readonly metatype: unknown;
+  readonly inject?: unknown;
+  readonly instance: unknown;
+}
+
+/** A class that Nest knows, as controller or provider. */
+export interface KnownClass {
+  readonly type: ClassLike;
+  readonly isController: boolean;
+  /** One that MCP-Nest 1 has made, or that carries a transport of MCP-Nest 2. */
+  readonly isOfMcpNest: boolean;
+  /** That has registered it. */
+  readonly module: object;
+  readonly methods: readonly KnownMethod[];
+}
+
+export interface KnownMethod {
+  readonly name: string;
+  readonly handler: Handler;
+}
+
+export type Handler = (...parameters: never[]) => unknown;
+
+/** What a host makes of a method. */
+export interface HostedOperation {
+  readonly kind: OperationKind;
+  /** Of a tool or prompt; URI or URI template of a resource. */
+  readonly name: string;
+  /** Where the host keeps several tables of names, the one it belongs to. */
+  readonly server?: string;
+}
+
+/** A library that runs methods of classes, and that is there in this application. */
+export interface DiscoveredHost {
+  readonly name: string;
+  operationsOn(method: KnownMethod, type: ClassLike): readonly HostedOperation[];
+}
+
+/** A method that an MCP host runs as a tool, resource or prompt. */
+export interface DeclaredOperation
+  extends Omit<OperationRequirement, 'hidden'>, Pick<HostedOperation, 'server'> {
+  /** What its decorators say, which wins over the options of the resource. */
+  readonly list: 'show' | 'hide' | undefined;
+  /** `Class.method`, for messages. */
+  readonly where: string;
+  readonly host: DiscoveredHost;
+  readonly type: ClassLike;
+  readonly method: KnownMethod;
+}
+
+/** All classes of the application. Once, at start: guards look nothing up per request. */
+export function knownClasses(
+  modules: Modules,
+  isMcpNestController: (type: ClassLike, module: ModuleOf) => boolean,
+): KnownClass[] {
+  const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
+  for (const module of modules.values()) {
+    for (const type of [...module.controllers.values()].flatMap(typesOf)) {
+      found.set(type, {
+        isController: true,
+        isOfMcpNest: isMcpNestController(type, module),
+        module,
+      });
+    }
+    for (const type of [...module.providers.values()].flatMap(typesOf)) {
+      if (!found.has(type)) found.set(type, { isController: false, isOfMcpNest: false, module });
+    }
+  }
+  const scanner = new MetadataScanner();
+  return [...found].map(([type, role]) => ({ type, ...role, methods: methodsOf(type, scanner) }));
+}
+
+export type ModuleOf = ReturnType<Modules['values']> extends Iterator<infer One> ? One : never;
+
+/** What decorators say about tools, resources and prompts; also those that need nothing. */
+export function declaredOperations(
+  classes: readonly KnownClass[],
+  hosts: readonly DiscoveredHost[],
+): DeclaredOperation[] {
+  return classes.flatMap(({ type, methods }) =>
+    methods.flatMap((method) => {
+      const { needs, listing } = handlerPolicy(type, method.handler);
+      return hosts.flatMap((host) =>
+        host.operationsOn(method, type).map((operation) => ({
+          ...operation,
+          requirement: needs,
+          list: listing,
+          where: `${type.name}.${method.name}`,
+          host,
+          type,
+          method,
+        })),
+      );
+    }),
+  );
+}
+
+/** Whether the class, or the method, is marked with scopes, wherever the marks stand. */
+export function hasOwnScopes(type: object, handler?: object): boolean {
+  if (handler === undefined) return ownNeeds(type) !== NO_SCOPES;
+  return methodNeeds(type, handler) !== NO_SCOPES;
+}
+
+function methodsOf({ prototype }: ClassLike, scanner: MetadataScanner): KnownMethod[] {
+  return scanner.getAllMethodNames(prototype).flatMap((name) => {
+    const handler: unknown = Reflect.get(prototype, name);
+    return typeof handler === 'function' ? [{ name, handler: handler as Handler }] : [];
+  });
+}
+
+/** The class as registered; for `useFactory` and `useValue`, the class of what came out. */
+export function typesOf({ metatype, inject, instance }: Wrapper): ClassLike[] {
+  const types = [inject ? undefined : metatype, constructorOf(instance)];
+  return [...new Set(types.filter(isClass))];
+}
+
+function constructorOf(instance: unknown): unknown {
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  try {
+    return (Object.getPrototypeOf(instance) as object | null)?.constructor;
+  } catch {
+    return undefined; // a proxy that objects
+  }
+}
+
+const BUILT_IN: ReadonlySet<unknown> = new Set([Object, Array, Map, Set, Promise, Function]);
+
+function isClass(value: unknown): value is ClassLike {
+  return (
+    typeof value === 'function' &&
+    typeof value.prototype === 'object' &&
+    value.prototype !== null &&
+    !BUILT_IN.has(value)
+  );
+}

@@ -1,0 +1,100 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { onResponseHead } from '../../http/response-rewrite.js';
+import { urlsOf } from '../../http/request.js';
+import { type Owner, StateOwners } from './state-owners.js';
+
+const SESSION = 'mcp-session-id';
+const MAX_ID_LENGTH = 256;
+/** Of the HTTP+SSE transport of 2024-11-05, as the SDKs name it. Some parsers take brackets for lists. */
+const SESSION_PARAMETER = /^sessionId(?:\[|$)/;
+
+/**
+ * Learns from the answers of servers who opens and ends their sessions. One for the whole application: a
+ * server may stand behind several of its resources.
+ */
+export class McpSessions {
+  readonly #owners = new StateOwners();
+
+  /** Whether this request names a session that somebody else has opened. */
+  isForeign(request: IncomingMessage, owner: Owner): boolean {
+    return sessionIdsOf(request).some((id) => this.#owners.isForeign(id, owner));
+  }
+
+  /** Whether this request names a session, so that it is certainly one to an MCP server. */
+  names(request: IncomingMessage): boolean {
+    return sessionIdsOf(request).some((id) => this.#owners.knows(id));
+  }
+
+  /** Whether it names a session whose answers go to an event stream that was not seen to open. */
+  namesUnseenStream(request: IncomingMessage): boolean {
+    return sessionParametersOf(request).some((id) => !this.#owners.knows(id));
+  }
+
+  watch(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
+    const { method } = request;
+    const asked = sessionIdOf(request);
+    const [unseen, ...others] = sessionParametersOf(request);
+    onResponseHead(response, SESSION, (status, opened) => {
+      const succeeded = status >= 200 && status < 300;
+      // The answer to a message of a session repeats its id. Any other id is that of a new one, whatever
+      // the request carried: an empty id, or one that has ended, keeps no server from opening another.
+      if (method === 'POST' && succeeded && opened && opened !== asked) {
+        this.#owners.remember(opened, owner, undefined);
+      }
+      if (method === 'DELETE' && succeeded && asked) this.#owners.forget(asked);
+      // Its stream was opened out of sight. 202 is what an HTTP+SSE server says to each message.
+      if (method === 'POST' && status === 202 && isPlausible(unseen, others)) {
+        this.#owners.remember(unseen, owner, undefined);
+      }
+    });
+  }
+
+  /**
+   * The first event of an HTTP+SSE stream tells the client where to post its messages, and so the
+   * session, which lives as long as the stream.
+   *
+   * @returns whether the event is one.
+   */
+  open(
+    event: { readonly data: string; readonly type: string | undefined },
+    response: ServerResponse,
+    owner: Owner,
+  ): boolean {
+    if (event.type !== 'endpoint') return false;
+    const [sessionId] = parametersIn(event.data);
+    if (sessionId === undefined) return false;
+    this.#owners.remember(sessionId, owner, undefined);
+    response.once('close', () => this.#owners.forget(sessionId));
+    return true;
+  }
+}
+
+/** Chosen by the caller, so it must not fill the memory. */
+function isPlausible(id: string | undefined, others: readonly string[]): id is string {
+  return id !== undefined && id.length <= MAX_ID_LENGTH && others.length === 0;
+}
+
+function sessionIdsOf(request: IncomingMessage): string[] {
+  const ofHeader = sessionIdOf(request);
+  return [...(ofHeader === undefined ? [] : [ofHeader]), ...sessionParametersOf(request)];
+}
+
+/** As the server sees it: repeated lines are joined, and are then no known session. */
+function sessionIdOf({ headers }: IncomingMessage): string | undefined {
+  const value = headers[SESSION];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+function sessionParametersOf(request: IncomingMessage): string[] {
+  const target = request as IncomingMessage & { readonly originalUrl?: string }; // Express: the same
+  return [...new Set(urlsOf(target).flatMap(parametersIn))];
+}
+
+/** Where the query begins and ends, and what parts it, is not the same for all servers. */
+function parametersIn(url: string): string[] {
+  const pairs = url.split(/[?&;#]/).slice(1);
+  return pairs
+    .flatMap((pair) => [...new URLSearchParams(pair)])
+    .filter(([name]) => SESSION_PARAMETER.test(name))
+    .map(([, id]) => id);
+}

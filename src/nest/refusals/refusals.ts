@@ -1,0 +1,106 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type ArgumentsHost,
+  type CallHandler,
+  type ExecutionContext,
+  Injectable,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { catchError, type Observable, throwError } from 'rxjs';
+import { publicSentence } from '../../core/challenge.js';
+import { AuthplaneError, InsufficientScopeError } from '../../core/errors/errors.js';
+import { AuthplaneResource } from '../../core/resource.js';
+import { AuthplaneHttpException } from './http-refusal.js';
+import { onResponseHead } from '../http/response-rewrite.js';
+import { PackageLogger } from '../log/package-logger.js';
+import { refusalBody } from './refusal-body.js';
+import { RefusalLog } from '../log/refusal-log.js';
+import {
+  httpRequest,
+  inboundRequest,
+  rawRequest,
+  rawResponse,
+  requestState,
+} from '../http/request.js';
+
+type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
+
+/**
+ * Makes the answer to an error of this package, once for each error: headers go on Node's response, and
+ * the exception has status and body, so that every filter of an application answers the same.
+ */
+@Injectable()
+export class Refusals {
+  readonly #guardLog = new RefusalLog(new PackageLogger('AuthplaneGuard'));
+  readonly #handlerLog = new RefusalLog(new PackageLogger('AuthplaneExceptionFilter'));
+
+  /** @param resource the one of the module, for requests that no guard has seen. */
+  constructor(private readonly resource: AuthplaneResource) {}
+
+  /** Of the guard: the error names the scopes itself. */
+  ofGuard(error: AuthplaneError, host: HttpHost): AuthplaneHttpException {
+    this.#guardLog.write(error);
+    return this.#answer(error, error, host);
+  }
+
+  /** Of whatever else runs for a request; of other errors, and of what is an answer already, nothing. */
+  ofHandler(error: unknown, host: HttpHost): unknown {
+    if (error instanceof AuthplaneHttpException || !(error instanceof AuthplaneError)) return error;
+    this.#handlerLog.write(error);
+    const { challengeScopes } = requestState(httpRequest(host));
+    return this.#answer(error, withScopes(error, challengeScopes?.() ?? []), host);
+  }
+
+  #answer(
+    error: AuthplaneError,
+    announced: AuthplaneError,
+    host: HttpHost,
+  ): AuthplaneHttpException {
+    const request = httpRequest(host);
+    const { challengeScopes, resource = this.resource } = requestState(request);
+    const needed = challengeScopes?.() ?? [];
+    const challenge = resource.challenge(announced, {
+      headers: inboundRequest(request).headers,
+      ...(needed.length === 0 ? {} : { scopes: needed }),
+    });
+    setHeaders(rawResponse(host), challenge.headers);
+    const { headers } = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
+    const sentence = publicSentence(announced);
+    const body = refusalBody(challenge, sentence, { headers, body: request.body });
+    return new AuthplaneHttpException(error, sentence, { ...challenge, body });
+  }
+}
+
+/** Errors of this package leave handlers as their public answer, before any filter reads them. */
+@Injectable()
+export class RefusalsInterceptor implements NestInterceptor {
+  constructor(private readonly refusals: Refusals) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() !== 'http') return next.handle();
+    return next
+      .handle()
+      .pipe(catchError((error) => throwError(() => this.refusals.ofHandler(error, context))));
+  }
+}
+
+/** A client that asks for just what is missing would get a token without what it had (RFC 6750 §3.1). */
+function withScopes(error: AuthplaneError, needed: readonly string[]): AuthplaneError {
+  if (!(error instanceof InsufficientScopeError)) return error;
+  return new InsufficientScopeError([...new Set([...needed, ...error.requiredScopes])]);
+}
+
+/** Taken back where somebody lets the request pass after all, such as a guard that tries two ways. */
+function setHeaders(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  if (response.headersSent) return;
+  const before = Object.keys(headers).map((name) => [name, response.getHeader(name)] as const);
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  onResponseHead(response, 'WWW-Authenticate', (status) => {
+    if (status >= 400) return;
+    for (const [name, value] of before) {
+      if (response.getHeader(name) !== headers[name]) continue; // set anew meanwhile
+      if (value === undefined) response.removeHeader(name);
+      else response.setHeader(name, value);
+    }
+  });
+}

@@ -1,0 +1,92 @@
+import { ConfigurationError } from '../../core/errors/errors.js';
+import type { ResolvedGuardOptions } from '../../core/options.js';
+import type { AuthplaneResource } from '../../core/resource.js';
+import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
+import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { McpRules } from '../mcp/endpoint-rules.js';
+import { McpState } from '../mcp/state/server-state.js';
+import type { GuardedApplication } from '../http/request.js';
+import { GuardedStreams } from '../mcp/answers/stream-expiry.js';
+
+/** A resource of the application, and what is asked of its requests. */
+export interface ProtectedResource {
+  /** `undefined`: the one of the module. */
+  readonly name: string | undefined;
+  readonly resource: AuthplaneResource;
+  readonly baseNeeds: ScopeNeeds;
+  readonly mcp: McpRules;
+}
+
+/** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
+export class ProtectedResources implements GuardedApplication {
+  /** Whether methods ask for their caller: not when tests have replaced the guard. */
+  isEnforced = true;
+  /** Set at the start. MCP-Nest reads `request.user`. */
+  usesMcpNest = false;
+  readonly #named = new Map<string, ProtectedResource>();
+  readonly #state = new McpState();
+  /** Of all resources: they end with the application. */
+  readonly streams = new GuardedStreams();
+  readonly main: ProtectedResource;
+  /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
+  readonly hostControllers = new Set<object>();
+
+  constructor(
+    resource: AuthplaneResource,
+    readonly options: ResolvedGuardOptions,
+  ) {
+    this.main = protect(undefined, resource, options, this.#state);
+  }
+
+  /** @throws ConfigurationError when the name, or the place of the metadata, is taken. */
+  add(name: string, resource: AuthplaneResource, options: ResolvedGuardOptions): void {
+    if (this.#named.has(name)) {
+      throw new ConfigurationError(`forFeature: two resources are named "${name}"`);
+    }
+    const path = resourceMetadataPath(resource.resource);
+    const same = this.all().find((other) => metadataPathsOf(other).includes(path));
+    if (same !== undefined) {
+      throw new ConfigurationError(
+        `forFeature "${name}": the metadata of ${resource.resource} would be at ${path}, where that of ` +
+          `${same.resource.resource} (${same.name ?? 'forRoot'}) is; give it a path of its own`,
+      );
+    }
+    this.#named.set(name, protect(name, resource, options, this.#state));
+  }
+
+  /** @throws ConfigurationError for a name that no `forFeature` has given. */
+  get(name: string | undefined): ProtectedResource {
+    if (name === undefined) return this.main;
+    const found = this.#named.get(name);
+    if (found !== undefined) return found;
+    const known = [...this.#named.keys()].map((other) => `"${other}"`).join(', ') || 'none';
+    throw new ConfigurationError(
+      `@UseResource("${name}"): no such resource; AuthplaneModule.forFeature has named: ${known}`,
+    );
+  }
+
+  /** @throws ConfigurationError for a name that no `forFeature` has given. */
+  resourceNamed(name: string): AuthplaneResource {
+    return this.get(name).resource;
+  }
+
+  all(): ProtectedResource[] {
+    return [this.main, ...this.#named.values()];
+  }
+}
+
+/** Where its document is served: the one of the module at the root, too. */
+function metadataPathsOf({ name, resource }: ProtectedResource): string[] {
+  const path = resourceMetadataPath(resource.resource);
+  return name === undefined ? [path, ROOT_METADATA_PATH] : [path];
+}
+
+function protect(
+  name: string | undefined,
+  resource: AuthplaneResource,
+  { enforceScopesOnAllRequests, mcp, devMode }: ResolvedGuardOptions,
+  state: McpState,
+): ProtectedResource {
+  const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
+  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, state, devMode) };
+}

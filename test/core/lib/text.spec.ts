@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { quoted } from '../../../src/core/lib/text.js';
+
+describe('quoted', () => {
+  it('shows plain text as it is, in quotes', () => {
+    expect(quoted('https://auth.example.com/a?b=c')).toBe('"https://auth.example.com/a?b=c"');
+  });
+
+  it('cuts off what is too long', () => {
+    expect(quoted('x'.repeat(5000))).toBe(`"${'x'.repeat(200)}"`);
+    expect(quoted('x'.repeat(5000), 3)).toBe('"xxx"');
+  });
+
+  it.each([
+    ['\r\n', '"\\r\\n"'],
+    ['"\\', '"\\"\\\\"'],
+    ['\u001b[2J', '"\\u001b[2J"'],
+    ['\u007f\u0085\u009b', '"\\u007f\\u0085\\u009b"'],
+    ['\u2028\u202e', '"\\u2028\\u202e"'],
+    ['аuth', '"\\u0430uth"'], // a Cyrillic letter that looks like another
+    ['\ud800', '"\\ud800"'],
+    ['😀', '"\\ud83d\\ude00"'],
+  ])('lets nothing break the line or hide: %j', (text, expected) => {
+    expect(quoted(text)).toBe(expected);
+  });
+
+  it('is printable ASCII from which the text can be read back', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => {
+        expect(quoted(text)).toMatch(/^[\x20-\x7e]+$/);
+        expect(JSON.parse(quoted(text))).toBe(text);
+      }),
+    );
+  });
+});

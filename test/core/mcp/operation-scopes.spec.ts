@@ -1,0 +1,263 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as timeout } from 'node:timers/promises';
+import { runInThisContext } from 'node:vm';
+import { describe, expect, it } from '@jest/globals';
+import { InsufficientScopeError } from 'authplane-nestjs/core';
+import { transpileModule } from 'typescript';
+import {
+  type OperationRequirement,
+  OperationScopes,
+  requirementProblem,
+  requirementsOf,
+  type ScopeRule,
+} from '../../../src/core/mcp/operation-scopes.js';
+import { scopeCoverage } from '../../../src/core/lib/scopes.js';
+import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
+import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
+
+function claimsOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): VerifiedClaims {
+  return new VerifiedClaims(
+    {
+      issuer: 'https://as.example',
+      sub: 'alice',
+      clientId: 'client',
+      audience: [],
+      expiresAt: 0,
+      issuedAt: 0,
+      notBefore: 0,
+      jti: '',
+      kid: '',
+      scopes,
+      agentId: '',
+      agentChain,
+      act: undefined,
+      raw: {},
+    },
+    scopeCoverage(hierarchy),
+  );
+}
+
+const tool = (name: string, params: unknown = {}) =>
+  ({ kind: 'tool', method: 'tools/call', name, params }) as const;
+const requirement = (
+  name: string,
+  needs: OperationRequirement['requirement'],
+  hidden = false,
+): OperationRequirement => ({ kind: 'tool', name, requirement: needs, hidden });
+
+describe('OperationScopes', () => {
+  it('requirements for one name add up, whatever their shape', () => {
+    const scopes = new OperationScopes([
+      requirement('t', ['a']),
+      requirement('t', { all: ['b'], any: ['c', 'd'] }),
+      requirement('t', { any: ['e', 'a'] }),
+      requirement('t', { all: ['f'], anyOf: [['g']] }),
+      requirement('t', () => ['h']),
+    ]);
+    expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+      needs: { all: ['a', 'b', 'f', 'h'], anyOf: [['c', 'd'], ['e', 'a'], ['g']] },
+      hidden: false,
+    });
+    expect(scopes.announcedNeeds(tool('t')).all).toEqual(['a', 'b', 'f']);
+  });
+
+  it('kinds are apart, and what nobody named needs nothing', () => {
+    const scopes = new OperationScopes(
+      requirementsOf({ tools: { x: ['t'] }, prompts: { x: ['p'] }, resources: { x: ['r'] } }),
+    );
+    for (const [kind, scope] of [
+      ['tool', 't'],
+      ['prompt', 'p'],
+      ['resource', 'r'],
+    ] as const) {
+      expect(scopes.announcedNeeds({ kind, name: 'x' }).all).toEqual([scope]);
+      expect(scopes.knows({ kind, name: 'X' })).toBe(false);
+      expect(scopes.knows({ kind, name: 'constructor' })).toBe(false);
+    }
+    expect(scopes.judge(tool('__proto__'), claimsOf([])).needs.all).toEqual([]);
+  });
+
+  it('hidden: one lacking requirement is enough, a hierarchy may fulfil it', () => {
+    const scopes = new OperationScopes([
+      requirement('t', ['shown']),
+      requirement('t', ['secret'], true),
+    ]);
+    expect(scopes.hides).toBe(true);
+    expect(scopes.judge(tool('t'), claimsOf(['shown']))).toMatchObject({
+      hidden: true,
+      needs: { all: [] },
+    });
+    expect(scopes.judge(tool('t'), claimsOf(['secret']))).toMatchObject({ hidden: false });
+    const root = claimsOf(['root'], { root: ['secret'] });
+    expect(scopes.judge(tool('t'), root).hidden).toBe(false);
+    expect(scopes.announcedNeeds(tool('t')).all).toEqual(['shown']);
+  });
+
+  it('a rule sees what is asked and who asks', () => {
+    const rule: ScopeRule = ({ kind, method, name, params }, { agentChain }) =>
+      agentChain.length > 0
+        ? false
+        : [kind, method, name, JSON.stringify(params).length.toString()];
+    const scopes = new OperationScopes([requirement('t', rule)]);
+    expect(scopes.judge(tool('t', { a: 1 }), claimsOf([])).needs.all).toEqual([
+      'tool',
+      'tools/call',
+      't',
+      '7',
+    ]);
+    expect(scopes.judge(tool('t'), claimsOf([], {}, ['agent'])).refusal).toEqual({
+      reason: 'its rule refuses this caller',
+    });
+    const hiding = new OperationScopes([requirement('t', rule, true)]);
+    expect(hiding.judge(tool('t'), claimsOf([], {}, ['agent']))).toMatchObject({ hidden: true });
+  });
+
+  it.each([
+    ...[undefined, null, true, 'a', 1, [1], Promise.resolve([]), () => ['a'], new Map()],
+    ...[new Date(0), Object.create({ all: ['a'] })],
+    ...[
+      { al: [] },
+      { al: undefined, some: ['a'] },
+      { any: [] },
+      { all: ['a'], any: [] },
+      { all: '' },
+    ],
+  ])('a rule that returns %p refuses', (answer) => {
+    const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
+    const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
+    expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
+  });
+
+  it.each<[string, readonly (readonly string[] | false)[]]>([
+    ['first', [false, ['a'], []]],
+    ['second', [['a'], false, []]],
+    ['last', [[], ['a'], false]],
+  ])('9.25: any rule of several can refuse, the %s too', (_, answers) => {
+    const scopes = new OperationScopes(answers.map((answer) => requirement('t', () => answer)));
+    expect(scopes.judge(tool('t'), claimsOf(['a']))).toEqual({
+      needs: { all: ['a'], anyOf: [] },
+      hidden: false,
+      refusal: { reason: 'its rule refuses this caller' },
+    });
+    const hiding = new OperationScopes(
+      answers.map((answer) => requirement('t', () => answer, answer === false)),
+    );
+    expect(hiding.judge(tool('t'), claimsOf(['a'])).hidden).toBe(true);
+  });
+
+  describe('10.23: a rule that returns a promise refuses', () => {
+    unhandledRejections(); // there are none at its end
+
+    it.each<[string, () => unknown]>([
+      ['a rejected one', () => Promise.reject(new Error('late'))],
+      ['one of an async function that throws', async () => Promise.reject(new Error('late'))],
+      ['one that is rejected later', () => timeout(1).then(() => Promise.reject(new Error('x')))],
+      ['one of a library', () => ({ then: (_: unknown, fail: () => void) => fail() })],
+      [
+        'one whose then throws',
+        () => ({
+          get then() {
+            throw new Error('x');
+          },
+        }),
+      ],
+      ['a fulfilled one', async () => []],
+    ])('%s', async (_, rule) => {
+      for (const hidden of [false, true]) {
+        const scopes = new OperationScopes([requirement('t', rule as never, hidden)]);
+        const verdict = scopes.judge(tool('t'), claimsOf(['a']));
+        if (hidden) expect(verdict.hidden).toBe(true);
+        else expect(verdict.refusal?.fault).toBeInstanceOf(Error);
+      }
+      await timeout(5); // a rejection that nobody heard is reported in a later turn
+    });
+  });
+
+  it.each([{}, { to: 'trash' }, { to: 'trash ' }, { to: 'TRASH' }, { to: ['archive'] }, undefined])(
+    '9.9c: the rule in docs/scopes.md is not passed by a spelling of the trash: %j',
+    (args) => {
+      const page = readFileSync('docs/scopes.md', 'utf8');
+      const [, source = ''] =
+        /move_note: (\(\{ params \}\) =>[^]+?\['notes:delete'\]),/.exec(page) ?? [];
+      const { outputText } = transpileModule(source, { compilerOptions: { target: 9 } });
+      const rule = runInThisContext(outputText) as ScopeRule;
+      const judged = (value: unknown) =>
+        new OperationScopes([requirement('t', rule)]).judge(
+          tool('t', { arguments: value }),
+          claimsOf([]),
+        ).needs.all;
+      expect(judged(args)).toEqual(['notes:delete']);
+      expect(judged({ to: 'archive' })).toEqual(['notes:write']);
+    },
+  );
+
+  it.each([
+    'notes://private',
+    ' notes://private',
+    'NOTES://private',
+    'notes://pri\nvate',
+    'notes://%70rivate',
+  ])('9.9c: an entry of its own counts for all spellings of a URI: %j', (uri) => {
+    const resources = { 'notes://{id}': ['read'], 'notes://private': () => ['private'] };
+    const scopes = new OperationScopes(requirementsOf({ resources }));
+    const operation = {
+      kind: 'resource',
+      method: 'resources/read',
+      name: uri,
+      params: {},
+    } as const;
+    expect(scopes.judge(operation, claimsOf([])).needs.all.slice().sort()).toEqual([
+      'private',
+      'read',
+    ]);
+  });
+
+  it('a rule that throws refuses, or names what it misses', () => {
+    const throwing = (error: unknown) =>
+      new OperationScopes([
+        requirement('t', () => {
+          throw error;
+        }),
+      ]).judge(tool('t'), claimsOf([]));
+    expect(throwing(new TypeError('x')).refusal).toMatchObject({ reason: 'its rule failed' });
+    expect(throwing(undefined).refusal).toBeDefined();
+    expect(throwing(new InsufficientScopeError(['late'])).needs.all).toEqual(['late']);
+  });
+
+  it.each([[[]], [{}], [{ all: [] }], [{ all: undefined, any: undefined }]])(
+    'a rule may need nothing: %j',
+    (answer) => {
+      const scopes = new OperationScopes([requirement('t', (() => answer) as ScopeRule)]);
+      expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+        needs: { all: [], anyOf: [] },
+        hidden: false,
+      });
+    },
+  );
+
+  it.each([[{ all: [], any: ['w'] }], [{ all: undefined, any: ['w'] }]])(
+    'a rule may leave one part empty: %j',
+    (answer) => {
+      const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
+      expect(scopes.judge(tool('t'), claimsOf([])).needs).toEqual({ all: [], anyOf: [['w']] });
+    },
+  );
+
+  it.each([
+    [['a'], undefined],
+    [{ all: ['a'] }, undefined],
+    [{ any: ['a'], all: ['b'] }, undefined],
+    [() => [], undefined],
+    [[], /names no scope/],
+    [{}, /names no scope/],
+    [{ all: [] }, /all: names no scope/],
+    [{ any: ['a b'] }, /any: 'a b' is not a scope/],
+    [{ some: ['a'] }, /some: unknown/],
+    [null, /must be a list/],
+    [5, /must be a list/],
+  ])('requirement %j', (value, problem) => {
+    const found = requirementProblem(value);
+    if (problem === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(problem);
+  });
+});

@@ -1,0 +1,51 @@
+/**
+ * `UriTable` promises rather too many entries than too few. The servers' own matchers say what runs, so
+ * whatever they match the table has to find, over random templates and URIs of which most are odd.
+ * `AUTHPLANE_STRESS` asks for 200,000 of each.
+ */
+import { describe, expect, test } from '@jest/globals';
+import { UriTable } from '../../../src/core/mcp/resource-uris.js';
+import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
+import { HOSTS } from '../../support/text/uri-matchers.js';
+
+const COUNT = process.env['AUTHPLANE_STRESS'] === undefined ? 10_000 : 200_000;
+
+describe.each(HOSTS)('9.1, 9.1f: %s', (_, match, loose) => {
+  const finds = (declared: string, uri: string) =>
+    new UriTable([[declared, declared]], loose).find(uri).length > 0;
+
+  test('what it matches has the requirement of the template', () => {
+    const missed = missing({ seed: 1 }, ({ template, plain, odd }) =>
+      [plain, odd]
+        .filter((uri) => match(template, uri) !== undefined)
+        .map((uri) => [uri, finds(template, uri)] as const),
+    );
+    expect(missed).toEqual([]);
+  });
+
+  test('what it hands to a handler as the variables of a URI has the requirement of that URI', () => {
+    const missed = missing({ seed: 2, plain: true }, ({ template, plain, odd }) => {
+      const wanted = match(template, plain);
+      const given = match(template, odd);
+      if (wanted === undefined || JSON.stringify(given) !== JSON.stringify(wanted)) return [];
+      return [[odd, finds(plain, odd)] as const];
+    });
+    expect(missed).toEqual([]);
+  });
+
+  function missing(
+    options: Parameters<typeof uriCases>[1],
+    judge: (one: UriCase) => (readonly [uri: string, isFound: boolean])[],
+  ): unknown[] {
+    let matched = 0;
+    const missed: unknown[] = [];
+    for (const one of uriCases(COUNT, options)) {
+      for (const [uri, isFound] of judge(one)) {
+        matched++;
+        if (!isFound) missed.push({ ...one, uri });
+      }
+    }
+    expect(matched).toBeGreaterThan(COUNT / 50);
+    return missed.slice(0, 20);
+  }
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { HiddenNames } from '../../../../src/nest/mcp/answers/hidden-names.js';
+
+const tool = (name: string) => ({ kind: 'tool', name }) as const;
+const resource = (name: string) => ({ kind: 'resource', name }) as const;
+
+describe('HiddenNames', () => {
+  const names = new HiddenNames();
+
+  it.each([tool, resource])('any name comes back in JSON text', (named) => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (name) => {
+        fc.pre(!/[\ufdd0-\ufdef]/.test(name));
+        const standIn = names.standInFor(named(name));
+        expect(standIn).not.toBe(name);
+        const json = JSON.stringify({ text: `Tool ${standIn} not found` });
+        expect(JSON.parse(names.restore(json))).toEqual({ text: `Tool ${name} not found` });
+      }),
+      { numRuns: 2500 },
+    );
+    const lone = 'x\ud800y';
+    expect(names.restore(JSON.stringify(names.standInFor(named(lone))))).toBe(JSON.stringify(lone));
+  });
+
+  it('a URI comes back as the server shows it: as sent or normalised', () => {
+    const uri = 'HTTPS://Example.com/a/../b';
+    const standIn = names.standInFor(resource(uri));
+    expect(names.restore(standIn)).toBe(uri);
+    expect(names.restore(new URL(standIn).href)).toBe('https://example.com/b');
+    expect(names.restore(new URL(names.standInFor(resource('no uri'))).href)).toBe('no uri');
+  });
+
+  it('9.9: a URI in text that is no JSON, or escaped as part of a URL, is written as there', () => {
+    for (const uri of ['notes://a"b\\\\c', 'x://\u00e4 \n&=?#/%41']) {
+      const standIn = names.standInFor(resource(uri));
+      expect(names.restore(`no ${standIn}!`)).toBe(`no ${uri}!`);
+      expect(names.restore(`/?of=${encodeURIComponent(standIn)}`)).toBe(
+        `/?of=${encodeURIComponent(uri)}`,
+      );
+      const inBoth = (text: string) => JSON.stringify({ text, url: encodeURIComponent(text) });
+      expect(names.restore(inBoth(standIn))).toBe(inBoth(uri));
+    }
+  });
+
+  const html = (text: string) =>
+    text.replace(/[^\w ]/g, (character) => `&#${character.charCodeAt(0)};`);
+  const ascii = (text: string) =>
+    JSON.stringify(text).replace(
+      /[\u0080-\uffff]/g,
+      (character) => `\\u${character.charCodeAt(0).toString(16)}`,
+    );
+  it.each<[string, (name: string) => string]>([
+    ['shortened', (name) => `${name.slice(0, 9)}…`],
+    ['shortened when it is long', (name) => (name.length > 12 ? `${name.slice(0, 9)}…` : name)],
+    ['its end', (name) => name.slice(-4)],
+    ['its length', (name) => `${name.length} characters`],
+    ['in small letters', (name) => name.toLowerCase()],
+    ['as JSON', (name) => JSON.stringify(name)],
+    ['as JSON in JSON in JSON', (name) => JSON.stringify(JSON.stringify(JSON.stringify(name)))],
+    ['as JSON in ASCII', ascii],
+    ['as JSON in ASCII in JSON', (name) => JSON.stringify(ascii(name))],
+    ['in a URL', encodeURIComponent],
+    ['as HTML', html],
+    [
+      'as HTML in hex',
+      (name) => html(name).replace(/&#(\d+);/g, (_, d) => `&#x${(+d).toString(16)};`),
+    ],
+  ])('9.9: however a host quotes the name: %s', (_, quote) => {
+    for (const name of [
+      'write',
+      'admin_delete_everything',
+      'a"b',
+      'Ärger <x>',
+      "it's/so\\qx",
+      'zZ',
+    ]) {
+      const quoted = quote(names.standInFor(tool(name)));
+      expect(names.restore(quoted)).toBe(quote(name));
+    }
+  });
+
+  it('others can neither read nor write the stand-ins of URIs', () => {
+    const foreign = new HiddenNames().standInFor(resource('x://write'));
+    expect(names.restore(foreign)).toBe(foreign);
+    expect(names.standInFor(resource('x://write'))).not.toContain('write');
+  });
+
+  it('hardening: text that a client has made is read in one pass', () => {
+    for (const piece of ['\\', '\\u', '%EF', '%EF%B7', '&#', '&#x', 'Z', '\\\\\\\\\\\\\\\\u']) {
+      const text = piece.repeat(200_000);
+      const begun = process.cpuUsage();
+      expect(names.restore(text)).toBe(text);
+      expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
+    }
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import type { VerifiedClaims } from 'authplane-nestjs/core';
+import { OperationScopes, requirementsOf } from '../../../../src/core/mcp/operation-scopes.js';
+import { isVisible, McpLists } from '../../../../src/nest/mcp/answers/lists.js';
+
+const scopes = new OperationScopes(
+  requirementsOf({ list: 'hide', tools: { secret: ['s'] }, resources: { 'x://{id}': ['r'] } }),
+);
+const claims = (...granted: string[]) =>
+  ({ hasScope: (scope: string) => granted.includes(scope) }) as VerifiedClaims;
+const withoutHidden = (json: string, caller: VerifiedClaims) =>
+  new McpLists(scopes).forCaller(json, caller);
+const tools = { jsonrpc: '2.0', id: 1, result: { tools: [{ name: 'open' }, { name: 'secret' }] } };
+const shown = { ...tools, result: { tools: [{ name: 'open' }] } };
+
+describe('lists without what a caller must not know of', () => {
+  it('a message, a batch, and one after a byte order mark', () => {
+    const json = JSON.stringify(tools);
+    expect(withoutHidden(json, claims())).toBe(JSON.stringify(shown));
+    expect(withoutHidden(`\ufeff${json}`, claims())).toBe(JSON.stringify(shown));
+    expect(withoutHidden(`[${json}]`, claims())).toBe(JSON.stringify([shown]));
+  });
+
+  it.each([
+    JSON.stringify(shown, undefined, 2),
+    `[${JSON.stringify(shown)}, {"result":null}]`,
+    '{"result":{"tools":[{"name":5},null]}}',
+    'not JSON',
+    '',
+  ])('what needs no change keeps its bytes: %j', (json) => {
+    expect(withoutHidden(json, claims())).toBe(json);
+  });
+
+  it('9.9b: an update of a hidden resource is not told, alone or in a batch', () => {
+    const updated = (uri: unknown) => ({
+      jsonrpc: '2.0',
+      method: 'notifications/resources/updated',
+      params: { uri },
+    });
+    const secret = JSON.stringify(updated('x://1'));
+    const open = JSON.stringify(updated('y://1'));
+    expect(withoutHidden(secret, claims())).toBeUndefined();
+    expect(withoutHidden(secret, claims('r'))).toBe(secret);
+    expect(withoutHidden(open, claims())).toBe(open);
+    expect(withoutHidden(`[${secret},${open}]`, claims())).toBe(`[${open}]`);
+    const odd = JSON.stringify(updated(5));
+    expect(withoutHidden(odd, claims())).toBe(odd);
+  });
+
+  it('who has the scope sees everything', () => {
+    const json = JSON.stringify(tools);
+    expect(withoutHidden(json, claims('s'))).toBe(json);
+    const resource = { kind: 'resource', name: 'x://1', method: 'resources/read' } as const;
+    expect(isVisible(resource, scopes, claims('s'))).toBe(false);
+    expect(isVisible(resource, scopes, claims('r'))).toBe(true);
+  });
+
+  describe('what MCP-Nest says about the scopes of a tool', () => {
+    const needs = new OperationScopes(
+      requirementsOf({
+        tools: { all: ['a', 'b'], any: { any: ['least', 'most'] }, ruled: () => ['late'] },
+        prompts: { p: ['p'] },
+      }),
+    );
+    const noauth = [{ type: 'noauth' }];
+    const listed = (name: string, entry: object) =>
+      JSON.stringify({ id: 1, result: { tools: [{ name, ...entry }] } });
+    const lists = new McpLists(needs, { namesSchemes: true });
+
+    it.each([
+      ['all', ['a', 'b']],
+      ['any', ['least']],
+    ])('%s: the scopes that a challenge would name, and nothing is hidden', (name, scopes) => {
+      const schemes = [{ type: 'oauth2', scopes }];
+      const ofMcpNest2 = { _meta: { x: 1, securitySchemes: noauth } };
+      expect(lists.forCaller(listed(name, ofMcpNest2), claims())).toBe(
+        listed(name, { _meta: { x: 1, securitySchemes: schemes } }),
+      );
+      const ofMcpNest1 = { securitySchemes: noauth, _meta: { securitySchemes: noauth } };
+      expect(lists.forCaller(listed(name, ofMcpNest1), claims())).toBe(
+        listed(name, { securitySchemes: schemes, _meta: { securitySchemes: schemes } }),
+      );
+    });
+
+    it.each(['all', 'ruled', 'open'])('%s: adds and invents nothing', (name) => {
+      const silent = listed(name, { _meta: { x: 1 } });
+      expect(lists.forCaller(silent, claims())).toBe(silent);
+      const said = listed(name, { _meta: { securitySchemes: noauth } });
+      if (name !== 'all') expect(lists.forCaller(said, claims())).toBe(said);
+      expect(new McpLists(needs).forCaller(said, claims())).toBe(said);
+      const prompts = said.replace('tools', 'prompts').replace(name, 'p');
+      expect(lists.forCaller(prompts, claims())).toBe(prompts);
+      const shared = said.replace('"tools"', '"cacheScope":"public","tools"').replace(name, 'open');
+      expect(lists.forCaller(shared, claims())).toBe(shared);
+    });
+
+    it('rules are not asked where nothing is hidden', () => {
+      let asked = 0;
+      const ruled = new OperationScopes(requirementsOf({ tools: { all: () => (asked++, []) } }));
+      new McpLists(ruled, { namesSchemes: true }).forCaller(listed('all', {}), claims());
+      expect(asked).toBe(0);
+    });
+  });
+});

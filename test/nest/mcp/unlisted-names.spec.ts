@@ -1,0 +1,41 @@
+import { expect, test } from '@jest/globals';
+import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
+
+const list = (names: readonly string[], more: object = {}) =>
+  JSON.stringify({ id: 1, result: { tools: names.map((name) => ({ name })), ...more } });
+
+const watching = () =>
+  new UnlistedNames([
+    { kind: 'tool', name: 'a' },
+    { kind: 'tool', name: 'b' },
+    { kind: 'resource', name: 'x://y' },
+  ]);
+
+test('9.8: names what the first list lacks, and then stops', () => {
+  const names = watching();
+  expect(names.see(list(['a', 'c']))).toEqual([{ kind: 'tool', name: 'b' }]);
+  expect(names.isWatching).toBe(false);
+  expect(names.see(list([]))).toEqual([]);
+});
+
+test('waits for the last page', () => {
+  const names = watching();
+  expect(names.see(list(['a'], { nextCursor: '2' }))).toEqual([]);
+  expect(names.see(list(['b']))).toEqual([]);
+  expect(names.isWatching).toBe(false);
+});
+
+test.each(['', 'no json', 'null', '[]', '{"result":null}', '{"result":{"tools":{}}}'])(
+  'is not misled by %j',
+  (text) => {
+    const names = watching();
+    expect(names.see(text)).toEqual([]);
+    expect(names.isWatching).toBe(true);
+  },
+);
+
+test('takes entries of any shape', () => {
+  expect(watching().see('{"result":{"tools":[null,1,{"name":2},{"name":"b"}]}}')).toEqual([
+    { kind: 'tool', name: 'a' },
+  ]);
+});

@@ -1,0 +1,99 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { hearProcess } from '../../canary/setup.js';
+
+const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
+const APPS = join('test', 'support');
+
+export interface CompiledAppOptions {
+  /** Files below test/support; the first one is started. */
+  readonly files: readonly [main: string, ...string[]];
+  /** What is different from the file. */
+  readonly change?: (source: string) => string;
+}
+
+/**
+ * An application in processes of its own, compiled once and started as often as wanted: Jest on
+ * Node 20 cannot load MCP-Nest with Nest 12.
+ */
+export class CompiledApp {
+  #folder = '';
+
+  constructor(private readonly options: CompiledAppOptions) {}
+
+  /** Below `node_modules`, so that the real packages are found; this one is a compiled copy. */
+  compile(): void {
+    const cache = join(PROJECT, 'node_modules', '.cache');
+    mkdirSync(cache, { recursive: true });
+    this.#folder = mkdtempSync(join(cache, 'authplane-app-'));
+    const self = join(this.#folder, 'node_modules', 'authplane-nestjs');
+    for (const file of sourceFiles('src')) transpile(join('src', file), join(self, 'dist', file));
+    for (const file of this.options.files) {
+      transpile(join(APPS, file), join(this.#folder, file), this.options.change);
+    }
+    write(join(self, 'package.json'), read('package.json'));
+    write(join(this.#folder, 'package.json'), '{"type":"module"}');
+  }
+
+  /** Resolves when the application has sent a message. Gives the way to stop it. */
+  async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<() => Promise<void>> {
+    const script = join(this.#folder, this.options.files[0].replace(/\.ts$/, '.js'));
+    const child = fork(script, args, {
+      execArgv: [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, ...env },
+    });
+    hearProcess(child);
+    await ready(child);
+    return async () => {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    };
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function ready(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit').then(() => {
+    throw new Error('the process ended before it was ready');
+  });
+  await Promise.race([once(child, 'message'), exited]);
+  exited.catch(() => undefined); // later it ends because we end it
+}
+
+function sourceFiles(folder: string): string[] {
+  const root = join(PROJECT, folder);
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+function transpile(source: string, target: string, change = (text: string) => text): void {
+  const { outputText } = ts.transpileModule(change(read(source)), {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+    },
+  });
+  write(target.replace(/\.ts$/, '.js'), outputText);
+}
+
+function read(file: string): string {
+  return readFileSync(join(PROJECT, file), 'utf8');
+}
+
+function write(file: string, content: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+}

@@ -1,0 +1,208 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { StandInAuthorizationServer } from 'authplane-nestjs/testing';
+
+import { exchange, MCP, OPTIONS } from '../../support/servers/exchange.js';
+import {
+  authorizationUrl,
+  CALLBACK,
+  claimsOf,
+  Clock,
+  jsonOf,
+  pkce,
+  post,
+  refused,
+  Servers,
+  START,
+  token,
+  type Parameters,
+} from '../../support/servers/stand-in.js';
+
+const servers = new Servers();
+let clock: Clock;
+let server: StandInAuthorizationServer;
+
+beforeEach(async () => {
+  clock = new Clock();
+  server = await servers.start({
+    ...OPTIONS,
+    now: clock.now,
+    clients: [...(OPTIONS.clients ?? []), { clientId: 'app', redirectUris: [CALLBACK] }],
+  });
+});
+afterEach(() => servers.closeAll());
+
+function introspect(form: Parameters, client = 'gateway'): Promise<Response> {
+  const credentials = { client_id: client, client_secret: 's' };
+  return post(`${server.issuer}/oauth/introspect`, { ...credentials, ...form });
+}
+
+async function isActive(accessToken: unknown, client?: string): Promise<unknown> {
+  return (await jsonOf(await introspect({ token: String(accessToken) }, client))).active;
+}
+
+function revoke(form: Parameters): Promise<Response> {
+  return post(`${server.issuer}/oauth/revoke`, form);
+}
+
+async function userTokens(): Promise<Record<string, unknown>> {
+  const { challenge, verifier } = pkce();
+  const changes = { resource: MCP, scope: 'tool:list' };
+  const callback = await server.approve(authorizationUrl(server, challenge, changes));
+  return jsonOf(
+    await token(server, {
+      grant_type: 'authorization_code',
+      client_id: 'app',
+      code: callback.searchParams.get('code') ?? '',
+      redirect_uri: CALLBACK,
+      code_verifier: verifier,
+    }),
+  );
+}
+
+function machineToken(): Promise<Record<string, unknown>> {
+  const client = { client_id: 'machine', client_secret: 's' };
+  return token(server, { grant_type: 'client_credentials', resource: MCP, ...client }).then(jsonOf);
+}
+
+describe('introspection', () => {
+  it('tells who runs the resource about the token, with the audience as text', async () => {
+    const bound = await server.issueToken({
+      aud: [MCP],
+      scope: 'tool:list',
+      cnf: { jkt: 'thumbprint' },
+      act: { sub: 'a' },
+      agent_id: 'agent',
+      client_id: 'client-1',
+    });
+    const response = await introspect({ token: bound });
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(response.headers.get('cache-control')).toBeNull();
+    expect(await jsonOf(response)).toEqual({
+      active: true,
+      scope: 'tool:list',
+      client_id: 'client-1',
+      sub: 'user-1',
+      aud: MCP,
+      iss: server.issuer,
+      exp: START + 900,
+      iat: START,
+      jti: expect.any(String),
+      token_type: 'DPoP',
+      cnf: { jkt: 'thumbprint' },
+    });
+    const bearer = await jsonOf(await introspect({ token: await server.issueToken() }));
+    expect(bearer.token_type).toBe('Bearer');
+    expect(bearer).not.toHaveProperty('scope');
+    expect(bearer).not.toHaveProperty('cnf');
+  });
+
+  it('tells the client whose token it is', async () => {
+    const own = await server.issueToken({ aud: [server.issuer], client_id: 'stranger' });
+    expect(await isActive(own, 'stranger')).toBe(true);
+  });
+
+  it('tells nobody else', async () => {
+    const foreign = await introspect({ token: await server.issueToken() }, 'stranger');
+    expect(foreign.status).toBe(200);
+    expect(await jsonOf(foreign)).toEqual({ active: false });
+    expect(await isActive(await server.issueToken({ aud: [server.issuer] }))).toBe(false);
+  });
+
+  it('reads a token along a link by its audience only', async () => {
+    const form = { resource: 'backend', scope: 'b:read' };
+    const { access_token } = await jsonOf(await exchange(server, { form }));
+    expect(await isActive(access_token, 'gateway')).toBe(false);
+  });
+
+  it('finds everything else inactive', async () => {
+    const { refresh_token } = await userTokens();
+    for (const wrong of [
+      'x',
+      String(refresh_token),
+      await server.issueToken({ exp: START - 31 }),
+      await server.issueToken({ iss: 'https://as.example' }),
+      await server.issueToken({}, { alg: 'none' }),
+      await server.issueToken({}, { typ: 'JWT' }),
+      await server.issueToken({}, { kid: 'unknown' }),
+    ]) {
+      const response = await introspect({ token: wrong });
+      expect(response.status).toBe(200);
+      expect(await jsonOf(response)).toEqual({ active: false });
+    }
+  });
+
+  it('is for confidential clients, and needs a token', async () => {
+    for (const client of [
+      { client_id: 'nobody' },
+      { client_id: 'public', client_secret: undefined },
+      { client_secret: 'wrong' },
+      { client_id: undefined, client_secret: undefined },
+    ]) {
+      const response = await introspect({ token: 'x', ...client });
+      expect(response.headers.get('www-authenticate')).toBe('Basic realm="authserver"');
+      await refused(response, 'invalid_client', 401);
+    }
+    await refused(await introspect({}), 'invalid_request');
+  });
+
+  it('takes Basic authentication, is counted and can be made to fail', async () => {
+    const Authorization = `Basic ${Buffer.from('gateway:s').toString('base64')}`;
+    const url = `${server.issuer}/oauth/introspect`;
+    const asked = () => post(url, { token: 'x' }, { Authorization });
+    expect((await asked()).status).toBe(200);
+    server.fail('introspect', { status: 503 });
+    expect((await asked()).status).toBe(503);
+    expect(server.requests().introspect).toBe(2);
+  });
+});
+
+describe('revocation', () => {
+  it('ends a machine token for its own client', async () => {
+    const { access_token } = await machineToken();
+    const form = { token: String(access_token), client_secret: 's' };
+    expect((await revoke({ ...form, client_id: 'stranger' })).status).toBe(200);
+    expect(await isActive(access_token)).toBe(true);
+    const response = await revoke({ ...form, client_id: 'machine' });
+    expect([response.status, await response.text()]).toEqual([200, '']);
+    expect(await isActive(access_token)).toBe(false);
+    await refused(await revoke({ ...form, client_id: 'nobody' }), 'invalid_client', 401);
+  });
+
+  it('leaves the access token of a user alone, and an exchanged one', async () => {
+    const { access_token } = await userTokens();
+    await revoke({ token: String(access_token), client_id: 'app' });
+    expect(await isActive(access_token)).toBe(true);
+    const form = { resource: 'api', scope: 'tool:list' };
+    const exchanged = await jsonOf(await exchange(server, { form }));
+    const client = { client_id: 'gateway', client_secret: 's' };
+    await revoke({ ...client, token: String(exchanged.access_token) });
+    expect(await isActive(exchanged.access_token)).toBe(true);
+  });
+
+  it('ends a family of refresh tokens with all its access tokens', async () => {
+    const first = await userTokens();
+    const refresh = (refreshToken: unknown) =>
+      token(server, {
+        grant_type: 'refresh_token',
+        client_id: 'app',
+        refresh_token: String(refreshToken),
+      });
+    const second = await jsonOf(await refresh(first.refresh_token));
+    expect(await isActive(second.access_token)).toBe(true);
+    await revoke({ token: String(second.refresh_token), client_id: 'app' });
+    expect(await isActive(first.access_token)).toBe(false);
+    expect(await isActive(second.access_token)).toBe(false);
+    await refused(await refresh(second.refresh_token), 'invalid_grant');
+  });
+
+  it('by the operator ends any token, given itself or by its jti', async () => {
+    for (const identify of [String, (jwt: string) => String(claimsOf(jwt).jti)]) {
+      const accessToken = await server.issueToken();
+      expect(await isActive(accessToken)).toBe(true);
+      server.revokeToken(identify(accessToken));
+      expect(await isActive(accessToken)).toBe(false);
+    }
+    const nameless = await server.issueToken({ jti: undefined });
+    expect(() => server.revokeToken(nameless)).toThrow('no jti');
+  });
+});
