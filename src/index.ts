@@ -55,7 +55,22 @@ export {
   type VerifiedClaims,
   type VerifiedDPoPProof,
 } from './core/index.js';
-export * from './core/errors/errors.js';
+export type { OAuthErrorCode } from './core/errors/oauth-error-codes.js';
+export * from './core/errors/authplane-error.js';
+export * from './core/errors/token-errors.js';
+export * from './core/errors/request-errors.js';
+export * from './core/errors/dpop-errors.js';
+export * from './core/errors/server-errors.js';
+export * from './core/errors/oauth-errors.js';
+export * from './core/errors/configuration-error.js';
+export * from './core/errors/oauth-error-codes.js';
+export * from './core/errors/authplane-error.js';
+export * from './core/errors/token-errors.js';
+export * from './core/errors/request-errors.js';
+export * from './core/errors/dpop-errors.js';
+export * from './core/errors/server-errors.js';
+export * from './core/errors/configuration-error.js';
+export * from './core/errors/oauth-errors.js';
 export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
 export {
   AnyScope,

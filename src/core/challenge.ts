@@ -1,8 +1,7 @@
 import { consentPage, type ConsentPolicy } from './operations/consent-url.js';
+import { AccessDeniedError, ConsentRequiredError, OAuthError } from './errors/oauth-errors.js';
+import { AuthorizationServerUnavailableError } from './errors/server-errors.js';
 import {
-  AccessDeniedError,
-  AuthorizationServerUnavailableError,
-  ConsentRequiredError,
   DPoPBindingMismatchError,
   DPoPError,
   DPoPKeyMismatchError,
@@ -10,23 +9,26 @@ import {
   DPoPNonceRequiredError,
   DPoPNotSupportedError,
   DPoPReplayDetectedError,
+  InvalidDPoPProofError,
+} from './errors/dpop-errors.js';
+import {
   InsufficientScopeError,
   InvalidClaimsError,
-  InvalidDPoPProofError,
-  InvalidRequestError,
   InvalidSignatureError,
   MalformedCredentialsError,
   NoCallerError,
-  OAuthError,
-  OperationRefusedError,
-  OriginRefusedError,
-  SessionNotFoundError,
   TokenExpiredError,
   TokenMissingError,
   TokenRevokedError,
-  UnsupportedCharsetError,
   TokenTooLongError,
-} from './errors/errors.js';
+} from './errors/token-errors.js';
+import {
+  InvalidRequestError,
+  OperationRefusedError,
+  OriginRefusedError,
+  SessionNotFoundError,
+  UnsupportedCharsetError,
+} from './errors/request-errors.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
 import { originalOf } from './errors/stands-for.js';
 

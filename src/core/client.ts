@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthorizationServer } from './discovery/authorization-server.js';
-import { type AuthplaneError, AuthorizationServerUnavailableError } from './errors/errors.js';
+import type { AuthplaneError } from './errors/authplane-error.js';
+import { AuthorizationServerUnavailableError } from './errors/server-errors.js';
 import { OutboundHttp } from './http/client.js';
 import { Jwks } from './discovery/jwks.js';
 import {

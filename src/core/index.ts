@@ -18,7 +18,22 @@ export {
 export { AuthplaneClient } from './client.js';
 export { type Clock } from './lib/clock.js';
 export { type HeaderLines } from './token/credentials.js';
-export * from './errors/errors.js';
+export type { OAuthErrorCode } from './errors/oauth-error-codes.js';
+export * from './errors/authplane-error.js';
+export * from './errors/token-errors.js';
+export * from './errors/request-errors.js';
+export * from './errors/dpop-errors.js';
+export * from './errors/server-errors.js';
+export * from './errors/oauth-errors.js';
+export * from './errors/configuration-error.js';
+export * from './errors/oauth-error-codes.js';
+export * from './errors/authplane-error.js';
+export * from './errors/token-errors.js';
+export * from './errors/request-errors.js';
+export * from './errors/dpop-errors.js';
+export * from './errors/server-errors.js';
+export * from './errors/configuration-error.js';
+export * from './errors/oauth-errors.js';
 export { type DPoPNonceOptions } from './dpop/nonce.js';
 export {
   DPoPSigner,

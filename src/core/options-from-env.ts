@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors/errors.js';
+import { ConfigurationError } from './errors/configuration-error.js';
 import type { AuthplaneModuleOptions } from './options.js';
 
 /** `process.env`, or what stands for it. */

@@ -8,7 +8,8 @@ import {
 } from './operations/client-authentication.js';
 import { type DPoPNonceOptions, DPoPNonces, nonceSecretProblem } from './dpop/nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './dpop/proof-key.js';
-import { type AuthplaneError, ConfigurationError } from './errors/errors.js';
+import type { AuthplaneError } from './errors/authplane-error.js';
+import { ConfigurationError } from './errors/configuration-error.js';
 import type { OutboundFetch } from './http/fetch.js';
 import { hostsProblem } from './mcp/mcp-host.js';
 import { type McpOptions, requirementProblem } from './mcp/operation-scopes.js';

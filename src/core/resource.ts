@@ -15,7 +15,8 @@ import {
   presentedScheme,
 } from './token/credentials.js';
 import type { Jwks } from './discovery/jwks.js';
-import { type AuthplaneError, TokenMissingError, TokenRevokedError } from './errors/errors.js';
+import type { AuthplaneError } from './errors/authplane-error.js';
+import { TokenMissingError, TokenRevokedError } from './errors/token-errors.js';
 import type { ResolvedResourceOptions } from './options.js';
 import { type RevocationCheck, revocationCheck } from './operations/revocation-check.js';
 import type { TokenOperations } from './operations/token-operations.js';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { InvalidRequestError } from '../core/errors/errors.js';
+import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
 import { isEventStream, onResponseHead } from '../nest/http/response-rewrite.js';
 import { requestState } from '../nest/http/request.js';

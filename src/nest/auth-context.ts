@@ -5,7 +5,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { NoCallerError } from '../core/errors/errors.js';
+import { NoCallerError } from '../core/errors/token-errors.js';
 import type { Authentication } from '../core/resource.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';

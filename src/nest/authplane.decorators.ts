@@ -1,5 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
-import { ConfigurationError } from '../core/errors/errors.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { isScopeToken } from '../core/lib/scopes.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';

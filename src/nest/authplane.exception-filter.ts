@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { httpStatus } from '../core/challenge.js';
-import { AuthplaneError } from '../core/errors/errors.js';
+import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { AuthplaneHttpException } from './refusals/http-refusal.js';
 import { Refusals } from './refusals/refusals.js';
 

@@ -17,7 +17,7 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
-import { ConfigurationError } from '../core/errors/errors.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import {
   type AuthplaneModuleOptions,
   type FurtherResourceOptions,

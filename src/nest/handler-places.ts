@@ -1,5 +1,5 @@
 import type { ModulesContainer } from '@nestjs/core';
-import { ConfigurationError } from '../core/errors/errors.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import {
   type ClassLike,
   GUARDS,

@@ -1,9 +1,9 @@
+import { AuthplaneError } from '../core/errors/authplane-error.js';
 import {
-  AuthplaneError,
   InsufficientScopeError,
   InvalidClaimsError,
   NoCallerError,
-} from '../core/errors/errors.js';
+} from '../core/errors/token-errors.js';
 import { areNeedsMet, challengeScopes } from '../core/lib/scopes.js';
 import {
   type ClassLike,

@@ -1,5 +1,5 @@
 import { within } from '../core/lib/deadline.js';
-import { ConfigurationError } from '../core/errors/errors.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import {
   type DPoPReplayStore,
   REPLAY_DEADLINE_MS,

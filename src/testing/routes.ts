@@ -1,7 +1,11 @@
 import { authorizeEndpoint, DEFAULT_USER } from './endpoints/authorize-endpoint.js';
 import { connectEndpoint } from './endpoints/connect-endpoint.js';
 import { USER_TOKEN_SECONDS, type Deployment } from './deployment.js';
-import { authorizationServerMetadata, cacheableJson, metadataPaths } from './endpoints/discovery.js';
+import {
+  authorizationServerMetadata,
+  cacheableJson,
+  metadataPaths,
+} from './endpoints/discovery.js';
 import { PATHS } from './http/paths.js';
 import { DPOP_ALGORITHMS } from './endpoints/dpop-check.js';
 import type { EndpointName } from './http/faults.js';

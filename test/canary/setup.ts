@@ -5,7 +5,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { afterAll, afterEach, beforeEach, expect } from '@jest/globals';
-import type { AuthplaneError } from '../../src/core/errors/errors.js';
+import type { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import { hearErrorsMade, hearNestLogger, hearOutput, noteTraffic } from './sources.js';
 import { Watch } from './watch.js';
 

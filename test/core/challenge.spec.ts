@@ -9,7 +9,7 @@ import {
   toChallenge,
   wwwAuthenticate,
 } from '../../src/core/challenge.js';
-import * as errors from '../../src/core/errors/errors.js';
+import * as errors from '../support/tokens/errors.js';
 import { parseChallenges } from '../support/tokens/challenge-parser.js';
 
 const REALM = 'https://api.example.com/mcp';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError, JWKSFetchError } from '../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../src/core/errors/configuration-error.js';
+import { JWKSFetchError } from '../../src/core/errors/server-errors.js';
 import {
   type FurtherResourceOptions,
   resolveClientOptions,

@@ -2,12 +2,10 @@ import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
 import { clientAuthentication } from '../../src/core/operations/client-authentication.js';
-import {
-  AuthplaneError,
-  CircuitOpenError,
-  ConsentRequiredError,
-  TokenExpiredError,
-} from '../../src/core/errors/errors.js';
+import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
+import { CircuitOpenError } from '../../src/core/errors/server-errors.js';
+import { ConsentRequiredError } from '../../src/core/errors/oauth-errors.js';
+import { TokenExpiredError } from '../../src/core/errors/token-errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { resolveClientOptions } from '../../src/core/options.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';

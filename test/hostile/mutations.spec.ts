@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { httpStatus } from '../../src/core/challenge.js';
-import {
-  AuthorizationServerUnavailableError,
-  AuthplaneError,
-} from '../../src/core/errors/errors.js';
+import { AuthorizationServerUnavailableError } from '../../src/core/errors/server-errors.js';
+import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import {
   base64url,
   highSTwin,

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { AuthplaneClient } from '../../src/core/client.js';
 import { httpStatus } from '../../src/core/challenge.js';
-import { AuthplaneError, JWKSFetchError } from '../../src/core/errors/errors.js';
+import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
+import { JWKSFetchError } from '../../src/core/errors/server-errors.js';
 import type { AuthplaneResource } from '../../src/core/resource.js';
 import { cannedFetch } from '../support/servers/canned-fetch.js';
 import {

@@ -19,7 +19,7 @@ const testing = 'testing/http/reply.ts';
 const snippets: readonly Snippet[] = [
   [core, `import 'jose';`, null],
   [core, `import 'node:crypto';`, null],
-  [core, `import '../errors/errors.js';`, null],
+  [core, `import '../errors/token-errors.js';`, null],
   [core, `import '@nestjs/common';`, IMPORTS],
   [core, `import type { Type } from '@nestjs/common';`, IMPORTS],
   [core, `export { Module } from '@nestjs/common';`, IMPORTS],
@@ -35,7 +35,7 @@ const snippets: readonly Snippet[] = [
   [core, `import '../../testing/http/reply.js';`, PATHS],
   [core, `import '../../../test/support/servers/http.harness.js';`, PATHS],
   [core, `import '../index.js';`, PATHS],
-  ['core/errors/errors.ts', `import './log-text.js';`, CYCLE],
+  ['core/errors/authplane-error.ts', `import './token-errors.js';`, CYCLE],
 
   [core, `import { request } from 'node:http';`, IMPORTS],
   [core, `import { request } from 'node:https';`, IMPORTS],

@@ -5,11 +5,9 @@ import { createClient, RESP_TYPES } from 'redis';
 import { dpopProof, generateDPoPKey, startAuthorizationServer } from 'authplane-nestjs/testing';
 
 import { AuthplaneClient } from '../../src/core/client.js';
-import {
-  type AuthplaneError,
-  ConfigurationError,
-  DPoPReplayDetectedError,
-} from '../../src/core/errors/errors.js';
+import type { AuthplaneError } from '../../src/core/errors/authplane-error.js';
+import { ConfigurationError } from '../../src/core/errors/configuration-error.js';
+import { DPoPReplayDetectedError } from '../../src/core/errors/dpop-errors.js';
 import { checkReplay, ReplayStoreError } from '../../src/core/dpop/replay-store.js';
 import {
   type IoredisClient,

@@ -1,8 +1,5 @@
-import {
-  type AuthplaneError,
-  MetadataFetchError,
-  MissingMetadataEndpointError,
-} from '../errors/errors.js';
+import type { AuthplaneError } from '../errors/authplane-error.js';
+import { MetadataFetchError, MissingMetadataEndpointError } from '../errors/server-errors.js';
 import type { HttpAnswer } from '../http/answer.js';
 import type { OutboundHttp } from '../http/client.js';
 import type { Clock } from '../lib/clock.js';

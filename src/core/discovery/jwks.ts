@@ -1,10 +1,7 @@
 import { type AuthorizationServer, documentOf } from './authorization-server.js';
 import type { Clock } from '../lib/clock.js';
-import {
-  type AuthplaneError,
-  AuthorizationServerUnavailableError,
-  JWKSFetchError,
-} from '../errors/errors.js';
+import type { AuthplaneError } from '../errors/authplane-error.js';
+import { AuthorizationServerUnavailableError, JWKSFetchError } from '../errors/server-errors.js';
 import type { OutboundHttp } from '../http/client.js';
 import { KeySet, type VerificationKey } from './key-set.js';
 import { RemoteDocument } from './remote-document.js';

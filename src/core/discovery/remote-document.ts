@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.js';
 import {
   AuthorizationServerUnavailableError,
   type UnavailableErrorOptions,
-} from '../errors/errors.js';
+} from '../errors/server-errors.js';
 
 /** Share of the refresh age, before jitter, at which the reload starts: no request waits for it. */
 const REFRESH_AHEAD = 0.8;

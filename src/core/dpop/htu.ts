@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { ConfigurationError, InvalidDPoPProofError } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
+import { InvalidDPoPProofError } from '../errors/dpop-errors.js';
 
 /**
  * Comparison of `htu` with the URL of the request (RFC 9449 §4.3 #9) by the syntax of RFC 3986 alone.

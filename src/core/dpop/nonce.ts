@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { types } from 'node:util';
 import { type Clock, systemClock } from '../lib/clock.js';
-import { ConfigurationError } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
 
 /** Text or bytes; bytes are copied. */
 type Secret = string | Uint8Array;

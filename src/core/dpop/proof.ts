@@ -18,13 +18,15 @@ import { importProofKey, type ProofKeys, readProofJwk } from './proof-key.js';
 import {
   type ClaimErrorOptions,
   type ClaimRule,
-  DPoPKeyMismatchError,
-  DPoPNonceRequiredError,
   InvalidClaimsError,
-  InvalidDPoPProofError,
   InvalidSignatureError,
   TokenTooLongError,
-} from '../errors/errors.js';
+} from '../errors/token-errors.js';
+import {
+  DPoPKeyMismatchError,
+  DPoPNonceRequiredError,
+  InvalidDPoPProofError,
+} from '../errors/dpop-errors.js';
 import { canonicalHtu } from './htu.js';
 import { member, parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
 import type { VerifiedDPoPProof } from '../token/verified-claims.js';

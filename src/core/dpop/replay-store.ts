@@ -1,12 +1,9 @@
 import { type Clock, systemClock } from '../lib/clock.js';
 import { within } from '../lib/deadline.js';
 import { tupleHash } from '../lib/digest.js';
-import {
-  AuthplaneError,
-  type AuthplaneErrorOptions,
-  ConfigurationError,
-  DPoPReplayDetectedError,
-} from '../errors/errors.js';
+import { AuthplaneError, type AuthplaneErrorOptions } from '../errors/authplane-error.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
+import { DPoPReplayDetectedError } from '../errors/dpop-errors.js';
 
 /**
  * Memory of used proofs (RFC 9449 §11.1). All processes that serve one resource must share it.

@@ -8,8 +8,8 @@ import {
   DPoPMultipleProofsError,
   DPoPNotSupportedError,
   DPoPProofMissingError,
-  InvalidClaimsError,
-} from '../errors/errors.js';
+} from '../errors/dpop-errors.js';
+import { InvalidClaimsError } from '../errors/token-errors.js';
 import { htuOrigin, htuPathPrefix, requestUrl } from './htu.js';
 import type { Clock } from '../lib/clock.js';
 import type { ResolvedInboundDPoP } from './settings.js';

@@ -13,7 +13,7 @@ import { SignJWT } from 'jose';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { sha256 } from '../lib/digest.js';
 import { importProofKey, type ProofJwk, readProofJwk } from './proof-key.js';
-import { ConfigurationError } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
 
 /** Algorithms that {@link DPoPSigner} signs proofs with. */
 export type DPoPSignerAlgorithm = 'ES256' | 'EdDSA' | 'PS256' | 'RS256';

@@ -1,4 +1,5 @@
-import { type AuthplaneError, InsufficientScopeError } from './errors.js';
+import type { AuthplaneError } from './authplane-error.js';
+import { InsufficientScopeError } from './token-errors.js';
 
 /** The message of an error and what only operators may know of it. */
 export function logText(error: AuthplaneError): string {

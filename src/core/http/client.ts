@@ -8,7 +8,7 @@
 
 import { isIP } from 'node:net';
 import { afterDeadline, untilAborted } from '../lib/deadline.js';
-import { ConfigurationError } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
 import { judgedAddress, type ResolvedAddress } from './address-policy.js';
 import {
   type Call,

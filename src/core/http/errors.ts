@@ -1,9 +1,6 @@
 import { types } from 'node:util';
-import {
-  AuthplaneError,
-  type AuthplaneErrorOptions,
-  OutboundOverloadError,
-} from '../errors/errors.js';
+import { AuthplaneError, type AuthplaneErrorOptions } from '../errors/authplane-error.js';
+import { OutboundOverloadError } from '../errors/server-errors.js';
 
 /**
  * Why a request got no usable answer.

@@ -1,4 +1,4 @@
-import { InsufficientScopeError } from '../errors/errors.js';
+import { InsufficientScopeError } from '../errors/token-errors.js';
 
 /**
  * Which granted scopes imply others: a table (`{ 'mcp:admin': ['mcp:read'] }`, followed

@@ -1,4 +1,4 @@
-import { InvalidRequestError } from '../errors/errors.js';
+import { InvalidRequestError } from '../errors/request-errors.js';
 import { MAX_URI_LENGTH } from './resource-uris.js';
 
 /**

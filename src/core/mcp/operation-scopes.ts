@@ -1,10 +1,8 @@
 import { inspect } from 'node:util';
-import {
-  AuthplaneError,
-  ConfigurationError,
-  InsufficientScopeError,
-  OperationRefusedError,
-} from '../errors/errors.js';
+import { AuthplaneError } from '../errors/authplane-error.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
+import { InsufficientScopeError } from '../errors/token-errors.js';
+import { OperationRefusedError } from '../errors/request-errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import type { McpHost } from './mcp-host.js';
 import { scopeListProblem } from '../lib/option-checks.js';

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.js';
-import { CircuitOpenError } from '../errors/errors.js';
+import { CircuitOpenError } from '../errors/server-errors.js';
 import type { HttpAnswer } from '../http/answer.js';
 import { OutboundHttpError } from '../http/errors.js';
 

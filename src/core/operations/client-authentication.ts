@@ -4,11 +4,9 @@ import { type JWK, SignJWT } from 'jose';
 import { algorithmRule, SUPPORTED_ALGORITHMS } from '../lib/algorithms.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { within } from '../lib/deadline.js';
-import {
-  AuthorizationServerUnavailableError,
-  AuthplaneError,
-  ConfigurationError,
-} from '../errors/errors.js';
+import { AuthorizationServerUnavailableError } from '../errors/server-errors.js';
+import { AuthplaneError } from '../errors/authplane-error.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
 import { isTable } from '../lib/option-checks.js';
 
 /** A request to the authorization server that is about to be sent. */

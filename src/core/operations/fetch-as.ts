@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors/errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
 import type { TokenResponse } from './oauth-response.js';
 import type { ExchangeRequest, ProofSigner, TokenOperations } from './token-operations.js';
 

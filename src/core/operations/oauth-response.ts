@@ -3,7 +3,6 @@ import { plainNumber, unlessEmpty } from '../token/claim-values.js';
 import { consentPage, type ConsentPolicy } from './consent-url.js';
 import {
   AccessDeniedError,
-  type AuthplaneError,
   ConsentRequiredError,
   InvalidClientError,
   InvalidGrantError,
@@ -11,11 +10,12 @@ import {
   InvalidTargetError,
   OAuthError,
   type OAuthErrorOptions,
-  ProtocolError,
   ServerError,
   UnauthorizedClientError,
   UnsupportedGrantTypeError,
-} from '../errors/errors.js';
+} from '../errors/oauth-errors.js';
+import type { AuthplaneError } from '../errors/authplane-error.js';
+import { ProtocolError } from '../errors/server-errors.js';
 import type { HttpAnswer } from '../http/answer.js';
 import { deepFreeze, isJsonObject, member } from '../lib/strict-json.js';
 import { unverifiedClaim } from '../token/unverified-claims.js';

@@ -2,12 +2,10 @@ import { isNumericDate, plainNumber } from '../token/claim-values.js';
 import type { Clock } from '../lib/clock.js';
 import { within } from '../lib/deadline.js';
 import { sha256 } from '../lib/digest.js';
-import {
-  AuthorizationServerUnavailableError,
-  AuthplaneError,
-  ConfigurationError,
-  TokenRevokedError,
-} from '../errors/errors.js';
+import { AuthorizationServerUnavailableError } from '../errors/server-errors.js';
+import { AuthplaneError } from '../errors/authplane-error.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
+import { TokenRevokedError } from '../errors/token-errors.js';
 import type { IntrospectionResponse } from './oauth-response.js';
 import { signingInput } from '../token/signing-input.js';
 import { member } from '../lib/strict-json.js';

@@ -3,13 +3,10 @@ import { applyAuthentication, type AuthProvider } from './client-authentication.
 import type { Clock } from '../lib/clock.js';
 import type { ConsentPolicy } from './consent-url.js';
 import type { DPoPSigner } from '../dpop/signer.js';
-import {
-  AuthorizationServerUnavailableError,
-  ConfigurationError,
-  InvalidGrantError,
-  ProtocolError,
-  TokenExpiredError,
-} from '../errors/errors.js';
+import { AuthorizationServerUnavailableError, ProtocolError } from '../errors/server-errors.js';
+import { ConfigurationError } from '../errors/configuration-error.js';
+import { InvalidGrantError } from '../errors/oauth-errors.js';
+import { TokenExpiredError } from '../errors/token-errors.js';
 import type { HttpAnswer } from '../http/answer.js';
 import type { OutboundHttp } from '../http/client.js';
 import {

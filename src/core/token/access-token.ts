@@ -2,7 +2,11 @@ import { compactVerify, errors as joseErrors } from 'jose';
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
 import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
-import { InvalidClaimsError, InvalidSignatureError, TokenExpiredError } from '../errors/errors.js';
+import {
+  InvalidClaimsError,
+  InvalidSignatureError,
+  TokenExpiredError,
+} from '../errors/token-errors.js';
 import type { VerificationKey } from '../discovery/key-set.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';

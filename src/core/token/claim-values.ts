@@ -1,6 +1,6 @@
 /** What a claim of a JWT may be, in access tokens and in proofs. */
 
-import type { ClaimRule } from '../errors/errors.js';
+import type { ClaimRule } from '../errors/token-errors.js';
 
 /** Later than any real date in seconds, earlier than any in milliseconds. */
 const MAX_NUMERIC_DATE = 99_999_999_999;

@@ -1,5 +1,9 @@
 import { brokenTextRule } from './claim-values.js';
-import { InvalidClaimsError, InvalidSignatureError, TokenTooLongError } from '../errors/errors.js';
+import {
+  InvalidClaimsError,
+  InvalidSignatureError,
+  TokenTooLongError,
+} from '../errors/token-errors.js';
 import { member, parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
 
 /**

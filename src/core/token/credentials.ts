@@ -1,4 +1,4 @@
-import { MalformedCredentialsError, TokenMissingError } from '../errors/errors.js';
+import { MalformedCredentialsError, TokenMissingError } from '../errors/token-errors.js';
 
 /**
  * Header lines of one request: Node's `rawHeaders` (name, value, name, value, …), which alone tells

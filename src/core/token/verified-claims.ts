@@ -1,4 +1,4 @@
-import { InsufficientScopeError } from '../errors/errors.js';
+import { InsufficientScopeError } from '../errors/token-errors.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { deepFreeze } from '../lib/strict-json.js';
 

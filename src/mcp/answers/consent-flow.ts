@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AuthplaneError, type AuthplaneErrorOptions } from '../../core/errors/errors.js';
+import { AuthplaneError, type AuthplaneErrorOptions } from '../../core/errors/authplane-error.js';
 import type { ConsentPolicy } from '../../core/operations/consent-url.js';
 import { consentKey, isConsentRequired } from './consent.js';
 import type { McpCall } from './call.js';

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { problemsOf } from '../../core/lib/option-checks.js';
 import { consentChecks, type ResolvedModuleOptions } from '../../core/options.js';
 import type { ConsentOptions } from './consent-flow.js';

@@ -5,7 +5,7 @@ import {
   type ConsentPolicy,
 } from '../../core/operations/consent-url.js';
 import { sha256 } from '../../core/lib/digest.js';
-import { ConsentRequiredError } from '../../core/errors/errors.js';
+import { ConsentRequiredError } from '../../core/errors/oauth-errors.js';
 
 /**
  * How a request wants to be answered. `2025-11-25` stands for it and all older revisions, which know

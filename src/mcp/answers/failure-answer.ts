@@ -1,10 +1,7 @@
-import {
-  AuthorizationServerUnavailableError,
-  AuthplaneError,
-  InsufficientScopeError,
-  OAuthError,
-  TokenMissingError,
-} from '../../core/errors/errors.js';
+import { AuthorizationServerUnavailableError } from '../../core/errors/server-errors.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
+import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
+import { OAuthError } from '../../core/errors/oauth-errors.js';
 import {
   type ConsentAnswer,
   isConsentRequired,

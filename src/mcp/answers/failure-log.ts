@@ -1,5 +1,5 @@
 import { consentUrlProblem } from '../../core/operations/consent-url.js';
-import type { AuthplaneError } from '../../core/errors/errors.js';
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { logText } from '../../core/errors/log-text.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';
 import { SparseWarnings } from '../../nest/log/refusal-log.js';

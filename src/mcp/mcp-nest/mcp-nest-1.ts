@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Method } from '../../nest/marks/handler-marks.js';
 import { isMcpOperation } from '../../nest/mcp/hosts/mcp-nest.js';
 import { replaceMethod, replaceMethods } from '../../nest/method-check.js';
-import type { AuthplaneError } from '../../core/errors/errors.js';
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { runningResource } from '../../nest/http/request.js';
 import { memberOf } from '../answers/consent.js';
 import type { ConsentOptions } from '../answers/consent-flow.js';

@@ -6,7 +6,7 @@ import {
   Injectable,
 } from '@nestjs/common';
 import { type Observable, of, throwError } from 'rxjs';
-import { AuthplaneError } from '../../core/errors/errors.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import type { ResolvedModuleOptions } from '../../core/options.js';
 import { AuthplaneExceptionFilter } from '../../nest/authplane.exception-filter.js';
 import { MODULE_OPTIONS } from '../../nest/module-options.js';

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { requirementProblem, type ScopeRequirement } from '../../core/mcp/operation-scopes.js';
 import type { ScopesOptions } from '../../nest/authplane.decorators.js';
 import { type Callable, isCallable } from './sdk-server.js';

@@ -1,9 +1,6 @@
-import {
-  AuthplaneError,
-  ConfigurationError,
-  InsufficientScopeError,
-  TokenMissingError,
-} from '../../core/errors/errors.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
+import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
 import type { VerifiedClaims } from '../../core/token/verified-claims.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { OperationKind } from '../../core/mcp/json-rpc.js';
 import { memberOf } from '../answers/consent.js';
 

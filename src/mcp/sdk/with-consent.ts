@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { memberOf } from '../answers/consent.js';
 import { type ConsentOptions, runWithConsent } from '../answers/consent-flow.js';
 import { checkedConsentOptions } from '../answers/consent-options.js';

@@ -1,5 +1,5 @@
 import type { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { ScopeNeeds } from '../../core/lib/scopes.js';
 import { isProtectingGuard } from '../marks/authplane-protected.js';
 import type { Application, Finding } from './boot-routes.js';

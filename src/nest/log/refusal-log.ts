@@ -1,10 +1,10 @@
+import { AuthorizationServerUnavailableError } from '../../core/errors/server-errors.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import {
-  AuthorizationServerUnavailableError,
-  AuthplaneError,
   InvalidClaimsError,
   TokenRevokedError,
   TokenTooLongError,
-} from '../../core/errors/errors.js';
+} from '../../core/errors/token-errors.js';
 import { httpStatus } from '../../core/challenge.js';
 import { logText } from '../../core/errors/log-text.js';
 import { ReplayStoreError } from '../../core/dpop/replay-store.js';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { InvalidRequestError, UnsupportedCharsetError } from '../../core/errors/errors.js';
+import { InvalidRequestError, UnsupportedCharsetError } from '../../core/errors/request-errors.js';
 import { type FrameworkRequest, rawRequest } from '../http/request.js';
 
 /** What a body parser leaves; `rawBody` is Nest's option of that name. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import {
-  type AuthplaneError,
   InvalidRequestError,
   OperationRefusedError,
   OriginRefusedError,
   SessionNotFoundError,
-} from '../../core/errors/errors.js';
+} from '../../core/errors/request-errors.js';
 import {
   asksForList,
   asksForTasks,

@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import type { Challenge } from '../../core/challenge.js';
-import type { AuthplaneError } from '../../core/errors/errors.js';
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { STANDS_FOR } from '../../core/errors/stands-for.js';
 
 /** Of an error only for those who ask for it; a filter that prints an exception must not print them. */

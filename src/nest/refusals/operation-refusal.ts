@@ -1,6 +1,6 @@
 import { UseFilters } from '@nestjs/common';
 import { publicSentence, toChallenge } from '../../core/challenge.js';
-import type { AuthplaneError } from '../../core/errors/errors.js';
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { FORBIDDEN, JsonRpcError, JsonRpcErrorFilter } from './json-rpc-error.js';
 
 /**

@@ -8,7 +8,8 @@ import {
 } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
 import { publicSentence } from '../../core/challenge.js';
-import { AuthplaneError, InsufficientScopeError } from '../../core/errors/errors.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
+import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import { AuthplaneHttpException } from './http-refusal.js';
 import { onResponseHead } from '../http/response-rewrite.js';

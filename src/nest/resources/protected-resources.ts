@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../core/errors/errors.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { ResolvedGuardOptions } from '../../core/options.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';

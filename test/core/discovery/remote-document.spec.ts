@@ -1,8 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import {
-  type AuthorizationServerUnavailableError,
-  JWKSFetchError,
-} from '../../../src/core/errors/errors.js';
+import { type AuthorizationServerUnavailableError, JWKSFetchError } from '../../../src/core/errors/server-errors.js';
 import {
   DocumentRefused,
   RemoteDocument,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { ConfigurationError, InvalidDPoPProofError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { InvalidDPoPProofError } from '../../../src/core/errors/dpop-errors.js';
 import { canonicalHtu, htuOrigin, htuPathPrefix, requestUrl } from '../../../src/core/dpop/htu.js';
 import { sharedVectors } from '../../support/tokens/dpop.harness.js';
 

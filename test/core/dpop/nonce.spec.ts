@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 
 import { DPoPNonces } from '../../../src/core/dpop/nonce.js';
-import { ConfigurationError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 
 const SECRET = 'a secret of thirty-two bytes, at least';
 

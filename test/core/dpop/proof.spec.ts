@@ -6,13 +6,7 @@ import { calculateJwkThumbprint } from 'jose';
 
 import { ProofKeys } from '../../../src/core/dpop/proof-key.js';
 import { type DPoPProofRules, verifyDPoPProof } from '../../../src/core/dpop/proof.js';
-import {
-  DPoPBindingMismatchError,
-  DPoPError,
-  DPoPNonceRequiredError,
-  DPoPReplayDetectedError,
-  InvalidDPoPProofError,
-} from '../../../src/core/errors/errors.js';
+import { DPoPBindingMismatchError, DPoPError, DPoPNonceRequiredError, DPoPReplayDetectedError, InvalidDPoPProofError } from '../../../src/core/errors/dpop-errors.js';
 import { canonicalHtu } from '../../../src/core/dpop/htu.js';
 import { checkReplay, InMemoryDPoPReplayStore } from '../../../src/core/dpop/replay-store.js';
 import {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { ConfigurationError, DPoPReplayDetectedError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { DPoPReplayDetectedError } from '../../../src/core/errors/dpop-errors.js';
 import {
   checkReplay,
   type DPoPReplayStore,

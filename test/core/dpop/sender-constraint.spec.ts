@@ -1,10 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
-import {
-  DPoPBindingMismatchError,
-  DPoPNotSupportedError,
-  type AuthplaneError,
-} from '../../../src/core/errors/errors.js';
+import { DPoPBindingMismatchError, DPoPNotSupportedError } from '../../../src/core/errors/dpop-errors.js';
+import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { type DPoPRequest, noSenderConstraint } from '../../../src/core/dpop/sender-constraint.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';

@@ -6,7 +6,7 @@ import { calculateJwkThumbprint } from 'jose';
 
 import { DPoPSigner, type DPoPSignerAlgorithm } from '../../../src/core/dpop/signer.js';
 import { verifyDPoPProof } from '../../../src/core/dpop/proof.js';
-import { ConfigurationError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import {
   decodePart,
   goodRules,

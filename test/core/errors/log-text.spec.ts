@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { InsufficientScopeError, TokenExpiredError } from '../../../src/core/errors/errors.js';
+import {
+  InsufficientScopeError,
+  TokenExpiredError,
+} from '../../../src/core/errors/token-errors.js';
 import { logText } from '../../../src/core/errors/log-text.js';
 
 describe('logText', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as errors from '../../../src/core/errors/errors.js';
+import * as errors from '../../support/tokens/errors.js';
 import { originalOf, STANDS_FOR } from '../../../src/core/errors/stands-for.js';
 
 class FrameworkException extends Error {

@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { ConfigurationError, OutboundOverloadError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js';
 import { OutboundHttp, type OutboundHttpOptions } from '../../../src/core/http/client.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { InsufficientScopeError } from '../../../src/core/errors/errors.js';
+import { InsufficientScopeError } from '../../../src/core/errors/token-errors.js';
 import {
   addScopeNeeds,
   areNeedsMet,

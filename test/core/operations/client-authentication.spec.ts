@@ -12,11 +12,9 @@ import {
   credentialsProblem,
   privateKeyJwt,
 } from '../../../src/core/operations/client-authentication.js';
-import {
-  AuthorizationServerUnavailableError,
-  ConfigurationError,
-  InvalidClientError,
-} from '../../../src/core/errors/errors.js';
+import { AuthorizationServerUnavailableError } from '../../../src/core/errors/server-errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { InvalidClientError } from '../../../src/core/errors/oauth-errors.js';
 import {
   countingTokens,
   ISSUER,

@@ -4,12 +4,9 @@ import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
-import {
-  ConfigurationError,
-  ConsentRequiredError,
-  InvalidGrantError,
-  TokenExpiredError,
-} from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { ConsentRequiredError, InvalidGrantError } from '../../../src/core/errors/oauth-errors.js';
+import { TokenExpiredError } from '../../../src/core/errors/token-errors.js';
 import {
   fetchAs,
   type FetchAsDependencies,

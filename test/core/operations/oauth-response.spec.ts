@@ -1,19 +1,8 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as oauth from 'oauth4webapi';
-import {
-  AccessDeniedError,
-  ConsentRequiredError,
-  InvalidClientError,
-  InvalidGrantError,
-  InvalidScopeError,
-  InvalidTargetError,
-  OAuthError,
-  ProtocolError,
-  ServerError,
-  UnauthorizedClientError,
-  UnsupportedGrantTypeError,
-} from '../../../src/core/errors/errors.js';
+import { AccessDeniedError, ConsentRequiredError, InvalidClientError, InvalidGrantError, InvalidScopeError, InvalidTargetError, OAuthError, ServerError, UnauthorizedClientError, UnsupportedGrantTypeError } from '../../../src/core/errors/oauth-errors.js';
+import { ProtocolError } from '../../../src/core/errors/server-errors.js';
 import type { HttpAnswer } from '../../../src/core/http/answer.js';
 import {
   errorCodeOf,

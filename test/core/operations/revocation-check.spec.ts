@@ -2,12 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { httpStatus } from '../../../src/core/challenge.js';
-import {
-  AuthorizationServerUnavailableError,
-  CircuitOpenError,
-  ConfigurationError,
-  TokenRevokedError,
-} from '../../../src/core/errors/errors.js';
+import { AuthorizationServerUnavailableError, CircuitOpenError } from '../../../src/core/errors/server-errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { TokenRevokedError } from '../../../src/core/errors/token-errors.js';
 import {
   revocationCheck,
   type RevocationChecker,

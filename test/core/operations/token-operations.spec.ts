@@ -5,18 +5,10 @@ import { decodeJwt } from 'jose';
 import { httpStatus } from '../../../src/core/challenge.js';
 import { clientAuthentication } from '../../../src/core/operations/client-authentication.js';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
-import {
-  AuthorizationServerUnavailableError,
-  CircuitOpenError,
-  ConfigurationError,
-  InvalidGrantError,
-  MetadataFetchError,
-  MissingMetadataEndpointError,
-  OAuthError,
-  ProtocolError,
-  ServerError,
-  TokenExpiredError,
-} from '../../../src/core/errors/errors.js';
+import { AuthorizationServerUnavailableError, CircuitOpenError, MetadataFetchError, MissingMetadataEndpointError, ProtocolError } from '../../../src/core/errors/server-errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { InvalidGrantError, OAuthError, ServerError } from '../../../src/core/errors/oauth-errors.js';
+import { TokenExpiredError } from '../../../src/core/errors/token-errors.js';
 import type {
   ExchangeRequest,
   TokenOperations,

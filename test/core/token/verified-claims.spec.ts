@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { InsufficientScopeError } from '../../../src/core/errors/errors.js';
+import { InsufficientScopeError } from '../../../src/core/errors/token-errors.js';
 import { exactScopes, scopeCoverage } from '../../../src/core/lib/scopes.js';
 import { type ClaimValues, VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 

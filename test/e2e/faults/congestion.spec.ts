@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { OutboundOverloadError } from '../../../src/core/errors/errors.js';
+import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js';
 import { httpStatus } from '../../../src/core/index.js';
 import { signingKey } from '../../support/tokens/keys-and-tokens.js';
 import { type Answer, json } from '../../support/servers/loopback-server.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConfigurationError } from '../../../src/core/errors/errors.js';
+import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { resolveModuleOptions } from '../../../src/core/options.js';
 import {
   checkedConsentOptions,

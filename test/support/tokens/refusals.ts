@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { AuthplaneError } from '../../../src/core/errors/errors.js';
+import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 
 /** The typed error that the work ends with; anything else fails the test. */
 export async function refusalOf(work: Promise<unknown> | (() => unknown)): Promise<AuthplaneError> {

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../../core/errors/errors.js';
+import { ConfigurationError } from '../../../core/errors/configuration-error.js';
 import type { HostOperation, HostOwner, McpHost } from '../../../core/mcp/mcp-host.js';
 import type {
   DiscoveredHost,

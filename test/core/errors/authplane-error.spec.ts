@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { calculateJwkThumbprint } from 'jose';
 import { ConsentRefusedError } from '../../../src/mcp/index.js';
-import * as errors from '../../../src/core/errors/errors.js';
+import * as errors from '../../support/tokens/errors.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import { ReplayStoreError } from '../../../src/core/dpop/replay-store.js';
 import { verifyDPoPProof } from '../../../src/core/dpop/proof.js';

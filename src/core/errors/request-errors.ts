@@ -1,0 +1,33 @@
+import { AuthplaneError } from './authplane-error.js';
+
+/**
+ * A request to an MCP endpoint whose operations cannot be told: no parsed body, or one that no server
+ * should be asked to read.
+ */
+export class InvalidRequestError extends AuthplaneError {
+  readonly code = 'invalid_request';
+}
+
+/**
+ * JSON in another charset than UTF-8 (RFC 8259 §8.1): the guard and the MCP server could read different
+ * messages in the same bytes. Answered with 415.
+ */
+export class UnsupportedCharsetError extends InvalidRequestError {}
+
+/** A scope rule refuses this caller, and no scope would change that. */
+export class OperationRefusedError extends AuthplaneError {
+  readonly code = 'access_denied';
+}
+
+/**
+ * A request to an MCP session that is not the caller's. On the wire the same as for a session that does
+ * not exist, so that nobody learns which do (MCP, Session Management).
+ */
+export class SessionNotFoundError extends AuthplaneError {
+  readonly code = 'session_not_found';
+}
+
+/** A web page that may not call the MCP endpoint (MCP, Transports: the `Origin` header). */
+export class OriginRefusedError extends AuthplaneError {
+  readonly code = 'origin_refused';
+}
