@@ -150,9 +150,10 @@ export const EXPRESSIONS: Readonly<
   'nest/mcp/endpoint-rules.ts': [[/[^\x20-\x7e]/g, 'short']],
   'nest/mcp/answers/hidden-names.ts': [
     [
-      /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%EF%B7%([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi,
+      /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%(?:25){0,4}EF%(?:25){0,4}B7%(?:25){0,4}([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi,
       'body',
     ],
+    [/%[\da-fA-F]{2}|[a-z]+/g, 'uri'],
   ],
   'nest/mcp/answers/hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
   'nest/mcp/answers/json-messages.ts': [[/^\ufeff/, 'body']],

@@ -14,6 +14,7 @@ import {
   type FoundOperation,
   isJsonRpc,
   isOfMcp,
+  type McpOperation,
   mayMakeTask,
   methodsOf,
   operationsOf,
@@ -39,7 +40,7 @@ import {
   unreadJson,
 } from './body.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
-import { hasPlainNameHeader, McpHiding } from './answers/hiding.js';
+import { hasPlainNameHeader, type HiddenName, McpHiding } from './answers/hiding.js';
 import type { McpLists } from './answers/lists.js';
 import { rewriteEvents, rewriteMessages } from '../http/response-rewrite.js';
 import { McpState } from './state/server-state.js';
@@ -82,7 +83,11 @@ export interface McpVerdict {
   /** The scopes that its operations need together. */
   readonly needs: ScopeNeeds;
   /** What must look to this caller as if it did not exist. */
-  readonly hidden: readonly FoundName[];
+  readonly hidden: readonly HiddenName[];
+}
+
+interface SeenVerdict extends OperationVerdict {
+  readonly standIn?: string;
 }
 
 /** Who asks. */
@@ -253,18 +258,18 @@ export class McpRules {
    */
   judge({ operations, tasks, problem }: McpRequest, claims: VerifiedClaims): McpVerdict {
     if (problem !== undefined) throw problem;
-    const hidden: FoundName[] = [];
+    const hidden: HiddenName[] = [];
     const needs: ScopeNeeds[] = [];
     for (const operation of operations) {
       const verdict = this.#verdictOn(operation, claims);
-      if (verdict.refusal !== undefined) throw this.#refused(operation, verdict.refusal);
-      if (!verdict.hidden) needs.push(verdict.needs);
-      else if (this.#hiding.canHide(operation, this.scopes)) hidden.push(operation);
-      else throw this.#refused(operation, { reason: 'its URI cannot be hidden' });
+      const seen: SeenVerdict = verdict.hidden ? this.#seenInstead(operation, claims) : verdict;
+      if (seen.refusal !== undefined) throw this.#refused(operation, seen.refusal);
+      if (seen.standIn !== undefined) hidden.push({ ...operation, standIn: seen.standIn });
+      needs.push(seen.needs);
     }
     for (const task of tasks) {
       const needed = this.#needsOfTask(task.name, claims);
-      if (needed === undefined) hidden.push(task);
+      if (needed === undefined) hidden.push(this.#hiding.hidden(task));
       else needs.push(needed);
     }
     return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden };
@@ -278,6 +283,18 @@ export class McpRules {
       !this.scopes.knows(operation);
     if (!isRefused) return this.scopes.judge(operation, claims);
     return { needs: NO_SCOPES, hidden: false, refusal: { reason: 'a method that nobody knows' } };
+  }
+
+  /**
+   * The stand-in for what is hidden, judged as anything else of its name would be: others may serve it,
+   * for scopes of their own. A server would run what must not run where the stand-in is hidden itself.
+   */
+  #seenInstead(operation: FoundOperation, claims: VerifiedClaims): SeenVerdict {
+    for (const standIn of this.#hiding.standInsFor(operation)) {
+      const verdict = this.scopes.judge(renamed(operation, standIn), claims);
+      if (!verdict.hidden) return { ...verdict, standIn };
+    }
+    return { needs: NO_SCOPES, hidden: true, refusal: { reason: 'its URI cannot be hidden' } };
   }
 
   /** What the call needed that has made it; `undefined` where this caller must not know of it. */
@@ -410,7 +427,7 @@ export class McpRules {
     return ownerOf(this.#resource, claims);
   }
 
-  #hide(context: HttpContext, names: readonly FoundName[]): void {
+  #hide(context: HttpContext, names: readonly HiddenName[]): void {
     const [first, ...others] = names.map(({ method, name }) => `${method} ${printable(name)}`);
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     this.#logger.debug(`answered as if there were no such thing: ${first}${more}`);
@@ -427,6 +444,12 @@ export class McpRules {
     if (fault !== undefined) this.#logger.error(message, fault);
     return new OperationRefusedError(message, { cause: fault });
   }
+}
+
+/** For rules, which may read the name in `params`, too. */
+function renamed(operation: FoundOperation, name: string): McpOperation {
+  const { kind, method, holder, member, params } = operation;
+  return { kind, method, name, params: holder === params ? { ...params, [member]: name } : params };
 }
 
 /**

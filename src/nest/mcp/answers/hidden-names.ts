@@ -14,9 +14,16 @@ interface Named {
  */
 const FIRST_NONCHARACTER = 0xfdd0;
 const FIRST_LETTER = 'a'.charCodeAt(0);
-/** As it is, or as JSON, a URL and HTML may escape it; bounded, since a client may have its text echoed. */
+/**
+ * As it is, or as JSON, a URL (also one inside of a URL) and HTML may escape it; bounded, since a client
+ * may have its text echoed.
+ */
 const NONCHARACTER =
-  /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%EF%B7%([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi;
+  /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%(?:25){0,4}EF%(?:25){0,4}B7%(?:25){0,4}([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi;
+/** What may be exchanged in a URI; percent-escapes have letters that may not. */
+const LETTERS_OR_ESCAPE = /%[\da-fA-F]{2}|[a-z]+/g;
+/** From either end of a URI: each is looked up. */
+const MAX_PARTS = 3;
 
 /**
  * Stand-ins for names that are hidden from a caller.
@@ -25,19 +32,39 @@ const NONCHARACTER =
  * there is no such thing; in its answer the stand-in is replaced by the name again. So a hidden tool
  * cannot run, and whatever the host is, its answer is the one for an unknown tool, to the byte.
  *
- * A stand-in carries its name, because answers may be replayed later on another connection. That of a
- * tool or prompt is the name itself with one letter exchanged: it is as long as the name, and what a host
- * does to the rest (quote it shortened, or escaped) it does to the name. That of a URI has another scheme,
- * or a template of the server could still match it.
+ * A stand-in carries its name, because answers may be replayed later on another connection. It is the
+ * name itself with one letter exchanged: as long as the name, and what a host does to the rest (quote it
+ * shortened, or escaped) it does to the name. A server that serves any URI of that form serves it, as it
+ * would serve another one that differs in a letter.
+ *
+ * Of a URI the letter is one that its template has fixed, so that it is not hidden itself. Where there is
+ * none, and in names without a small letter, the stand-in is a URI with another scheme.
  */
 export class HiddenNames {
   /** Never sent to a client, so that no client can write a stand-in of its own. */
   readonly #prefix = randomBytes(16).toString('hex');
   readonly #standIns = new RegExp(`([Zz])${this.#prefix}(:|%3A)([\\w-]*)~`, 'g');
 
+  /** The best first; only few, however long the name is. */
+  *standInsFor(named: Named): Generator<string> {
+    if (named.kind === 'resource') yield* this.#respelt(named.name);
+    yield this.standInFor(named);
+  }
+
+  /** One that no template of a server matches. */
   standInFor({ kind, name }: Named): string {
     const at = kind === 'resource' ? -1 : lastLetterOf(name);
     return at === -1 ? this.#schemeFor(name) : withNoncharacter(name, at);
+  }
+
+  *#respelt(uri: string): Generator<string> {
+    const shown = this.restore(normalised(uri));
+    for (const at of exchangeableIn(uri)) {
+      const standIn = withNoncharacter(uri, at);
+      // Not in a scheme, and not in a domain: there it would be no URL any more.
+      if (this.restore(normalised(standIn)) === shown && isUrl(standIn) === isUrl(uri))
+        yield standIn;
+    }
   }
 
   /**
@@ -82,6 +109,21 @@ function inJson(name: string): string {
 /** A lone surrogate cannot be escaped, by a host neither. */
 function inUrl(name: string): string {
   return encodeURIComponent(Buffer.from(name).toString());
+}
+
+/** Ends and beginnings of its outermost words, from the last one on. */
+function exchangeableIn(uri: string): number[] {
+  const words = [...uri.matchAll(LETTERS_OR_ESCAPE)].filter(([text]) => !text.startsWith('%'));
+  const outermost = new Set([...words.slice(-MAX_PARTS), ...words.slice(0, MAX_PARTS)]);
+  const positions = [...outermost].flatMap(({ 0: word, index }) => [
+    index,
+    index + word.length - 1,
+  ]);
+  return [...new Set(positions)].sort((one, other) => other - one);
+}
+
+function isUrl(text: string): boolean {
+  return URL.canParse(text);
 }
 
 /** A small one, which a host that ignores case leaves as it is. */

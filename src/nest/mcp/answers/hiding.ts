@@ -1,26 +1,34 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { type FoundName, type McpOperation, renameOperation } from '../../../core/mcp/json-rpc.js';
-import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
 import { HiddenNames } from './hidden-names.js';
 import { rawRequest } from '../../http/request.js';
+
+/** What the server is asked for instead. */
+export interface HiddenName extends FoundName {
+  readonly standIn: string;
+}
 
 /** Makes a server answer as if what is hidden from the caller, operations and tasks, did not exist. */
 export class McpHiding {
   readonly #names = new HiddenNames();
 
-  /** Where the stand-in itself is a forbidden URI, a server would run what must not run. */
-  canHide({ kind, name }: McpOperation, scopes: OperationScopes): boolean {
-    return !scopes.knows({ kind, name: this.#names.standInFor({ kind, name }) });
+  /** The names to ask for instead, the best first. */
+  standInsFor(operation: McpOperation): Iterable<string> {
+    return this.#names.standInsFor(operation);
+  }
+
+  /** A task, as what the server is not to be asked for. */
+  hidden(task: FoundName): HiddenName {
+    return { ...task, standIn: this.#names.standInFor(task) };
   }
 
   /** In the body and the header that repeats the name. */
-  hide(request: Parameters<typeof rawRequest>[0], operations: readonly FoundName[]): void {
+  hide(request: Parameters<typeof rawRequest>[0], hidden: readonly HiddenName[]): void {
     const standIns = new Map<string, string>();
-    for (const operation of operations) {
-      const standIn = this.#names.standInFor(operation);
-      standIns.set(operation.name, standIn);
-      renameOperation(operation, standIn);
+    for (const one of hidden) {
+      standIns.set(nameInBody(one), one.standIn);
+      renameOperation(one, one.standIn);
     }
     renameInHeaders(rawRequest(request) as IncomingMessage, standIns);
   }
@@ -29,6 +37,11 @@ export class McpHiding {
   restore(json: string): string {
     return this.#names.restore(json);
   }
+}
+
+/** Which is a stand-in already where the request was judged before. */
+function nameInBody({ holder, member }: FoundName): string {
+  return String(Reflect.get(holder, member));
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   AuthplaneOperations,
   AuthplaneResource,
   type McpOptions,
+  Scopes,
 } from 'authplane-nestjs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { platforms } from '../../../support/nest/start-app.js';
@@ -26,6 +27,7 @@ import {
   request,
   startMcpApp,
 } from '../../../support/nest/mcp-app.js';
+import { Template } from '../../../support/nest/mcp-nest-decorators.js';
 
 const HIDDEN: McpOptions = {
   list: 'hide',
@@ -82,6 +84,25 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
         expect(hidden.text).toMatch(/not found/i);
       }
       expect([...runs]).toEqual(['open', 'open']);
+    });
+
+    it('9.9: where an open template serves its siblings, a hidden URI is served as one of them', async () => {
+      const resources = { 'calendar://days/monday': ['r:monday'] };
+      const { runs, post } = await start({ platform, host, mcp: { list: 'hide', resources } });
+      const session = await sessionHeaders(host);
+      for (const uri of ['calendar://days/monday', 'CALENDAR://days/%6donday']) {
+        const asked = JSON.stringify(request('resources/read', { uri }));
+        const hidden = await exchange(asked, session);
+        const sibling = await exchange(asked.replace('onday', 'onkay'), session);
+        expect(withoutIds(hidden).replaceAll('onday', 'onkay')).toBe(withoutIds(sibling));
+        expect(sibling.text).toContain('content');
+      }
+      expect(runs).toHaveLength(4);
+      expect(runs.filter((uri) => decodeURIComponent(uri).endsWith('monday'))).toEqual([]);
+      const headers = session;
+      const body = request('resources/read', { uri: 'calendar://days/monday' });
+      await post(body, { scope: 'r:monday', headers });
+      expect(runs.at(-1)).toBe('calendar://days/monday');
     });
 
     it('lists show what the caller may use', async () => {
@@ -141,6 +162,62 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     expect(runs).toEqual(['open']);
     const anonymous = await post(call('write'), { scope: null });
     expect(anonymous.headers.get('www-authenticate')).not.toContain('mcp:write');
+  });
+
+  it('9.9: what its siblings need is asked of a hidden URI as well', async () => {
+    @Controller('days')
+    class Days {
+      @Template('calendar://days/{day}')
+      @Scopes('r:days', { list: 'show' })
+      day() {
+        return 1;
+      }
+    }
+    const resources = { 'calendar://days/monday': ['r:monday'] };
+    const metadata = { controllers: [Days] };
+    const { runs } = await start({ platform, mcp: { list: 'hide', resources }, metadata });
+    for (const [scope, status] of [['', 403] as const, ['r:days', 200] as const]) {
+      const asked = JSON.stringify(request('resources/read', { uri: 'calendar://days/monday' }));
+      const hidden = await exchange(asked, {}, 'POST', scope);
+      const sibling = await exchange(asked.replace('onday', 'onkay'), {}, 'POST', scope);
+      expect(hidden.status).toBe(status);
+      expect(withoutIds(hidden).replaceAll('onday', 'onkay')).toBe(withoutIds(sibling));
+    }
+    expect(runs).toHaveLength(2);
+    expect(runs).not.toContain('calendar://days/monday');
+  });
+
+  it.each<[string, (uri: string) => string]>([
+    ['shortens it', (uri) => `${uri.slice(0, 20)}…`],
+    ['shows its end', (uri) => uri.slice(-5)],
+    ['counts its characters', (uri) => `${uri.length} characters`],
+    ['escapes it for HTML', (uri) => uri.replace(/[^\w ]/g, (one) => `&#${one.charCodeAt(0)};`)],
+    ['links it in a URL', (uri) => `/?of=${encodeURIComponent(new URL(uri).href)}`],
+    ['knows one scheme', (uri) => (uri.startsWith('calendar://') ? `no ${uri}` : 'what is it?')],
+  ])('9.9: a server that %s tells nothing of a hidden URI', async (_, shown) => {
+    @Controller('mcp')
+    @UseGuards(AuthplaneGuard)
+    class QuotingController {
+      @Post()
+      take(@Req() { body }: { body: { params: { uri: string } } }) {
+        const data = { uri: shown(body.params.uri) };
+        return { jsonrpc: '2.0', id: 1, error: { code: -32002, message: 'not found', data } };
+      }
+    }
+    await start({
+      platform,
+      mcp: HIDDEN,
+      controller: QuotingController,
+      configure: (app) => {
+        if (platform === 'express') app.use(compression({ threshold: 0 }));
+        else void (app as NestFastifyApplication).register(fastifyCompress, { threshold: 0 });
+      },
+    });
+    const asked = JSON.stringify(request('resources/read', { uri: 'calendar://days/monday/x' }));
+    const hidden = await exchange(asked, {});
+    const missing = await exchange(asked.replace('days', 'deys'), {});
+    expect(withoutIds(hidden).replaceAll('days', 'deys')).toBe(withoutIds(missing));
+    expect(missing.text).toContain('not found');
   });
 
   it('behind a catch-all that needs scopes, too, it is refused plainly', async () => {
@@ -330,8 +407,9 @@ async function exchange(
   body: string,
   headers: Record<string, string>,
   method = 'POST',
+  scope = '',
 ): Promise<Exchange> {
-  const authorization = await server!.bearer();
+  const authorization = await server!.bearer(scope);
   return new Promise((resolve, reject) => {
     const sent = httpRequest(
       server!.mcpUrl,

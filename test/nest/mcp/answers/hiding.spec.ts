@@ -1,11 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import { operationsOf } from '../../../../src/core/mcp/json-rpc.js';
-import { OperationScopes, requirementsOf } from '../../../../src/core/mcp/operation-scopes.js';
 import { hasPlainNameHeader, McpHiding } from '../../../../src/nest/mcp/answers/hiding.js';
 
 const STAND_IN = /^[\ufdd0-\ufde9]$/;
 const call = (name: string) => ({ method: 'tools/call', params: { name } });
 const base64 = (name: string) => `=?base64?${Buffer.from(name).toString('base64')}?=`;
+
+function hide(request: { readonly raw: never; readonly body: unknown }): void {
+  const hiding = new McpHiding();
+  hiding.hide(
+    request,
+    operationsOf(request.body).map((one) => hiding.hidden(one)),
+  );
+}
 
 describe('McpHiding', () => {
   it('renames in the body and the header that repeats the name', () => {
@@ -13,7 +20,7 @@ describe('McpHiding', () => {
     const rawHeaders = ['Mcp-Name', ' a ', 'MCP-NAME', base64('b'), 'mcp-name', 'c', 'x', 'a'];
     const headers: Record<string, string> = { 'mcp-name': 'a', x: 'a' };
     const request = { raw: { headers, rawHeaders } as never, body };
-    new McpHiding().hide(request, operationsOf(body));
+    hide(request);
     const [first, second] = body.map(({ params }) => params.name);
     expect([first, second]).toEqual([
       expect.stringMatching(STAND_IN),
@@ -27,10 +34,22 @@ describe('McpHiding', () => {
     ]);
   });
 
+  it('follows a name that is a stand-in already', () => {
+    const body = call('write');
+    const headers: Record<string, string> = { 'mcp-name': 'write' };
+    const request = { raw: { headers, rawHeaders: [] } as never, body };
+    const hiding = new McpHiding();
+    const [operation] = operationsOf(body);
+    for (const standIn of ['first', 'second']) {
+      hiding.hide(request, operation === undefined ? [] : [{ ...operation, standIn }]);
+      expect([body.params.name, headers]).toEqual([standIn, { 'mcp-name': base64(standIn) }]);
+    }
+  });
+
   it('adds no header where there was none', () => {
     const body = call('');
     const request = { raw: { headers: {}, rawHeaders: [] } as never, body };
-    new McpHiding().hide(request, operationsOf(body));
+    hide(request);
     expect(body.params.name).toMatch(/^Z[0-9a-f]{32}:~$/);
     expect(request).toEqual({ raw: { headers: {}, rawHeaders: [] }, body });
   });
@@ -51,19 +70,5 @@ describe('McpHiding', () => {
   ])('9.9: a name that servers may read differently in the header: %j', (header, isPlain) => {
     const headers = header === undefined ? {} : { 'mcp-name': header };
     expect(hasPlainNameHeader({ headers } as never)).toBe(isPlain);
-  });
-
-  it('a stand-in that needs scopes itself hides nothing', () => {
-    const hiding = new McpHiding();
-    const resource = {
-      kind: 'resource',
-      method: 'resources/read',
-      name: 'x://y',
-      params: {},
-    } as const;
-    const scopes = (uri: string) =>
-      new OperationScopes(requirementsOf({ resources: { [uri]: ['a'] } }));
-    expect(hiding.canHide(resource, scopes('x://{y}'))).toBe(true);
-    expect(hiding.canHide(resource, scopes('{+any}'))).toBe(false);
   });
 });
