@@ -1,5 +1,5 @@
 import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { seededRandom } from '../support/text/seeded-random.js';
 
 /** What a host offers: names that nobody may use who has no scope, and such that everybody may. */
@@ -46,6 +46,7 @@ const OTHER_METHODS = [
   ...['tools/Call', 'tools/call ', ' tools/call', 'tools//call', 'constructor', '__proto__', ''],
 ];
 const META = 'io.modelcontextprotocol';
+const QUICKLY = { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } };
 
 /** The same messages for the same seed. */
 export class HostileMessages {
@@ -256,16 +257,17 @@ export class HostileMessages {
       ? Buffer.from(text)
       : Buffer.from(text, this.#pick(['utf16le', 'latin1'] as const));
     if (this.#chance(0.9)) return [bytes, {}];
-    return this.#pick<[Buffer, Record<string, string>]>([
-      [gzipSync(bytes), { 'content-encoding': 'gzip' }],
-      [deflateSync(bytes), { 'content-encoding': 'deflate' }],
-      [brotliCompressSync(bytes), { 'content-encoding': 'br' }],
-      [gzipSync(gzipSync(bytes)), { 'content-encoding': 'gzip, gzip' }],
-      [bytes, { 'content-encoding': 'gzip' }],
-      [gzipSync(bytes), {}],
-      [bytes, { 'content-encoding': 'identity' }],
-      [bytes, { 'transfer-encoding': 'chunked' }],
+    const encode = this.#pick<() => [Buffer, Record<string, string>]>([
+      () => [gzipSync(bytes), { 'content-encoding': 'gzip' }],
+      () => [deflateSync(bytes), { 'content-encoding': 'deflate' }],
+      () => [brotliCompressSync(bytes, QUICKLY), { 'content-encoding': 'br' }],
+      () => [gzipSync(gzipSync(bytes)), { 'content-encoding': 'gzip, gzip' }],
+      () => [bytes, { 'content-encoding': 'gzip' }],
+      () => [gzipSync(bytes), {}],
+      () => [bytes, { 'content-encoding': 'identity' }],
+      () => [bytes, { 'transfer-encoding': 'chunked' }],
     ]);
+    return encode();
   }
 
   #path(): string {
