@@ -1,3 +1,4 @@
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import type { StandInAuthorizationServer } from 'authplane-nestjs/testing';
 
 /** Which revision of the protocol the messages are of: with `initialize`, or 2026-07-28. */
@@ -29,6 +30,11 @@ export interface Answer {
   /** The message in it, be it a document or an event. */
   readonly message: Readonly<Record<string, unknown>>;
 }
+
+/** What is left of an answer when headers do not matter. */
+export type RawAnswer = Pick<Answer, 'status' | 'text'>;
+
+const STREAM_MS = 100;
 
 const ENVELOPE = {
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',
@@ -80,6 +86,19 @@ export class RawClient {
     return response.status;
   }
 
+  /** A request of any method that has a body, which `fetch` does not send with a GET. */
+  async withBody(method: string, message: Message, caller: Caller): Promise<RawAnswer> {
+    const body = JSON.stringify(this.#body(message, 1));
+    const headers = await this.#requestHeaders(method, caller, body, this.#headers(message));
+    return new Promise((resolve, reject) => {
+      const length = { 'content-length': Buffer.byteLength(body) };
+      httpRequest(this.server.mcpUrl, { method, agent: false, headers: { ...headers, ...length } })
+        .on('response', (response) => void rawAnswer(response).then(resolve, reject))
+        .on('error', reject)
+        .end(body);
+    });
+  }
+
   #body({ method, params }: Message, id: number): object {
     const full = this.era === '2026' ? { ...params, _meta: ENVELOPE } : params;
     return { jsonrpc: '2.0', id, method, ...(full === undefined ? {} : { params: full }) };
@@ -87,8 +106,8 @@ export class RawClient {
 
   #headers({ method, params = {} }: Message): Record<string, string> {
     if (this.era === '2025') return {};
-    const { name, uri } = params as { name?: string; uri?: string };
-    const named = name ?? uri;
+    const { name, uri, taskId } = params as { name?: string; uri?: string; taskId?: string };
+    const named = name ?? uri ?? taskId;
     return {
       'mcp-protocol-version': '2026-07-28',
       'mcp-method': method,
@@ -109,26 +128,48 @@ export class RawClient {
 
   async #request(
     method: string,
-    { scope, user = 'alice', client = 'client-1', headers = {} }: Caller,
+    caller: Caller,
     body: unknown,
     ofMessage: Record<string, string>,
   ): Promise<Response> {
-    const { authorizationServer, mcpUrl } = this.server;
-    const claims = { sub: user, client_id: client, aud: [mcpUrl], scope: scope ?? '' };
-    const authorization = `Bearer ${await authorizationServer.issueToken(claims)}`;
-    return fetch(mcpUrl, {
+    return fetch(this.server.mcpUrl, {
       method,
-      headers: {
-        accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(scope === null ? {} : { authorization }),
-        ...this.#session,
-        ...ofMessage,
-        ...headers,
-      },
+      headers: await this.#requestHeaders(method, caller, body, ofMessage),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
+
+  async #requestHeaders(
+    method: string,
+    { scope, user = 'alice', client = 'client-1', headers = {} }: Caller,
+    body: unknown,
+    ofMessage: Record<string, string>,
+  ): Promise<Record<string, string>> {
+    const { authorizationServer, mcpUrl } = this.server;
+    const claims = { sub: user, client_id: client, aud: [mcpUrl], scope: scope ?? '' };
+    const authorization = `Bearer ${await authorizationServer.issueToken(claims)}`;
+    return {
+      accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(scope === null ? {} : { authorization }),
+      ...this.#session,
+      ...ofMessage,
+      ...headers,
+    };
+  }
+}
+
+async function rawAnswer(response: IncomingMessage): Promise<RawAnswer> {
+  // A stream that a GET has opened stays open.
+  const isStream = response.headers['content-type']?.includes('text/event-stream') === true;
+  if (isStream) setTimeout(() => response.destroy(), STREAM_MS);
+  let text = '';
+  try {
+    for await (const chunk of response) text += String(chunk);
+  } catch (error) {
+    if (!isStream) throw error;
+  }
+  return { status: response.statusCode ?? 0, text };
 }
 
 function messageIn(text: string): Answer['message'] {

@@ -33,7 +33,9 @@ export interface HiddenOperation {
   readonly scope: string;
 }
 
-const add: Message = {
+const METHOD_NOT_FOUND = -32601;
+
+const add = {
   method: 'tools/call',
   params: { name: 'add_note', arguments: { note: 'milk' } },
 };
@@ -129,6 +131,48 @@ export function describeHost(name: string, traits: HostTraits): void {
       expect(text).toContain('nothing');
     });
 
+    it('9.9a: none of these hosts has tasks, and nothing is added: unknown methods, to all alike', async () => {
+      const client = await rawClient(server);
+      const all = SCOPES.join(' ');
+      for (const method of ['tasks/list', 'tasks/get', 'tasks/result', 'tasks/cancel']) {
+        const params = method === 'tasks/list' ? {} : { taskId: 'f'.repeat(32) };
+        const message = { method, params };
+        const answer = await client.send(message, { scope: all });
+        expect(answer.message['error']).toMatchObject({ code: METHOD_NOT_FOUND });
+        const short = await client.send(message, { scope: BASE });
+        expect([short.status, short.text]).toEqual([answer.status, answer.text]);
+      }
+      const asTask = { ...add, params: { ...add.params, task: { ttl: 60_000 } } };
+      expect((await client.send(asTask, { scope: BASE })).status).toBe(403);
+      const { text } = await client.send(asTask, { scope: all });
+      expect(text).not.toContain('taskId');
+    });
+
+    it('9.9b: none of these hosts keeps events: a Last-Event-ID gets nobody anything', async () => {
+      const client = await rawClient(server);
+      const scope = SCOPES.join(' ');
+      const { text } = await client.send(add, { scope });
+      expect(text).not.toMatch(/^id:/m);
+      const headers = { 'last-event-id': '1' };
+      const ping = { method: 'ping' };
+      const resumed = await client.withBody('GET', ping, { scope, headers });
+      const begun = await client.withBody('GET', ping, { scope });
+      expect(resumed).toEqual(begun);
+      expect(resumed.text).not.toContain('milk');
+    });
+
+    it.each(['GET', 'DELETE'])(
+      '9.3: the body of a %s is judged as that of a POST',
+      async (method) => {
+        const client = await rawClient(server);
+        const before = await whatRan(client);
+        const refused = await client.withBody(method, add, { scope: BASE });
+        expect([400, 403, 404]).toContain(refused.status); // 400: not parsed; 404: no such route
+        if (refused.status === 403) expect(refused.text).toContain('notes:write');
+        expect(await whatRan(client)).toEqual(before);
+      },
+    );
+
     it.each(traits.clients)('a client of %s steps up and succeeds', async (client) => {
       const { asked, refusals, result } = await walk(client, server, 'add_note', { note: 'x' });
       expect(asked).toEqual([BASE, `${BASE} notes:write`]);
@@ -200,30 +244,47 @@ export function describeHost(name: string, traits: HostTraits): void {
       expect(short.text).not.toContain('"cacheScope":"public"');
     });
 
-    it.each(traits.hidden)('$method: $name is answered as if there were none', async (hidden) => {
-      const { method, member, name: known, scope } = hidden;
-      const client = await rawClient(server);
-      const before = await whatRan(client);
-      const unknown = `${known.slice(0, -1)}!`;
-      const answerTo = async (name: string) => {
-        const params = { [member]: name, ...(method === 'tools/call' ? { arguments: {} } : {}) };
-        const { status, headers, text } = await client.send({ method, params }, { scope: BASE });
-        const shown = ['content-type', 'www-authenticate', 'content-length'].map((one) =>
-          headers.get(one),
-        );
-        return { status, shown, text: withoutEventIds(text).replaceAll(name, '(name)') };
-      };
-      const answer = await answerTo(known);
-      expect(answer).toEqual(await answerTo(unknown));
-      expect([401, 403, 500]).not.toContain(answer.status);
-      expect(await whatRan(client)).toEqual(before);
+    it.each(traits.hidden)(
+      '9.3, 9.9: $method: $name is answered as if there were none',
+      async (hidden) => {
+        const { method, member, name: known, scope } = hidden;
+        const client = await rawClient(server);
+        const before = await whatRan(client);
+        const unknown = `${known.slice(0, -1)}!`;
+        const answerTo = async (name: string) => {
+          const params = { [member]: name, ...(method === 'tools/call' ? { arguments: {} } : {}) };
+          const { status, headers, text } = await client.send({ method, params }, { scope: BASE });
+          const shown = ['content-type', 'www-authenticate', 'content-length'].map((one) =>
+            headers.get(one),
+          );
+          return { status, shown, text: withoutEventIds(text).replaceAll(name, '(name)') };
+        };
+        const answer = await answerTo(known);
+        expect(answer).toEqual(await answerTo(unknown));
+        expect([401, 403, 500]).not.toContain(answer.status);
+        expect(await whatRan(client)).toEqual(before);
 
-      const args = { arguments: { note: 'x' } };
-      const params = { [member]: known, ...(method === 'tools/call' ? args : {}) };
-      const allowed = await client.send({ method, params }, { scope: `${BASE} ${scope}` });
-      expect([allowed.status, allowed.message['error']]).toEqual([200, undefined]);
-      expect(await whatRan(client)).toHaveLength(before.length + 1);
-    });
+        for (const verb of ['GET', 'DELETE']) {
+          const inBody = async (one: string) => {
+            const { text, status } = await client.withBody(
+              verb,
+              { method, params: { [member]: one } },
+              { scope: BASE },
+            );
+            return { status, text: text.replaceAll(one, '(name)') };
+          };
+          if (verb === 'GET' || !sessions)
+            expect(await inBody(known)).toEqual(await inBody(unknown));
+        }
+        expect(await whatRan(client)).toEqual(before);
+
+        const args = { arguments: { note: 'x' } };
+        const params = { [member]: known, ...(method === 'tools/call' ? args : {}) };
+        const allowed = await client.send({ method, params }, { scope: `${BASE} ${scope}` });
+        expect([allowed.status, allowed.message['error']]).toEqual([200, undefined]);
+        expect(await whatRan(client)).toHaveLength(before.length + 1);
+      },
+    );
   });
 }
 
