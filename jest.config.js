@@ -12,7 +12,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   // No secret of the run may be printed or thrown.
-  setupFilesAfterEnv: ['<rootDir>/test/canary/setup.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/canary/setup.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },
   testTimeout: 300_000, // crowded machines are slow; what hangs is ended by `.ci/run`
 };

@@ -1,8 +1,18 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { DPoPBindingMismatchError, DPoPNonceRequiredError, DPoPNotSupportedError } from '../../src/core/errors/dpop-errors.js';
-import { InsufficientScopeError, InvalidClaimsError, MalformedCredentialsError, TokenExpiredError, TokenMissingError } from '../../src/core/errors/token-errors.js';
+import {
+  DPoPBindingMismatchError,
+  DPoPNonceRequiredError,
+  DPoPNotSupportedError,
+} from '../../src/core/errors/dpop-errors.js';
+import {
+  InsufficientScopeError,
+  InvalidClaimsError,
+  MalformedCredentialsError,
+  TokenExpiredError,
+  TokenMissingError,
+} from '../../src/core/errors/token-errors.js';
 import { NOW, RESOURCE, type SigningKey, signingKey } from '../support/tokens/keys-and-tokens.js';
-import { hashOf, proofOf, testKey } from '../support/tokens/dpop.harness.js';
+import { hashOf, proofOf, testKey } from '../support/tokens/dpop-proofs.js';
 import { expectRefusal, refusalOf } from '../support/tokens/refusals.js';
 import { trustingResource, type TrustingResource } from '../support/tokens/trusting-resource.js';
 

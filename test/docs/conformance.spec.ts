@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { codeBlocks, pages } from './markdown.js';
-import { tableBelow } from './table.js';
+import { codeBlocks, pages } from '../support/docs/markdown.js';
+import { tableBelow } from '../support/docs/table.js';
 
 const PAGE = 'docs/conformance.md';
 

@@ -8,7 +8,7 @@ import { httpStatus, toChallenge } from '../../src/core/challenge.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';
 import { parseChallenges } from '../support/tokens/challenge-parser.js';
-import { type Row, tableBelow } from './table.js';
+import { type Row, tableBelow } from '../support/docs/table.js';
 
 const PAGE = 'docs/errors.md';
 

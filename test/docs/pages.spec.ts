@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import ts from 'typescript';
-import { codeBlocks, pages } from './markdown.js';
+import { codeBlocks, pages } from '../support/docs/markdown.js';
 
 describe('the pages', () => {
   it('every TypeScript block compiles under the strict settings of this project', () => {
@@ -77,7 +77,7 @@ describe('the pages', () => {
   });
 
   it('docs/options.md names every option and its page no other', async () => {
-    const { moduleOptionNames } = await import('./option-names.js');
+    const { moduleOptionNames } = await import('../support/docs/option-names.js');
     const text = readFileSync('docs/options.md', 'utf8');
     for (const name of moduleOptionNames()) expect(text).toContain(`\`${name}\``);
   });

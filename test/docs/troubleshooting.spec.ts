@@ -8,7 +8,7 @@ import {
   type TokenHeader,
 } from 'authplane-nestjs/testing';
 import { freePort, type RunningApp, startApp } from '../support/nest/start-app.js';
-import { codeBlocks } from './markdown.js';
+import { codeBlocks } from '../support/docs/markdown.js';
 
 const ISSUER = 'https://auth.example.com';
 const RESOURCE = 'https://mcp.example.com/mcp';

@@ -16,7 +16,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { type Row, tableBelow } from '../docs/table.js';
+import { type Row, tableBelow } from '../support/docs/table.js';
 import { freePort, platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
 
 @Controller('mcp')

@@ -14,9 +14,14 @@ import {
 } from 'authplane-nestjs';
 import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
 import { MODULE_OPTIONS } from '../../src/nest/module-options.js';
-import { hearOutput, noteTraffic } from '../canary/sources.js';
-import { Watch } from '../canary/watch.js';
-import { type Reply, replyJson, replyRaw, ScriptedServer } from '../support/servers/as-scripted.js';
+import { hearOutput, noteTraffic } from '../support/canary/sources.js';
+import { Watch } from '../support/canary/watch.js';
+import {
+  type Reply,
+  replyJson,
+  replyRaw,
+  ScriptedServer,
+} from '../support/servers/scripted-server.js';
 import { callService } from '../support/nest/operations-apps.js';
 import { type OperationsSystem, startSystem } from '../support/nest/operations-system.js';
 import { platforms } from '../support/nest/start-app.js';

@@ -34,7 +34,7 @@ import { EventStream } from '../../src/nest/http/event-stream.js';
 import { HiddenNames } from '../../src/nest/mcp/answers/hidden-names.js';
 import { McpSessions } from '../../src/nest/mcp/state/sessions.js';
 import { comparablePath } from '../../src/nest/http/routes.js';
-import { CONSTRUCTED, EXPRESSIONS, LENGTHS } from './expressions.js';
+import { CONSTRUCTED, EXPRESSIONS, LENGTHS } from '../support/hostile/expressions.js';
 
 const SOURCE = 'src';
 const PUBLISHED = ['core', 'nest', 'mcp', 'redis']; // src/testing serves tests

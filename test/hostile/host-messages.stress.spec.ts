@@ -20,7 +20,12 @@ import {
   request,
   startMcpApp,
 } from '../support/nest/mcp-app.js';
-import { type Answer, HostileMessages, send, type Targets } from './host-messages.js';
+import {
+  type Answer,
+  HostileMessages,
+  send,
+  type Targets,
+} from '../support/hostile/host-messages.js';
 
 /** Shared by two platforms and both ways to list. */
 const isFull = process.env['AUTHPLANE_STRESS'] === 'full'; // five minutes for each host

@@ -10,7 +10,7 @@ import {
   MetadataFetchError,
 } from '../../src/core/index.js';
 import { startAuthorizationServer } from '../../src/testing/index.js';
-import { freePort } from '../free-port.js';
+import { freePort } from '../support/servers/free-port.js';
 
 /**
  * T51 through the front door: an application that is configured with, or is led to, an address that

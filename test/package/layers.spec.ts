@@ -33,7 +33,7 @@ const snippets: readonly Snippet[] = [
   [core, `import '../../nest/http/request.js';`, PATHS],
   [core, `import type { RequestState } from '../../nest/http/request.js';`, PATHS],
   [core, `import '../../testing/http/reply.js';`, PATHS],
-  [core, `import '../../../test/support/servers/http.harness.js';`, PATHS],
+  [core, `import '../../../test/support/servers/http-servers.js';`, PATHS],
   [core, `import '../index.js';`, PATHS],
   ['core/errors/authplane-error.ts', `import './token-errors.js';`, CYCLE],
 
@@ -165,7 +165,7 @@ function relevant(rules: readonly string[] = ['not linted']): string[] {
 
 function lint(pieces: readonly Snippet[]): string[][] {
   const input = pieces.map(([file, code]) => ({ file: `src/${file}`, code }));
-  const output = execFileSync(process.execPath, ['test/package/lint-snippets.js'], {
+  const output = execFileSync(process.execPath, ['test/support/package/lint-snippets.js'], {
     input: JSON.stringify(input),
     encoding: 'utf8',
   });

@@ -14,7 +14,7 @@ import {
   type NodeRedisClient,
   redisReplayStore,
 } from '../../src/redis/index.js';
-import { hasRedisServer, pause, RedisServer, Relay } from '../support/servers/redis.harness.js';
+import { hasRedisServer, pause, RedisServer, Relay } from '../support/servers/redis-server.js';
 import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
 
 interface Connected {

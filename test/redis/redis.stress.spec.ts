@@ -5,11 +5,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import {
-  hasRedisServer,
-  RedisServer,
-  ResourceProcesses,
-} from '../support/servers/redis.harness.js';
+import { hasRedisServer, RedisServer, ResourceProcesses } from '../support/servers/redis-server.js';
 
 const ROUNDS = process.env['AUTHPLANE_STRESS'] === undefined ? 50 : 1000;
 const COPIES = 100;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { InvalidDPoPProofError } from '../../../src/core/errors/dpop-errors.js';
 import { canonicalHtu, htuOrigin, htuPathPrefix, requestUrl } from '../../../src/core/dpop/htu.js';
-import { sharedVectors } from '../../support/tokens/dpop.harness.js';
+import { sharedVectors } from '../../support/tokens/dpop-proofs.js';
 
 const BASE = 'https://api.example.com/mcp';
 

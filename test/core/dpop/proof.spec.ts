@@ -6,7 +6,13 @@ import { calculateJwkThumbprint } from 'jose';
 
 import { ProofKeys } from '../../../src/core/dpop/proof-key.js';
 import { type DPoPProofRules, verifyDPoPProof } from '../../../src/core/dpop/proof.js';
-import { DPoPBindingMismatchError, DPoPError, DPoPNonceRequiredError, DPoPReplayDetectedError, InvalidDPoPProofError } from '../../../src/core/errors/dpop-errors.js';
+import {
+  DPoPBindingMismatchError,
+  DPoPError,
+  DPoPNonceRequiredError,
+  DPoPReplayDetectedError,
+  InvalidDPoPProofError,
+} from '../../../src/core/errors/dpop-errors.js';
 import { canonicalHtu } from '../../../src/core/dpop/htu.js';
 import { checkReplay, InMemoryDPoPReplayStore } from '../../../src/core/dpop/replay-store.js';
 import {
@@ -23,7 +29,7 @@ import {
   type TestKey,
   testKey,
   URL_OF_REQUEST,
-} from '../../support/tokens/dpop.harness.js';
+} from '../../support/tokens/dpop-proofs.js';
 
 let es256: TestKey;
 let other: TestKey;

@@ -15,7 +15,7 @@ import {
   TOKEN,
   testKey,
   URL_OF_REQUEST,
-} from '../../support/tokens/dpop.harness.js';
+} from '../../support/tokens/dpop-proofs.js';
 
 const ALGORITHMS: DPoPSignerAlgorithm[] = ['ES256', 'EdDSA', 'PS256', 'RS256'];
 const clock = { now: () => NOW + 0.9, elapsed: () => 0 };

@@ -12,7 +12,7 @@ import {
   proofOf,
   type TestKey,
   testKey,
-} from '../../support/tokens/dpop.harness.js';
+} from '../../support/tokens/dpop-proofs.js';
 import { NOW, RESOURCE, signingKey } from '../../support/tokens/keys-and-tokens.js';
 import { refusalOf } from '../../support/tokens/refusals.js';
 import { type TrustingResource, trustingResource } from '../../support/tokens/trusting-resource.js';

@@ -13,7 +13,7 @@ import {
   sendJson,
   serve,
   watchConnections,
-} from '../../support/servers/http.harness.js';
+} from '../../support/servers/http-servers.js';
 
 afterEach(cleanUp);
 

@@ -14,7 +14,7 @@ import {
   serve,
   serveRaw,
   watchConnections,
-} from '../../support/servers/http.harness.js';
+} from '../../support/servers/http-servers.js';
 
 afterEach(cleanUp);
 

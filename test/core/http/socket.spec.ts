@@ -21,7 +21,7 @@ import {
   sendJson,
   serve,
   serveRaw,
-} from '../../support/servers/http.harness.js';
+} from '../../support/servers/http-servers.js';
 
 const HOST = 'as.example.com';
 const run = promisify(execFile);

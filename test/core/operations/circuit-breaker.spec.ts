@@ -8,7 +8,7 @@ import {
 } from '../../../src/core/index.js';
 import type { HttpAnswer } from '../../../src/core/http/answer.js';
 import { type OutboundFailure, OutboundHttpError } from '../../../src/core/http/errors.js';
-import { thrownBy } from '../../support/servers/as-client.js';
+import { thrownBy } from '../../support/servers/client-setup.js';
 import { ManualClock } from '../../support/tokens/manual-clock.js';
 
 let clock: ManualClock;

@@ -22,12 +22,12 @@ import {
   setUp,
   type Setup,
   thrownBy,
-} from '../../support/servers/as-client.js';
+} from '../../support/servers/client-setup.js';
 import {
   type ReceivedRequest,
   replyJson,
   replyProblem,
-} from '../../support/servers/as-scripted.js';
+} from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 
 let setup: Setup;

@@ -19,13 +19,13 @@ import {
   type Setup,
   thrownBy,
   tokenBody,
-} from '../../support/servers/as-client.js';
+} from '../../support/servers/client-setup.js';
 import {
   replyJson,
   replyProblem,
   replyRaw,
   ScriptedServer,
-} from '../../support/servers/as-scripted.js';
+} from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 
 let setup: Setup;

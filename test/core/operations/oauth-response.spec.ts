@@ -1,7 +1,18 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as oauth from 'oauth4webapi';
-import { AccessDeniedError, ConsentRequiredError, InvalidClientError, InvalidGrantError, InvalidScopeError, InvalidTargetError, OAuthError, ServerError, UnauthorizedClientError, UnsupportedGrantTypeError } from '../../../src/core/errors/oauth-errors.js';
+import {
+  AccessDeniedError,
+  ConsentRequiredError,
+  InvalidClientError,
+  InvalidGrantError,
+  InvalidScopeError,
+  InvalidTargetError,
+  OAuthError,
+  ServerError,
+  UnauthorizedClientError,
+  UnsupportedGrantTypeError,
+} from '../../../src/core/errors/oauth-errors.js';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';
 import type { HttpAnswer } from '../../../src/core/http/answer.js';
 import {
@@ -18,13 +29,13 @@ import {
   type Setup,
   thrownBy,
   tokenBody,
-} from '../../support/servers/as-client.js';
+} from '../../support/servers/client-setup.js';
 import {
   replyJson,
   replyProblem,
   replyRaw,
   replyTruncated,
-} from '../../support/servers/as-scripted.js';
+} from '../../support/servers/scripted-server.js';
 
 let setup: Setup;
 

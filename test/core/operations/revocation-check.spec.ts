@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { httpStatus } from '../../../src/core/challenge.js';
-import { AuthorizationServerUnavailableError, CircuitOpenError } from '../../../src/core/errors/server-errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  CircuitOpenError,
+} from '../../../src/core/errors/server-errors.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { TokenRevokedError } from '../../../src/core/errors/token-errors.js';
 import {
@@ -13,8 +16,8 @@ import {
 import type { IntrospectionResponse } from '../../../src/core/operations/oauth-response.js';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
-import { setUp, type Setup, thrownBy } from '../../support/servers/as-client.js';
-import { replyJson, replyProblem, replyRaw } from '../../support/servers/as-scripted.js';
+import { setUp, type Setup, thrownBy } from '../../support/servers/client-setup.js';
+import { replyJson, replyProblem, replyRaw } from '../../support/servers/scripted-server.js';
 import { ISSUER, NOW, RESOURCE } from '../../support/tokens/keys-and-tokens.js';
 
 let setup: Setup;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { TokenResponse } from '../../../src/core/operations/oauth-response.js';
 import { tupleHash } from '../../../src/core/lib/digest.js';
 import { FlightCache, TokenCache } from '../../../src/core/operations/token-cache.js';
-import { jwt, thrownBy } from '../../support/servers/as-client.js';
+import { jwt, thrownBy } from '../../support/servers/client-setup.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 import { ManualClock } from '../../support/tokens/manual-clock.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';

@@ -5,9 +5,19 @@ import { decodeJwt } from 'jose';
 import { httpStatus } from '../../../src/core/challenge.js';
 import { clientAuthentication } from '../../../src/core/operations/client-authentication.js';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
-import { AuthorizationServerUnavailableError, CircuitOpenError, MetadataFetchError, MissingMetadataEndpointError, ProtocolError } from '../../../src/core/errors/server-errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  CircuitOpenError,
+  MetadataFetchError,
+  MissingMetadataEndpointError,
+  ProtocolError,
+} from '../../../src/core/errors/server-errors.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
-import { InvalidGrantError, OAuthError, ServerError } from '../../../src/core/errors/oauth-errors.js';
+import {
+  InvalidGrantError,
+  OAuthError,
+  ServerError,
+} from '../../../src/core/errors/oauth-errors.js';
 import { TokenExpiredError } from '../../../src/core/errors/token-errors.js';
 import type {
   ExchangeRequest,
@@ -22,14 +32,14 @@ import {
   type Setup,
   thrownBy,
   tokenBody,
-} from '../../support/servers/as-client.js';
+} from '../../support/servers/client-setup.js';
 import {
   type Reply,
   replyJson,
   replyProblem,
   replyRaw,
   replyTruncated,
-} from '../../support/servers/as-scripted.js';
+} from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { setUp, tokenBody } from '../../support/servers/as-client.js';
-import { type Reply, replyJson, replyProblem } from '../../support/servers/as-scripted.js';
+import { setUp, tokenBody } from '../../support/servers/client-setup.js';
+import { type Reply, replyJson, replyProblem } from '../../support/servers/scripted-server.js';
 import { seededRandom } from '../../support/text/seeded-random.js';
 
 const CALLS = process.env['AUTHPLANE_STRESS'] === undefined ? 2_000 : 20_000;

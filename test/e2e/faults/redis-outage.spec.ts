@@ -11,7 +11,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { hasRedisServer, RedisServer } from '../../support/servers/redis.harness.js';
+import { hasRedisServer, RedisServer } from '../../support/servers/redis-server.js';
 import { plainApp } from '../../support/nest/plain-app.js';
 import { freePort, platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
 import { onUnhandledRejection } from '../../support/tokens/unhandled-rejections.js';

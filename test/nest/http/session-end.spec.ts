@@ -96,7 +96,7 @@ describe.each(platforms)('10.14b: the end of a session on %s', (platform) => {
     async () => {
       const { mcpUrl, bearer } = await start(platform);
       const token = (await bearer()).replace('Bearer ', '');
-      const args = ['test/e2e/python/end_session.py', mcpUrl, token];
+      const args = ['test/support/python/end_session.py', mcpUrl, token];
       const { stdout } = await run(String(PYTHON), args, { timeout: 30_000 });
       expect(stdout).toBe('open ran\nDELETE 200\n');
     },

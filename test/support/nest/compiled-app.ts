@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { hearProcess } from '../../canary/setup.js';
+import { hearProcess } from '../canary/setup.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const APPS = join('test', 'support');

@@ -4,7 +4,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@nestjs/common';
 import type { Server } from 'node:http';
 
-export { freePort } from '../../free-port.js';
+export { freePort } from '../servers/free-port.js';
 
 export const platforms = ['fastify', 'express'] as const;
 export type Platform = (typeof platforms)[number];

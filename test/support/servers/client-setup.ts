@@ -4,7 +4,7 @@ import {
   TokenOperations,
   type TokenOperationsOptions,
 } from '../../../src/core/operations/token-operations.js';
-import { replyJson, type Reply, ScriptedServer } from './as-scripted.js';
+import { replyJson, type Reply, ScriptedServer } from './scripted-server.js';
 import { ManualClock } from '../tokens/manual-clock.js';
 
 export const ISSUER = 'https://auth.example.com';

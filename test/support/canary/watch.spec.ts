@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { ConfigurationError, InvalidClaimsError, OAuthError } from 'authplane-nestjs/core';
 import { dpopProof, generateDPoPKey, startAuthorizationServer } from 'authplane-nestjs/testing';
-import { OutboundHttp } from '../../src/core/http/client.js';
+import { OutboundHttp } from '../../../src/core/http/client.js';
 import { takeLeaks } from './setup.js';
 
 const random = (): string => randomBytes(24).toString('base64url');

@@ -1,6 +1,6 @@
 import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
-import { seededRandom } from '../support/text/seeded-random.js';
+import { seededRandom } from '../text/seeded-random.js';
 
 /** What a host offers: names that nobody may use who has no scope, and such that everybody may. */
 export interface Targets {

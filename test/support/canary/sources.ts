@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { runInThisContext } from 'node:vm';
-import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
+import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import { beginning, type Watch } from './watch.js';
 
 /** Told what was printed or thrown, and where. */

@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 import ts from 'typescript';
 
-import { hearProcess } from '../../canary/setup.js';
-import { freePort } from '../../free-port.js';
+import { hearProcess } from '../canary/setup.js';
+import { freePort } from './free-port.js';
 
 const CACHE = fileURLToPath(new URL('../../../node_modules/.cache/authplane/', import.meta.url));
 const SOURCES = fileURLToPath(new URL('../../../src/', import.meta.url));
