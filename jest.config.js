@@ -3,8 +3,8 @@ export default {
   testEnvironment: 'node',
   maxWorkers: '100%', // Jest leaves one core idle otherwise, and many tests wait
   roots: ['<rootDir>/test'],
-  // Packs, installs and starts whole applications: `npm run test:package`.
-  testPathIgnorePatterns: ['<rootDir>/test/package/matrix/'],
+  // `npm run test:package`, which installs whole applications, and `npm run test:stress`.
+  testPathIgnorePatterns: ['<rootDir>/test/package/matrix/', '\\.stress\\.spec\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^authplane-nestjs$': '<rootDir>/src/index.ts',
