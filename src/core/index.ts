@@ -78,11 +78,11 @@ export {
 } from './dpop/replay-store.js';
 export {
   AuthplaneResource,
-  type Authentication,
   type ChallengeRequest,
   type InboundRequest,
   type VerifyOptions,
 } from './resource.js';
+export type { Authentication } from './token/caller.js';
 export { type ProtectedResourceMetadata, type ResourceDescription } from './resource-metadata.js';
 export { type ScopeHierarchy, type ScopeNeeds } from './lib/scopes.js';
 export {

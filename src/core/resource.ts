@@ -7,8 +7,8 @@ import {
 } from './challenge.js';
 import type { Clock } from './lib/clock.js';
 import type { ConsentPolicy } from './operations/consent-url.js';
+import type { Authentication } from './token/caller.js';
 import {
-  type Credentials,
   type HeaderLines,
   headerLines,
   parseCredentials,
@@ -48,21 +48,6 @@ export interface InboundRequest {
   readonly url: string;
   /** Node's `rawHeaders`, which keep repeated lines apart, or a record. */
   readonly headers: HeaderLines;
-}
-
-/** A request whose caller is known. */
-export interface Authentication {
-  /** What the token says, verified. */
-  readonly claims: VerifiedClaims;
-  /** The inbound access token, for token exchange. Never pass it on to another service. */
-  readonly token: string;
-  /** The scheme the token came with. */
-  readonly scheme: Credentials['scheme'];
-  /**
-   * Headers for the answer, whatever it is: where nonces are used `DPoP-Nonce`, and `Cache-Control:
-   * no-store`, which a handler may replace (RFC 9449 §8.2).
-   */
-  readonly responseHeaders: Readonly<Record<string, string>>;
 }
 
 /** What a call of {@link AuthplaneResource.verify} knows of the request the token came with. */

@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { NoCallerError } from '../core/errors/token-errors.js';
-import type { Authentication } from '../core/resource.js';
+import { type Authentication, callerByToken } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';
 
@@ -21,7 +21,7 @@ export class CallerSnapshot {
 
   /** Who it is; `undefined` where there is none. */
   get current(): Authentication | undefined {
-    return this.#holder?.current;
+    return this.#holder?.current?.authentication;
   }
 
   /** @internal */
@@ -43,7 +43,7 @@ export class CallerSnapshot {
 export class AuthContext {
   /** Claims and token together; `undefined` where there is no caller. Never throws. */
   get current(): Authentication | undefined {
-    return requests.getStore()?.current;
+    return requests.getStore()?.current?.authentication;
   }
 
   /** The verified claims. @throws NoCallerError where there is no caller. */
@@ -71,7 +71,7 @@ export class AuthContext {
   /** Runs `callback`, and all it starts, as this caller. */
   run<T>(caller: Authentication | CallerSnapshot, callback: () => T): T {
     if (caller instanceof CallerSnapshot) return caller.enter(callback);
-    return requests.run({ current: caller }, callback);
+    return requests.run({ current: callerByToken(caller) }, callback);
   }
 
   /** The caller of here and now, for {@link run}. Where there is none, it is a snapshot of nobody. */

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { ScopeRequirement } from '../core/mcp/operation-scopes.js';
+import { ACCESS_TOKEN } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { isVisible } from './mcp/answers/lists.js';
 import { ProtectedResources } from './resources/protected-resources.js';
@@ -30,12 +31,12 @@ export class AuthplaneOperations {
 
   /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */
   isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
-    const { mcp } = this.resources.get(resource);
-    return isVisible(
-      { kind, name, method: kind === 'method' ? name : METHODS[kind] },
-      mcp.scopes,
+    const { mcp, resource: protectedResource } = this.resources.get(resource);
+    return isVisible({ kind, name, method: kind === 'method' ? name : METHODS[kind] }, mcp.scopes, {
       claims,
-    );
+      method: ACCESS_TOKEN,
+      resource: protectedResource.resource,
+    });
   }
 
   /**

@@ -4,7 +4,8 @@ import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { lastValueFrom } from 'rxjs';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
-import { type Authentication, AuthplaneResource } from '../core/resource.js';
+import type { AuthplaneResource } from '../core/resource.js';
+import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
 import { type HandlerPolicy, IS_AUTHPLANE_GUARD, policyOf } from './marks/handler-marks.js';
 import { placesOf } from './handler-places.js';
@@ -28,7 +29,6 @@ import {
 } from './http/request.js';
 import { runListenersIn } from './http/request-context.js';
 import { servesPath } from './http/routes.js';
-import type { StreamToken } from './mcp/answers/stream-expiry.js';
 
 /** Injection token of the guard that the module provides. */
 export const ACTIVE_GUARD = Symbol('authplane-nestjs:guard');
@@ -118,26 +118,26 @@ export class AuthplaneGuard implements CanActivate {
       return true;
     }
     state.challengeScopes = () => announcedScopes(policy, mcp);
-    const authentication = await this.#authenticateOnce(request, resource);
-    this.#authorize(context, policy, mcp, authentication);
-    this.#publish(context, authentication);
-    if (mcp !== undefined && this.resources.usesMcpNest) publishUser(request, authentication);
-    this.resources.streams.watch(context, streamToken(resource, authentication));
+    const caller = await this.#callerOnce(request, resource);
+    this.#authorize(context, policy, mcp, caller);
+    this.#publish(context, caller);
+    if (mcp !== undefined && this.resources.usesMcpNest) publishUser(request, caller);
+    this.resources.streams.watch(context, caller);
     keepPrivate(context);
-    sendAlong(context, authentication.responseHeaders);
+    sendAlong(context, caller.responseHeaders);
     return true;
   }
 
-  #publish(context: ExecutionContext, authentication: Authentication): void {
+  #publish(context: ExecutionContext, caller: AdmittedCaller): void {
     const request = httpRequest(context);
     const state = requestState(request);
     if (state.current === undefined) {
       runListenersIn(state, rawRequest(request) as IncomingMessage); // HTTP context: the platform's
       runListenersIn(state, rawResponse(context));
     }
-    state.current = authentication;
+    state.current = caller;
     state.application = this.resources;
-    publishCaller(request, authentication);
+    publishCaller(request, caller);
   }
 
   /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */
@@ -155,23 +155,22 @@ export class AuthplaneGuard implements CanActivate {
     context: ExecutionContext,
     { allNeeds, protectedBy }: Policy,
     mcp: McpPart | undefined,
-    { claims }: Authentication,
+    caller: AdmittedCaller,
   ): void {
     const { resource } = protectedBy;
     const { body } = httpRequest(context);
     requestState(httpRequest(context)).judgedBody ??= { body };
-    if (mcp === undefined) return resource.requireScopes(claims, allNeeds);
+    if (mcp === undefined) return resource.requireScopes(caller.claims, allNeeds);
     const { rules, request } = mcp;
-    if (request.isCertain) rules.requireOwnSession(context, claims);
-    const verdict = rules.judge(request, claims);
-    resource.requireScopes(claims, addScopeNeeds(allNeeds, verdict.needs));
-    const caller = { claims };
+    if (request.isCertain) rules.requireOwnSession(context, caller);
+    const verdict = rules.judge(request, caller);
+    resource.requireScopes(caller.claims, addScopeNeeds(allNeeds, verdict.needs));
     rules.letPass(context, caller, request, verdict);
     const state = requestState(httpRequest(context));
     state.inspectedFor = resource;
     state.judgeAgain = () => {
-      const again = rules.judge(request, claims);
-      resource.requireScopes(claims, addScopeNeeds(allNeeds, again.needs));
+      const again = rules.judge(request, caller);
+      resource.requireScopes(caller.claims, addScopeNeeds(allNeeds, again.needs));
       rules.conceal(context, caller, request, again);
     };
   }
@@ -194,14 +193,14 @@ export class AuthplaneGuard implements CanActivate {
     return true;
   }
 
-  #authenticateOnce(request: object, resource: AuthplaneResource): Promise<Authentication> {
-    const { authentications } = requestState(request);
-    let authentication = authentications.get(resource);
-    if (authentication === undefined) {
-      authentication = resource.authenticate(inboundRequest(request));
-      authentications.set(resource, authentication);
+  #callerOnce(request: object, resource: AuthplaneResource): Promise<AdmittedCaller> {
+    const { callers } = requestState(request);
+    let caller = callers.get(resource);
+    if (caller === undefined) {
+      caller = callerByRequest(request, resource);
+      callers.set(resource, caller);
     }
-    return authentication;
+    return caller;
   }
 
   #policy(context: ExecutionContext): Policy {
@@ -253,10 +252,11 @@ function announcedScopes({ allNeeds }: Policy, mcp: McpPart | undefined): string
   return challengeScopes(addScopeNeeds(allNeeds, ofOperations));
 }
 
-function streamToken(resource: AuthplaneResource, { claims, token }: Authentication): StreamToken {
-  const secondsLeft = () => resource.secondsLeft(claims);
-  if (!resource.checksRevocation) return { secondsLeft };
-  return { secondsLeft, isRevoked: () => resource.isRevoked(claims, token) };
+async function callerByRequest(
+  request: object,
+  resource: AuthplaneResource,
+): Promise<AdmittedCaller> {
+  return new TokenCaller(await resource.authenticate(inboundRequest(request)), resource);
 }
 
 function nameOf(context: ExecutionContext): string {

@@ -4,7 +4,8 @@ import {
   InvalidClaimsError,
   NoCallerError,
 } from '../core/errors/token-errors.js';
-import { areNeedsMet, challengeScopes } from '../core/lib/scopes.js';
+import { challengeScopes } from '../core/lib/scopes.js';
+import { meetsNeeds } from '../core/token/caller.js';
 import {
   type ClassLike,
   hasAuthplaneGuard,
@@ -131,9 +132,9 @@ function requireCallerOf(policy: HandlerPolicy, where: string): void {
     );
   }
   requireResource(holder, policy, where);
-  const { claims } = holder.current;
-  if (areNeedsMet(policy.needs, (scope) => claims.hasScope(scope))) return;
-  throw new InsufficientScopeError(challengeScopes(policy.needs), { grantedScopes: claims.scopes });
+  if (meetsNeeds(holder.current, policy.needs)) return;
+  const { scopes: grantedScopes } = holder.current.claims;
+  throw new InsufficientScopeError(challengeScopes(policy.needs), { grantedScopes });
 }
 
 /** Tests may have replaced the guard; then nothing is enforced in that application. */

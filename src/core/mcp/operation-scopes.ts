@@ -7,14 +7,9 @@ import type { McpOperation, OperationKind } from './json-rpc.js';
 import type { McpHost } from './mcp-host.js';
 import { scopeListProblem } from '../lib/option-checks.js';
 import { UriTable } from './resource-uris.js';
-import {
-  addScopeNeeds,
-  areNeedsMet,
-  challengeScopes,
-  NO_SCOPES,
-  type ScopeNeeds,
-} from '../lib/scopes.js';
+import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
 import { UriReader } from './uri-variables.js';
+import { type Caller, meetsNeeds } from '../token/caller.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
 
 /** All of these scopes, or all of `all` and one of `any` (the least powerful first). */
@@ -183,13 +178,13 @@ export class OperationScopes {
     return this.#matching(operation).length > 0;
   }
 
-  judge(operation: McpOperation, claims: VerifiedClaims): OperationVerdict {
+  judge(operation: McpOperation, caller: Caller): OperationVerdict {
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
     const demands = requirements.flatMap((one) =>
-      this.#demandsOf(one, operation, claims).map((demand) => ({ hidden: one.hidden, demand })),
+      this.#demandsOf(one, operation, caller).map((demand) => ({ hidden: one.hidden, demand })),
     );
-    if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, claims))) {
+    if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, caller))) {
       return { needs: NO_SCOPES, hidden: true };
     }
     const refusal = demands.map(({ demand }) => demand).find(isRefusal);
@@ -204,14 +199,14 @@ export class OperationScopes {
   #demandsOf(
     { kind, name, requirement }: OperationRequirement,
     operation: McpOperation,
-    claims: VerifiedClaims,
+    caller: Caller,
   ): (ScopeNeeds | Refusal)[] {
     if (typeof requirement !== 'function') return [scopeNeeds(requirement)];
     const reader = kind === 'resource' ? this.#readers.get(name) : undefined;
     const asked = reader === undefined ? [withoutUri(operation)] : readings(operation, reader);
     return asked.length === 0
       ? [{ reason: 'a URI that no server reads as one of this template' }]
-      : asked.map((one) => demandOf(requirement, one, claims));
+      : asked.map((one) => demandOf(requirement, one, caller));
   }
 
   #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
@@ -229,13 +224,13 @@ export class OperationScopes {
 export function requireOperation(
   requirement: OperationRequirement['requirement'],
   operation: RuledOperation,
-  claims: VerifiedClaims,
+  caller: Caller,
 ): void {
-  const demand = demandOf(requirement, operation, claims);
+  const demand = demandOf(requirement, operation, caller);
   if (isRefusal(demand)) {
     throw new OperationRefusedError(demand.reason, { cause: demand.fault });
   }
-  if (!isMet(demand, claims)) throw new InsufficientScopeError(challengeScopes(demand));
+  if (!isMet(demand, caller)) throw new InsufficientScopeError(challengeScopes(demand));
 }
 
 /** The requirements of the options. */
@@ -332,11 +327,11 @@ class UnreadableUri implements RuledOperation {
 function demandOf(
   requirement: OperationRequirement['requirement'],
   operation: RuledOperation,
-  claims: VerifiedClaims,
+  caller: Caller,
 ): ScopeNeeds | Refusal {
   if (typeof requirement !== 'function') return scopeNeeds(requirement);
   try {
-    return answerOf(requirement(operation, claims));
+    return answerOf(requirement(operation, caller.claims));
   } catch (error) {
     if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
     const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';
@@ -396,8 +391,8 @@ function isRefusal(demand: ScopeNeeds | Refusal): demand is Refusal {
   return 'reason' in demand;
 }
 
-function isMet(demand: ScopeNeeds | Refusal, claims: VerifiedClaims): boolean {
-  return !isRefusal(demand) && areNeedsMet(demand, (scope) => claims.hasScope(scope));
+function isMet(demand: ScopeNeeds | Refusal, caller: Caller): boolean {
+  return !isRefusal(demand) && meetsNeeds(caller, demand);
 }
 
 function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {

@@ -1,7 +1,7 @@
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
-import type { VerifiedClaims } from '../../core/token/verified-claims.js';
+import type { Caller } from '../../core/token/caller.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';
 import { requireOperation, type RuledOperation } from '../../core/mcp/operation-scopes.js';
@@ -136,7 +136,7 @@ class ScopedServer {
   /** @throws JsonRpcError */
   #require({ scopes }: HandlerRequirement, operation: Named, args: readonly unknown[]): void {
     try {
-      requireOperation(scopes, validated(operation, args), runningClaims());
+      requireOperation(scopes, validated(operation, args), runningCaller());
     } catch (error) {
       const refusal = new JsonRpcError({ code: FORBIDDEN, ...said(error), cause: error });
       const call = mcpCall({ sdkContext: args.at(-1), sessionCapabilities: undefined });
@@ -146,9 +146,9 @@ class ScopedServer {
   }
 }
 
-function runningClaims(): VerifiedClaims {
+function runningCaller(): Caller {
   const running = requests.getStore()?.current;
-  if (running !== undefined) return running.claims;
+  if (running !== undefined) return running;
   throw new TokenMissingError('no guarded request is running');
 }
 

@@ -2,7 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
-import type { Authentication, AuthplaneResource, InboundRequest } from '../../core/resource.js';
+import type { AuthplaneResource, InboundRequest } from '../../core/resource.js';
+import type { AdmittedCaller, Caller } from '../../core/token/caller.js';
 
 /** The framework's request: Express hands out Node's own, Fastify one with Node's inside. */
 export interface FrameworkRequest {
@@ -24,7 +25,7 @@ export interface GuardedApplication {
 /** What the asynchronous call carries: one object for all that a request does, filled by the guard. */
 export interface CallerHolder {
   /** Who is calling; set when a guard has let the request pass. */
-  current?: Authentication;
+  current?: Caller;
   /** What the handler belongs to, for the challenge and for guards further on. */
   resource?: AuthplaneResource;
   application?: GuardedApplication;
@@ -33,7 +34,7 @@ export interface CallerHolder {
 /** What guards find out about one request, shared by all guards on its way. */
 export interface RequestState extends CallerHolder {
   /** One verification for each resource, however many guards ask. */
-  readonly authentications: Map<AuthplaneResource, Promise<Authentication>>;
+  readonly callers: Map<AuthplaneResource, Promise<AdmittedCaller>>;
   /** What the operation needs, for the challenge; found out when there is one. */
   challengeScopes?: () => string[];
   /** A guard has seen a `@Public()` handler. */
@@ -62,7 +63,7 @@ export function requestState(request: object): RequestState {
   const raw = rawRequest(request);
   let state = states.get(raw);
   if (state === undefined) {
-    state = { authentications: new Map() };
+    state = { callers: new Map() };
     states.set(raw, state);
   }
   return state;
@@ -121,9 +122,7 @@ export function requestOf(
  * already, from the HTTP handler that the message came through. That one is right: a stateful MCP
  * server may show a later request of the same session.
  */
-export function callerOf(
-  context: Pick<ExecutionContext, ContextMethods>,
-): Authentication | undefined {
+export function callerOf(context: Pick<ExecutionContext, ContextMethods>): Caller | undefined {
   const known = context.getType() === 'rpc' ? requests.getStore()?.current : undefined;
   const request = requestOf(context);
   return known ?? (request && requestState(request).current);
@@ -195,8 +194,8 @@ export function rawResponse(context: Pick<ExecutionContext, 'switchToHttp'>): Se
  * Puts the caller where the MCP SDK's transports look for what they hand to tools, on the framework's
  * request and on Node's.
  */
-export function publishCaller(request: FrameworkRequest, authentication: Authentication): void {
-  const auth = authInfo(authentication);
+export function publishCaller(request: FrameworkRequest, caller: Caller): void {
+  const auth = authInfo(caller);
   for (const target of targetsOf(request)) Object.assign(target, { auth });
 }
 
@@ -204,7 +203,7 @@ export function publishCaller(request: FrameworkRequest, authentication: Authent
  * MCP-Nest reads `user`. Applications keep their own user there, with an id that claims do not have, so
  * it is never replaced.
  */
-export function publishUser(request: FrameworkRequest, { claims }: Authentication): void {
+export function publishUser(request: FrameworkRequest, { claims }: Pick<Caller, 'claims'>): void {
   const targets: { user?: unknown }[] = targetsOf(request);
   if (targets.some(({ user }) => user !== undefined && user !== null)) return;
   for (const target of targets) target.user = claims;
@@ -214,10 +213,10 @@ function targetsOf(request: FrameworkRequest): object[] {
   return [...new Set([request, rawRequest(request)])];
 }
 
-/** The MCP SDK's `AuthInfo`, by shape. */
-function authInfo({ claims, token }: Authentication) {
+/** The MCP SDK's `AuthInfo`, by shape; its token is for handlers that exchange it. */
+function authInfo({ claims, authentication }: Caller) {
   return {
-    token,
+    token: authentication?.token ?? '',
     clientId: claims.clientId,
     scopes: [...claims.scopes],
     expiresAt: claims.expiresAt,

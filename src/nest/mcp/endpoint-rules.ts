@@ -28,8 +28,8 @@ import {
   requirementsOf,
 } from '../../core/mcp/operation-scopes.js';
 import type { AuthplaneResource } from '../../core/resource.js';
-import { addScopeNeeds, areNeedsMet, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
-import type { VerifiedClaims } from '../../core/token/verified-claims.js';
+import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { type Caller, meetsNeeds } from '../../core/token/caller.js';
 import { AllowedOrigins } from './allowed-origins.js';
 import {
   BODILESS,
@@ -90,15 +90,9 @@ interface SeenVerdict extends OperationVerdict {
   readonly standIn?: string;
 }
 
-/** Who asks. */
-export interface McpCaller {
-  readonly claims: VerifiedClaims;
-}
-
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class McpRules {
   readonly #logger = new PackageLogger('AuthplaneMcp');
-  readonly #resource: Pick<AuthplaneResource, 'resource'>;
   readonly #path: string;
   readonly #state: McpState;
   readonly #origins: AllowedOrigins;
@@ -118,7 +112,6 @@ export class McpRules {
     state = new McpState(),
     devMode = false,
   ) {
-    this.#resource = resource;
     this.#state = state;
     this.#origins = new AllowedOrigins(resource, options, devMode);
     this.#path = comparablePath(new URL(resource.resource).pathname);
@@ -235,15 +228,15 @@ export class McpRules {
   }
 
   /** @throws SessionNotFoundError for a session that somebody else has opened. */
-  requireOwnSession(context: HttpContext, claims: VerifiedClaims): void {
-    const problem = this.#sessionProblem(nodeRequest(context), claims);
+  requireOwnSession(context: HttpContext, caller: Caller): void {
+    const problem = this.#sessionProblem(nodeRequest(context), caller);
     if (problem === undefined) return;
     this.#logger.warn(`refused a request to an MCP session ${problem}`);
     throw new SessionNotFoundError(`an MCP session ${problem}`);
   }
 
-  #sessionProblem(request: IncomingMessage, claims: VerifiedClaims): string | undefined {
-    if (this.#bindsState && this.#state.sessions.isForeign(request, this.#ownerOf(claims))) {
+  #sessionProblem(request: IncomingMessage, caller: Caller): string | undefined {
+    if (this.#bindsState && this.#state.sessions.isForeign(request, ownerOf(caller))) {
       return 'that is not known to be of this user and client';
     }
     return this.scopes.hides && this.#state.sessions.namesUnseenStream(request)
@@ -256,32 +249,32 @@ export class McpRules {
    *
    * @throws InvalidRequestError, OperationRefusedError
    */
-  judge({ operations, tasks, problem }: McpRequest, claims: VerifiedClaims): McpVerdict {
+  judge({ operations, tasks, problem }: McpRequest, caller: Caller): McpVerdict {
     if (problem !== undefined) throw problem;
     const hidden: HiddenName[] = [];
     const needs: ScopeNeeds[] = [];
     for (const operation of operations) {
-      const verdict = this.#verdictOn(operation, claims);
-      const seen: SeenVerdict = verdict.hidden ? this.#seenInstead(operation, claims) : verdict;
+      const verdict = this.#verdictOn(operation, caller);
+      const seen: SeenVerdict = verdict.hidden ? this.#seenInstead(operation, caller) : verdict;
       if (seen.refusal !== undefined) throw this.#refused(operation, seen.refusal);
       if (seen.standIn !== undefined) hidden.push({ ...operation, standIn: seen.standIn });
       needs.push(seen.needs);
     }
     for (const task of tasks) {
-      const needed = this.#needsOfTask(task.name, claims);
+      const needed = this.#needsOfTask(task.name, caller);
       if (needed === undefined) hidden.push(this.#hiding.hidden(task));
       else needs.push(needed);
     }
     return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden };
   }
 
-  #verdictOn(operation: FoundOperation, claims: VerifiedClaims): OperationVerdict {
+  #verdictOn(operation: FoundOperation, caller: Caller): OperationVerdict {
     const isRefused =
       this.options.unknownMethods === 'refuse' &&
       operation.kind === 'method' &&
       !isOfMcp(operation.name) &&
       !this.scopes.knows(operation);
-    if (!isRefused) return this.scopes.judge(operation, claims);
+    if (!isRefused) return this.scopes.judge(operation, caller);
     return { needs: NO_SCOPES, hidden: false, refusal: { reason: 'a method that nobody knows' } };
   }
 
@@ -289,30 +282,30 @@ export class McpRules {
    * The stand-in for what is hidden, judged as anything else of its name would be: others may serve it,
    * for scopes of their own. A server would run what must not run where the stand-in is hidden itself.
    */
-  #seenInstead(operation: FoundOperation, claims: VerifiedClaims): SeenVerdict {
+  #seenInstead(operation: FoundOperation, caller: Caller): SeenVerdict {
     for (const standIn of this.#hiding.standInsFor(operation)) {
-      const verdict = this.scopes.judge(renamed(operation, standIn), claims);
+      const verdict = this.scopes.judge(renamed(operation, standIn), caller);
       if (!verdict.hidden) return { ...verdict, standIn };
     }
     return { needs: NO_SCOPES, hidden: true, refusal: { reason: 'its URI cannot be hidden' } };
   }
 
   /** What the call needed that has made it; `undefined` where this caller must not know of it. */
-  #needsOfTask(taskId: string, claims: VerifiedClaims): ScopeNeeds | undefined {
-    const needs = this.#state.tasks.needsOf(taskId, this.#ownerOf(claims));
-    return this.scopes.hides && !isMet(needs, claims) ? undefined : needs;
+  #needsOfTask(taskId: string, caller: Caller): ScopeNeeds | undefined {
+    const needs = this.#state.tasks.needsOf(taskId, ownerOf(caller));
+    return this.scopes.hides && !isMet(needs, caller) ? undefined : needs;
   }
 
   /** The last step: nothing may refuse the request after it. */
-  letPass(context: HttpContext, caller: McpCaller, request: McpRequest, verdict: McpVerdict): void {
+  letPass(context: HttpContext, caller: Caller, request: McpRequest, verdict: McpVerdict): void {
     this.#watch(context, caller, request);
     this.conceal(context, caller, request, verdict);
   }
 
-  #watch(context: HttpContext, caller: McpCaller, { isCertain }: McpRequest): void {
+  #watch(context: HttpContext, caller: Caller, { isCertain }: McpRequest): void {
     const request = nodeRequest(context);
     const response = rawResponse(context);
-    const owner = this.#ownerOf(caller.claims);
+    const owner = ownerOf(caller);
     if (isCertain && this.#bindsState) this.#bindEvents(request, response, owner);
     if (request.method === 'GET') this.#watchStream(request, response, caller, isCertain);
     else this.#state.sessions.watch(request, response, owner);
@@ -321,7 +314,7 @@ export class McpRules {
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
   conceal(
     context: HttpContext,
-    caller: McpCaller,
+    caller: Caller,
     request: McpRequest,
     { needs, hidden }: McpVerdict,
   ): void {
@@ -332,7 +325,7 @@ export class McpRules {
 
   #rewrite(
     context: HttpContext,
-    caller: McpCaller,
+    caller: Caller,
     { mayMakeTask, wantsTasks }: McpRequest,
     needs: ScopeNeeds,
   ): void {
@@ -341,7 +334,7 @@ export class McpRules {
     this.#rewriting.set(response, needs);
     if (isRewriting) return;
     keepReadable(nodeRequest(context));
-    const owner = this.#ownerOf(caller.claims);
+    const owner = ownerOf(caller);
     rewriteMessages(response, (json) => {
       const needed = this.#rewriting.get(response) ?? needs;
       if (mayMakeTask) this.#state.tasks.learn(json, owner, needed);
@@ -370,7 +363,7 @@ export class McpRules {
   #watchStream(
     request: IncomingMessage,
     response: ServerResponse,
-    caller: McpCaller,
+    caller: Caller,
     isCertain: boolean,
   ): void {
     // What is sent again was kept as the server has written it.
@@ -378,7 +371,7 @@ export class McpRules {
       isCertain && this.#bindsState && request.headers['last-event-id'] !== undefined;
     const hides = this.scopes.hides || isResumed;
     if (hides && (isCertain || wantsEvents(request))) keepReadable(request);
-    const owner = this.#ownerOf(caller.claims);
+    const owner = ownerOf(caller);
     let isFirst = true;
     let isMcp = isCertain;
     const watch = hides && isCertain ? rewriteMessages : rewriteEvents;
@@ -394,11 +387,11 @@ export class McpRules {
     });
   }
 
-  #rewritten(json: string, { claims }: McpCaller, hasTasks: boolean) {
+  #rewritten(json: string, caller: Caller, hasTasks: boolean) {
     this.#nameUnlisted(json);
-    const shown = this.#lists.forCaller(this.#hiding.restore(json), claims);
+    const shown = this.#lists.forCaller(this.#hiding.restore(json), caller);
     if (shown === undefined) return undefined;
-    return hasTasks ? withoutTasks(shown, (id) => this.#isShown(id, claims)) : shown;
+    return hasTasks ? withoutTasks(shown, (id) => this.#isShown(id, caller)) : shown;
   }
 
   #nameUnlisted(json: string): void {
@@ -410,8 +403,8 @@ export class McpRules {
     }
   }
 
-  #isShown(taskId: string, claims: VerifiedClaims): boolean {
-    return isMet(this.#needsOfTask(taskId, claims), claims);
+  #isShown(taskId: string, caller: Caller): boolean {
+    return isMet(this.#needsOfTask(taskId, caller), caller);
   }
 
   /** Sessions, tasks and events answer to their caller. */
@@ -421,10 +414,6 @@ export class McpRules {
 
   get #judgesMethods(): boolean {
     return this.options.methods !== undefined || this.options.unknownMethods === 'refuse';
-  }
-
-  #ownerOf(claims: VerifiedClaims): Owner {
-    return ownerOf(this.#resource, claims);
   }
 
   #hide(context: HttpContext, names: readonly HiddenName[]): void {
@@ -466,8 +455,8 @@ function wantsEvents({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') === true;
 }
 
-function isMet(needs: ScopeNeeds | undefined, claims: VerifiedClaims): boolean {
-  return needs !== undefined && areNeedsMet(needs, (scope) => claims.hasScope(scope));
+function isMet(needs: ScopeNeeds | undefined, caller: Caller): boolean {
+  return needs !== undefined && meetsNeeds(caller, needs);
 }
 
 function nodeRequest(context: HttpContext): IncomingMessage {

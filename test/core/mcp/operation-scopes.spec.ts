@@ -12,11 +12,12 @@ import {
   type ScopeRule,
 } from '../../../src/core/mcp/operation-scopes.js';
 import { scopeCoverage } from '../../../src/core/lib/scopes.js';
+import type { Caller } from '../../../src/core/token/caller.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
-function claimsOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): VerifiedClaims {
-  return new VerifiedClaims(
+function callerOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): Caller {
+  const claims = new VerifiedClaims(
     {
       issuer: 'https://as.example',
       sub: 'alice',
@@ -35,6 +36,7 @@ function claimsOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): 
     },
     scopeCoverage(hierarchy),
   );
+  return { claims, method: 'access_token', resource: 'https://mcp.example/mcp' };
 }
 
 const tool = (name: string, params: unknown = {}) =>
@@ -54,7 +56,7 @@ describe('OperationScopes', () => {
       requirement('t', { all: ['f'], anyOf: [['g']] }),
       requirement('t', () => ['h']),
     ]);
-    expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+    expect(scopes.judge(tool('t'), callerOf([]))).toEqual({
       needs: { all: ['a', 'b', 'f', 'h'], anyOf: [['c', 'd'], ['e', 'a'], ['g']] },
       hidden: false,
     });
@@ -74,7 +76,7 @@ describe('OperationScopes', () => {
       expect(scopes.knows({ kind, name: 'X' })).toBe(false);
       expect(scopes.knows({ kind, name: 'constructor' })).toBe(false);
     }
-    expect(scopes.judge(tool('__proto__'), claimsOf([])).needs.all).toEqual([]);
+    expect(scopes.judge(tool('__proto__'), callerOf([])).needs.all).toEqual([]);
   });
 
   it('hidden: one lacking requirement is enough, a hierarchy may fulfil it', () => {
@@ -83,12 +85,12 @@ describe('OperationScopes', () => {
       requirement('t', ['secret'], true),
     ]);
     expect(scopes.hides).toBe(true);
-    expect(scopes.judge(tool('t'), claimsOf(['shown']))).toMatchObject({
+    expect(scopes.judge(tool('t'), callerOf(['shown']))).toMatchObject({
       hidden: true,
       needs: { all: [] },
     });
-    expect(scopes.judge(tool('t'), claimsOf(['secret']))).toMatchObject({ hidden: false });
-    const root = claimsOf(['root'], { root: ['secret'] });
+    expect(scopes.judge(tool('t'), callerOf(['secret']))).toMatchObject({ hidden: false });
+    const root = callerOf(['root'], { root: ['secret'] });
     expect(scopes.judge(tool('t'), root).hidden).toBe(false);
     expect(scopes.announcedNeeds(tool('t')).all).toEqual(['shown']);
   });
@@ -99,17 +101,17 @@ describe('OperationScopes', () => {
         ? false
         : [kind, method, name, JSON.stringify(params).length.toString()];
     const scopes = new OperationScopes([requirement('t', rule)]);
-    expect(scopes.judge(tool('t', { a: 1 }), claimsOf([])).needs.all).toEqual([
+    expect(scopes.judge(tool('t', { a: 1 }), callerOf([])).needs.all).toEqual([
       'tool',
       'tools/call',
       't',
       '7',
     ]);
-    expect(scopes.judge(tool('t'), claimsOf([], {}, ['agent'])).refusal).toEqual({
+    expect(scopes.judge(tool('t'), callerOf([], {}, ['agent'])).refusal).toEqual({
       reason: 'its rule refuses this caller',
     });
     const hiding = new OperationScopes([requirement('t', rule, true)]);
-    expect(hiding.judge(tool('t'), claimsOf([], {}, ['agent']))).toMatchObject({ hidden: true });
+    expect(hiding.judge(tool('t'), callerOf([], {}, ['agent']))).toMatchObject({ hidden: true });
   });
 
   it.each([
@@ -124,7 +126,7 @@ describe('OperationScopes', () => {
     ],
   ])('a rule that returns %p refuses', (answer) => {
     const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
-    const { refusal } = scopes.judge(tool('t'), claimsOf(['a']));
+    const { refusal } = scopes.judge(tool('t'), callerOf(['a']));
     expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
   });
 
@@ -134,7 +136,7 @@ describe('OperationScopes', () => {
     ['last', [[], ['a'], false]],
   ])('9.25: any rule of several can refuse, the %s too', (_, answers) => {
     const scopes = new OperationScopes(answers.map((answer) => requirement('t', () => answer)));
-    expect(scopes.judge(tool('t'), claimsOf(['a']))).toEqual({
+    expect(scopes.judge(tool('t'), callerOf(['a']))).toEqual({
       needs: { all: ['a'], anyOf: [] },
       hidden: false,
       refusal: { reason: 'its rule refuses this caller' },
@@ -142,7 +144,7 @@ describe('OperationScopes', () => {
     const hiding = new OperationScopes(
       answers.map((answer) => requirement('t', () => answer, answer === false)),
     );
-    expect(hiding.judge(tool('t'), claimsOf(['a'])).hidden).toBe(true);
+    expect(hiding.judge(tool('t'), callerOf(['a'])).hidden).toBe(true);
   });
 
   describe('10.23: a rule that returns a promise refuses', () => {
@@ -165,7 +167,7 @@ describe('OperationScopes', () => {
     ])('%s', async (_, rule) => {
       for (const hidden of [false, true]) {
         const scopes = new OperationScopes([requirement('t', rule as never, hidden)]);
-        const verdict = scopes.judge(tool('t'), claimsOf(['a']));
+        const verdict = scopes.judge(tool('t'), callerOf(['a']));
         if (hidden) expect(verdict.hidden).toBe(true);
         else expect(verdict.refusal?.fault).toBeInstanceOf(Error);
       }
@@ -184,7 +186,7 @@ describe('OperationScopes', () => {
       const judged = (value: unknown) =>
         new OperationScopes([requirement('t', rule)]).judge(
           tool('t', { arguments: value }),
-          claimsOf([]),
+          callerOf([]),
         ).needs.all;
       expect(judged(args)).toEqual(['notes:delete']);
       expect(judged({ to: 'archive' })).toEqual(['notes:write']);
@@ -206,7 +208,7 @@ describe('OperationScopes', () => {
       name: uri,
       params: {},
     } as const;
-    expect(scopes.judge(operation, claimsOf([])).needs.all.slice().sort()).toEqual([
+    expect(scopes.judge(operation, callerOf([])).needs.all.slice().sort()).toEqual([
       'private',
       'read',
     ]);
@@ -218,7 +220,7 @@ describe('OperationScopes', () => {
         requirement('t', () => {
           throw error;
         }),
-      ]).judge(tool('t'), claimsOf([]));
+      ]).judge(tool('t'), callerOf([]));
     expect(throwing(new TypeError('x')).refusal).toMatchObject({ reason: 'its rule failed' });
     expect(throwing(undefined).refusal).toBeDefined();
     expect(throwing(new InsufficientScopeError(['late'])).needs.all).toEqual(['late']);
@@ -228,7 +230,7 @@ describe('OperationScopes', () => {
     'a rule may need nothing: %j',
     (answer) => {
       const scopes = new OperationScopes([requirement('t', (() => answer) as ScopeRule)]);
-      expect(scopes.judge(tool('t'), claimsOf([]))).toEqual({
+      expect(scopes.judge(tool('t'), callerOf([]))).toEqual({
         needs: { all: [], anyOf: [] },
         hidden: false,
       });
@@ -239,7 +241,7 @@ describe('OperationScopes', () => {
     'a rule may leave one part empty: %j',
     (answer) => {
       const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
-      expect(scopes.judge(tool('t'), claimsOf([])).needs).toEqual({ all: [], anyOf: [['w']] });
+      expect(scopes.judge(tool('t'), callerOf([])).needs).toEqual({ all: [], anyOf: [['w']] });
     },
   );
 

@@ -1,7 +1,7 @@
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
 import { challengeScopes } from '../../../core/lib/scopes.js';
-import type { VerifiedClaims } from '../../../core/token/verified-claims.js';
+import type { Caller } from '../../../core/token/caller.js';
 import { isJson, rewritten } from './json-messages.js';
 
 interface ListMember {
@@ -42,29 +42,29 @@ export class McpLists {
   }
 
   /** A JSON-RPC message, or batch, as this caller is to see it; `undefined`: not at all. */
-  forCaller(json: string, claims: VerifiedClaims): string | undefined {
+  forCaller(json: string, caller: Caller): string | undefined {
     if (!this.changes) return json;
     return rewritten(json, (message) =>
-      this.#tellsOfHidden(message, claims) ? undefined : this.#changed(message, claims),
+      this.#tellsOfHidden(message, caller) ? undefined : this.#changed(message, caller),
     );
   }
 
   /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */
-  #tellsOfHidden(message: unknown, claims: VerifiedClaims): boolean {
+  #tellsOfHidden(message: unknown, caller: Caller): boolean {
     if (!this.#scopes.hides || !isJson(message) || message['method'] !== UPDATED) return false;
     const params = message['params'];
     const uri = isJson(params) ? params['uri'] : undefined;
     const resource = { kind: 'resource', method: 'resources/subscribe' } as const;
-    return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, claims);
+    return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, caller);
   }
 
-  #changed(message: unknown, claims: VerifiedClaims): unknown {
+  #changed(message: unknown, caller: Caller): unknown {
     if (!isJson(message) || !isJson(message['result'])) return message;
     const { result } = message;
     const list = LISTS.find(({ member }) => Array.isArray(result[member]));
     if (list === undefined) return message;
     const entries = result[list.member] as unknown[];
-    const kept = this.#entries(entries, list, claims);
+    const kept = this.#entries(entries, list, caller);
     const isPublic = this.#scopes.hides && result['cacheScope'] === 'public'; // 2026-07-28: for all
     if (kept === entries && !isPublic) return message;
     return {
@@ -74,17 +74,17 @@ export class McpLists {
   }
 
   /** The very same list where nothing is to be changed. */
-  #entries(entries: unknown[], list: ListMember, claims: VerifiedClaims): unknown[] {
-    const shown = entries.filter((entry) => this.#isShown(entry, list, claims));
+  #entries(entries: unknown[], list: ListMember, caller: Caller): unknown[] {
+    const shown = entries.filter((entry) => this.#isShown(entry, list, caller));
     const named = shown.map((entry) => this.#withSchemes(entry, list));
     const isSame = named.length === entries.length && named.every((one, at) => one === entries[at]);
     return isSame ? entries : named;
   }
 
-  #isShown(entry: unknown, { kind, id, method }: ListMember, claims: VerifiedClaims): boolean {
+  #isShown(entry: unknown, { kind, id, method }: ListMember, caller: Caller): boolean {
     const name = isJson(entry) ? entry[id] : undefined;
     if (!this.#scopes.hides || typeof name !== 'string') return true;
-    return isVisible({ kind, name, method }, this.#scopes, claims);
+    return isVisible({ kind, name, method }, this.#scopes, caller);
   }
 
   /**
@@ -110,8 +110,8 @@ export class McpLists {
 export function isVisible(
   { kind, name, method }: { kind: OperationKind; name: string; method: string },
   scopes: OperationScopes,
-  claims: VerifiedClaims,
+  caller: Caller,
 ): boolean {
   const params = { [kind === 'resource' ? 'uri' : 'name']: name, arguments: {} };
-  return !scopes.judge({ kind, name, method, params }, claims).hidden;
+  return !scopes.judge({ kind, name, method, params }, caller).hidden;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
+import type { AdmittedCaller } from '../../../core/token/caller.js';
 import { asksForUpdates } from '../../../core/mcp/json-rpc.js';
 import { isEventStream, onResponseHead } from '../../http/response-rewrite.js';
 import { httpRequest, rawRequest, rawResponse } from '../../http/request.js';
@@ -11,16 +12,11 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 
 const REVOCATION_CHECK_MS = 30_000;
 
-/** Until when the token of a stream is good. */
-export interface StreamToken {
-  /** Until the token is refused, now; asked again when the time should have come. */
-  readonly secondsLeft: () => number;
-  /** Whether it is known to be revoked; left out where nobody is asked. */
-  readonly isRevoked?: () => Promise<boolean>;
-}
+/** For how long a stream may go on; asked again when the time should have come. */
+type Admission = Pick<AdmittedCaller, 'secondsLeft' | 'isRevoked'>;
 
 /**
- * Ends event streams when their token is no longer accepted, so that the client comes back with a fresh
+ * Ends event streams when what their caller has shown is no longer accepted, so that the client comes back with a fresh
  * one, and when the application stops, which would wait for them otherwise. Only streams that have no
  * end of their own: a GET, and `subscriptions/listen`. Any other stream is the answer to a call that was
  * allowed when it began, and ends with that.
@@ -31,18 +27,18 @@ export class GuardedStreams {
   readonly #revocationCheckMs: number;
   #isStopping = false;
 
-  /** @param revocationCheckMs how often it is asked whether the token of an open stream was revoked. */
+  /** @param revocationCheckMs how often it is asked whether the caller of an open stream still may go on. */
   constructor(revocationCheckMs = REVOCATION_CHECK_MS) {
     this.#revocationCheckMs = revocationCheckMs;
   }
 
   /** Once for each answer, however many guards are on its way. */
-  watch(context: HttpContext, token: StreamToken): void {
+  watch(context: HttpContext, admission: Admission): void {
     const response = rawResponse(context);
     if (!isOpenEnded(context) || this.#watched.has(response)) return;
     this.#watched.add(response);
     onResponseHead(response, 'content-type', (_, type = '') => {
-      if (isEventStream(type)) this.#begin(response, token);
+      if (isEventStream(type)) this.#begin(response, admission);
     });
   }
 
@@ -52,9 +48,9 @@ export class GuardedStreams {
     for (const response of this.#open) endNow(response);
   }
 
-  #begin(response: ServerResponse, token: StreamToken): void {
+  #begin(response: ServerResponse, admission: Admission): void {
     this.#open.add(response);
-    const stop = endWithToken(response, token, this.#revocationCheckMs);
+    const stop = endWithAdmission(response, admission, this.#revocationCheckMs);
     response.once('close', () => {
       stop();
       this.#open.delete(response);
@@ -64,20 +60,22 @@ export class GuardedStreams {
 }
 
 /** @returns what stops the watch. */
-function endWithToken(
+function endWithAdmission(
   response: ServerResponse,
-  token: StreamToken,
+  admission: Admission,
   revocationCheckMs: number,
 ): () => void {
-  const { secondsLeft, isRevoked } = token;
-  const longest = isRevoked === undefined ? MAX_DELAY_MS : revocationCheckMs;
+  const longest = admission.isRevoked === undefined ? MAX_DELAY_MS : revocationCheckMs;
   let timer: NodeJS.Timeout;
   let isOver = false;
   const wait = () => {
-    timer = setTimeout(() => void check(), Math.min(secondsLeft() * 1000, longest)).unref();
+    timer = setTimeout(
+      () => void check(),
+      Math.min(admission.secondsLeft() * 1000, longest),
+    ).unref();
   };
   const check = async () => {
-    const hasEnded = secondsLeft() <= 0 || (await isRevoked?.()) === true;
+    const hasEnded = admission.secondsLeft() <= 0 || (await admission.isRevoked?.()) === true;
     if (isOver) return;
     if (hasEnded) endNow(response);
     else wait();

@@ -1,5 +1,4 @@
-import type { AuthplaneResource } from '../../../core/resource.js';
-import type { VerifiedClaims } from '../../../core/token/verified-claims.js';
+import type { Caller } from '../../../core/token/caller.js';
 
 const MAX_IDS = 20_000;
 
@@ -90,9 +89,7 @@ export class StateOwners<Note = undefined> {
  * The subject alone is too wide: it would let one client of a user into the state of another, and a
  * token for one resource of the application into what was opened at another.
  */
-export function ownerOf(
-  { resource }: Pick<AuthplaneResource, 'resource'>,
-  { issuer, sub, clientId }: VerifiedClaims,
-): Owner {
+export function ownerOf({ resource, claims }: Pick<Caller, 'resource' | 'claims'>): Owner {
+  const { issuer, sub, clientId } = claims;
   return JSON.stringify([resource, issuer, sub, clientId]);
 }

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import type { VerifiedClaims } from 'authplane-nestjs/core';
 import { OperationScopes, requirementsOf } from '../../../../src/core/mcp/operation-scopes.js';
+import type { Caller } from '../../../../src/core/token/caller.js';
 import { isVisible, McpLists } from '../../../../src/nest/mcp/answers/lists.js';
 
 const scopes = new OperationScopes(
   requirementsOf({ list: 'hide', tools: { secret: ['s'] }, resources: { 'x://{id}': ['r'] } }),
 );
-const claims = (...granted: string[]) =>
-  ({ hasScope: (scope: string) => granted.includes(scope) }) as VerifiedClaims;
-const withoutHidden = (json: string, caller: VerifiedClaims) =>
+const callerWith = (...granted: string[]) =>
+  ({ claims: { hasScope: (scope: string) => granted.includes(scope) } }) as Caller;
+const withoutHidden = (json: string, caller: Caller) =>
   new McpLists(scopes).forCaller(json, caller);
 const tools = { jsonrpc: '2.0', id: 1, result: { tools: [{ name: 'open' }, { name: 'secret' }] } };
 const shown = { ...tools, result: { tools: [{ name: 'open' }] } };
@@ -16,9 +16,9 @@ const shown = { ...tools, result: { tools: [{ name: 'open' }] } };
 describe('lists without what a caller must not know of', () => {
   it('a message, a batch, and one after a byte order mark', () => {
     const json = JSON.stringify(tools);
-    expect(withoutHidden(json, claims())).toBe(JSON.stringify(shown));
-    expect(withoutHidden(`\ufeff${json}`, claims())).toBe(JSON.stringify(shown));
-    expect(withoutHidden(`[${json}]`, claims())).toBe(JSON.stringify([shown]));
+    expect(withoutHidden(json, callerWith())).toBe(JSON.stringify(shown));
+    expect(withoutHidden(`\ufeff${json}`, callerWith())).toBe(JSON.stringify(shown));
+    expect(withoutHidden(`[${json}]`, callerWith())).toBe(JSON.stringify([shown]));
   });
 
   it.each([
@@ -28,7 +28,7 @@ describe('lists without what a caller must not know of', () => {
     'not JSON',
     '',
   ])('what needs no change keeps its bytes: %j', (json) => {
-    expect(withoutHidden(json, claims())).toBe(json);
+    expect(withoutHidden(json, callerWith())).toBe(json);
   });
 
   it('9.9b: an update of a hidden resource is not told, alone or in a batch', () => {
@@ -39,20 +39,20 @@ describe('lists without what a caller must not know of', () => {
     });
     const secret = JSON.stringify(updated('x://1'));
     const open = JSON.stringify(updated('y://1'));
-    expect(withoutHidden(secret, claims())).toBeUndefined();
-    expect(withoutHidden(secret, claims('r'))).toBe(secret);
-    expect(withoutHidden(open, claims())).toBe(open);
-    expect(withoutHidden(`[${secret},${open}]`, claims())).toBe(`[${open}]`);
+    expect(withoutHidden(secret, callerWith())).toBeUndefined();
+    expect(withoutHidden(secret, callerWith('r'))).toBe(secret);
+    expect(withoutHidden(open, callerWith())).toBe(open);
+    expect(withoutHidden(`[${secret},${open}]`, callerWith())).toBe(`[${open}]`);
     const odd = JSON.stringify(updated(5));
-    expect(withoutHidden(odd, claims())).toBe(odd);
+    expect(withoutHidden(odd, callerWith())).toBe(odd);
   });
 
   it('who has the scope sees everything', () => {
     const json = JSON.stringify(tools);
-    expect(withoutHidden(json, claims('s'))).toBe(json);
+    expect(withoutHidden(json, callerWith('s'))).toBe(json);
     const resource = { kind: 'resource', name: 'x://1', method: 'resources/read' } as const;
-    expect(isVisible(resource, scopes, claims('s'))).toBe(false);
-    expect(isVisible(resource, scopes, claims('r'))).toBe(true);
+    expect(isVisible(resource, scopes, callerWith('s'))).toBe(false);
+    expect(isVisible(resource, scopes, callerWith('r'))).toBe(true);
   });
 
   describe('what MCP-Nest says about the scopes of a tool', () => {
@@ -73,31 +73,31 @@ describe('lists without what a caller must not know of', () => {
     ])('%s: the scopes that a challenge would name, and nothing is hidden', (name, scopes) => {
       const schemes = [{ type: 'oauth2', scopes }];
       const ofMcpNest2 = { _meta: { x: 1, securitySchemes: noauth } };
-      expect(lists.forCaller(listed(name, ofMcpNest2), claims())).toBe(
+      expect(lists.forCaller(listed(name, ofMcpNest2), callerWith())).toBe(
         listed(name, { _meta: { x: 1, securitySchemes: schemes } }),
       );
       const ofMcpNest1 = { securitySchemes: noauth, _meta: { securitySchemes: noauth } };
-      expect(lists.forCaller(listed(name, ofMcpNest1), claims())).toBe(
+      expect(lists.forCaller(listed(name, ofMcpNest1), callerWith())).toBe(
         listed(name, { securitySchemes: schemes, _meta: { securitySchemes: schemes } }),
       );
     });
 
     it.each(['all', 'ruled', 'open'])('%s: adds and invents nothing', (name) => {
       const silent = listed(name, { _meta: { x: 1 } });
-      expect(lists.forCaller(silent, claims())).toBe(silent);
+      expect(lists.forCaller(silent, callerWith())).toBe(silent);
       const said = listed(name, { _meta: { securitySchemes: noauth } });
-      if (name !== 'all') expect(lists.forCaller(said, claims())).toBe(said);
-      expect(new McpLists(needs).forCaller(said, claims())).toBe(said);
+      if (name !== 'all') expect(lists.forCaller(said, callerWith())).toBe(said);
+      expect(new McpLists(needs).forCaller(said, callerWith())).toBe(said);
       const prompts = said.replace('tools', 'prompts').replace(name, 'p');
-      expect(lists.forCaller(prompts, claims())).toBe(prompts);
+      expect(lists.forCaller(prompts, callerWith())).toBe(prompts);
       const shared = said.replace('"tools"', '"cacheScope":"public","tools"').replace(name, 'open');
-      expect(lists.forCaller(shared, claims())).toBe(shared);
+      expect(lists.forCaller(shared, callerWith())).toBe(shared);
     });
 
     it('rules are not asked where nothing is hidden', () => {
       let asked = 0;
       const ruled = new OperationScopes(requirementsOf({ tools: { all: () => (asked++, []) } }));
-      new McpLists(ruled, { namesSchemes: true }).forCaller(listed('all', {}), claims());
+      new McpLists(ruled, { namesSchemes: true }).forCaller(listed('all', {}), callerWith());
       expect(asked).toBe(0);
     });
   });

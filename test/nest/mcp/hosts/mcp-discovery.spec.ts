@@ -13,7 +13,7 @@ import {
   TokenMissingError,
   type VerifiedClaims,
 } from 'authplane-nestjs';
-import type { Authentication } from '../../../../src/core/resource.js';
+import type { Authentication } from '../../../../src/core/token/caller.js';
 import { requestState } from '../../../../src/nest/http/request.js';
 import { platforms } from '../../../support/nest/start-app.js';
 import {

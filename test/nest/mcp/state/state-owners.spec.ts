@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { VerifiedClaims } from 'authplane-nestjs/core';
+import type { Caller } from '../../../../src/core/token/caller.js';
 import { type Owner, ownerOf, StateOwners } from '../../../../src/nest/mcp/state/state-owners.js';
 
 const owner = (
@@ -7,7 +7,7 @@ const owner = (
   clientId = 'client',
   issuer = 'https://as.example',
   resource = 'https://mcp.example/mcp',
-): Owner => ownerOf({ resource }, { issuer, sub, clientId } as VerifiedClaims);
+): Owner => ownerOf({ resource, claims: { issuer, sub, clientId } as Caller['claims'] });
 const [alice, bob] = [owner('alice'), owner('bob')];
 
 describe('StateOwners', () => {
