@@ -27,48 +27,37 @@ export * from './errors/server-errors.js';
 export * from './errors/oauth-errors.js';
 export * from './errors/configuration-error.js';
 export * from './errors/oauth-error-codes.js';
-export * from './errors/authplane-error.js';
-export * from './errors/token-errors.js';
-export * from './errors/request-errors.js';
-export * from './errors/dpop-errors.js';
-export * from './errors/server-errors.js';
-export * from './errors/configuration-error.js';
-export * from './errors/oauth-errors.js';
 export { type DPoPNonceOptions } from './dpop/nonce.js';
 export {
   DPoPSigner,
   type DPoPProofRequest,
   type DPoPSignerAlgorithm,
   type DPoPSignerOptions,
+  type ProofSigner,
 } from './dpop/signer.js';
 export { type OutboundFetch } from './http/fetch.js';
 export { type McpOperation, type OperationKind } from './mcp/json-rpc.js';
 export { type HostOperation, type HostOwner, type McpHost } from './mcp/mcp-host.js';
-export {
-  type McpOptions,
-  type RequiredScopes,
-  type ScopeRequirement,
-  type RuledOperation,
-  type ScopeRule,
+export type {
+  RequiredScopes,
+  ScopeRequirement,
+  RuledOperation,
+  ScopeRule,
 } from './mcp/operation-scopes.js';
-export {
-  type AuthplaneModuleOptions,
-  type ClientOptions,
-  type ConsentPageOptions,
-  type FurtherMcpOptions,
-  type FurtherResourceOptions,
-  type ResourceOptions,
+export type {
+  AuthplaneModuleOptions,
+  ClientOptions,
+  FurtherMcpOptions,
+  FurtherResourceOptions,
+  ResourceOptions,
 } from './options.js';
 export type { InboundDPoPOptions } from './dpop/settings.js';
 export { authplaneOptionsFromEnv } from './options-from-env.js';
 export type { IntrospectionResponse, TokenResponse } from './operations/oauth-response.js';
 export type { FetchAsRequest } from './operations/fetch-as.js';
-export type { RevocationChecker } from './operations/revocation-check.js';
-export type {
-  ClientCredentialsRequest,
-  ExchangeRequest,
-  ProofSigner,
-} from './operations/token-operations.js';
+export type { McpOptions } from './mcp/settings.js';
+export type { ConsentPageOptions, RevocationChecker } from './operations/settings.js';
+export type { ClientCredentialsRequest, ExchangeRequest } from './operations/token-operations.js';
 export {
   type DPoPReplayStore,
   InMemoryDPoPReplayStore,

@@ -3,7 +3,12 @@ import { runInNewContext } from 'node:vm';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuthplaneClient } from '../../src/core/client.js';
 import type { AuthplaneError } from '../../src/core/errors/authplane-error.js';
-import { AuthorizationServerUnavailableError, JWKSFetchError, MetadataFetchError, MissingMetadataEndpointError } from '../../src/core/errors/server-errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  JWKSFetchError,
+  MetadataFetchError,
+  MissingMetadataEndpointError,
+} from '../../src/core/errors/server-errors.js';
 import { ConfigurationError } from '../../src/core/errors/configuration-error.js';
 import { TokenRevokedError } from '../../src/core/errors/token-errors.js';
 import type { ClientOptions } from '../../src/core/options.js';

@@ -15,7 +15,8 @@ import {
 import { AuthplaneError, InvalidRequestError } from 'authplane-nestjs/core';
 import { z } from 'zod';
 import { type FoundOperation, isJsonRpc, operationsOf } from '../../src/core/mcp/json-rpc.js';
-import { OperationScopes, requirementsOf } from '../../src/core/mcp/operation-scopes.js';
+import { OperationScopes } from '../../src/core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../src/core/mcp/settings.js';
 import { platforms } from '../support/nest/start-app.js';
 import { startMcpApp } from '../support/nest/mcp-app.js';
 

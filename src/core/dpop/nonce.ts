@@ -1,7 +1,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { types } from 'node:util';
-import { type Clock, systemClock } from '../lib/clock.js';
-import { ConfigurationError } from '../errors/configuration-error.js';
+import type { Clock } from '../lib/clock.js';
+import { seconds } from '../lib/option-checks.js';
+import { type Settings, withDefaults } from '../lib/settings.js';
 
 /** Text or bytes; bytes are copied. */
 type Secret = string | Uint8Array;
@@ -21,15 +22,22 @@ export interface DPoPNonceOptions {
   readonly ttlSeconds?: number;
 }
 
+const MIN_SECRET_BYTES = 32;
+
+type ResolvedNonce = Required<Pick<DPoPNonceOptions, 'ttlSeconds'>> & DPoPNonceOptions;
+
+export const NONCE_SETTINGS: Settings<ResolvedNonce> = {
+  secret: { check: nonceSecretProblem },
+  previousSecret: { check: nonceSecretProblem },
+  ttlSeconds: { check: seconds(2, 86_400), byDefault: 300 },
+};
+
 /** What the nonces take from the other options. */
 interface NonceSurroundings {
-  /** How far the clocks of the processes may be apart, in seconds. Default 30. */
-  readonly clockSkewSeconds?: number;
-  /** Source of time, for tests. */
-  readonly clock?: Clock;
+  /** How far the clocks of the processes may be apart, in seconds. */
+  readonly clockSkewSeconds: number;
+  readonly clock: Clock;
 }
-
-const MIN_SECRET_BYTES = 32;
 
 /**
  * Nonces of the resource server (RFC 9449 §9) without memory: a MAC over a stretch of time. Two
@@ -47,17 +55,15 @@ export class DPoPNonces {
   #accepted: readonly Buffer[] = [];
   #next: readonly Buffer[] = [];
 
-  constructor(options: DPoPNonceOptions & NonceSurroundings = {}) {
-    const { secret = randomBytes(MIN_SECRET_BYTES), previousSecret, ttlSeconds = 300 } = options;
-    if (!Number.isFinite(ttlSeconds) || ttlSeconds < 2) {
-      throw new ConfigurationError('ttlSeconds of the DPoP nonce must be 2 or more');
-    }
-    this.#secrets = [secret, ...(previousSecret === undefined ? [] : [previousSecret])].map(
-      bytesOf,
-    );
+  /** @param options checked by {@link NONCE_SETTINGS}. */
+  constructor(options: DPoPNonceOptions, { clockSkewSeconds, clock }: NonceSurroundings) {
+    const { secret, previousSecret, ttlSeconds } = withDefaults(NONCE_SETTINGS, options);
+    this.#secrets = [secret ?? randomBytes(MIN_SECRET_BYTES), previousSecret]
+      .filter((one) => one !== undefined)
+      .map((one) => Buffer.from(one));
     this.#slotSeconds = ttlSeconds / 2;
-    this.#clockSkewSeconds = options.clockSkewSeconds ?? 30;
-    this.#clock = options.clock ?? systemClock;
+    this.#clockSkewSeconds = clockSkewSeconds;
+    this.#clock = clock;
   }
 
   /** The nonce to hand out now, for the `DPoP-Nonce` header. */
@@ -89,20 +95,13 @@ export class DPoPNonces {
 }
 
 /** What is wrong with a secret for nonces, or nothing. Never quotes it. */
-export function nonceSecretProblem(secret: unknown): string | undefined {
+function nonceSecretProblem(secret: unknown): string | undefined {
   if (typeof secret !== 'string' && !types.isUint8Array(secret)) {
     return 'must be a string or a Uint8Array';
   }
   return Buffer.from(secret).length < MIN_SECRET_BYTES
     ? `must have at least ${MIN_SECRET_BYTES} bytes`
     : undefined;
-}
-
-function bytesOf(secret: Secret): Buffer {
-  const problem = nonceSecretProblem(secret);
-  if (problem !== undefined)
-    throw new ConfigurationError(`the secret of the DPoP nonce ${problem}`);
-  return Buffer.from(secret);
 }
 
 /** The purpose in front: a secret shared with something else makes no nonces by accident. */

@@ -1,5 +1,15 @@
 import type { Clock } from '../lib/clock.js';
-import type { DPoPNonceOptions, DPoPNonces } from './nonce.js';
+import {
+  algorithmsProblem,
+  booleanProblem,
+  type Check,
+  pathProblem,
+  seconds,
+  switchOr,
+} from '../lib/option-checks.js';
+import { checksOf, type Settings, withDefaults } from '../lib/settings.js';
+import { type DPoPNonceOptions, DPoPNonces, NONCE_SETTINGS } from './nonce.js';
+import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './proof-key.js';
 import type { DPoPReplayStore } from './replay-store.js';
 
 /** DPoP on requests to this resource (RFC 9449 §7). */
@@ -42,4 +52,62 @@ export interface ResolvedInboundDPoP {
   readonly hasRandomNonceSecret: boolean;
   readonly publicPathPrefix: string;
   readonly strictHtu: boolean;
+}
+
+/** What proofs ask of the store, whoever has written it. */
+const replayStoreProblem: Check = (value) =>
+  typeof (value as DPoPReplayStore | null)?.checkAndStore === 'function'
+    ? undefined
+    : 'must have a method checkAndStore';
+
+type Settled = Omit<ResolvedInboundDPoP, 'nonce' | 'hasRandomNonceSecret'> & {
+  readonly nonce: boolean | DPoPNonceOptions;
+};
+
+const SETTINGS: Settings<Settled> = {
+  required: { check: booleanProblem, byDefault: false },
+  replayStore: { check: replayStoreProblem, byDefault: undefined },
+  maxProofAgeSeconds: { check: seconds(1, 3600), byDefault: 300 },
+  clockSkewSeconds: { check: seconds(0, 120), byDefault: 30 },
+  allowedProofAlgorithms: {
+    check: algorithmsProblem(SUPPORTED_PROOF_ALGORITHMS),
+    byDefault: DEFAULT_PROOF_ALGORITHMS,
+  },
+  nonce: { check: switchOr(checksOf(NONCE_SETTINGS)), byDefault: false },
+  publicPathPrefix: { check: pathProblem, byDefault: '' },
+  strictHtu: { check: booleanProblem, byDefault: false },
+};
+
+export const inboundDPoPChecks = checksOf(SETTINGS);
+
+/**
+ * @param options `undefined`: as `main`; `false`: off.
+ * @param main of the main resource, whose members a further one has where it names none.
+ */
+export function withDPoPDefaults(
+  options: InboundDPoPOptions | false | undefined,
+  main?: ResolvedInboundDPoP,
+): ResolvedInboundDPoP | undefined {
+  if (options === false) return undefined;
+  if (options === undefined) return main;
+  const { nonce, ...settled } = withDefaults(SETTINGS, options, { ...main, nonce: undefined });
+  const inherited = options.nonce === undefined ? main : undefined;
+  return {
+    ...settled,
+    nonce: inherited === undefined ? noncesOf(nonce, settled.clockSkewSeconds) : inherited.nonce,
+    hasRandomNonceSecret: inherited?.hasRandomNonceSecret ?? isRandomSecret(nonce),
+  };
+}
+
+function noncesOf(
+  nonce: boolean | DPoPNonceOptions,
+  clockSkewSeconds: number,
+): ResolvedInboundDPoP['nonce'] {
+  if (nonce === false) return undefined;
+  const options = nonce === true ? {} : nonce;
+  return (clock) => new DPoPNonces(options, { clockSkewSeconds, clock });
+}
+
+function isRandomSecret(nonce: boolean | DPoPNonceOptions): boolean {
+  return typeof nonce === 'boolean' ? nonce : nonce.secret === undefined;
 }

@@ -139,6 +139,9 @@ export class DPoPSigner {
   }
 }
 
+/** Makes DPoP proofs for outbound requests (RFC 9449). */
+export type ProofSigner = Pick<DPoPSigner, 'thumbprint' | 'proof' | 'noteNonce'>;
+
 function generatePrivateKey(algorithm: DPoPSignerAlgorithm): Promise<KeyObject> {
   switch (algorithm) {
     case 'ES256':

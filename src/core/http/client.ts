@@ -30,6 +30,7 @@ import {
 } from './errors.js';
 import { exchangeByFetch, type OutboundFetch } from './fetch.js';
 import { Lane } from './lane.js';
+import { OUTBOUND_SETTINGS } from './settings.js';
 import {
   type Agents,
   agents,
@@ -40,9 +41,9 @@ import {
   unbracketed,
 } from './socket.js';
 
-const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_TIMEOUT_MS = OUTBOUND_SETTINGS.requestTimeoutSeconds.byDefault * 1000;
 const DEFAULT_MAX_BYTES = 262_144;
-const DEFAULT_MAX_SOCKETS = 32;
+const DEFAULT_MAX_SOCKETS = OUTBOUND_SETTINGS.maxSockets.byDefault;
 /** An authorization server has five that are called here. */
 const MAX_ENDPOINTS = 16;
 const LARGEST_TIMER_MS = 2_147_483_647; // setTimeout fires at once beyond this

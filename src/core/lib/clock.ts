@@ -10,3 +10,10 @@ export const systemClock: Clock = {
   now: () => Date.now() / 1000,
   elapsed: () => performance.now() / 1000,
 };
+
+export function clockProblem(value: unknown): string | undefined {
+  const { now, elapsed } = (value ?? {}) as Partial<Record<keyof Clock, unknown>>; // unknown members
+  return typeof now === 'function' && typeof elapsed === 'function'
+    ? undefined
+    : 'must be an object with now and elapsed';
+}

@@ -4,7 +4,6 @@ import { ConfigurationError } from '../errors/configuration-error.js';
 import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
-import type { McpHost } from './mcp-host.js';
 import { scopeListProblem } from '../lib/option-checks.js';
 import { UriTable } from './resource-uris.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
@@ -58,55 +57,6 @@ export type ScopeRule = (
 
 /** What an operation needs: always the same scopes, or a rule that looks at the call. */
 export type ScopeRequirement = RequiredScopes | ScopeRule;
-
-/** Options of the MCP endpoint of a resource. */
-export interface McpOptions {
-  /** Requirements by the name of the tool. They add up with those of decorators. Default none. */
-  readonly tools?: Readonly<Record<string, ScopeRequirement>>;
-  /**
-   * Requirements by URI or URI template (RFC 6570), as the server registers them. A URI needs what all
-   * entries say that it matches; any text counts as an expansion of a template. Default none.
-   */
-  readonly resources?: Readonly<Record<string, ScopeRequirement>>;
-  /** Requirements by the name of the prompt. Default none. */
-  readonly prompts?: Readonly<Record<string, ScopeRequirement>>;
-  /**
-   * Requirements by JSON-RPC method, such as `vendor/run`, for methods of the server's own. Also a method
-   * of MCP may be named. Never hidden: who lacks a scope gets 403. Default none.
-   */
-  readonly methods?: Readonly<Record<string, ScopeRequirement>>;
-  /**
-   * `'refuse'` answers 403 to every JSON-RPC method that neither the MCP specification nor `methods` has.
-   * Default `'pass'`: the server decides.
-   */
-  readonly unknownMethods?: 'pass' | 'refuse';
-  /**
-   * `'hide'` leaves out of the lists what the caller may not use, and answers its use as if it did not
-   * exist. Default `'show'`: the list is complete, because a client asks for more scopes only after it
-   * was refused something it had seen. `@Scopes('a', { list: 'hide' })` does it for one operation; what
-   * a decorator says wins.
-   */
-  readonly list?: 'show' | 'hide';
-  /**
-   * Ties each session (protocol revisions up to 2025-11-25, HTTP+SSE included) to the resource, user and
-   * client it was opened for; others get 404 for its id. Ties tasks to the caller whose call made them and
-   * to the scopes of that call, and `Last-Event-ID` to the caller who was sent that event. Default `true`.
-   * The memory is that of this process: with several, use sticky sessions, which MCP sessions need anyway.
-   * It holds 20,000 sessions and 20,000 tasks; then whoever has most loses the oldest. A session id that
-   * is not in it gets 404 from then on, whoever asks; a task that is not in it does not exist.
-   */
-  readonly sessionBinding?: boolean;
-  /**
-   * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
-   * with another `Origin` gets 403 before anything else (MCP, Transports, Security Warning). Default: the
-   * origin of the resource itself, and with `devMode` loopback on every port. `false`: not checked. A
-   * request without `Origin` always passes: clients other than browsers send none.
-   * Not the origins of consent pages, which are `consent.allowedOrigins`.
-   */
-  readonly allowedOrigins?: readonly string[] | false;
-  /** Further libraries that run decorated methods. MCP-Nest 1 and 2 are built in. Default none. */
-  readonly hosts?: readonly McpHost[];
-}
 
 /** One requirement, wherever it was declared. */
 export interface OperationRequirement {
@@ -231,19 +181,6 @@ export function requireOperation(
     throw new OperationRefusedError(demand.reason, { cause: demand.fault });
   }
   if (!isMet(demand, caller)) throw new InsufficientScopeError(challengeScopes(demand));
-}
-
-/** The requirements of the options. */
-export function requirementsOf(options: McpOptions): OperationRequirement[] {
-  const hidden = options.list === 'hide';
-  const entries = (kind: OperationKind, map: McpOptions['tools']): OperationRequirement[] =>
-    Object.entries(map ?? {}).map(([name, requirement]) => ({ kind, name, requirement, hidden }));
-  return [
-    ...entries('tool', options.tools),
-    ...entries('resource', options.resources),
-    ...entries('prompt', options.prompts),
-    ...entries('method', options.methods).map((one) => ({ ...one, hidden: false })),
-  ];
 }
 
 export function requirementProblem(value: unknown): string | undefined {

@@ -76,13 +76,10 @@ export function credentialsProblem(value: unknown): string | undefined {
 }
 
 /**
- * The provider for credentials of either kind. Printing it shows the client id only.
- *
- * @throws ConfigurationError
+ * The provider for credentials of either kind, of which {@link credentialsProblem} has found nothing
+ * wrong. Printing it shows the client id only.
  */
 export function clientAuthentication(credentials: AsCredentials): AuthProvider {
-  const problem = credentialsProblem(credentials);
-  if (problem !== undefined) throw new ConfigurationError(`asCredentials: ${problem}`);
   return isProvider(credentials) ? credentials : new SecretAuthentication(credentials);
 }
 

@@ -1,6 +1,7 @@
 import { ConfigurationError } from '../errors/configuration-error.js';
 import type { TokenResponse } from './oauth-response.js';
-import type { ExchangeRequest, ProofSigner, TokenOperations } from './token-operations.js';
+import type { ProofSigner } from '../dpop/signer.js';
+import type { ExchangeRequest, TokenOperations } from './token-operations.js';
 
 /** A request to another service on behalf of the caller. */
 export interface FetchAsRequest {

@@ -9,15 +9,9 @@ import { TokenRevokedError } from '../errors/token-errors.js';
 import type { IntrospectionResponse } from './oauth-response.js';
 import { signingInput } from '../token/signing-input.js';
 import { member } from '../lib/strict-json.js';
+import type { RevocationChecker } from './settings.js';
 import { FlightCache } from './token-cache.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
-
-/**
- * Who knows of revoked tokens: the authorization server (RFC 7662), or a function of yours that
- * answers `true` for a revoked one.
- */
-export type RevocationChecker =
-  'introspection' | ((claims: VerifiedClaims, token: string) => boolean | Promise<boolean>);
 
 export interface RevocationCheckOptions {
   readonly clock: Clock;
@@ -102,9 +96,6 @@ function judgeOf(
   verdicts: IntrospectedVerdicts,
 ): Judge {
   if (typeof checker === 'function') return (claims, token) => ownVerdict(checker, claims, token);
-  if (checker !== 'introspection') {
-    throw new ConfigurationError("revocationChecker: must be 'introspection' or a function");
-  }
   if (introspect === undefined) {
     throw new ConfigurationError("revocationChecker: 'introspection' needs asCredentials");
   }

@@ -2,7 +2,7 @@ import { CircuitBreaker } from './circuit-breaker.js';
 import { applyAuthentication, type AuthProvider } from './client-authentication.js';
 import type { Clock } from '../lib/clock.js';
 import type { ConsentPolicy } from './consent-url.js';
-import type { DPoPSigner } from '../dpop/signer.js';
+import type { ProofSigner } from '../dpop/signer.js';
 import { AuthorizationServerUnavailableError, ProtocolError } from '../errors/server-errors.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { InvalidGrantError } from '../errors/oauth-errors.js';
@@ -30,9 +30,6 @@ import { OutboundHttpError } from '../http/errors.js';
 import { isJsonObject, member } from '../lib/strict-json.js';
 import { expiryOf, TokenCache } from './token-cache.js';
 import { unverifiedClaim } from '../token/unverified-claims.js';
-
-/** Makes DPoP proofs for outbound requests (RFC 9449). */
-export type ProofSigner = Pick<DPoPSigner, 'thumbprint' | 'proof' | 'noteNonce'>;
 
 /** A token exchange (RFC 8693 §2.1). Blank texts and lists without entries are left out. */
 export interface ExchangeRequest {

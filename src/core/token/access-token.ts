@@ -11,17 +11,13 @@ import type { VerificationKey } from '../discovery/key-set.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { isJsonObject, member } from '../lib/strict-json.js';
+import type { ResolvedToken } from './settings.js';
 import { type ActorClaim, VerifiedClaims } from './verified-claims.js';
 
 /** What of the options of a resource the rules depend on. */
-export interface TokenSettings {
+export interface TokenSettings extends Omit<ResolvedToken, 'scopeHierarchy'> {
   /** The resource URI, which is the audience. */
   readonly resource: string;
-  readonly allowedAlgorithms: readonly string[];
-  readonly clockSkewSeconds: number;
-  /** `Infinity`: no limit. */
-  readonly maxTokenLifetimeSeconds: number;
-  readonly maxTokenLength: number;
 }
 
 /** Everything the rules depend on besides the token. */

@@ -1,6 +1,7 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { problemsOf } from '../../core/lib/option-checks.js';
-import { consentChecks, type ResolvedModuleOptions } from '../../core/options.js';
+import { consentChecks } from '../../core/operations/settings.js';
+import type { ResolvedModuleOptions } from '../../core/options.js';
 import type { ConsentOptions } from './consent-flow.js';
 
 /** What the module's options say about consent. */

@@ -1,4 +1,4 @@
-import { requirementsOf } from '../../core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../core/mcp/settings.js';
 import {
   type Application,
   type Finding,

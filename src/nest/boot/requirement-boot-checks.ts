@@ -1,8 +1,5 @@
-import {
-  type OperationRequirement,
-  requirementsOf,
-  staticNeeds,
-} from '../../core/mcp/operation-scopes.js';
+import { type OperationRequirement, staticNeeds } from '../../core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../core/mcp/settings.js';
 import { UriTable } from '../../core/mcp/resource-uris.js';
 import { addScopeNeeds, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { methodNeeds, ownNeeds } from '../marks/handler-marks.js';

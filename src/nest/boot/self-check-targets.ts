@@ -1,4 +1,4 @@
-import { requirementsOf } from '../../core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../core/mcp/settings.js';
 import { challengeScopes } from '../../core/lib/scopes.js';
 import type { Route } from './boot-routes.js';
 import type { DeclaredOperation } from '../mcp/hosts/mcp-discovery.js';

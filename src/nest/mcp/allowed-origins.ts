@@ -1,4 +1,4 @@
-import type { McpOptions } from '../../core/mcp/operation-scopes.js';
+import type { McpOptions } from '../../core/mcp/settings.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 
 const LOOPBACK = /^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/;

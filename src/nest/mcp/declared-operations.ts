@@ -1,9 +1,5 @@
-import {
-  type McpOptions,
-  type OperationRequirement,
-  OperationScopes,
-  requirementsOf,
-} from '../../core/mcp/operation-scopes.js';
+import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
+import { type OperationRequirement, OperationScopes } from '../../core/mcp/operation-scopes.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { McpLists } from './answers/lists.js';
 import { PackageLogger } from '../log/package-logger.js';

@@ -20,12 +20,11 @@ import {
   operationsOf,
   tasksOf,
 } from '../../core/mcp/json-rpc.js';
-import {
-  type McpOptions,
-  type OperationScopes,
-  type OperationVerdict,
-  type Refusal,
-  requirementsOf,
+import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
+import type {
+  OperationScopes,
+  OperationVerdict,
+  Refusal,
 } from '../../core/mcp/operation-scopes.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';

@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { AuthorizationServer } from '../../../src/core/discovery/authorization-server.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
-import { MetadataFetchError, MissingMetadataEndpointError } from '../../../src/core/errors/server-errors.js';
+import {
+  MetadataFetchError,
+  MissingMetadataEndpointError,
+} from '../../../src/core/errors/server-errors.js';
 import { OutboundHttp } from '../../../src/core/http/client.js';
 import { type ClientOptions, resolveClientOptions } from '../../../src/core/options.js';
 import { cannedFetch } from '../../support/servers/canned-fetch.js';

@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { httpStatus } from '../../../src/core/challenge.js';
-import { AuthorizationServerUnavailableError, JWKSFetchError, MetadataFetchError } from '../../../src/core/errors/server-errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  JWKSFetchError,
+  MetadataFetchError,
+} from '../../../src/core/errors/server-errors.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
-import { InvalidClaimsError, InvalidSignatureError } from '../../../src/core/errors/token-errors.js';
+import {
+  InvalidClaimsError,
+  InvalidSignatureError,
+} from '../../../src/core/errors/token-errors.js';
 import {
   NOW,
   RESOURCE,

@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { type AuthorizationServerUnavailableError, JWKSFetchError } from '../../../src/core/errors/server-errors.js';
+import {
+  type AuthorizationServerUnavailableError,
+  JWKSFetchError,
+} from '../../../src/core/errors/server-errors.js';
 import {
   DocumentRefused,
   RemoteDocument,

@@ -2,8 +2,10 @@ import { inspect } from 'node:util';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { DPoPNonces } from '../../../src/core/dpop/nonce.js';
-import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
+import { type DPoPNonceOptions, DPoPNonces, NONCE_SETTINGS } from '../../../src/core/dpop/nonce.js';
+import { type Clock, systemClock } from '../../../src/core/lib/clock.js';
+import { problemsOf } from '../../../src/core/lib/option-checks.js';
+import { checksOf } from '../../../src/core/lib/settings.js';
 
 const SECRET = 'a secret of thirty-two bytes, at least';
 
@@ -12,16 +14,24 @@ function clockAt(start: number) {
   return clock;
 }
 
+function noncesWith({
+  clock = systemClock,
+  clockSkewSeconds = 30,
+  ...options
+}: DPoPNonceOptions & { readonly clock?: Clock; readonly clockSkewSeconds?: number } = {}) {
+  return new DPoPNonces(options, { clock, clockSkewSeconds });
+}
+
 describe('DPoPNonces (RFC 9449 §9)', () => {
   it('§8.1: makes nonces of the allowed characters', () => {
-    expect(new DPoPNonces().current()).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(noncesWith().current()).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
 
   it('T36: accepts its own, refuses missing, foreign and malformed ones', () => {
-    const nonces = new DPoPNonces();
+    const nonces = noncesWith();
     const nonce = nonces.current();
     expect(nonces.check(nonce)).toBe(true);
-    const foreign = new DPoPNonces().current();
+    const foreign = noncesWith().current();
     for (const bad of [
       undefined,
       '',
@@ -38,7 +48,7 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
   it('T36: every nonce holds for at least half of its time and never longer than all of it', () => {
     for (let start = 1_790_000_000; start < 1_790_000_300; start += 7.3) {
       const clock = clockAt(start);
-      const nonces = new DPoPNonces({ secret: SECRET, clock });
+      const nonces = noncesWith({ secret: SECRET, clock });
       const nonce = nonces.current();
       clock.time = start + 150;
       expect(nonces.check(nonce)).toBe(true);
@@ -49,7 +59,7 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
 
   it('T36: changes with time, and the one before is still accepted', () => {
     const clock = clockAt(1_790_000_100);
-    const nonces = new DPoPNonces({ ttlSeconds: 60, clock });
+    const nonces = noncesWith({ ttlSeconds: 60, clock });
     const first = nonces.current();
     expect(nonces.current()).toBe(first);
     clock.time += 30;
@@ -62,8 +72,8 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
 
   it('is the same in all processes that share a secret, as text or bytes', () => {
     const clock = clockAt(1_790_000_000);
-    const one = new DPoPNonces({ secret: SECRET, clock });
-    const two = new DPoPNonces({ secret: Buffer.from(SECRET), clock });
+    const one = noncesWith({ secret: SECRET, clock });
+    const two = noncesWith({ secret: Buffer.from(SECRET), clock });
     expect(two.check(one.current())).toBe(true);
     expect(two.current()).toBe(one.current());
   });
@@ -72,13 +82,13 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
     const edge = 1_790_000_100; // of a slot of 150 s
     const ahead = clockAt(edge);
     const behind = clockAt(edge);
-    const one = new DPoPNonces({ secret: SECRET, clock: ahead });
-    const previous = new DPoPNonces({
+    const one = noncesWith({ secret: SECRET, clock: ahead });
+    const previous = noncesWith({
       secret: 'x'.repeat(32),
       previousSecret: SECRET,
       clock: behind,
     });
-    const two = new DPoPNonces({ secret: SECRET, clock: behind, clockSkewSeconds: 30 });
+    const two = noncesWith({ secret: SECRET, clock: behind, clockSkewSeconds: 30 });
     for (const [seconds, held] of [
       [1, true],
       [30, true],
@@ -96,13 +106,13 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
 
   it('accepts nonces of the secret before the last change, and makes none with it', () => {
     const clock = clockAt(1_790_000_000);
-    const old = new DPoPNonces({ secret: SECRET, clock });
-    const fresh = new DPoPNonces({ secret: 'x'.repeat(32), previousSecret: SECRET, clock });
+    const old = noncesWith({ secret: SECRET, clock });
+    const fresh = noncesWith({ secret: 'x'.repeat(32), previousSecret: SECRET, clock });
     expect(fresh.check(old.current())).toBe(true);
     expect(old.check(fresh.current())).toBe(false);
   });
 
-  it('refuses a secret below 32 bytes and a senseless lifetime', () => {
+  it('has as options no secret below 32 bytes and no senseless lifetime', () => {
     const wrong = [
       { secret: 'x'.repeat(31) },
       { secret: '' },
@@ -113,11 +123,13 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
       { ttlSeconds: Number.NaN },
       { ttlSeconds: Infinity },
     ];
-    for (const options of wrong) expect(() => new DPoPNonces(options)).toThrow(ConfigurationError);
+    for (const options of wrong) {
+      expect(problemsOf(options, checksOf(NONCE_SETTINGS), false)).toHaveLength(1);
+    }
   });
 
   it('never prints its secret', () => {
-    const nonces = new DPoPNonces({ secret: SECRET });
+    const nonces = noncesWith({ secret: SECRET });
     nonces.current();
     const unknown: unknown = nonces;
     const printed = [

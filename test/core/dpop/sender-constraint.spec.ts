@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
-import { DPoPBindingMismatchError, DPoPNotSupportedError } from '../../../src/core/errors/dpop-errors.js';
+import {
+  DPoPBindingMismatchError,
+  DPoPNotSupportedError,
+} from '../../../src/core/errors/dpop-errors.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { type DPoPRequest, noSenderConstraint } from '../../../src/core/dpop/sender-constraint.js';

@@ -8,9 +8,9 @@ import {
   type OperationRequirement,
   OperationScopes,
   requirementProblem,
-  requirementsOf,
   type ScopeRule,
 } from '../../../src/core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../../src/core/mcp/settings.js';
 import { scopeCoverage } from '../../../src/core/lib/scopes.js';
 import type { Caller } from '../../../src/core/token/caller.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';

@@ -2,7 +2,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SUPPORTED_ALGORITHMS } from '../../../src/core/lib/algorithms.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
-import { InvalidClaimsError, InvalidSignatureError, TokenTooLongError, TokenExpiredError } from '../../../src/core/errors/token-errors.js';
+import {
+  InvalidClaimsError,
+  InvalidSignatureError,
+  TokenTooLongError,
+  TokenExpiredError,
+} from '../../../src/core/errors/token-errors.js';
 import type { AuthplaneResource } from '../../../src/core/resource.js';
 import type { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 import {

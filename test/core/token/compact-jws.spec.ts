@@ -2,7 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { MAX_PROOF_LENGTH, parseCompactJws } from '../../../src/core/token/compact-jws.js';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
-import { InvalidClaimsError, InvalidSignatureError, TokenTooLongError } from '../../../src/core/errors/token-errors.js';
+import {
+  InvalidClaimsError,
+  InvalidSignatureError,
+  TokenTooLongError,
+} from '../../../src/core/errors/token-errors.js';
 import { base64url } from '../../support/tokens/keys-and-tokens.js';
 import { expectRefusal } from '../../support/tokens/refusals.js';
 

@@ -2,7 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { headerLines, parseCredentials } from '../../../src/core/token/credentials.js';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
-import { MalformedCredentialsError, TokenMissingError } from '../../../src/core/errors/token-errors.js';
+import {
+  MalformedCredentialsError,
+  TokenMissingError,
+} from '../../../src/core/errors/token-errors.js';
 import { expectRefusal } from '../../support/tokens/refusals.js';
 
 const parse = (...values: string[]) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { OperationScopes, requirementsOf } from '../../../../src/core/mcp/operation-scopes.js';
+import { OperationScopes } from '../../../../src/core/mcp/operation-scopes.js';
+import { requirementsOf } from '../../../../src/core/mcp/settings.js';
 import type { Caller } from '../../../../src/core/token/caller.js';
 import { isVisible, McpLists } from '../../../../src/nest/mcp/answers/lists.js';
 

@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import { resolveResourceOptions } from '../../src/core/options.js';
+import {
+  ISSUER,
+  moduleProblems,
+  optionProblems,
+  RESOURCE,
+} from '../support/tokens/option-problems.js';
+
+describe('the resource', () => {
+  it.each([
+    ['https://api.example.com', undefined, 'https://api.example.com/mcp'],
+    ['https://api.example.com/', undefined, 'https://api.example.com/mcp'],
+    ['https://api.example.com/v2', undefined, 'https://api.example.com/v2/mcp'],
+    ['https://api.example.com/v2/', '/tools/mcp', 'https://api.example.com/v2/tools/mcp'],
+    ['https://api.example.com', '/', 'https://api.example.com/'],
+    ['https://api.example.com:8443', '/mcp/', 'https://api.example.com:8443/mcp/'],
+  ])('baseUrl %s and mcpPath %p are %s', (baseUrl, mcpPath, resource) => {
+    const options = mcpPath === undefined ? { baseUrl } : { baseUrl, mcpPath };
+    expect(resolveResourceOptions(options, false).resource).toBe(resource);
+  });
+
+  it.each([
+    'https://api.example.com',
+    'https://api.example.com/',
+    `${RESOURCE}/`,
+    `${RESOURCE}?a=b`,
+  ])('an explicit one wins and is never rewritten: %s', (resource) => {
+    const options = { resource, baseUrl: 'https://other.example', mcpPath: '/x' };
+    expect(resolveResourceOptions(options, false).resource).toBe(resource);
+  });
+
+  it('either resource or baseUrl is needed', () => {
+    expect(moduleProblems({ issuer: ISSUER })).toEqual([
+      'resource: give either resource, or baseUrl (with mcpPath, default "/mcp"); ' +
+        'authplaneOptionsFromEnv() takes them from AUTHPLANE_RESOURCE and AUTHPLANE_BASE_URL',
+    ]);
+  });
+
+  it.each([
+    ['https://API.example.com/mcp', /is written "https:\/\/api\.example\.com\/mcp" by clients/],
+    ['https://api.example.com:443/mcp', /is written "https:\/\/api\.example\.com\/mcp"/],
+    ['https://api.example.com/a/../mcp', /is written/],
+    ['https://api.example.com\\mcp', /is written/],
+    ['https:/api.example.com/mcp', /absolute https URL/],
+  ])('RFC 8707 §2: %s is not how clients write it', (resource, problem) => {
+    expect(optionProblems('resource', resource)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it('the joined URL is judged too', () => {
+    const options = { issuer: ISSUER, baseUrl: 'https://api.example.com', mcpPath: '/a/../b' };
+    expect(moduleProblems(options)).toEqual([
+      expect.stringMatching(/^baseUrl and mcpPath: .*written/),
+    ]);
+  });
+
+  it('9.6b: a parameter in mcpPath is no literal part of a resource', () => {
+    const options = {
+      issuer: ISSUER,
+      baseUrl: 'https://api.example.com',
+      mcpPath: '/mcp/:profile',
+    };
+    expect(moduleProblems(options)).toEqual([expect.stringMatching(/^mcpPath: .*not a parameter/)]);
+  });
+
+  it.each<[string, unknown[], RegExp]>([
+    ['mcpPath', ['mcp', '', '/a?b', '/a#b', '/a b', 1, null], /path that starts with/],
+    [
+      'mcpPath',
+      ['/mcp/:profile', '/:org/mcp', '/mcp/*', '/mcp/{id}'],
+      /not a parameter.*forFeature/,
+    ],
+    ['scopes', ['a b', {}, null, 1], /list of scope strings/],
+    [
+      'scopes',
+      [['a b'], ['a', ''], [1], [null], [undefined], ['a"'], ['\u00e9'], [1n], [, 'a']],
+      /is not a scope/,
+    ],
+  ])('%s: %p is a mistake', (name, values, problem) => {
+    for (const value of values) {
+      expect(optionProblems(name, value)).toEqual([expect.stringMatching(problem)]);
+      expect(optionProblems(name, value)[0]).toMatch(new RegExp(`^${name}: `));
+    }
+  });
+
+  it.each<[string, unknown[]]>([
+    ['mcpPath', ['/', '/mcp', '/a/b/', '/mcp/v1:batch']],
+    ['scopes', [[], ['a', 'mcp:read', 'https://x/y']]],
+  ])('%s takes %p', (name, values) => {
+    for (const value of values) expect(optionProblems(name, value)).toEqual([]);
+  });
+});
