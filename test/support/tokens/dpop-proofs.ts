@@ -98,8 +98,8 @@ export function hashOf(text: string): string {
 
 /** Acceptance data outside of the project; `undefined`, loudly, when it is not there. */
 export function sharedVectors(path: string): unknown {
-  const url = new URL(`../../../shared/vectors/${path}`, import.meta.url);
-  if (existsSync(url)) return JSON.parse(readFileSync(url, 'utf8'));
+  const file = `../shared/vectors/${path}`; // from the root of the project
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
   console.warn(`SKIPPED: ${path} is not in ../shared/vectors`);
   return undefined;
 }
