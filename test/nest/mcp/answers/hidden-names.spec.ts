@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { HiddenNames } from '../../../../src/nest/mcp/answers/hidden-names.js';
+import { anyText } from '../../../support/text/any-text.js';
 
 const tool = (name: string) => ({ kind: 'tool', name }) as const;
 const resource = (name: string) => ({ kind: 'resource', name }) as const;
@@ -10,7 +11,7 @@ describe('HiddenNames', () => {
 
   it.each([tool, resource])('any name comes back in JSON text', (named) => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (name) => {
+      fc.property(anyText(), (name) => {
         fc.pre(!/[\ufdd0-\ufdef]/.test(name));
         const standIn = names.standInFor(named(name));
         expect(standIn).not.toBe(name);
