@@ -16,12 +16,13 @@ interface Marked extends KnownMethod {
 
 /** Marks on handlers that no guard enforces, and handlers that a global guard does not reach. */
 export function handlerFindings(application: Application, routes: readonly Route[]): Finding[] {
+  const scoped = scopedMethods(application);
   return [
     ...unguardedRoutes(routes),
-    ...unreachedHandlers(application),
+    ...unreachedHandlers(application, scoped),
     ...openGateways(application),
-    ...unknownHosts(application),
-    ...idleScopes(application),
+    ...unknownHosts(application, scoped),
+    ...idleScopes(application, scoped),
   ];
 }
 
@@ -55,10 +56,10 @@ const CALLED_WITHOUT_ROUTE: readonly {
   { key: 'graphql:resolver_type', what: 'resolver', isGlobal: () => true },
 ];
 
-function unreachedHandlers(application: Application): Finding[] {
+function unreachedHandlers(application: Application, scoped: readonly Marked[]): Finding[] {
   return CALLED_WITHOUT_ROUTE.flatMap(({ key, what, isGlobal }) => {
     const isReached = application.isGuardedGlobally && isGlobal(application);
-    return scopedMethods(application)
+    return scoped
       .filter(
         ({ handler }) => Reflect.hasMetadata(key, handler) && !isOperation(application, handler),
       )
@@ -100,8 +101,8 @@ function isClosed({ type, methods }: KnownClass): boolean {
 }
 
 /** A host that nobody knows runs the method, under a name that nobody can tell. */
-function unknownHosts(application: Application): Finding[] {
-  return scopedMethods(application).flatMap(({ type, name, handler }) => {
+function unknownHosts(application: Application, scoped: readonly Marked[]): Finding[] {
+  return scoped.flatMap(({ type, name, handler }) => {
     if (isOperation(application, handler)) return [];
     const mark = hostMark(type, { name, handler });
     return mark === undefined
@@ -132,14 +133,14 @@ function hostMark({ prototype }: ClassLike, { name, handler }: KnownMethod): str
  * marks of a class of which nothing is called are not asked for at all, unless a guard stands on it, which a
  * library that calls methods as Nest does asks.
  */
-function idleScopes(application: Application): Finding[] {
+function idleScopes(application: Application, scoped: readonly Marked[]): Finding[] {
   return application.classes.flatMap(({ type, methods }) => {
     const isCalled = (method: KnownMethod): boolean =>
       isCalledByNest(method) ||
       isOperation(application, method.handler) ||
       hostMark(type, method) !== undefined;
-    const idle = methods.filter(
-      (method) => hasOwnScopes(type, method.handler) && !isCalled(method),
+    const idle = scoped.filter(
+      (one) => one.type === type && hasOwnScopes(type, one.handler) && !isCalled(one),
     );
     const isIdleClass = hasOwnScopes(type) && !methods.some(isCalled);
     return [

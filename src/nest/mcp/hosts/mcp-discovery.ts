@@ -88,20 +88,22 @@ export function declaredOperations(
   hosts: readonly DiscoveredHost[],
 ): DeclaredOperation[] {
   return classes.flatMap(({ type, methods }) =>
-    methods.flatMap((method) => {
-      const { needs, listing } = handlerPolicy(type, method.handler);
-      return hosts.flatMap((host) =>
-        host.operationsOn(method, type).map((operation) => ({
-          ...operation,
-          requirement: needs,
-          list: listing,
-          where: `${type.name}.${method.name}`,
-          host,
-          type,
-          method,
-        })),
-      );
-    }),
+    methods.flatMap((method) =>
+      hosts.flatMap((host) =>
+        host.operationsOn(method, type).map((operation) => {
+          const { needs, listing } = handlerPolicy(type, method.handler);
+          return {
+            ...operation,
+            requirement: needs,
+            list: listing,
+            where: `${type.name}.${method.name}`,
+            host,
+            type,
+            method,
+          };
+        }),
+      ),
+    ),
   );
 }
 
