@@ -11,8 +11,13 @@ import {
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
 
 const processes = new HostProcesses();
+const servers = new Map<string, Promise<HostServer>>();
 beforeAll(() => processes.compile());
-afterAll(() => processes.remove());
+afterAll(async () => {
+  const started = await Promise.all(servers.values());
+  await Promise.all(started.map((server) => server.close()));
+  processes.remove();
+});
 
 /** What the example marks with `{ list: 'hide' }`. */
 const hidden: readonly HiddenOperation[] = [
@@ -54,7 +59,6 @@ describe.each(platforms)('URIs of resources on %s', (platform) => {
     server = await start(platform, false);
     client = new RawClient(server, '2025');
   });
-  afterAll(() => server.close());
 
   const read = (uri: string, scope: string | null) =>
     client.send({ method: 'resources/read', params: { uri } }, { scope });
@@ -128,7 +132,6 @@ describe.each(platforms)('tools that other decorators have wrapped, on %s', (pla
     server = await start(platform, false);
     client = new RawClient(server, '2025');
   });
-  afterAll(() => server.close());
 
   const call = (name: string, scope: string) =>
     client.send({ method: 'tools/call', params: { name, arguments: {} } }, { scope });
@@ -155,7 +158,15 @@ describe.each(platforms)('tools that other decorators have wrapped, on %s', (pla
   });
 });
 
+/** One for all tests that ask for the same: a process takes longer to start than to test. */
 async function start(platform: Platform, sessions: boolean): Promise<HostServer> {
+  const key = `${platform} ${sessions}`;
+  const server = servers.get(key) ?? startProcess(platform, sessions);
+  servers.set(key, server);
+  return { ...(await server), close: () => Promise.resolve() };
+}
+
+async function startProcess(platform: Platform, sessions: boolean): Promise<HostServer> {
   const port = await freePort();
   const mcpUrl = `http://127.0.0.1:${port}/mcp`;
   const authorizationServer = await startAuthorizationServer({
