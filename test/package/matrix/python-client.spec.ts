@@ -6,47 +6,86 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, type McpServer } from '@modelcontextprotocol/server';
-import { All, Controller, Injectable, Req, Res, type Type, UseGuards } from '@nestjs/common';
-import { AuthplaneGuard, AuthplaneModule, Scopes } from 'authplane-nestjs';
+import { All, Controller, Injectable, Req, Res, UseGuards } from '@nestjs/common';
+import { AuthplaneGuard, Scopes } from 'authplane-nestjs';
 import {
   type McpServe,
   type PlatformReply,
   type PlatformRequest,
   serveMcp,
 } from 'authplane-nestjs/mcp';
-import {
-  type StandInAuthorizationServer,
-  startAuthorizationServer,
-  type TokenClaims,
-} from 'authplane-nestjs/testing';
-import { McpController, mcp, NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
-import { SCOPES } from '../../support/hosts/hosts-suite.js';
-import { freePort, platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
+import type { TokenClaims } from 'authplane-nestjs/testing';
+import { NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
+import { platforms } from '../../support/nest/start-app.js';
+import { type NotesApp, recordRequests, sendPlainRefusals, startNotesApp } from './notes-app.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-python-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const { AUTHPLANE_PYTHON: INSTALLED } = process.env;
-const python = INSTALLED ?? join(folder, 'bin', 'python');
 
-/** Python's SDK in an environment of its own: what a user of it would install. */
-function installClient(): boolean {
-  if (INSTALLED !== undefined) return true;
+/** What a user of Python installs, in an environment of its own. */
+interface Environment {
+  readonly packages: readonly string[];
+  /** The variable that names one which is there already. */
+  readonly variable: string;
+}
+const ENVIRONMENTS = {
+  mcp2: { packages: ['mcp>=2,<3', 'fastmcp>=4,<5'], variable: 'AUTHPLANE_PYTHON' },
+  mcp1: { packages: ['mcp>=1.30,<2'], variable: 'AUTHPLANE_PYTHON_1' },
+} satisfies Record<string, Environment>;
+
+/** Gives the program, or `undefined` and says why. */
+function install({ packages, variable }: Environment): string | undefined {
+  const { [variable]: installed } = process.env;
+  if (installed !== undefined) return installed;
   const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'pipe'] };
+  const python = join(folder, variable, 'bin', 'python');
   try {
-    execFileSync('python3', ['-m', 'venv', folder], quiet);
+    execFileSync('python3', ['-m', 'venv', join(folder, variable)], quiet);
     const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
-    execFileSync(python, [...pip, 'mcp>=2,<3'], { ...quiet, timeout: 240_000 });
-    return true;
+    execFileSync(python, [...pip, ...packages], { ...quiet, timeout: 240_000 });
+    return python;
   } catch (error) {
     rmSync(folder, { recursive: true, force: true }); // nothing runs after skipped tests
     console.warn(
-      `SKIPPED: the tests with Python's MCP client need python3, venv and pip's index: ${String(error)}`,
+      `SKIPPED: the tests with ${packages.join(' and ')} need python3, venv and pip's index: ${String(error)}`,
     );
-    return false;
+    return undefined;
   }
 }
 
-const describeWithPython = installClient() ? describe : describe.skip;
+const mcp2 = install(ENVIRONMENTS.mcp2);
+const mcp1 = install(ENVIRONMENTS.mcp1);
+
+interface PythonClient {
+  readonly name: string;
+  readonly python: string | undefined;
+  readonly script: string;
+  /** How it chooses the protocol revision. */
+  readonly mode: 'auto' | 'legacy';
+  /** What the user reads of a 401 and a 403 with a token from a configuration. */
+  readonly ended: string;
+  readonly narrow: string;
+}
+
+const WHY = {
+  ended: 'The access token is missing, expired, revoked or not valid',
+  narrow: 'lacks a scope that this operation needs: notes:use notes:write',
+};
+const MCP_2: PythonClient = {
+  ...{ name: 'mcp 2', python: mcp2, script: 'client.py', mode: 'auto', ...WHY },
+};
+const FASTMCP: PythonClient = { ...MCP_2, name: 'fastmcp 4', script: 'client_fastmcp.py' };
+const CLIENTS: readonly PythonClient[] = [
+  MCP_2,
+  { ...MCP_2, name: 'mcp 2, 2025 era', mode: 'legacy' },
+  FASTMCP,
+  { ...FASTMCP, name: 'fastmcp 4, 2025 era', mode: 'legacy' },
+  {
+    ...{ name: 'mcp 1', python: mcp1, script: 'client_1.py', mode: 'legacy' },
+    ended: '401 Unauthorized', // it reads no body, and its connection ends
+    narrow: '403 Forbidden',
+  },
+];
 
 interface Outcome {
   /** Scopes that the client asked the authorization server for, each time. */
@@ -94,101 +133,108 @@ class StreamingController {
   }
 }
 
-describeWithPython.each(platforms)("10.17d: Python's MCP client against %s", (platform) => {
-  let authorizationServer: StandInAuthorizationServer;
-  let app: RunningApp;
-  let mcpUrl: string;
+/** Adds a note, which needs `notes:use` for the endpoint and `notes:write` for the tool. */
+function addNote(client: PythonClient, { mcpUrl }: NotesApp, token = ''): Promise<Outcome> {
+  return callTool(client, mcpUrl, ['add_note', JSON.stringify({ note: 'milk' }), token]);
+}
 
-  async function start(controller: Type): Promise<void> {
-    const port = await freePort();
-    const baseUrl = `http://127.0.0.1:${port}`;
-    mcpUrl = `${baseUrl}/mcp`;
-    authorizationServer = await startAuthorizationServer({
-      autoApprove: 'alice',
-      resources: [{ uri: mcpUrl, scopes: SCOPES }],
-    });
-    const { issuer } = authorizationServer;
-    app = await startApp(
-      {
-        imports: [AuthplaneModule.forRoot({ issuer, baseUrl, devMode: true, scopes: SCOPES, mcp })],
-        controllers: [controller],
-        providers: [{ provide: NotesServer, useClass: MeetingServer }],
-      },
-      { platform, port },
-    );
-  }
-  afterEach(async () => {
-    await app.close();
-    await authorizationServer.close();
+async function callTool(
+  { python = '', script, mode }: PythonClient,
+  mcpUrl: string,
+  args: readonly string[],
+): Promise<Outcome> {
+  const file = join(import.meta.dirname, 'python-client', script);
+  const { stdout } = await promisify(execFile)(python, ['-B', file, mcpUrl, mode, ...args], {
+    timeout: 60_000, // no client may hang
   });
+  return JSON.parse(stdout) as Outcome;
+}
 
-  /** Adds a note, which needs `notes:use` for the endpoint and `notes:write` for the tool. */
-  function addNote(mode: string, token = ''): Promise<Outcome> {
-    return callTool(mode, 'add_note', { note: 'milk' }, token);
-  }
+let app: NotesApp;
+afterEach(() => app.close());
 
-  async function callTool(
-    mode: string,
-    tool: string,
-    args: object,
-    token: string,
-    calls = 1,
-  ): Promise<Outcome> {
-    const script = join(import.meta.dirname, 'python-client', 'client.py');
-    const { stdout } = await promisify(execFile)(python, [
-      ...[script, mcpUrl, mode, tool, JSON.stringify(args), token, String(calls)],
-    ]);
-    return JSON.parse(stdout) as Outcome;
-  }
+const withScopesOf = (text: Outcome['asked']) => text.map((scope) => scope.split(' ').sort());
 
-  test.each(['auto', 'legacy'])(
-    '10.14b: calls of a client with OAuth run at once, protocol revision: %s',
-    async (mode) => {
-      await start(StreamingController);
+describe.each(platforms)("10.17d: Python's clients against %s", (platform) => {
+  const tokenWith = (claims: TokenClaims) =>
+    app.authorizationServer.issueToken({ aud: app.mcpUrl, ...claims });
+
+  (mcp2 === undefined ? test.skip : test).each(CLIENTS.slice(0, 2))(
+    '10.14b: calls of a client with OAuth run at once: $name',
+    async (client) => {
+      const controller = StreamingController;
+      app = await startNotesApp({ platform, controller, server: MeetingServer });
       // It sends the next call when it has the head of the last answer, so each has to come early.
-      const { text, isError, error } = await callTool(mode, 'meet', {}, '', CALLS);
+      const call = ['meet', '{}', '', String(CALLS)];
+      const { text, isError, error } = await callTool(client, app.mcpUrl, call);
       expect(error).toBeUndefined();
       const met = Array.from({ length: CALLS }, () => 'all are here').join('\n');
       expect({ text, isError }).toEqual({ text: met, isError: false });
     },
   );
 
-  const tokenWith = (claims: TokenClaims) =>
-    authorizationServer.issueToken({ aud: mcpUrl, ...claims });
+  for (const client of CLIENTS) {
+    (client.python === undefined ? describe.skip : describe)(client.name, () => {
+      beforeEach(async () => {
+        app = await startNotesApp({ platform });
+      });
 
-  describe.each(['auto', 'legacy'])('protocol revision: %s', (mode) => {
-    beforeEach(() => start(McpController));
+      test('finds the authorization server from our 401, and steps up inside the call', async () => {
+        const { asked, text, isError, error } = await addNote(client, app);
+        expect(error).toBeUndefined();
+        expect({ text, isError }).toEqual({ text: 'alice has added milk', isError: false });
+        expect(withScopesOf(asked)).toEqual([['notes:use'], ['notes:use', 'notes:write']]);
+      });
 
-    test('finds the authorization server from our 401, and steps up inside the call', async () => {
-      const { asked, text, isError, error } = await addNote(mode);
-      expect(error).toBeUndefined();
-      expect({ text, isError }).toEqual({ text: 'alice has added milk', isError: false });
-      expect(asked.map((scope) => scope.split(' ').sort())).toEqual([
-        ['notes:use'],
-        ['notes:use', 'notes:write'],
-      ]);
-    });
+      test('a static token that is good: the call is answered', async () => {
+        const token = await tokenWith({ sub: 'bob', scope: 'notes:use notes:write' });
+        expect(await addNote(client, app, token)).toEqual({
+          asked: [],
+          text: 'bob has added milk',
+          isError: false,
+        });
+      });
 
-    test('a static token that is good: the call is answered', async () => {
-      const token = await tokenWith({ sub: 'bob', scope: 'notes:use notes:write' });
-      expect(await addNote(mode, token)).toEqual({
-        asked: [],
-        text: 'bob has added milk',
-        isError: false,
+      test('a static token that has ended: the user reads what the client shows of it', async () => {
+        const times = { exp: 1_600_000_000, iat: 1_500_000_000 };
+        const ended = await tokenWith({ scope: 'notes:use', ...times });
+        const { error, text } = await addNote(client, app, ended);
+        expect(text).toBeUndefined();
+        expect(error).toContain(client.ended);
+      });
+
+      test('a static token without the scope: the user reads what the client shows of it', async () => {
+        const narrow = await tokenWith({ scope: 'notes:use' });
+        const { error, text } = await addNote(client, app, narrow);
+        expect(text).toBeUndefined();
+        expect(error).toContain(client.narrow);
       });
     });
-
-    test('a static token that has ended: the user reads why', async () => {
-      const ended = await tokenWith({ scope: 'notes:use', exp: 1_600_000_000, iat: 1_500_000_000 });
-      const { error, text } = await addNote(mode, ended);
-      expect(text).toBeUndefined();
-      expect(error).toContain('The access token is missing, expired, revoked or not valid');
-    });
-
-    test('a static token without the scope: the user reads which', async () => {
-      const { error, text } = await addNote(mode, await tokenWith({ scope: 'notes:use' }));
-      expect(text).toBeUndefined();
-      expect(error).toContain('lacks a scope that this operation needs: notes:use notes:write');
-    });
-  });
+  }
 });
+
+for (const client of CLIENTS) {
+  (client.python === undefined ? test.skip : test)(
+    `10.17d: discovery and step-up are those of a plain body: ${client.name}`,
+    async () => {
+      const seen = [];
+      for (const plain of [false, true]) {
+        const requests: string[] = [];
+        app = await startNotesApp({
+          platform: 'fastify',
+          configure: (nest) => {
+            recordRequests(nest, (line) => requests.push(line));
+            if (plain) sendPlainRefusals(nest);
+          },
+        });
+        const outcome = await addNote(client, app);
+        const sent = requests.filter((line) => !line.startsWith('GET /mcp ')); // may be on its way
+        seen.push({ ...outcome, requests: [...new Set(sent)] });
+        if (!plain) await app.close();
+      }
+      expect(seen[0]).toMatchObject({ text: 'alice has added milk' });
+      expect(seen[0]?.requests).toContain('GET /.well-known/oauth-protected-resource/mcp 200');
+      expect(seen[1]).toEqual(seen[0]);
+    },
+  );
+}
