@@ -25,6 +25,16 @@ test('10.17e: the page about clients says what each difference of Python means f
   }
 });
 
+test('10.17d: the page about clients names the versions that the package tests run', () => {
+  const source = readFileSync('test/package/matrix/typescript-clients/clients.ts', 'utf8');
+  const versions = [...source.matchAll(/^ {2}'?([@\w/-]+)'?: '(\d+\.\d+\.\d+)',$/gm)];
+  expect(versions.length).toBeGreaterThan(6);
+  for (const [, name = '', version = ''] of versions) {
+    const shown = name.endsWith('/inspector') ? 'Inspector' : `\`${name}\``;
+    expect(page('clients')).toContain(`| ${shown} ${version}`);
+  }
+});
+
 test('10.17e: the page about MCP-Nest warns of log messages to clients that have gone', () => {
   expect(page('hosts-mcp-nest')).toMatch(/`ctx\.log[\s\S]{0,600}process\.on\('unhandledRejection'/);
 });

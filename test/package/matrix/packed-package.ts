@@ -41,10 +41,17 @@ export function installApp(
 ): string {
   const app = join(directory, name);
   mkdirSync(app);
-  writeJson(join(app, 'package.json'), {
-    private: true,
-    dependencies: { 'authplane-nestjs': `file:${tarball}`, ...dependencies },
-  });
+  installPackages(app, { 'authplane-nestjs': `file:${tarball}`, ...dependencies }, ...flags);
+  return app;
+}
+
+/** Installs into a directory of its own. */
+export function installPackages(
+  directory: string,
+  dependencies: Readonly<Record<string, string>>,
+  ...flags: readonly string[]
+): void {
+  writeJson(join(directory, 'package.json'), { private: true, dependencies });
   npm(
     [
       'install',
@@ -55,9 +62,8 @@ export function installApp(
       '--ignore-scripts',
       ...flags,
     ],
-    app,
+    directory,
   );
-  return app;
 }
 
 /** Compiles `src` of the application to CommonJS in `dist`. */

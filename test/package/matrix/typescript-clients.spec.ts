@@ -1,0 +1,176 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { TokenClaims } from 'authplane-nestjs/testing';
+import { type NotesApp, recordRequests, sendPlainRefusals, startNotesApp } from './notes-app.js';
+import { type Outcome, TypeScriptClients } from './typescript-clients/clients.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'authplane-typescript-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const clients = new TypeScriptClients(folder);
+
+const WHY_401 = 'The access token is missing, expired, revoked or not valid for this resource';
+const WHY_403 = 'The access token lacks a scope that this operation needs: notes:use notes:write';
+
+const BASE = 'notes:use';
+const UNION = 'notes:use notes:write';
+const ADVERTISED = 'notes:use notes:read notes:write notes:admin';
+
+/**
+ * Endpoint and tool need different scopes, so a client that asks for those of the first challenge has
+ * to step up. `ended` and `narrow` are what the user reads with a token from a configuration.
+ */
+const CLIENTS = [
+  {
+    name: '@ai-sdk/mcp',
+    call: clients.library('ai-sdk'),
+    ended: WHY_401,
+    narrow: WHY_403,
+    asked: [BASE], // it never steps up
+    fails: WHY_403,
+  },
+  {
+    name: '@langchain/mcp-adapters',
+    call: clients.library('langchain'),
+    ended: WHY_401,
+    narrow: WHY_403,
+    asked: [BASE],
+    fails: '403 after trying upscoping', // SDK v1 with a refresh token
+  },
+  {
+    name: '@openai/agents',
+    call: clients.library('openai-agents'),
+    ended: 'the server requires authorization (HTTP 401)',
+    narrow: `Insufficient scope: required "${UNION}"`,
+    asked: [BASE, UNION],
+  },
+  {
+    name: '@mastra/mcp',
+    call: clients.library('mastra'),
+    ended: 'the server requires authorization (HTTP 401)',
+    narrow: `Insufficient scope: required "${UNION}"`,
+    asked: [BASE, UNION, UNION], // the server approves, but it does not take the new token
+    fails: 'Unauthorized',
+  },
+  {
+    name: 'mcp-remote',
+    call: clients.mcpRemote,
+    // It signs in, and its new token gives way to the one of the configuration.
+    ended: 'Connection closed',
+    narrow: '403 insufficient_scope after step-up re-authorization',
+    asked: [BASE, UNION],
+  },
+  {
+    name: '@modelcontextprotocol/inspector --cli',
+    call: clients.inspector,
+    ended: WHY_401,
+    narrow: `Insufficient scope: required \\"${UNION}\\"`, // in JSON
+    asked: [ADVERTISED],
+  },
+  {
+    name: '@apify/mcpc',
+    call: clients.mcpc,
+    ended: 'Authentication required by server',
+    narrow: WHY_403,
+    asked: [ADVERTISED],
+  },
+  {
+    name: 'mcporter',
+    call: clients.mcporter,
+    ended: 'Authorization required',
+    narrow: WHY_403,
+    asked: [BASE],
+    fails: '403 after trying upscoping',
+  },
+];
+
+/** The same server twice: with JSON-RPC errors, and with what they would replace. */
+const BODIES = ['JSON-RPC', 'plain'] as const;
+type Body = (typeof BODIES)[number];
+
+interface Observed extends Outcome {
+  /** What it fetched and posted, each once. A GET of the endpoint has no body of either kind. */
+  readonly requests: readonly string[];
+}
+
+describe.each(CLIENTS)('10.17d: $name', ({ name, call, ended, narrow, asked, fails }) => {
+  test('a good token: the call is answered', async () => {
+    const { 'JSON-RPC': first, plain } = await observe('good', { scope: UNION });
+    expect(first.error).toBeUndefined();
+    expect(first.text).toContain(`bob has added ${name} good`);
+    expect(plain).toEqual(first);
+  });
+
+  test('a token that has ended: the user reads what the client shows of it', async () => {
+    const claims = { scope: BASE, exp: 1_600_000_000, iat: 1_500_000_000 };
+    const { 'JSON-RPC': first, plain } = await observe('ended', claims);
+    expect(first.text).toBeUndefined();
+    expect(first.error).toContain(ended);
+    expect(first.requests).toContain('POST /mcp 401');
+    expect([plain.asked, plain.requests]).toEqual([first.asked, first.requests]);
+  });
+
+  test('a token without the scope: the user reads which is needed', async () => {
+    const { 'JSON-RPC': first, plain } = await observe('narrow', { scope: BASE });
+    expect(first.text).toBeUndefined();
+    expect(first.error).toContain(narrow);
+    expect(first.requests).toContain('POST /mcp 403');
+    expect([plain.asked, plain.requests]).toEqual([first.asked, first.requests]);
+  });
+
+  test('no token: discovery and step-up are those of a plain body', async () => {
+    const { 'JSON-RPC': first, plain } = await observe('without a token');
+    expect(first.requests).toContain('GET /.well-known/oauth-protected-resource/mcp 200');
+    expect(first.asked).toEqual(asked);
+    if (fails === undefined) {
+      expect(first.error).toBeUndefined();
+      expect(first.text).toContain(`alice has added ${name} without a token`);
+      expect(plain).toEqual(first);
+    } else {
+      expect(first.text).toBeUndefined();
+      expect(first.error).toContain(fails);
+      expect([plain.asked, plain.requests]).toEqual([first.asked, first.requests]);
+    }
+  });
+
+  /** One call at each of the two servers, which are asked at once. */
+  async function observe(what: string, claims?: TokenClaims): Promise<Record<Body, Observed>> {
+    const [first, plain] = await Promise.all(
+      BODIES.map(async (body) => {
+        const { mcpUrl, authorizationServer } = apps[body];
+        const { issuer } = authorizationServer;
+        const target = { mcpUrl, issuer, note: `${name} ${what}` };
+        const token = claims && { aud: mcpUrl, sub: 'bob', ...claims };
+        const outcome = await call(
+          token === undefined
+            ? target
+            : { ...target, token: await authorizationServer.issueToken(token) },
+        );
+        const seen = [...requests[body]].filter((line) => !line.startsWith('GET /mcp '));
+        return { ...outcome, requests: seen.sort() };
+      }),
+    );
+    if (first === undefined || plain === undefined) throw new Error('there are two bodies');
+    return { 'JSON-RPC': first, plain };
+  }
+});
+
+let apps: Record<Body, NotesApp>;
+const requests: Record<Body, Set<string>> = { 'JSON-RPC': new Set(), plain: new Set() };
+
+beforeAll(async () => {
+  const start = (body: Body) =>
+    startNotesApp({
+      platform: 'fastify',
+      configure: (app) => {
+        recordRequests(app, (line) => requests[body].add(line));
+        if (body === 'plain') sendPlainRefusals(app);
+      },
+    });
+  apps = { 'JSON-RPC': await start('JSON-RPC'), plain: await start('plain') };
+});
+beforeEach(() => {
+  for (const body of BODIES) requests[body].clear();
+});
+afterAll(() => Promise.all(BODIES.map((body) => apps[body].close())));
