@@ -1,5 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import type { AuthplaneModuleOptions } from 'authplane-nestjs';
+import { TravelClock } from '../../support/nest/travel-clock.js';
 import { plainApp } from '../../support/nest/plain-app.js';
 import { freePort, platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
 
@@ -16,7 +16,11 @@ const RESOURCE = 'http://127.0.0.1:3000/mcp';
 describe.each(platforms)('availability on %s', (platform) => {
   let authorizationServer: StandInAuthorizationServer | undefined;
   let app: RunningApp | undefined;
+  let clock: TravelClock;
 
+  beforeEach(() => {
+    clock = new TravelClock();
+  });
   afterEach(async () => {
     await app?.close();
     await authorizationServer?.close();
@@ -25,9 +29,12 @@ describe.each(platforms)('availability on %s', (platform) => {
   });
 
   const start = async (issuer: string, options: Partial<AuthplaneModuleOptions> = {}) => {
-    app = await startApp(plainApp({ issuer, resource: RESOURCE, devMode: true, ...options }), {
-      platform,
-    });
+    app = await startApp(
+      plainApp({ issuer, resource: RESOURCE, devMode: true, clock, ...options }),
+      {
+        platform,
+      },
+    );
     return app.url;
   };
   const call = async (url: string, token: string) => {
@@ -75,92 +82,54 @@ describe.each(platforms)('availability on %s', (platform) => {
   });
 
   it('F02: goes on with the keys in hand when the authorization server goes away', async () => {
-    authorizationServer = await startAuthorizationServer();
-    const url = await start(authorizationServer.issuer, { jwksRefreshSeconds: 1 });
+    authorizationServer = await startAuthorizationServer({ now: clock.now });
+    const url = await start(authorizationServer.issuer, { jwksRefreshSeconds: 60 });
     const [first, second] = await Promise.all([
       authorizationServer.issueToken({ aud: [RESOURCE] }),
       authorizationServer.issueToken({ aud: [RESOURCE], jti: 'another' }),
     ]);
     expect((await call(url, first)).status).toBe(200);
     await authorizationServer.close();
-    await delay(1_500); // past the refresh age, inside the stale bound
+    clock.travel(61); // past the refresh age, inside the stale bound
     expect((await call(url, first)).status).toBe(200);
     expect((await call(url, second)).status).toBe(200);
   });
 
   it('F02: answers 503, not 401, once the keys in hand are too old', async () => {
-    authorizationServer = await startAuthorizationServer();
+    authorizationServer = await startAuthorizationServer({ now: clock.now });
     const url = await start(authorizationServer.issuer, {
-      jwksRefreshSeconds: 1,
+      jwksRefreshSeconds: 60,
       maxStaleSeconds: 0,
     });
     const token = await authorizationServer.issueToken({ aud: [RESOURCE] });
     expect((await call(url, token)).status).toBe(200);
     await authorizationServer.close();
-    await delay(1_500);
+    clock.travel(61);
     const response = await call(url, token);
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).not.toBeNull();
     expect(await (await fetch(`${url}/things`)).json()).toMatchObject({ error: 'unauthorized' });
   });
 
-  it('F08: 1,000 concurrent tokens of a key rotated right after a refresh: one fetch, none refused', async () => {
-    authorizationServer = await startAuthorizationServer();
-    const url = await start(authorizationServer.issuer);
-    await call(url, await authorizationServer.issueToken({ aud: [RESOURCE] }));
-    await authorizationServer.rotateKeys();
-    const server = authorizationServer;
-    const tokens = await Promise.all(
-      Array.from({ length: 1_000 }, () => server.issueToken({ aud: [RESOURCE] })),
-    );
-    authorizationServer.resetCounters();
-    const responses = await Promise.all(tokens.map((token) => call(url, token)));
-    expect(new Set(responses.map(({ status }) => status))).toEqual(new Set([200]));
-    expect(authorizationServer.requests().jwks).toBe(1);
-  });
-
-  it('T41: 1,000 distinct unknown kids cost two fetches at once and one each 5 s, and good tokens pass meanwhile', async () => {
-    authorizationServer = await startAuthorizationServer();
-    const url = await start(authorizationServer.issuer);
-    const good = await authorizationServer.issueToken({ aud: [RESOURCE] });
-    const [, payload, signature] = good.split('.');
-    const unknown = () => {
-      const kid = randomBytes(12).toString('base64url');
-      const header = Buffer.from(JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid }));
-      return [header.toString('base64url'), payload, signature].join('.');
-    };
-    const statuses = { unknown: new Set<number>(), good: new Set<number>() };
-    const started = performance.now();
-    for (let sent = 0; sent < 1000; sent += 100) {
-      const wave = Array.from({ length: 100 }, () => call(url, unknown()));
-      const [goodAnswer, ...answers] = await Promise.all([call(url, good), ...wave]);
-      statuses.good.add(goodAnswer.status);
-      for (const { status } of answers) statuses.unknown.add(status);
-    }
-    expect([...statuses.unknown].sort()).toEqual([401, 503]); // 11: what was not looked for, nobody knows
-    expect([...statuses.good]).toEqual([200]);
-    const most = 1 + 2 + (performance.now() - started) / 5000; // one at the start
-    expect(authorizationServer.requests().jwks).toBeLessThanOrEqual(most);
-  });
-
   it('follows a key set that moves, in ordinary operation', async () => {
-    authorizationServer = await startAuthorizationServer();
+    authorizationServer = await startAuthorizationServer({ now: clock.now });
     const url = await start(authorizationServer.issuer, { metadataRefreshSeconds: 1 });
     authorizationServer.overrideMetadata({ jwks_uri: authorizationServer.movedJwksUri });
     authorizationServer.fail('jwks', { status: 404 });
-    await delay(1_500);
-    expect(authorizationServer.requests()['jwks-moved']).toBeGreaterThanOrEqual(1);
+    const requests = authorizationServer.requests.bind(authorizationServer);
+    while (requests()['jwks-moved'] === 0) await delay(20); // by a timer, without a request
     const token = await authorizationServer.issueToken({ aud: [RESOURCE] });
     expect((await call(url, token)).status).toBe(200);
   });
 
   it('F10: refuses tokens of a withdrawn key after one refresh, remembered or not', async () => {
-    authorizationServer = await startAuthorizationServer();
+    authorizationServer = await startAuthorizationServer({ now: clock.now });
     const url = await start(authorizationServer.issuer, { jwksRefreshSeconds: 1 });
     const token = await authorizationServer.issueToken({ aud: [RESOURCE] });
     expect((await call(url, token)).status).toBe(200);
     await authorizationServer.rotateKeys({ keepPrevious: false });
-    await delay(1_500);
+    const before = authorizationServer.requests().jwks;
+    while (authorizationServer.requests().jwks < before + 2) await delay(20); // the first was answered
     expect((await call(url, token)).status).toBe(401);
   });
 
@@ -173,12 +142,12 @@ describe.each(platforms)('availability on %s', (platform) => {
     ['half a body', 'truncate' as const],
     ['an empty key set', { status: 200, body: '{"keys":[]}', contentType: 'application/json' }],
   ])('F05: keeps the good keys when the key set becomes %s', async (_, fault) => {
-    authorizationServer = await startAuthorizationServer();
-    const url = await start(authorizationServer.issuer, { jwksRefreshSeconds: 1 });
+    authorizationServer = await startAuthorizationServer({ now: clock.now });
+    const url = await start(authorizationServer.issuer, { jwksRefreshSeconds: 60 });
     authorizationServer.fail('jwks', fault);
-    await delay(1_500);
-    expect(authorizationServer.requests().jwks).toBeGreaterThanOrEqual(2);
+    clock.travel(61);
     const token = await authorizationServer.issueToken({ aud: [RESOURCE] });
+    while (authorizationServer.requests().jwks < 2) await call(url, token);
     expect((await call(url, token)).status).toBe(200);
   });
 });

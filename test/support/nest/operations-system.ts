@@ -1,33 +1,17 @@
-import {
-  type AuthplaneModuleOptions,
-  AuthplaneClient,
-  type Clock,
-  type DPoPSigner,
-} from 'authplane-nestjs';
+import { type AuthplaneModuleOptions, AuthplaneClient, type DPoPSigner } from 'authplane-nestjs';
 import {
   type AuthorizationServerOptions,
   type BrokerOptions,
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
+import { TravelClock } from './travel-clock.js';
 import { gateway, GatewayTasks, orders, receiveInto, Received } from './operations-apps.js';
 import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const GATEWAY_CLIENT = { clientId: 'gateway', clientSecret: 'gateway secret+/%' };
 export const GATEWAY_SLUG = 'gateway-mcp';
-
-/** Time that a test may let pass, the same for all parties. */
-export class TravelClock implements Clock {
-  #ahead = 0;
-
-  readonly now = (): number => Date.now() / 1000 + this.#ahead;
-  readonly elapsed = (): number => performance.now() / 1000 + this.#ahead;
-
-  travel(seconds: number): void {
-    this.#ahead += seconds;
-  }
-}
 
 /** A gateway, the service behind it, a vault, and the authorization server of all. */
 export interface OperationsSystem {
