@@ -1,0 +1,94 @@
+/** The house stays in order: small folders, short files, a spec for a source file, no cycle of folders. */
+
+import { describe, expect, test } from '@jest/globals';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+const MOST_FILES = 13;
+const MOST_LINES = 340;
+
+/** Files that are longer. The list only gets shorter: a file that no longer is has to leave it. */
+const LONG_FILES = [
+  'src/core/challenge.ts',
+  'src/core/operations/client-authentication.ts',
+  'src/core/operations/oauth-response.ts',
+  'src/core/operations/token-operations.ts',
+  'src/nest/authplane.module.ts',
+  'src/nest/mcp/endpoint-rules.ts',
+];
+
+const files = ['src', 'test'].flatMap((root) =>
+  readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\/(?:dist|node_modules)\b/.test(entry.parentPath))
+    .map((entry) => join(entry.parentPath, entry.name)),
+);
+const sources = files.filter((file) => file.startsWith('src/') && file.endsWith('.ts'));
+const specs = files.filter((file) =>
+  /^test\/(?:core|nest|mcp|testing|redis)\/.*\.spec\.ts$/.test(file),
+);
+
+describe('11: the tree', () => {
+  test(`no folder of src or test has more than ${MOST_FILES} files`, () => {
+    const counts = new Map<string, number>();
+    for (const folder of files.map(dirname)) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+    expect(counts.size).toBeGreaterThan(50);
+    expect([...counts].filter(([, count]) => count > MOST_FILES)).toEqual([]);
+  });
+
+  test(`no file of src has more than ${MOST_LINES} lines, apart from those that had`, () => {
+    const long = sources.filter((file) => linesOf(file) > MOST_LINES);
+    expect(long.filter((file) => !LONG_FILES.includes(file))).toEqual([]);
+    expect(LONG_FILES.filter((file) => !long.includes(file))).toEqual([]); // no longer needed
+  });
+
+  test('every spec of a layer is named after a source file, or after the layer of one file', () => {
+    expect(specs.length).toBeGreaterThan(100);
+    expect(specs.filter((spec) => !sourcesOf(spec).some((file) => existsSync(file)))).toEqual([]);
+  });
+
+  test('no folder of src needs one that needs it', () => {
+    const needs = foldersNeeded();
+    const inCycles = [...needs.keys()].filter((folder) => reached(needs, folder).has(folder));
+    expect(needs.size).toBeGreaterThan(20);
+    expect(inCycles).toEqual([]);
+  });
+});
+
+function linesOf(file: string): number {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').length;
+}
+
+/** Of `name.topic.spec.ts`: `name.topic.ts`, `name.ts`; and the `index.ts` of a folder of that name. */
+function sourcesOf(spec: string): string[] {
+  const folder = dirname(spec).replace(/^test/, 'src');
+  const parts = basename(spec, '.spec.ts').split('.');
+  const names = parts.map((_, index) => parts.slice(0, index + 1).join('.'));
+  const entries = basename(folder) === parts[0] ? ['index'] : [];
+  return [...names, ...entries].map((name) => join(folder, `${name}.ts`));
+}
+
+/** By folder, those that its files import from; entries publish and are not asked. */
+function foldersNeeded(): Map<string, Set<string>> {
+  const needs = new Map<string, Set<string>>();
+  for (const file of sources.filter((one) => basename(one) !== 'index.ts')) {
+    const folder = dirname(file);
+    const needed = needs.get(folder) ?? new Set();
+    needs.set(folder, needed);
+    for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/ from '(\.[^']+)'/g)) {
+      const other = dirname(join(folder, path));
+      if (other !== folder) needed.add(other);
+    }
+  }
+  return needs;
+}
+
+function reached(needs: ReadonlyMap<string, ReadonlySet<string>>, from: string): Set<string> {
+  const found = new Set<string>();
+  const open = [...(needs.get(from) ?? [])];
+  for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
+    if (found.has(folder)) continue;
+    found.add(folder);
+    open.push(...(needs.get(folder) ?? []));
+  }
+  return found;
+}
