@@ -11,51 +11,20 @@ import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-ne
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
 import { CompiledApp } from '../support/nest/compiled-app.js';
-import { freePort, type Platform, platforms } from '../support/nest/start-app.js';
-import {
-  Host,
-  type HostName,
-  McpController,
-  Runs,
-  request,
-  startMcpApp,
-} from '../support/nest/mcp-app.js';
-import {
-  type Answer,
-  HostileMessages,
-  send,
-  type Targets,
-} from '../support/hostile/host-messages.js';
+import { freePort, type Platform } from '../support/nest/start-app.js';
+import { Host, type HostName, McpController, Runs, startMcpApp } from '../support/nest/mcp-app.js';
+import { attack, type Attacked, isFull, SIMULTANEOUS, ways } from '../support/hostile/attack.js';
 
-/** Shared by two platforms and both ways to list. */
-const isFull = process.env['AUTHPLANE_STRESS'] === 'full'; // five minutes for each host
 if (isFull) jest.setTimeout(3_600_000);
-const COUNT = (isFull ? 200_000 : 2000) / 4;
-const SIMULTANEOUS = 16;
 
 const agent = new Agent({ keepAlive: true, maxSockets: SIMULTANEOUS });
 afterAll(() => agent.destroy());
-
-interface Attacked {
-  readonly origin: string;
-  readonly targets: Targets;
-  token(scope?: string): Promise<string>;
-  /** What ran, other than what needs nothing. */
-  ran(): Promise<readonly string[]>;
-  close(): Promise<void>;
-}
 
 let running: Attacked | undefined;
 afterEach(async () => {
   await running?.close();
   running = undefined;
 });
-
-type Way = readonly [platform: Platform, list: 'show' | 'hide', seed: number];
-const ways: readonly Way[] = platforms.flatMap((platform, index): Way[] => [
-  [platform, 'show', 2 * index],
-  [platform, 'hide', 2 * index + 1],
-]);
 
 @Controller('mcp')
 @UseGuards(AuthplaneGuard)
@@ -183,69 +152,6 @@ async function startMcpNest(platform: Platform, list: 'show' | 'hide'): Promise<
   };
 }
 
-interface Attack {
-  readonly seed: number;
-  readonly hasSessions?: boolean;
-  readonly scope?: string;
-  readonly count?: number;
-}
-
-/** What was answered with a 5xx, or not at all. */
-async function attack(attacked: Attacked, how: Attack): Promise<unknown[]> {
-  const { seed, hasSessions = false, scope, count = COUNT } = how;
-  const { origin, targets } = attacked;
-  const messages = new HostileMessages(targets, seed);
-  const failures: unknown[] = [];
-  let authorization = await attacked.token(scope);
-  let session = hasSessions ? await open() : undefined;
-  let sent = 0;
-
-  async function open(): Promise<string | undefined> {
-    const body = request('initialize', {
-      protocolVersion: '2025-06-18',
-      capabilities: {},
-      clientInfo: { name: 'x', version: '1' },
-    });
-    const headers = {
-      authorization,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-    };
-    const message = { method: 'POST', path: '/mcp', headers };
-    const init = { ...message, body: Buffer.from(JSON.stringify(body)) };
-    return (await send(origin, agent, init)).sessionId;
-  }
-
-  async function worker(): Promise<void> {
-    while (sent < count) {
-      sent++;
-      if (sent % 1000 === 0) {
-        authorization = await attacked.token(scope);
-      }
-      const message = messages.next(session);
-      const headers: Record<string, string> = { ...message.headers, authorization };
-      let answer: Answer | undefined;
-      try {
-        answer = await send(origin, agent, { ...message, headers });
-      } catch (error) {
-        failures.push({ ...shown(message), error: String(error) });
-      }
-      if (answer !== undefined && answer.status >= 500) {
-        failures.push({ ...shown(message), ...answer });
-      }
-      const isEnded = answer?.status === 404 && headers['mcp-session-id'] === session;
-      if (hasSessions && isEnded) session = await open();
-    }
-  }
-
-  await Promise.all(Array.from({ length: SIMULTANEOUS }, worker));
-  return failures;
-}
-
-function shown({ body, ...message }: ReturnType<HostileMessages['next']>): object {
-  return { ...message, body: body.toString('latin1').slice(0, 500) };
-}
-
 const HOSTS = [
   ['SDK v1, stateless', 'SDK v1', McpController],
   ['SDK v1, stateless, through serveMcp', 'SDK v1 with JSON answers', ServingController],
@@ -263,14 +169,14 @@ describe.each(HOSTS)('9.1g: %s, and plain handlers beside it', (_, host, control
     'on %s, list: %s: nothing runs without its scope',
     async (platform, list, seed) => {
       running = await startSdk(platform, list, host, controller);
-      expect(await attack(running, { seed, hasSessions })).toEqual([]);
+      expect(await attack(running, agent, { seed, hasSessions })).toEqual([]);
       expect(await running.ran()).toEqual([]);
     },
   );
 
   test('with the scope the same messages run all there is', async () => {
     running = await startSdk('express', 'show', host, controller);
-    await attack(running, { seed: 0, hasSessions, scope: 'x', count: 500 });
+    await attack(running, agent, { seed: 0, hasSessions, scope: 'x', count: 500 });
     const { tools, prompts, uris, open } = running.targets;
     const names = [...tools, ...prompts, ...uris, 'bound', 'wrapped'];
     const ran = await running.ran();
@@ -286,14 +192,14 @@ describe('9.1g: MCP-Nest 2', () => {
     'on %s, list: %s: nothing runs without its scope',
     async (platform, list, seed) => {
       running = await startMcpNest(platform, list);
-      expect(await attack(running, { seed })).toEqual([]);
+      expect(await attack(running, agent, { seed })).toEqual([]);
       expect(await running.ran()).toEqual([]);
     },
   );
 
   test('with the scope the same messages run all there is', async () => {
     running = await startMcpNest('express', 'show');
-    await attack(running, { seed: 0, scope: 'x', count: 500 });
+    await attack(running, agent, { seed: 0, scope: 'x', count: 500 });
     const { tools, prompts, open } = running.targets;
     const names = [...tools, ...prompts, 'secret', 'day', 'plan', 'bound'];
     const ran = await running.ran();

@@ -98,8 +98,8 @@ const MCP_METHODS: ReadonlySet<string> = new Set([
  * A message that is no request needs no scopes, and the server answers it with an error of its own. The
  * `method` alone makes a request: a server that is careless about `id` must not be a way around this.
  *
- * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, and for
- * members named `__proto__`, which validating libraries may copy into the prototype of what the server then
+ * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, for names that
+ * are no texts, and for members named `__proto__`, which validating libraries may copy into the prototype of what the server then
  * reads.
  */
 export function operationsOf(body: unknown): FoundOperation[] {
@@ -253,7 +253,7 @@ function found(
   holder: object,
   member: string | number,
 ): FoundOperation[] {
-  const name = ownString(holder, member);
+  const name = nameIn(holder, member);
   if (name === undefined) return [];
   if (kind === 'resource' && name.length > MAX_URI_LENGTH) {
     throw new InvalidRequestError(`a URI of ${name.length} characters; at most ${MAX_URI_LENGTH}`);
@@ -262,8 +262,15 @@ function found(
 }
 
 function foundTask(method: string, holder: object): FoundName[] {
-  const name = ownString(holder, 'taskId');
+  const name = nameIn(holder, 'taskId');
   return name === undefined ? [] : [{ method, name, holder, member: 'taskId' }];
+}
+
+/** A server that makes a text of what is none, `["uri"]` for example, would find what was not judged. */
+function nameIn(holder: object, member: string | number): string | undefined {
+  const name = own(holder, member);
+  if (name === undefined || typeof name === 'string') return name;
+  throw new InvalidRequestError(`${JSON.stringify(member)} of a message is no text`);
 }
 
 // ---- members of untrusted objects: own ones only ---------------------------------------------------

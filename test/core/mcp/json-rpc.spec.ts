@@ -33,7 +33,7 @@ describe('operations of a JSON-RPC body', () => {
       ['prompt completion/complete a', 'resource completion/complete b'],
     ],
     [
-      message('subscriptions/listen', { notifications: { resourceSubscriptions: ['a', 1, 'b'] } }),
+      message('subscriptions/listen', { notifications: { resourceSubscriptions: ['a', 'b'] } }),
       ['resource subscriptions/listen a', 'resource subscriptions/listen b'],
     ],
     // A server that is careless about ids is not to be reached past the guard.
@@ -59,8 +59,6 @@ describe('operations of a JSON-RPC body', () => {
     message('tools/call'),
     message('tools/call', 'a'),
     message('tools/call', ['a']),
-    message('tools/call', { name: ['a'] }),
-    message('tools/call', { name: { toString: 'a' } }),
     message('tools/call', { Name: 'a' }),
     message('tools/call', Object.create({ name: 'inherited' })),
     Object.create(message('tools/call', { name: 'inherited' })),
@@ -72,6 +70,28 @@ describe('operations of a JSON-RPC body', () => {
     { jsonrpc: '2.0', id: 1, result: { name: 'a' } },
   ])('nothing to ask scopes for: %j', (body) => {
     expect(operationsOf(body)).toEqual([]);
+  });
+
+  it.each([
+    message('tools/call', { name: ['a'] }),
+    message('tools/call', { name: { toString: 'a' } }),
+    message('prompts/get', { name: null }),
+    message('resources/read', { uri: ['notes://secret'] }),
+    message('resources/read', { uri: [['notes://secret']] }),
+    message('resources/unsubscribe', { uri: 1 }),
+    message('completion/complete', { ref: { type: 'ref/resource', uri: ['notes://{a}'] } }),
+    message('subscriptions/listen', { notifications: { resourceSubscriptions: ['a', ['b']] } }),
+  ])('9.1: a name that a server would have to make a text of is refused: %j', (body) => {
+    for (const one of [body, [message('ping'), body]]) {
+      expect(() => operationsOf(one)).toThrow(InvalidRequestError);
+    }
+  });
+
+  it('9.9a: and so is the id of a task', () => {
+    const related = { 'io.modelcontextprotocol/related-task': { taskId: ['t'] } };
+    for (const params of [{ taskId: ['t'] }, { taskId: 1 }, { taskId: 't', _meta: related }]) {
+      expect(() => tasksOf(message('tasks/get', params))).toThrow(InvalidRequestError);
+    }
   });
 
   it('refuses long batches, many subscriptions and members that may become prototypes', () => {
@@ -214,7 +234,6 @@ describe('tasks in a JSON-RPC body', () => {
     [message('tasks/get', { taskId: 't', ...related }), ['tasks/get t', 'tasks/get r']],
     [message('ping', related), ['ping r']],
     [message('tools/call', { name: 'a', taskId: 't' }), []],
-    [message('tasks/get', { taskId: 1 }), []],
     [message('tasks/list', {}), []],
     [{ jsonrpc: '2.0', method: 'notifications/tasks/status', params: { taskId: 't' } }, []],
     [{ jsonrpc: '2.0', id: 1, result: { taskId: 't', ...related } }, []],

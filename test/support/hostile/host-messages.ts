@@ -115,8 +115,13 @@ export class HostileMessages {
 
   #params(method: string): Json {
     const pairs: [string, Json][] = [];
-    if (method.startsWith('resources/')) pairs.push(['uri', this.#uri()]);
-    else if (method.startsWith('completion')) {
+    if (method.startsWith('resources/')) {
+      const uri = this.#uri();
+      pairs.push([
+        'uri',
+        this.#chance(0.95) ? uri : this.#pick<Json>([[uri], [[uri]], [uri, uri]]),
+      ]);
+    } else if (method.startsWith('completion')) {
       pairs.push(['ref', this.#ref()], ['argument', members({ name: 'day', value: 'p' })]);
     } else if (method.startsWith('subscriptions')) {
       const uris = [this.#uri(), this.#uri()];

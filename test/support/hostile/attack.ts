@@ -1,0 +1,84 @@
+import type { Agent } from 'node:http';
+import { type Platform, platforms } from '../nest/start-app.js';
+import { type Answer, HostileMessages, send, type Targets } from './host-messages.js';
+
+/** Shared by two platforms and both ways to list. */
+export const isFull = process.env['AUTHPLANE_STRESS'] === 'full'; // five minutes for each host
+export const COUNT = (isFull ? 200_000 : 2000) / 4;
+export const SIMULTANEOUS = 16;
+
+export interface Attacked {
+  readonly origin: string;
+  readonly targets: Targets;
+  token(scope?: string): Promise<string>;
+  /** What ran, other than what needs nothing. */
+  ran(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export type Way = readonly [platform: Platform, list: 'show' | 'hide', seed: number];
+export const ways: readonly Way[] = platforms.flatMap((platform, index): Way[] => [
+  [platform, 'show', 2 * index],
+  [platform, 'hide', 2 * index + 1],
+]);
+
+export interface Attack {
+  readonly seed: number;
+  readonly hasSessions?: boolean;
+  readonly scope?: string;
+  readonly count?: number;
+}
+
+/** What was answered with a 5xx, or not at all. */
+export async function attack(attacked: Attacked, agent: Agent, how: Attack): Promise<unknown[]> {
+  const { seed, hasSessions = false, scope, count = COUNT } = how;
+  const { origin, targets } = attacked;
+  const messages = new HostileMessages(targets, seed);
+  const failures: unknown[] = [];
+  let authorization = await attacked.token(scope);
+  let session = hasSessions ? await open() : undefined;
+  let sent = 0;
+
+  async function open(): Promise<string | undefined> {
+    const clientInfo = { name: 'x', version: '1' };
+    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
+    const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
+    const headers = {
+      authorization,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    };
+    const message = { method: 'POST', path: '/mcp', headers };
+    const init = { ...message, body: Buffer.from(JSON.stringify(body)) };
+    return (await send(origin, agent, init)).sessionId;
+  }
+
+  async function worker(): Promise<void> {
+    while (sent < count) {
+      sent++;
+      if (sent % 1000 === 0) {
+        authorization = await attacked.token(scope);
+      }
+      const message = messages.next(session);
+      const headers: Record<string, string> = { ...message.headers, authorization };
+      let answer: Answer | undefined;
+      try {
+        answer = await send(origin, agent, { ...message, headers });
+      } catch (error) {
+        failures.push({ ...shown(message), error: String(error) });
+      }
+      if (answer !== undefined && answer.status >= 500) {
+        failures.push({ ...shown(message), ...answer });
+      }
+      const isEnded = answer?.status === 404 && headers['mcp-session-id'] === session;
+      if (hasSessions && isEnded) session = await open();
+    }
+  }
+
+  await Promise.all(Array.from({ length: SIMULTANEOUS }, worker));
+  return failures;
+}
+
+function shown({ body, ...message }: ReturnType<HostileMessages['next']>): object {
+  return { ...message, body: body.toString('latin1').slice(0, 500) };
+}
