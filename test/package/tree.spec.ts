@@ -14,7 +14,6 @@ const LONG_FILES = [
   'src/core/operations/oauth-response.ts',
   'src/core/operations/token-operations.ts',
   'src/nest/authplane.module.ts',
-  'src/nest/mcp/endpoint-rules.ts',
 ];
 
 const files = ['src', 'test'].flatMap((root) =>

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
 import type { AuthplaneResource, InboundRequest } from '../../core/resource.js';
@@ -148,46 +148,6 @@ function hasRawRequest(context: unknown): context is { getRawRequest(): unknown 
 
 export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): FrameworkRequest {
   return context.switchToHttp().getRequest<FrameworkRequest>();
-}
-
-/**
- * Headers for whatever the handler answers. On Node's own response, because a handler that takes the
- * response over (Fastify's `hijack`, as MCP transports need it) loses those of the framework.
- */
-export function sendAlong(
-  context: Pick<ExecutionContext, 'switchToHttp'>,
-  headers: Readonly<Record<string, string>>,
-): void {
-  const raw = rawResponse(context);
-  for (const [name, value] of Object.entries(headers)) raw.setHeader(name, value);
-}
-
-/** Fastify keeps headers of its own until it sends them; Express writes on Node's response. */
-interface FrameworkReply {
-  getHeader(name: string): number | string | string[] | undefined;
-  header?(name: string, value: string): unknown;
-}
-
-/**
- * Keeps caches from giving the answer for one caller to another (RFC 9111 §4.1, §5.2.2.7), where the
- * application has not said otherwise. What a handler sets later wins.
- */
-export function keepPrivate(context: Pick<ExecutionContext, 'switchToHttp'>): void {
-  const reply = context.switchToHttp().getResponse<FrameworkReply>();
-  const raw = rawResponse(context);
-  const said = (name: string) => reply.getHeader(name) ?? raw.getHeader(name);
-  if (said('cache-control') === undefined) raw.setHeader('Cache-Control', 'private');
-  const vary = [said('vary') ?? []].flat().join(', ');
-  const varies = vary.split(',').map((name) => name.trim().toLowerCase());
-  if (varies.includes('*') || varies.includes('authorization')) return;
-  const names = vary === '' ? 'Authorization' : `${vary}, Authorization`;
-  raw.setHeader('Vary', names);
-  if (reply.getHeader('vary') !== undefined) reply.header?.('Vary', names);
-}
-
-export function rawResponse(context: Pick<ExecutionContext, 'switchToHttp'>): ServerResponse {
-  const response = context.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
-  return response.raw ?? response;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { OperationKind } from '../../core/mcp/json-rpc.js';
 import type { OperationRequirement } from '../../core/mcp/operation-scopes.js';
+import { isJson, type Json } from './answers/json-messages.js';
 
 type Named = Pick<OperationRequirement, 'kind' | 'name'>;
 
@@ -28,19 +29,14 @@ export class UnlistedNames {
   }
 
   /** @returns what the list lacks whose last page this message is. */
-  see(json: string): Named[] {
+  see(message: unknown): Named[] {
     if (!this.isWatching) return [];
-    const result = resultOf(json);
-    return result === undefined
-      ? []
-      : LISTS.flatMap(([member, kind]) => this.#compare(result, member, kind));
+    if (!isJson(message) || !isJson(message['result'])) return [];
+    const { result } = message;
+    return LISTS.flatMap(([member, kind]) => this.#compare(result, member, kind));
   }
 
-  #compare(
-    result: Readonly<Record<string, unknown>>,
-    member: string,
-    kind: OperationKind,
-  ): Named[] {
+  #compare(result: Json, member: string, kind: OperationKind): Named[] {
     const entries = result[member];
     const wanted = this.#wanted.get(kind);
     if (wanted === undefined || !Array.isArray(entries)) return [];
@@ -48,19 +44,6 @@ export class UnlistedNames {
     if (result['nextCursor'] !== undefined) return []; // more pages
     this.#wanted.delete(kind);
     return [...wanted].map((name) => ({ kind, name }));
-  }
-}
-
-/** Of a response that is no batch; lists are asked for alone. */
-function resultOf(json: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const message = JSON.parse(json) as { readonly result?: unknown } | null;
-    const result = message?.result;
-    return typeof result === 'object' && result !== null
-      ? (result as Readonly<Record<string, unknown>>)
-      : undefined;
-  } catch {
-    return undefined;
   }
 }
 

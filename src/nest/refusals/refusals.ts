@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import {
   type ArgumentsHost,
   type CallHandler,
@@ -16,13 +16,8 @@ import { onResponseHead } from '../http/response-rewrite.js';
 import { PackageLogger } from '../log/package-logger.js';
 import { refusalBody } from './refusal-body.js';
 import { RefusalLog } from '../log/refusal-log.js';
-import {
-  httpRequest,
-  inboundRequest,
-  rawRequest,
-  rawResponse,
-  requestState,
-} from '../http/request.js';
+import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
+import { httpRequest, inboundRequest, requestState } from '../http/request.js';
 
 type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
 
@@ -39,9 +34,9 @@ export class Refusals {
   constructor(private readonly resource: AuthplaneResource) {}
 
   /** Of the guard: the error names the scopes itself. */
-  ofGuard(error: AuthplaneError, host: HttpHost): AuthplaneHttpException {
+  ofGuard(error: AuthplaneError, exchange: HttpExchange): AuthplaneHttpException {
     this.#guardLog.write(error);
-    return this.#answer(error, error, host);
+    return this.#answer(error, error, exchange);
   }
 
   /** Of whatever else runs for a request; of other errors, and of what is an answer already, nothing. */
@@ -49,23 +44,23 @@ export class Refusals {
     if (error instanceof AuthplaneHttpException || !(error instanceof AuthplaneError)) return error;
     this.#handlerLog.write(error);
     const { challengeScopes } = requestState(httpRequest(host));
-    return this.#answer(error, withScopes(error, challengeScopes?.() ?? []), host);
+    return this.#answer(error, withScopes(error, challengeScopes?.() ?? []), exchangeOf(host));
   }
 
   #answer(
     error: AuthplaneError,
     announced: AuthplaneError,
-    host: HttpHost,
+    exchange: HttpExchange,
   ): AuthplaneHttpException {
-    const request = httpRequest(host);
+    const { request } = exchange;
     const { challengeScopes, resource = this.resource } = requestState(request);
     const needed = challengeScopes?.() ?? [];
     const challenge = resource.challenge(announced, {
       headers: inboundRequest(request).headers,
       ...(needed.length === 0 ? {} : { scopes: needed }),
     });
-    setHeaders(rawResponse(host), challenge.headers);
-    const { headers } = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
+    setHeaders(nodeResponse(exchange), challenge.headers);
+    const { headers } = nodeRequest(exchange);
     const sentence = publicSentence(announced);
     const body = refusalBody(challenge, sentence, { headers, body: request.body });
     return new AuthplaneHttpException(error, sentence, { ...challenge, body });

@@ -3,7 +3,7 @@ import type { ResolvedGuardOptions } from '../../core/options.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
-import { McpRules } from '../mcp/endpoint-rules.js';
+import { EndpointRules } from '../mcp/endpoint-rules.js';
 import { McpState } from '../mcp/state/server-state.js';
 import type { GuardedApplication } from '../http/request.js';
 import { GuardedStreams } from '../mcp/answers/stream-expiry.js';
@@ -14,7 +14,7 @@ export interface ProtectedResource {
   readonly name: string | undefined;
   readonly resource: AuthplaneResource;
   readonly baseNeeds: ScopeNeeds;
-  readonly mcp: McpRules;
+  readonly mcp: EndpointRules;
 }
 
 /** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
@@ -88,5 +88,5 @@ function protect(
   state: McpState,
 ): ProtectedResource {
   const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
-  return { name, resource, baseNeeds, mcp: new McpRules(resource, mcp, state, devMode) };
+  return { name, resource, baseNeeds, mcp: new EndpointRules(resource, mcp, state, devMode) };
 }

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
 
 const list = (names: readonly string[], more: object = {}) =>
-  JSON.stringify({ id: 1, result: { tools: names.map((name) => ({ name })), ...more } });
+  ({ id: 1, result: { tools: names.map((name) => ({ name })), ...more } }) as const;
 
 const watching = () =>
   new UnlistedNames([
@@ -25,17 +25,17 @@ test('waits for the last page', () => {
   expect(names.isWatching).toBe(false);
 });
 
-test.each(['', 'no json', 'null', '[]', '{"result":null}', '{"result":{"tools":{}}}'])(
+test.each(['', undefined, null, [], { result: null }, { result: { tools: {} } }])(
   'is not misled by %j',
-  (text) => {
+  (message) => {
     const names = watching();
-    expect(names.see(text)).toEqual([]);
+    expect(names.see(message)).toEqual([]);
     expect(names.isWatching).toBe(true);
   },
 );
 
 test('takes entries of any shape', () => {
-  expect(watching().see('{"result":{"tools":[null,1,{"name":2},{"name":"b"}]}}')).toEqual([
+  expect(watching().see({ result: { tools: [null, 1, { name: 2 }, { name: 'b' }] } })).toEqual([
     { kind: 'tool', name: 'a' },
   ]);
 });

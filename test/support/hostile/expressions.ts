@@ -147,7 +147,6 @@ export const EXPRESSIONS: Readonly<
   'nest/boot/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
   'nest/boot/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
   'nest/mcp/body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
-  'nest/mcp/endpoint-rules.ts': [[/[^\x20-\x7e]/g, 'short']],
   'nest/mcp/answers/hidden-names.ts': [
     [
       /[\ufdd0-\ufde9]|\\{1,8}u(fd[de][\da-f])|%(?:25){0,4}EF%(?:25){0,4}B7%(?:25){0,4}([9a][\da-f])|&#(?:x(fd[de][\da-f])|(6497[6-9]|649[89]\d|6500[01]));/gi,

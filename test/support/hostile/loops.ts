@@ -81,9 +81,9 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/mcp-nest-registry.ts': { registryOf: 'boot', strategyOf: 'boot' },
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
+  'nest/http/exchange.ts': { sendAlong: 'bounded' },
   'nest/http/request.ts': {
     dropHeader: 'a header that is dropped',
-    sendAlong: 'bounded',
     publishCaller: 'bounded',
     publishUser: 'bounded',
   },
@@ -91,10 +91,10 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/log/refusal-log.ts': { warn: 'bounded' },
   'nest/marks/handler-marks.ts': { prototypesOf: 'boot' },
   'nest/mcp/body.ts': { isDeeperThan: 'depth of a body' },
-  'nest/mcp/endpoint-rules.ts': {
+  'nest/mcp/endpoint-answers.ts': { '#nameUnlisted': 'boot' },
+  'nest/mcp/operation-judge.ts': {
     judge: 'hidden URIs in a batch',
     '#seenInstead': 'hidden URIs in a batch',
-    '#nameUnlisted': 'boot',
   },
   'nest/mcp/unlisted-names.ts': { constructor: 'boot', '#compare': 'a list in an answer' },
   'nest/mcp/answers/hidden-names.ts': {

@@ -20,6 +20,7 @@ import {
 } from '../../../src/core/mcp/json-rpc.js';
 import { TokenResponse } from '../../../src/core/operations/oauth-response.js';
 import { OperationScopes } from '../../../src/core/mcp/operation-scopes.js';
+import type { McpOptions } from '../../../src/core/mcp/settings.js';
 import { quoted } from '../../../src/core/lib/text.js';
 import { fetchAs } from '../../../src/core/operations/fetch-as.js';
 import { UriTable } from '../../../src/core/mcp/resource-uris.js';
@@ -38,8 +39,10 @@ import { hasPlainNameHeader, McpHiding } from '../../../src/nest/mcp/answers/hid
 import { rewritten } from '../../../src/nest/mcp/answers/json-messages.js';
 import { McpLists } from '../../../src/nest/mcp/answers/lists.js';
 import { parsedText, renewRawBody, unreadableBody } from '../../../src/nest/mcp/body.js';
-import { McpRules } from '../../../src/nest/mcp/endpoint-rules.js';
+import { OperationTable } from '../../../src/nest/mcp/declared-operations.js';
+import { OperationJudge } from '../../../src/nest/mcp/operation-judge.js';
 import { SentEvents } from '../../../src/nest/mcp/state/sent-events.js';
+import { McpState } from '../../../src/nest/mcp/state/server-state.js';
 import { McpTasks, withoutTasks } from '../../../src/nest/mcp/state/tasks.js';
 import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
 import { goodRules, proofOf, testKey } from '../tokens/dpop-proofs.js';
@@ -127,7 +130,10 @@ const hiding = new OperationScopes(
   })),
   true,
 );
-const nobody = { hasScope: () => false, scopes: [] as readonly string[] } as never;
+const nobody = {
+  claims: { hasScope: () => false, scopes: [] as readonly string[] },
+  resource: 'https://api.example.com/mcp',
+} as never;
 const lists = new McpLists(hiding, { namesSchemes: true });
 const textOf = (make: (count: number) => unknown, read: (text: string) => unknown) =>
   reader(BODY, (size) => {
@@ -155,9 +161,15 @@ function answerOf(pieces: readonly string[]): () => void {
 const pieces = (text: string, length: number) =>
   many(Math.ceil(text.length / length), (at) => text.slice(at * length, (at + 1) * length));
 
-const rules = new McpRules(
-  { resource: 'https://api.example.com/mcp' },
-  { list: 'hide', resources: { 'x://y{+all}': ['a'], 'x://y{+all}/z{b}': ['a'] } },
+const hidingUris: McpOptions = {
+  list: 'hide',
+  resources: { 'x://y{+all}': ['a'], 'x://y{+all}/z{b}': ['a'] },
+};
+const judge = new OperationJudge(
+  hidingUris,
+  new OperationTable(hidingUris),
+  new McpState(),
+  new McpHiding(),
 );
 
 /** Loops and whole readers; attempts to throw are theirs. */
@@ -307,11 +319,11 @@ export const READERS: Readonly<Record<string, Reader>> = {
     const body = many(100, () => message('resources/read', { uri }));
     const operations = operationsOf(body);
     const request = { operations, tasks: [] } as never;
-    return () => rules.judge(request, nobody);
+    return () => judge.judge(request, nobody);
   }),
   'a list in an answer': textOf(
     (n) => result({ tools: many(n, (index) => ({ name: `member${index}` })) }),
-    (text) => new UnlistedNames([{ kind: 'tool', name: 'a' }]).see(text),
+    (text) => rewritten(text, (one) => new UnlistedNames([{ kind: 'tool', name: 'a' }]).see(one)),
   ),
   ...Object.fromEntries(
     (['tools', 'resources', 'resourceTemplates', 'prompts'] as const).map((member) => [
@@ -326,29 +338,32 @@ export const READERS: Readonly<Record<string, Reader>> = {
               _meta: { securitySchemes: [] },
             })),
           }),
-        (text) => lists.forCaller(text, nobody),
+        (text) => rewritten(text, (one) => lists.forCaller(one, nobody)),
       ),
     ]),
   ),
   'lists in a batch': textOf(
     (n) => many(n, () => result({ tools: [{ name: 'member' }] })),
-    (text) => lists.forCaller(text, nobody),
+    (text) => rewritten(text, (one) => lists.forCaller(one, nobody)),
   ),
   'updates in a batch': textOf(
     (n) => many(n, () => message('notifications/resources/updated', { uri: 'x://y/z' })),
-    (text) => lists.forCaller(text, nobody),
+    (text) => rewritten(text, (one) => lists.forCaller(one, nobody)),
   ),
   'an update of a long URI': ofText(LENGTHS.uri, 'x://y/', (uri) =>
-    lists.forCaller(JSON.stringify(message('notifications/resources/updated', { uri })), nobody),
+    lists.forCaller(message('notifications/resources/updated', { uri }), nobody),
   ),
   'an answer in depth': ofText(BODY, '[', (text) => rewritten(text, (one) => one)),
   'tasks that answers make': textOf(
     (n) => many(n, (index) => result({ task: { taskId: `task-${index}` } })),
-    (text) => new McpTasks().learn(text, 'alice', { all: [], anyOf: [] }),
+    (text) => {
+      const tasks = new McpTasks();
+      rewritten(text, (one) => tasks.learn(one, 'alice', { all: [], anyOf: [] }));
+    },
   ),
   'a list of tasks': textOf(
     (n) => result({ tasks: many(n, (index) => ({ taskId: `task-${index}` })) }),
-    (text) => withoutTasks(text, (id) => id.endsWith('7')),
+    (text) => rewritten(text, (one) => withoutTasks(one, (id) => id.endsWith('7'))),
   ),
   'event ids in small pieces': ofText(BODY, 'id: 1\n', (text) => answerOf(pieces(text, 7))()),
   'an event id without an end': ofText(BODY, 'id: 1', (text) => answerOf(pieces(text, 7))()),

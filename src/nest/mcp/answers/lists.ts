@@ -2,7 +2,7 @@ import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
 import { challengeScopes } from '../../../core/lib/scopes.js';
 import type { Caller } from '../../../core/token/caller.js';
-import { isJson, rewritten } from './json-messages.js';
+import { isJson } from './json-messages.js';
 
 interface ListMember {
   readonly member: string;
@@ -41,12 +41,10 @@ export class McpLists {
     this.changes = scopes.hides || namesSchemes;
   }
 
-  /** A JSON-RPC message, or batch, as this caller is to see it; `undefined`: not at all. */
-  forCaller(json: string, caller: Caller): string | undefined {
-    if (!this.changes) return json;
-    return rewritten(json, (message) =>
-      this.#tellsOfHidden(message, caller) ? undefined : this.#changed(message, caller),
-    );
+  /** A JSON-RPC message as this caller is to see it; `undefined`: not at all. */
+  forCaller(message: unknown, caller: Caller): unknown {
+    if (!this.changes) return message;
+    return this.#tellsOfHidden(message, caller) ? undefined : this.#changed(message, caller);
   }
 
   /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */

@@ -1,11 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ExecutionContext } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 import type { AdmittedCaller } from '../../../core/token/caller.js';
 import { asksForUpdates } from '../../../core/mcp/json-rpc.js';
 import { isEventStream, onResponseHead } from '../../http/response-rewrite.js';
-import { httpRequest, rawRequest, rawResponse } from '../../http/request.js';
-
-type HttpContext = Pick<ExecutionContext, 'switchToHttp'>;
+import { type HttpExchange, nodeRequest, nodeResponse } from '../../http/exchange.js';
 
 /** Node's timers take no more. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -33,9 +30,9 @@ export class GuardedStreams {
   }
 
   /** Once for each answer, however many guards are on its way. */
-  watch(context: HttpContext, admission: Admission): void {
-    const response = rawResponse(context);
-    if (!isOpenEnded(context) || this.#watched.has(response)) return;
+  watch(exchange: HttpExchange, admission: Admission): void {
+    const response = nodeResponse(exchange);
+    if (!isOpenEnded(exchange) || this.#watched.has(response)) return;
     this.#watched.add(response);
     onResponseHead(response, 'content-type', (_, type = '') => {
       if (isEventStream(type)) this.#begin(response, admission);
@@ -87,10 +84,8 @@ function endWithAdmission(
   };
 }
 
-function isOpenEnded(context: HttpContext): boolean {
-  const request = httpRequest(context);
-  const { method } = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
-  return method === 'GET' || listens(request.body);
+function isOpenEnded(exchange: HttpExchange): boolean {
+  return nodeRequest(exchange).method === 'GET' || listens(exchange.request.body);
 }
 
 /** Plain handlers may get anything. */

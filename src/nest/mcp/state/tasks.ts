@@ -1,5 +1,5 @@
 import type { ScopeNeeds } from '../../../core/lib/scopes.js';
-import { isJson, rewritten } from '../answers/json-messages.js';
+import { isJson } from '../answers/json-messages.js';
 import { type Owner, StateOwners } from './state-owners.js';
 
 /**
@@ -15,31 +15,23 @@ export class McpTasks {
     return this.#owners.noteFor(taskId, owner);
   }
 
-  /** @param json an answer to a call that needed this. */
-  learn(json: string, owner: Owner, needs: ScopeNeeds): void {
-    rewritten(json, (message) => {
-      const id = taskMadeIn(message);
-      if (id !== undefined) this.#owners.remember(id, owner, needs);
-      return message;
-    });
+  /** @param message an answer to a call that needed this. */
+  learn(message: unknown, owner: Owner, needs: ScopeNeeds): void {
+    const id = taskMadeIn(message);
+    if (id !== undefined) this.#owners.remember(id, owner, needs);
   }
 }
 
-/** The list of tasks in an answer, without those that are not shown. */
-export function withoutTasks(
-  json: string,
-  isShown: (taskId: string) => boolean,
-): string | undefined {
-  return rewritten(json, (message) => {
-    if (!isJson(message) || !isJson(message['result'])) return message;
-    const { result } = message;
-    if (!Array.isArray(result['tasks'])) return message;
-    const tasks = result['tasks'] as unknown[];
-    const kept = tasks.filter((task) => isJson(task) && isShown(String(task['taskId'])));
-    return kept.length === tasks.length
-      ? message
-      : { ...message, result: { ...result, tasks: kept } };
-  });
+/** A message without the tasks in its list that are not shown. */
+export function withoutTasks(message: unknown, isShown: (taskId: string) => boolean): unknown {
+  if (!isJson(message) || !isJson(message['result'])) return message;
+  const { result } = message;
+  if (!Array.isArray(result['tasks'])) return message;
+  const tasks = result['tasks'] as unknown[];
+  const kept = tasks.filter((task) => isJson(task) && isShown(String(task['taskId'])));
+  return kept.length === tasks.length
+    ? message
+    : { ...message, result: { ...result, tasks: kept } };
 }
 
 /** `task` in a result of 2025-11-25; the result itself in the extension for 2026-07-28. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { OperationScopes } from '../../../../src/core/mcp/operation-scopes.js';
 import { requirementsOf } from '../../../../src/core/mcp/settings.js';
 import type { Caller } from '../../../../src/core/token/caller.js';
+import { rewritten } from '../../../../src/nest/mcp/answers/json-messages.js';
 import { isVisible, McpLists } from '../../../../src/nest/mcp/answers/lists.js';
 
 const scopes = new OperationScopes(
@@ -9,8 +10,10 @@ const scopes = new OperationScopes(
 );
 const callerWith = (...granted: string[]) =>
   ({ claims: { hasScope: (scope: string) => granted.includes(scope) } }) as Caller;
+const forCaller = (lists: McpLists, json: string, caller: Caller) =>
+  rewritten(json, (message) => lists.forCaller(message, caller));
 const withoutHidden = (json: string, caller: Caller) =>
-  new McpLists(scopes).forCaller(json, caller);
+  forCaller(new McpLists(scopes), json, caller);
 const tools = { jsonrpc: '2.0', id: 1, result: { tools: [{ name: 'open' }, { name: 'secret' }] } };
 const shown = { ...tools, result: { tools: [{ name: 'open' }] } };
 
@@ -74,31 +77,31 @@ describe('lists without what a caller must not know of', () => {
     ])('%s: the scopes that a challenge would name, and nothing is hidden', (name, scopes) => {
       const schemes = [{ type: 'oauth2', scopes }];
       const ofMcpNest2 = { _meta: { x: 1, securitySchemes: noauth } };
-      expect(lists.forCaller(listed(name, ofMcpNest2), callerWith())).toBe(
+      expect(forCaller(lists, listed(name, ofMcpNest2), callerWith())).toBe(
         listed(name, { _meta: { x: 1, securitySchemes: schemes } }),
       );
       const ofMcpNest1 = { securitySchemes: noauth, _meta: { securitySchemes: noauth } };
-      expect(lists.forCaller(listed(name, ofMcpNest1), callerWith())).toBe(
+      expect(forCaller(lists, listed(name, ofMcpNest1), callerWith())).toBe(
         listed(name, { securitySchemes: schemes, _meta: { securitySchemes: schemes } }),
       );
     });
 
     it.each(['all', 'ruled', 'open'])('%s: adds and invents nothing', (name) => {
       const silent = listed(name, { _meta: { x: 1 } });
-      expect(lists.forCaller(silent, callerWith())).toBe(silent);
+      expect(forCaller(lists, silent, callerWith())).toBe(silent);
       const said = listed(name, { _meta: { securitySchemes: noauth } });
-      if (name !== 'all') expect(lists.forCaller(said, callerWith())).toBe(said);
-      expect(new McpLists(needs).forCaller(said, callerWith())).toBe(said);
+      if (name !== 'all') expect(forCaller(lists, said, callerWith())).toBe(said);
+      expect(forCaller(new McpLists(needs), said, callerWith())).toBe(said);
       const prompts = said.replace('tools', 'prompts').replace(name, 'p');
-      expect(lists.forCaller(prompts, callerWith())).toBe(prompts);
+      expect(forCaller(lists, prompts, callerWith())).toBe(prompts);
       const shared = said.replace('"tools"', '"cacheScope":"public","tools"').replace(name, 'open');
-      expect(lists.forCaller(shared, callerWith())).toBe(shared);
+      expect(forCaller(lists, shared, callerWith())).toBe(shared);
     });
 
     it('rules are not asked where nothing is hidden', () => {
       let asked = 0;
       const ruled = new OperationScopes(requirementsOf({ tools: { all: () => (asked++, []) } }));
-      new McpLists(ruled, { namesSchemes: true }).forCaller(listed('all', {}), callerWith());
+      forCaller(new McpLists(ruled, { namesSchemes: true }), listed('all', {}), callerWith());
       expect(asked).toBe(0);
     });
   });

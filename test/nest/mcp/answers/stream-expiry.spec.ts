@@ -9,6 +9,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { AuthplaneGuard } from 'authplane-nestjs';
+import { exchangeOf } from '../../../../src/nest/http/exchange.js';
 import { GuardedStreams } from '../../../../src/nest/mcp/answers/stream-expiry.js';
 import { platforms } from '../../../support/nest/start-app.js';
 import {
@@ -27,7 +28,9 @@ let expiresAt = Infinity;
 @Injectable()
 class ExpiryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    new GuardedStreams().watch(context, { secondsLeft: () => expiresAt - Date.now() / 1000 });
+    new GuardedStreams().watch(exchangeOf(context), {
+      secondsLeft: () => expiresAt - Date.now() / 1000,
+    });
     return true;
   }
 }
@@ -149,12 +152,10 @@ describe('GuardedStreams', () => {
     streams = new GuardedStreams(10),
   ) {
     http = createServer((incoming: IncomingMessage, response) => {
-      const context = {
-        switchToHttp: () => ({ getRequest: () => incoming, getResponse: () => response }),
-      };
+      const exchange = { request: incoming, reply: response };
       const token = isRevoked === undefined ? { secondsLeft } : { secondsLeft, isRevoked };
-      streams.watch(context as never, token);
-      streams.watch(context as never, { secondsLeft: () => 0 }); // another guard: once is enough
+      streams.watch(exchange as never, token);
+      streams.watch(exchange as never, { secondsLeft: () => 0 }); // another guard: once is enough
       respond(response);
     });
     await new Promise<void>((resolve) => http?.listen(0, '127.0.0.1', resolve));
@@ -208,10 +209,8 @@ describe('GuardedStreams', () => {
     (body) => {
       const response = {} as ServerResponse;
       const incoming = { method: 'POST', body };
-      const context = {
-        switchToHttp: () => ({ getRequest: () => incoming, getResponse: () => response }),
-      };
-      new GuardedStreams().watch(context as never, { secondsLeft: () => 0 });
+      const exchange = { request: incoming, reply: response };
+      new GuardedStreams().watch(exchange, { secondsLeft: () => 0 });
       expect(response).toEqual({});
     },
   );

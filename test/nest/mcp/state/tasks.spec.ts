@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { rewritten } from '../../../../src/nest/mcp/answers/json-messages.js';
 import { McpTasks, withoutTasks } from '../../../../src/nest/mcp/state/tasks.js';
 import { platforms } from '../../../support/nest/start-app.js';
 import {
@@ -159,6 +160,8 @@ describe.each(cases)('tasks on $platform, JSON answers: $json, list: $list', (on
 describe('McpTasks', () => {
   const needs = { all: ['x'], anyOf: [] };
   const answer = (result: unknown) => JSON.stringify({ jsonrpc: '2.0', id: 1, result });
+  const learn = (tasks: McpTasks, json: string, owner: string, needed = needs) =>
+    rewritten(json, (message) => tasks.learn(message, owner, needed));
 
   it.each([
     ['2025-11-25', answer({ task: { taskId: 't', status: 'working' } })],
@@ -166,7 +169,7 @@ describe('McpTasks', () => {
     ['a batch', `[${answer({})},${answer({ task: { taskId: 't' } })}]`],
   ])('learns a task from an answer: %s', (_, json) => {
     const tasks = new McpTasks();
-    tasks.learn(json, 'alice', needs);
+    learn(tasks, json, 'alice');
     expect([tasks.needsOf('t', 'alice'), tasks.needsOf('t', 'bob')]).toEqual([needs, undefined]);
   });
 
@@ -180,26 +183,28 @@ describe('McpTasks', () => {
     '{',
   ])('and from nothing else: %s', (json) => {
     const tasks = new McpTasks();
-    tasks.learn(json, 'alice', needs);
+    learn(tasks, json, 'alice');
     expect(tasks.needsOf('t', 'alice')).toBeUndefined();
   });
 
   it('the first owner stays', () => {
     const tasks = new McpTasks();
     const json = answer({ task: { taskId: 't' } });
-    tasks.learn(json, 'alice', needs);
-    tasks.learn(json, 'bob', { all: [], anyOf: [] });
+    learn(tasks, json, 'alice');
+    learn(tasks, json, 'bob', { all: [], anyOf: [] });
     expect([tasks.needsOf('t', 'alice'), tasks.needsOf('t', 'bob')]).toEqual([needs, undefined]);
   });
 
   it('a list keeps what is shown; anything else stays as it is', () => {
     const isShown = (id: string) => id === 'a';
+    const withoutOthers = (json: string) =>
+      rewritten(json, (message) => withoutTasks(message, isShown));
     const tasks = [{ taskId: 'a' }, { taskId: 'b' }, {}, null, 'c'];
-    expect(withoutTasks(answer({ tasks, nextCursor: 'n' }), isShown)).toBe(
+    expect(withoutOthers(answer({ tasks, nextCursor: 'n' }))).toBe(
       answer({ tasks: [{ taskId: 'a' }], nextCursor: 'n' }),
     );
     for (const same of [answer({ tasks: [{ taskId: 'a' }] }), answer({ tasks: 1 }), ' {"a":1}']) {
-      expect(withoutTasks(same, isShown)).toBe(same);
+      expect(withoutOthers(same)).toBe(same);
     }
   });
 });

@@ -1,0 +1,105 @@
+import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
+import type { AuthplaneResource } from '../core/resource.js';
+import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
+import {
+  type HttpExchange,
+  keepPrivate,
+  nodeRequest,
+  nodeResponse,
+  sendAlong,
+} from './http/exchange.js';
+import { inboundRequest, publishCaller, publishUser, requestState } from './http/request.js';
+import { runListenersIn } from './http/request-context.js';
+import type { EndpointPolicy, Inspection } from './mcp/endpoint-rules.js';
+import type { ProtectedResource, ProtectedResources } from './resources/protected-resources.js';
+
+/** What is known of whatever serves a request, before anybody looks at the request. */
+export interface RequestPolicy extends EndpointPolicy {
+  readonly protectedBy: ProtectedResource;
+}
+
+/**
+ * Lets a request in, or throws why not: the whole decision, for whoever has one to make, a guard or what
+ * stands in front of a server that Nest does not route. Called once more for the same request it verifies
+ * nothing twice.
+ *
+ * @throws AuthplaneError
+ */
+export async function letIn(
+  exchange: HttpExchange,
+  policy: RequestPolicy,
+  application: ProtectedResources,
+): Promise<void> {
+  const { request } = exchange;
+  const { resource } = policy.protectedBy;
+  const state = requestState(request);
+  state.resource = resource;
+  const inspection = inspect(exchange, policy);
+  if (policy.isPublic) {
+    state.isPublic = true;
+    return;
+  }
+  state.challengeScopes = () =>
+    challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
+  const caller = await callerOnce(exchange, resource);
+  state.judgedBody ??= { body: request.body };
+  admit(exchange, policy, inspection, caller);
+  publish(exchange, application, caller);
+  if (inspection !== undefined && application.usesMcpNest) publishUser(request, caller);
+  application.streams.watch(exchange, caller);
+  keepPrivate(exchange);
+  sendAlong(exchange, caller.responseHeaders);
+}
+
+/** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */
+function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | undefined {
+  const { mcp, resource } = policy.protectedBy;
+  if (requestState(exchange.request).inspectedFor === resource) return undefined;
+  return mcp.inspect(exchange, policy);
+}
+
+function callerOnce(exchange: HttpExchange, resource: AuthplaneResource): Promise<AdmittedCaller> {
+  const { callers } = requestState(exchange.request);
+  let caller = callers.get(resource);
+  if (caller === undefined) {
+    caller = callerByToken(exchange, resource);
+    callers.set(resource, caller);
+  }
+  return caller;
+}
+
+async function callerByToken(
+  { request }: HttpExchange,
+  resource: AuthplaneResource,
+): Promise<AdmittedCaller> {
+  return new TokenCaller(await resource.authenticate(inboundRequest(request)), resource);
+}
+
+function admit(
+  { request }: HttpExchange,
+  { needs, protectedBy }: RequestPolicy,
+  inspection: Inspection | undefined,
+  caller: AdmittedCaller,
+): void {
+  const { resource } = protectedBy;
+  if (inspection === undefined) return resource.requireScopes(caller.claims, needs);
+  inspection.admit(caller);
+  const state = requestState(request);
+  state.inspectedFor = resource;
+  state.judgeAgain = () => inspection.admitAgain(caller);
+}
+
+function publish(
+  exchange: HttpExchange,
+  application: ProtectedResources,
+  caller: AdmittedCaller,
+): void {
+  const state = requestState(exchange.request);
+  if (state.current === undefined) {
+    runListenersIn(state, nodeRequest(exchange));
+    runListenersIn(state, nodeResponse(exchange));
+  }
+  state.current = caller;
+  state.application = application;
+  publishCaller(exchange.request, caller);
+}

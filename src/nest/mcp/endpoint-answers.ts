@@ -1,0 +1,192 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { quoted } from '../../core/lib/text.js';
+import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
+import type { Caller } from '../../core/token/caller.js';
+import { type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
+import { rewriteEvents, rewriteMessages } from '../http/response-rewrite.js';
+import { PackageLogger } from '../log/package-logger.js';
+import type { HiddenName, McpHiding } from './answers/hiding.js';
+import { rewritten } from './answers/json-messages.js';
+import { renewRawBody } from './body.js';
+import type { OperationTable } from './declared-operations.js';
+import type { McpRequest } from './mcp-request.js';
+import type { McpVerdict, OperationJudge } from './operation-judge.js';
+import type { McpState } from './state/server-state.js';
+import { type Owner, ownerOf } from './state/state-owners.js';
+import { withoutTasks } from './state/tasks.js';
+import { UnlistedNames } from './unlisted-names.js';
+
+/** What of the messages to one caller is more than lists. */
+interface Told {
+  /** They may list tasks. */
+  readonly tasks?: boolean;
+  /** They may name a task that a call with these needs has made. */
+  readonly madeTask?: ScopeNeeds | undefined;
+}
+
+/**
+ * What is learned from the answers of MCP servers, whose sessions, tasks and events are whose, and what
+ * is taken out of them: all that their caller must not know of.
+ */
+export class EndpointAnswers {
+  readonly #logger = new PackageLogger('AuthplaneMcp');
+  readonly #bindsState: boolean;
+  readonly #table: OperationTable;
+  readonly #state: McpState;
+  readonly #hiding: McpHiding;
+  readonly #judge: OperationJudge;
+  /** Answers that lists and hidden names are taken out of already, and what their requests need. */
+  readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
+  #unlisted: UnlistedNames;
+
+  constructor(
+    options: McpOptions,
+    table: OperationTable,
+    state: McpState,
+    hiding: McpHiding,
+    judge: OperationJudge,
+  ) {
+    this.#bindsState = options.sessionBinding !== false;
+    this.#table = table;
+    this.#state = state;
+    this.#hiding = hiding;
+    this.#judge = judge;
+    this.#unlisted = new UnlistedNames(requirementsOf(options));
+  }
+
+  /** The names in the options were compared with those of all servers. */
+  knowsAllNames(): void {
+    this.#unlisted = new UnlistedNames([]);
+  }
+
+  /** Of a request that certainly is one to an MCP server. */
+  watch(exchange: HttpExchange, caller: Caller): void {
+    const [request, response] = [nodeRequest(exchange), nodeResponse(exchange)];
+    const owner = ownerOf(caller);
+    if (this.#bindsState) this.#bindEvents(request, response, owner);
+    if (request.method === 'GET') this.#watchStream(request, response, caller);
+    else this.#state.sessions.watch(request, response, owner);
+  }
+
+  #bindEvents(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
+    if (this.#state.events.dropForeign(request, owner)) {
+      this.#logger.debug('dropped a Last-Event-ID that this user and client was not sent');
+    }
+    this.#state.events.watch(response, owner);
+  }
+
+  /** The answers to posted messages of HTTP+SSE, or to earlier requests (`Last-Event-ID`). */
+  #watchStream(request: IncomingMessage, response: ServerResponse, caller: Caller): void {
+    // What is sent again was kept as the server has written it.
+    const isResumed = this.#bindsState && request.headers['last-event-id'] !== undefined;
+    const hides = this.#table.scopes.hides || isResumed;
+    if (hides) {
+      keepReadable(request);
+      this.#rewriting.set(response, NO_SCOPES);
+    }
+    const owner = ownerOf(caller);
+    let isFirst = true;
+    const watchMessages = hides ? rewriteMessages : rewriteEvents;
+    watchMessages(response, (data, type, id = '') => {
+      // Servers that keep the events of all sessions in one store send those of others, too.
+      if (isResumed && this.#state.events.isOfAnother(id, owner)) return undefined;
+      if (isFirst) this.#state.sessions.open({ data, type }, response, owner);
+      isFirst = false;
+      return this.#rewritten(data, caller, { tasks: isResumed });
+    });
+  }
+
+  /** Of a GET on a path that is no endpoint: it is a stream of MCP if its first event says so. */
+  watchMaybeStream(exchange: HttpExchange, caller: Caller): void {
+    const [request, response] = [nodeRequest(exchange), nodeResponse(exchange)];
+    if (this.#table.scopes.hides && wantsEvents(request)) keepReadable(request);
+    let isMcp: boolean | undefined;
+    rewriteEvents(response, (data, type) => {
+      isMcp ??= this.#state.sessions.open({ data, type }, response, ownerOf(caller));
+      return isMcp ? this.#rewritten(data, caller) : data;
+    });
+  }
+
+  /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
+  conceal(
+    exchange: HttpExchange,
+    caller: Caller,
+    request: McpRequest,
+    { needs, hidden }: McpVerdict,
+  ): void {
+    if (this.#isRewritten(request)) this.#rewrite(exchange, caller, request, needs);
+    if (hidden.length > 0) this.#hide(exchange, hidden);
+    renewRawBody(exchange.request);
+  }
+
+  #rewrite(
+    exchange: HttpExchange,
+    caller: Caller,
+    { mayMakeTask, wantsTasks }: McpRequest,
+    needs: ScopeNeeds,
+  ): void {
+    const response = nodeResponse(exchange);
+    const isRewriting = this.#rewriting.has(response);
+    this.#rewriting.set(response, needs);
+    if (isRewriting) return;
+    keepReadable(nodeRequest(exchange));
+    rewriteMessages(response, (json) => {
+      const needed = this.#rewriting.get(response) ?? needs;
+      const madeTask = mayMakeTask ? needed : undefined;
+      return this.#rewritten(json, caller, { tasks: wantsTasks, madeTask });
+    });
+  }
+
+  /**
+   * Where something is hidden, the answers to all names pass the same way, or their form (compressed, in
+   * pieces, with an `ETag`) would tell a hidden one from one that nobody has.
+   */
+  #isRewritten({ operations, tasks, wantsList, wantsTasks, mayMakeTask }: McpRequest): boolean {
+    if (tasks.length > 0 || wantsTasks || mayMakeTask) return true;
+    const { scopes, lists } = this.#table;
+    if (scopes.hides) return wantsList || operations.length > 0;
+    return wantsList && (lists.changes || this.#unlisted.isWatching);
+  }
+
+  #rewritten(json: string, caller: Caller, { tasks, madeTask }: Told = {}): string | undefined {
+    const { lists } = this.#table;
+    return rewritten(this.#hiding.restore(json), (message) => {
+      this.#nameUnlisted(message);
+      if (madeTask !== undefined) this.#state.tasks.learn(message, ownerOf(caller), madeTask);
+      const shown = lists.forCaller(message, caller);
+      if (tasks !== true) return shown;
+      return withoutTasks(shown, (id) => this.#judge.showsTask(id, caller));
+    });
+  }
+
+  #nameUnlisted(message: unknown): void {
+    for (const { kind, name } of this.#unlisted.see(message)) {
+      this.#logger.warn(
+        `mcp: the server lists no ${kind} ${quoted(name)}, so the entry of the options protects nothing: ` +
+          'correct the name, unless it is registered later',
+      );
+    }
+  }
+
+  #hide(exchange: HttpExchange, names: readonly HiddenName[]): void {
+    const [first, ...others] = names.map(({ method, name }) => `${method} ${quoted(name)}`);
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    this.#logger.debug(`answered as if there were no such thing: ${first}${more}`);
+    this.#hiding.hide(exchange.request, names);
+  }
+}
+
+/**
+ * So that a compressing layer above does not turn messages into bytes that cannot be read here, and that
+ * no layer compares validators of what the server has answered, which is not what is sent.
+ */
+function keepReadable({ headers }: IncomingMessage): void {
+  delete headers['accept-encoding'];
+  delete headers['if-none-match'];
+  delete headers['if-modified-since'];
+}
+
+function wantsEvents({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes('text/event-stream') === true;
+}

@@ -1,0 +1,140 @@
+import type { AuthplaneError } from '../../core/errors/authplane-error.js';
+import { InvalidRequestError } from '../../core/errors/request-errors.js';
+import {
+  asksForList,
+  asksForTasks,
+  type FoundName,
+  type FoundOperation,
+  isJsonRpc,
+  mayMakeTask,
+  methodsOf,
+  operationsOf,
+  tasksOf,
+} from '../../core/mcp/json-rpc.js';
+import type { McpOptions } from '../../core/mcp/settings.js';
+import { type HttpExchange, nodeRequest } from '../http/exchange.js';
+import { urlsOf } from '../http/request.js';
+import { comparablePath } from '../http/routes.js';
+import { PackageLogger } from '../log/package-logger.js';
+import { hasPlainNameHeader } from './answers/hiding.js';
+import { BODILESS, isParsed, parsedText, unreadableBody, unreadJson } from './body.js';
+import type { OperationTable } from './declared-operations.js';
+import type { McpState } from './state/server-state.js';
+
+/** What a request to an MCP server asks for, as far as its body tells. */
+export interface McpRequest {
+  readonly operations: readonly FoundOperation[];
+  /** Tasks that it names by id. */
+  readonly tasks: readonly FoundName[];
+  readonly wantsList: boolean;
+  readonly wantsTasks: boolean;
+  /** Whether the answer may name a task that it has made. */
+  readonly mayMakeTask: boolean;
+  /** Why the body cannot be judged; to be thrown once the caller is known. */
+  readonly problem?: AuthplaneError;
+}
+
+/** A GET on a path that is no endpoint, which may open the event stream of an MCP server. */
+export const MAYBE_STREAM = Symbol('maybe an event stream');
+
+const NOTHING: McpRequest = Object.freeze({
+  operations: [],
+  tasks: [],
+  wantsList: false,
+  wantsTasks: false,
+  mayMakeTask: false,
+});
+
+/** Reads what requests ask for that may be for the MCP servers behind one resource. */
+export class McpRequestReader {
+  readonly #logger = new PackageLogger('AuthplaneMcp');
+  readonly #path: string;
+  readonly #judgesMethods: boolean;
+  readonly #bindsState: boolean;
+  readonly #table: OperationTable;
+  readonly #sessions: McpState['sessions'];
+
+  constructor(
+    resource: string,
+    { methods, unknownMethods, sessionBinding }: McpOptions,
+    table: OperationTable,
+    { sessions }: Pick<McpState, 'sessions'>,
+  ) {
+    this.#path = comparablePath(new URL(resource).pathname);
+    this.#judgesMethods = methods !== undefined || unknownMethods === 'refuse';
+    this.#bindsState = sessionBinding !== false;
+    this.#table = table;
+    this.#sessions = sessions;
+  }
+
+  /** Whether it is sent to the resource itself. */
+  isAtEndpoint({ request }: HttpExchange): boolean {
+    return urlsOf(request).some((url) => comparablePath(url) === this.#path);
+  }
+
+  /**
+   * What is to be judged; `undefined`: nothing. Never throws: a caller without a token is told about the
+   * token first.
+   *
+   * MCP servers may stand on other paths than the resource: MCP-Nest 1 serves HTTP+SSE on two more. So
+   * JSON-RPC is judged wherever it is sent, and JSON that nobody has parsed is refused, because a server
+   * there could read it itself; any other body is left alone, but for those below the resource.
+   */
+  read(
+    exchange: HttpExchange,
+    { isEndpoint }: { readonly isEndpoint: boolean },
+  ): McpRequest | typeof MAYBE_STREAM | undefined {
+    if (isEndpoint || this.#isMessage(exchange)) return this.#readBody(exchange);
+    if (!this.#servesMcp) return undefined;
+    const { request } = exchange;
+    const isBelowEndpoint = urlsOf(request).some((url) => this.#isBelow(url));
+    const problem = unreadJson(request, { isBelowEndpoint });
+    if (problem !== undefined) return this.#unreadable(problem);
+    return nodeRequest(exchange).method === 'GET' ? MAYBE_STREAM : undefined;
+  }
+
+  /** Whether there are MCP operations at all: without them no other path is looked at. */
+  get #servesMcp(): boolean {
+    return !this.#table.isEmpty;
+  }
+
+  /** Below the root everything is, and may be anything. */
+  #isBelow(url: string): boolean {
+    return this.#path !== '' && comparablePath(url).startsWith(`${this.#path}/`);
+  }
+
+  #isMessage(exchange: HttpExchange): boolean {
+    if (!this.#servesMcp) return false;
+    const request = nodeRequest(exchange);
+    const hasSession = BODILESS.has(request.method ?? '') && 'mcp-session-id' in request.headers;
+    const { body } = exchange.request;
+    return hasSession || this.#sessions.names(request) || isJsonRpc(parsedText(body));
+  }
+
+  #readBody(exchange: HttpExchange): McpRequest {
+    const problem = unreadableBody(exchange.request);
+    if (problem !== undefined) return this.#unreadable(problem);
+    const { body } = exchange.request;
+    const request = nodeRequest(exchange);
+    if (!isParsed(body, request)) return NOTHING;
+    if (this.#table.scopes.hides && !hasPlainNameHeader(request)) {
+      return this.#unreadable(new InvalidRequestError('Mcp-Name in no canonical encoding'));
+    }
+    try {
+      return {
+        operations: [...operationsOf(body), ...(this.#judgesMethods ? methodsOf(body) : [])],
+        tasks: this.#bindsState ? tasksOf(body) : [],
+        wantsList: asksForList(body),
+        wantsTasks: this.#bindsState && asksForTasks(body),
+        mayMakeTask: this.#bindsState && mayMakeTask(body),
+      };
+    } catch (error) {
+      return this.#unreadable(error as AuthplaneError); // nothing else is thrown there
+    }
+  }
+
+  #unreadable(problem: AuthplaneError): McpRequest {
+    this.#logger.debug(`refused a request to the MCP endpoint: ${problem.message}`);
+    return { ...NOTHING, problem };
+  }
+}
