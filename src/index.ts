@@ -63,7 +63,6 @@ export * from './core/errors/dpop-errors.js';
 export * from './core/errors/server-errors.js';
 export * from './core/errors/oauth-errors.js';
 export * from './core/errors/configuration-error.js';
-export * from './core/errors/oauth-error-codes.js';
 export * from './core/errors/authplane-error.js';
 export * from './core/errors/token-errors.js';
 export * from './core/errors/request-errors.js';

@@ -30,6 +30,8 @@ import {
   UnsupportedCharsetError,
 } from './errors/request-errors.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
+import { AuthplaneError } from './errors/authplane-error.js';
+import { logText } from './errors/log-text.js';
 import { originalOf } from './errors/stands-for.js';
 
 /** Authentication schemes of access tokens: RFC 6750, RFC 9449 §7.1. */
@@ -59,6 +61,15 @@ export interface ChallengeOptions {
   readonly consentPolicy?: ConsentPolicy;
   /** The nonce to send along with DPoP challenges (RFC 9449 §9). Default none. */
   readonly dpopNonce?: string;
+  /**
+   * For development: `error_description` says why exactly, unless that is something the authorization
+   * server has said. Default: one neutral sentence for each code.
+   */
+  readonly verboseErrors?: boolean;
+}
+
+interface Explained extends ChallengeOptions {
+  readonly reason?: string | undefined;
 }
 
 /** An answer on the wire. */
@@ -97,6 +108,8 @@ interface Fit {
  */
 const FULL = { short: 900, long: 2800 };
 const BRIEF = { short: 100, long: 100 };
+/** Of `error_description` with `verboseErrors`. */
+const MAX_REASON = 400;
 const NEEDED: readonly string[] = ['scope', 'resource_metadata'];
 
 /** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
@@ -226,7 +239,7 @@ function challengeOf(
 ): string | undefined {
   if (scheme === undefined) return undefined;
   const scopes = error instanceof InsufficientScopeError ? error.requiredScopes : options.scopes;
-  const full = { ...options, scopes: scopes ?? [] };
+  const full = { ...options, scopes: scopes ?? [], reason: reasonOf(error, answer, options) };
   const brief = others.map((other) =>
     oneChallenge(other, undefined, algorithmsOnly(options), BRIEF),
   );
@@ -285,19 +298,30 @@ export function publicSentence(thrown: unknown): string {
 function bodyFor(
   answer: Answer,
   error: unknown,
-  { consentPolicy }: ChallengeOptions,
+  options: ChallengeOptions,
 ): Record<string, unknown> {
   const { error: code, jsonRpc } = answer;
   if (jsonRpc !== undefined) return { jsonrpc: '2.0', error: jsonRpc, id: null };
-  if (error instanceof InsufficientScopeError) {
-    return { error: code, scope: error.requiredScopes.join(' ') };
-  }
-  const description = answer.description ?? DESCRIPTIONS[code];
+  const isAboutScopes = error instanceof InsufficientScopeError;
+  const sentence = isAboutScopes ? undefined : (answer.description ?? DESCRIPTIONS[code]);
+  const description = reasonOf(error, answer, options) ?? sentence;
   return {
     error: code,
+    ...(isAboutScopes ? { scope: error.requiredScopes.join(' ') } : {}),
     ...(description === undefined ? {} : { error_description: description }),
-    ...(error instanceof ConsentRequiredError ? consentMember(error, consentPolicy) : {}),
+    ...(error instanceof ConsentRequiredError ? consentMember(error, options.consentPolicy) : {}),
   };
+}
+
+/** As the log has it, in the characters of RFC 6750 §3. */
+function reasonOf(
+  error: unknown,
+  answer: Answer,
+  { verboseErrors = false }: ChallengeOptions,
+): string | undefined {
+  if (!verboseErrors || answer === INTERNAL || !(error instanceof AuthplaneError)) return undefined;
+  if (error instanceof OAuthError) return undefined; // the words of the authorization server
+  return quotable(logText(error).replaceAll('"', "'")).slice(0, MAX_REASON);
 }
 
 function consentMember({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy | undefined) {
@@ -338,7 +362,7 @@ function algorithmsOnly({ proofAlgorithms }: ChallengeOptions): ChallengeOptions
 function oneChallenge(
   scheme: ChallengeScheme,
   code: string | undefined,
-  options: ChallengeOptions,
+  options: Explained,
   limits: Omit<Fit, 'dispensable'> = FULL,
 ): string {
   const parameters: [name: string, value: string | undefined][] = [
@@ -346,7 +370,7 @@ function oneChallenge(
     ['error', code],
     ['scope', options.scopes?.join(' ')],
     ['resource_metadata', options.resourceMetadataUrl],
-    ['error_description', code === undefined ? undefined : DESCRIPTIONS[code]],
+    ['error_description', code === undefined ? undefined : (options.reason ?? DESCRIPTIONS[code])],
     ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
   ];
   const dispensable = code === 'insufficient_scope' ? DISPENSABLE_FOR_SCOPES : DISPENSABLE;

@@ -139,7 +139,7 @@ export class AuthplaneClient {
 
   /** @internal For options that have been checked. */
   resolvedResource(options: ResolvedResourceOptions): AuthplaneResource {
-    const { clock, onBackgroundFailure } = this.#options;
+    const { clock, verboseErrors, onBackgroundFailure } = this.#options;
     return new AuthplaneResource(
       {
         issuer: this.issuer,
@@ -147,6 +147,7 @@ export class AuthplaneClient {
         clock,
         operations: this.#operations,
         consentPolicy: this,
+        verboseErrors,
         onUnchecked: onBackgroundFailure,
       },
       options,

@@ -26,7 +26,6 @@ export * from './errors/dpop-errors.js';
 export * from './errors/server-errors.js';
 export * from './errors/oauth-errors.js';
 export * from './errors/configuration-error.js';
-export * from './errors/oauth-error-codes.js';
 export { type DPoPNonceOptions } from './dpop/nonce.js';
 export {
   DPoPSigner,

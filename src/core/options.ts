@@ -52,6 +52,11 @@ import { type ResolvedToken, TOKEN_SETTINGS, type TokenOptions } from './token/s
 interface ServerOptions extends DiscoveryOptions, OutboundOptions, OperationsOptions {
   /** Source of time, for tests. Default: the system's. */
   readonly clock?: Clock;
+  /**
+   * With `devMode` only: refusals say in `error_description` why exactly, which otherwise only the log does.
+   * Nothing of what the authorization server said is in it. Default `false`.
+   */
+  readonly verboseErrors?: boolean;
 }
 
 /** Options of `AuthplaneClient.create`. */
@@ -93,7 +98,9 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
  * `tools`, `resources`, `prompts` and `methods` of `mcp`.
  */
 export interface FurtherResourceOptions
-  extends Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker'>, Omit<GuardOptions, 'mcp'> {
+  extends
+    Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker' | 'resourceMetadataUrl'>,
+    Omit<GuardOptions, 'mcp'> {
   /** `false` switches DPoP off for this resource. Default: as the main one. */
   readonly inboundDPoP?: InboundDPoPOptions | false;
   /** `false`: nobody is asked about tokens for this resource. Default: as the main one. */
@@ -108,6 +115,7 @@ export type FurtherMcpOptions = McpOptions;
 export interface ResolvedClientOptions
   extends ResolvedDiscovery, ResolvedOutbound, ResolvedOperations {
   readonly clock: Clock;
+  readonly verboseErrors: boolean;
   /** Prints no secret, unlike what it was made of. */
   readonly authentication: AuthProvider | undefined;
 }
@@ -133,8 +141,9 @@ export interface ResolvedFurtherOptions extends ResolvedGuardOptions {
   readonly resource: ResolvedResourceOptions;
 }
 
-const CLOCK_SETTINGS: Settings<Required<Pick<ServerOptions, 'clock'>>> = {
+const SERVER_SETTINGS: Settings<Required<Pick<ServerOptions, 'clock' | 'verboseErrors'>>> = {
   clock: { check: clockProblem, byDefault: systemClock },
+  verboseErrors: { check: verboseErrorsProblem, byDefault: false },
 };
 
 const GUARD_SETTINGS: Settings<Required<Omit<GuardOptions, 'mcp'>>> = {
@@ -160,14 +169,14 @@ export function resolveResourceOptions(
   devMode: boolean,
 ): ResolvedResourceOptions {
   requireNone(resourceProblems(options, resourceChecks, devMode));
-  return withResourceDefaults(options);
+  return withResourceDefaults(options, devMode);
 }
 
 /** @throws ConfigurationError naming every problem of the whole module. */
 export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedModuleOptions {
   requireNone(resourceProblems(options, moduleChecks, devModeOf(options)));
   const client = withClientDefaults(options, options.asCredentials, 'lazy');
-  const resource = withResourceDefaults(options);
+  const resource = withResourceDefaults(options, client.devMode);
   return {
     client,
     resource,
@@ -187,7 +196,7 @@ export function resolveFurtherOptions(
   main: ResolvedModuleOptions,
 ): ResolvedFurtherOptions {
   requireNone(resourceProblems(options, furtherChecks, main.client.devMode));
-  const resource = withResourceDefaults(options, main.resource);
+  const resource = withResourceDefaults(options, main.devMode, main.resource);
   return {
     resource,
     devMode: main.devMode,
@@ -209,17 +218,18 @@ function withClientDefaults(
     ...withDiscoveryDefaults(options, { startup }),
     ...withDefaults(OUTBOUND_SETTINGS, options),
     ...withDefaults(OPERATIONS_SETTINGS, options),
-    ...withDefaults(CLOCK_SETTINGS, options),
+    ...withDefaults(SERVER_SETTINGS, options),
     authentication: credentials && clientAuthentication(credentials),
   };
 }
 
 function withResourceDefaults(
   options: FurtherResourceOptions,
+  devMode: boolean,
   main?: ResolvedResourceOptions,
 ): ResolvedResourceOptions {
   return {
-    ...withResourceIdentityDefaults(options),
+    ...withResourceIdentityDefaults(options, devMode, main),
     ...withDefaults(TOKEN_SETTINGS, options, main),
     ...withRevocationDefaults(options, main),
     inboundDPoP: withDPoPDefaults(options.inboundDPoP, main?.inboundDPoP),
@@ -242,7 +252,7 @@ const serverChecks: Record<keyof ServerOptions, Check> = {
   ...discoveryChecks,
   ...checksOf(OUTBOUND_SETTINGS),
   ...checksOf(OPERATIONS_SETTINGS),
-  ...checksOf(CLOCK_SETTINGS),
+  ...checksOf(SERVER_SETTINGS),
 };
 
 const clientChecks: Record<keyof ClientOptions, Check> = {
@@ -262,9 +272,11 @@ const guardChecks: Record<keyof GuardOptions, Check> = {
   mcp: nested(mcpChecks),
 };
 
-const furtherChecks: Record<keyof FurtherResourceOptions, Check> = {
+const furtherChecks: Record<keyof FurtherResourceOptions | 'resourceMetadataUrl', Check> = {
   ...resourceChecks,
   ...guardChecks,
+  resourceMetadataUrl: () =>
+    'is said for all resources at once: give forRoot a function of the resource',
   inboundDPoP: orFalse(resourceChecks.inboundDPoP),
   revocationChecker: orFalse(resourceChecks.revocationChecker),
 };
@@ -276,6 +288,12 @@ export const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
   ...checksOf(MODULE_SETTINGS),
   asCredentials: credentialsProblem,
 };
+
+/** What it shows helps an attacker as much as a developer. */
+function verboseErrorsProblem(value: unknown, devMode: boolean): string | undefined {
+  const isOff = value === false || devMode;
+  return booleanProblem(value) ?? (isOff ? undefined : 'is for development: needs devMode: true');
+}
 
 function requireNone(problems: readonly string[]): void {
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -1,11 +1,20 @@
 import {
   baseUrlProblem,
+  documentUrlProblem,
   mcpPathProblem,
   publicUrlProblem,
   scopeListProblem,
 } from './lib/option-checks.js';
 import { checksOf, type Settings, withDefaults } from './lib/settings.js';
-import { descriptionProblem, type ResourceDescription } from './resource-metadata.js';
+import { ConfigurationError } from './errors/configuration-error.js';
+import {
+  descriptionProblem,
+  type ResourceDescription,
+  resourceMetadataUrl,
+} from './resource-metadata.js';
+
+/** A URL, or what gives the one of each resource from its URI. */
+export type MetadataUrlOption = string | ((resource: string) => string);
 
 /** What is protected, and what is said of it. */
 export interface ResourceIdentityOptions {
@@ -29,6 +38,13 @@ export interface ResourceIdentityOptions {
    * such as `'resource_name#de'`. Default none.
    */
   readonly resourceMetadata?: ResourceDescription;
+  /**
+   * Where somebody else hosts the metadata document of this resource, such as the authorization server:
+   * challenges name this URL (https; http with `devMode`) instead of the one of this application. A function
+   * gets the resource URI, once, at the start; with several resources it has to be one. Default: the URL
+   * where this application serves it.
+   */
+  readonly resourceMetadataUrl?: MetadataUrlOption;
 }
 
 /** {@link ResourceIdentityOptions} with their defaults. */
@@ -36,6 +52,10 @@ export interface ResolvedResourceIdentity {
   readonly resource: string;
   readonly scopes: readonly string[];
   readonly resourceMetadata: ResourceDescription;
+  /** As it was given, for further resources. */
+  readonly resourceMetadataUrl: MetadataUrlOption | undefined;
+  /** What challenges name. */
+  readonly metadataUrl: string;
 }
 
 type Settled = ResourceIdentityOptions &
@@ -47,19 +67,55 @@ const SETTINGS: Settings<Settled> = {
   mcpPath: { check: mcpPathProblem, byDefault: '/mcp' },
   scopes: { check: scopeListProblem, byDefault: [] },
   resourceMetadata: { check: descriptionProblem, byDefault: {} },
+  resourceMetadataUrl: { check: metadataUrlProblem },
 };
 
 export const resourceIdentityChecks = checksOf(SETTINGS);
 
+/**
+ * @param main of the main resource, whose `resourceMetadataUrl` is for all.
+ * @throws ConfigurationError for a `resourceMetadataUrl` that does not say which document is this resource's.
+ */
 export function withResourceIdentityDefaults(
   options: ResourceIdentityOptions,
+  devMode: boolean,
+  main?: ResolvedResourceIdentity,
 ): ResolvedResourceIdentity {
   const { scopes, resourceMetadata, ...where } = withDefaults(SETTINGS, options);
+  const resource = where.resource ?? joinedUrl(where);
+  const hosted = main === undefined ? where.resourceMetadataUrl : forSeveral(main);
   return {
-    resource: where.resource ?? joinedUrl(where),
+    resource,
     scopes: Object.freeze([...new Set(scopes)]),
     resourceMetadata: Object.freeze({ ...resourceMetadata }),
+    resourceMetadataUrl: hosted,
+    metadataUrl: hostedAt(hosted, resource, devMode) ?? resourceMetadataUrl(resource),
   };
+}
+
+function metadataUrlProblem(value: unknown, devMode: boolean): string | undefined {
+  return typeof value === 'function' ? undefined : documentUrlProblem(value, devMode);
+}
+
+/** One document describes one resource (RFC 9728 §3.3). */
+function forSeveral({ resourceMetadataUrl }: ResolvedResourceIdentity) {
+  if (typeof resourceMetadataUrl !== 'string') return resourceMetadataUrl;
+  throw new ConfigurationError(
+    'resourceMetadataUrl: is one URL for several resources; give forRoot a function of the resource: ' +
+      '(resource) => url',
+  );
+}
+
+function hostedAt(
+  hosted: MetadataUrlOption | undefined,
+  resource: string,
+  devMode: boolean,
+): string | undefined {
+  if (typeof hosted !== 'function') return hosted;
+  const url: unknown = hosted(resource);
+  const problem = documentUrlProblem(url, devMode);
+  if (problem === undefined) return String(url);
+  throw new ConfigurationError(`resourceMetadataUrl: of ${resource} ${problem}`);
 }
 
 /** The options may be none at all. */

@@ -20,11 +20,7 @@ import { TokenMissingError, TokenRevokedError } from './errors/token-errors.js';
 import type { ResolvedResourceOptions } from './options.js';
 import { type RevocationCheck, revocationCheck } from './operations/revocation-check.js';
 import type { TokenOperations } from './operations/token-operations.js';
-import {
-  protectedResourceMetadata,
-  type ProtectedResourceMetadata,
-  resourceMetadataUrl,
-} from './resource-metadata.js';
+import { protectedResourceMetadata, type ProtectedResourceMetadata } from './resource-metadata.js';
 import {
   DPoPConstraint,
   type DPoPRequest,
@@ -79,6 +75,8 @@ export interface ResourceDependencies {
   readonly operations: Pick<TokenOperations, 'introspect' | 'onRevoked'>;
   /** Which consent pages an answer may name. */
   readonly consentPolicy: ConsentPolicy;
+  /** See `ClientOptions.verboseErrors`. */
+  readonly verboseErrors: boolean;
   /** Told of tokens that were accepted although nobody could tell whether they were revoked. */
   readonly onUnchecked: (error: AuthplaneError) => void;
 }
@@ -89,7 +87,7 @@ export class AuthplaneResource {
   readonly resource: string;
   /** Scopes advertised in the metadata. */
   readonly scopes: readonly string[];
-  /** URL of the protected resource metadata (RFC 9728 §3). */
+  /** URL of the protected resource metadata that challenges name (RFC 9728 §5.1). */
   readonly metadataUrl: string;
   /** @internal Which consent pages answers to its requests may name. */
   readonly consentPolicy: ConsentPolicy;
@@ -112,7 +110,7 @@ export class AuthplaneResource {
     const { issuer, jwks, clock, operations } = dependencies;
     this.resource = options.resource;
     this.scopes = options.scopes;
-    this.metadataUrl = resourceMetadataUrl(options.resource);
+    this.metadataUrl = options.metadataUrl;
     this.consentPolicy = dependencies.consentPolicy;
     this.#metadata = protectedResourceMetadata(issuer, options);
     this.#jwks = jwks;
@@ -135,6 +133,7 @@ export class AuthplaneResource {
       consentPolicy: dependencies.consentPolicy,
       realm: options.resource,
       resourceMetadataUrl: this.metadataUrl,
+      verboseErrors: dependencies.verboseErrors,
       schemes: acceptedSchemes(inboundDPoP),
       ...(inboundDPoP === undefined ? {} : { proofAlgorithms: inboundDPoP.allowedProofAlgorithms }),
     };

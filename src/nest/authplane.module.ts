@@ -224,11 +224,10 @@ export class AuthplaneModule
     const { applicationConfig, extras } = this;
     const { httpAdapter } = this.adapterHost;
     restoreGuards(this.modules);
-    if (extras.metadataRoute ?? true) {
-      const others = this.resources.all().slice(1);
-      httpAdapter.use(
-        resourceMetadataRoute(this.resource, ...others.map(({ resource }) => resource)),
-      );
+    if (extras.metadataRoute !== false) {
+      const all = this.resources.all().map(({ resource }) => resource);
+      const atRoot = extras.metadataRoute === 'path' ? undefined : this.resource;
+      httpAdapter.use(resourceMetadataRoute(all, atRoot));
     }
     acceptSessionEnds(httpAdapter);
     const uris = this.resources.all().map(({ resource }) => resource.resource);
@@ -357,9 +356,12 @@ const resourceProvider: Provider = {
 
 const resourcesProvider: Provider = {
   provide: ProtectedResources,
-  inject: [AuthplaneResource, MODULE_OPTIONS],
-  useFactory: (resource: AuthplaneResource, options: ResolvedModuleOptions) =>
-    new ProtectedResources(resource, options),
+  inject: [AuthplaneResource, MODULE_OPTIONS, MODULE_EXTRAS],
+  useFactory: (
+    resource: AuthplaneResource,
+    options: ResolvedModuleOptions,
+    { metadataRoute }: AuthplaneModuleExtras,
+  ) => new ProtectedResources(resource, options, metadataRoute !== 'path'),
 };
 
 function addResource(name: string) {

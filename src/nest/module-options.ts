@@ -24,8 +24,12 @@ export interface AuthplaneModuleExtras {
   readonly guard?: 'global';
   /** Registers `AuthplaneExceptionFilter` for the whole application. Default `true`. */
   readonly filter?: boolean;
-  /** Serves the protected resource metadata (RFC 9728). Default `true`. */
-  readonly metadataRoute?: boolean;
+  /**
+   * Serves the protected resource metadata (RFC 9728) at the URL of each resource, and that of the main one
+   * at the root URL, too; `'path'`: not at the root, for hosts with other endpoints that have no OAuth.
+   * Default `true`.
+   */
+  readonly metadataRoute?: boolean | 'path';
   /**
    * Lets the application start although something that the module can see is open: a transport that a
    * library mounts itself, a WebSocket gateway under `guard: 'global'`, `@Scopes` that nothing enforces, a
@@ -125,7 +129,8 @@ const asyncChecks: Readonly<Record<string, Check>> = {
   guard: (value) => (value === 'global' ? undefined : `must be 'global' or left out`),
   isGlobal: booleanProblem,
   filter: booleanProblem,
-  metadataRoute: booleanProblem,
+  metadataRoute: (value) =>
+    value === 'path' || typeof value === 'boolean' ? undefined : `must be true, 'path' or false`,
   allowUnguarded: booleanProblem,
   imports: leftToNest,
   inject: leftToNest,

@@ -569,3 +569,65 @@ describe('the table of answers', () => {
     expect(body).toEqual({ jsonrpc: '2.0', error: { code, message }, id: null });
   });
 });
+
+describe('12.8: verboseErrors', () => {
+  const VERBOSE = { ...OPTIONS, verboseErrors: true };
+  const described = (error: unknown, options: ChallengeOptions = VERBOSE) => {
+    const { headers, body } = toChallenge(error, options);
+    const header = headers['WWW-Authenticate'];
+    const [challenge] = header === undefined ? [] : parseChallenges(header);
+    const found = challenge?.parameters.find(([name]) => name === 'error_description');
+    return [found?.[1], body['error_description']];
+  };
+
+  it('names the reason in the challenge and in the body', () => {
+    const error = new errors.InvalidClaimsError('aud "x" does not contain the resource "y"');
+    const reason = `aud 'x' does not contain the resource 'y'`;
+    expect(described(error)).toEqual([reason, reason]);
+  });
+
+  it('a missing scope: what the token has; the body keeps its scope', () => {
+    const error = new errors.InsufficientScopeError(['a'], { grantedScopes: ['b'] });
+    const [challenge, body] = described(error);
+    expect(challenge).toMatch(/the token has: b$/);
+    expect(toChallenge(error, VERBOSE).body).toMatchObject({ scope: 'a', error_description: body });
+    expect(toChallenge(error, OPTIONS).body).toEqual({ error: 'insufficient_scope', scope: 'a' });
+  });
+
+  it('no token: still no error in the challenge (RFC 6750 §3.1)', () => {
+    const [challenge, body] = described(new errors.TokenMissingError('nothing there'));
+    expect([challenge, body]).toEqual([undefined, 'nothing there']);
+  });
+
+  it('an outage names what is away', () => {
+    expect(described(new errors.JWKSFetchError('keys: ECONNREFUSED'))[1]).toBe(
+      'keys: ECONNREFUSED',
+    );
+  });
+
+  it.each(notInbound.map((error) => [nameOf(error), error] as const))(
+    'what is no answer to the request stays inside: %s',
+    (_, error) => {
+      expect(toChallenge(error, VERBOSE)).toEqual(toChallenge(error, OPTIONS));
+    },
+  );
+
+  it('nothing that the authorization server said', () => {
+    const refused = { error: 'access_denied', statusCode: 403 };
+    for (const type of [errors.AccessDeniedError, errors.ConsentRequiredError]) {
+      const error = new type('words of the server', refused);
+      expect(toChallenge(error, VERBOSE)).toEqual(toChallenge(error, OPTIONS));
+    }
+  });
+
+  it('of any text it is printable, unquoted and bounded', () => {
+    fc.assert(
+      fc.property(anyText(), (text) => {
+        const [challenge, body] = described(new errors.InvalidSignatureError(text));
+        expect(String(challenge) + String(body)).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/);
+      }),
+    );
+    const { headers } = toChallenge(new errors.InvalidSignatureError('x'.repeat(9000)), VERBOSE);
+    expect(headers['WWW-Authenticate']?.length).toBeLessThan(1000);
+  });
+});

@@ -289,3 +289,20 @@ describe('a further resource', () => {
     expect(moduleProblems({ ...VALID, ...off })).toHaveLength(2);
   });
 });
+
+describe('12.8: verboseErrors', () => {
+  it('is for development', () => {
+    const problem = 'verboseErrors: is for development: needs devMode: true';
+    expect(moduleProblems({ ...VALID, verboseErrors: true })).toEqual([problem]);
+    expect(() => resolveClientOptions({ issuer: ISSUER, verboseErrors: true })).toThrow(problem);
+    expect(moduleProblems({ ...VALID, verboseErrors: false })).toEqual([]);
+    expect(moduleProblems({ ...VALID, devMode: true, verboseErrors: true })).toEqual([]);
+    expect(moduleProblems({ ...VALID, devMode: true, verboseErrors: 'yes' })).toEqual([
+      'verboseErrors: must be true or false',
+    ]);
+  });
+
+  it('is off unless said otherwise, in development too', () => {
+    expect(resolveModuleOptions({ ...VALID, devMode: true }).client.verboseErrors).toBe(false);
+  });
+});

@@ -1,5 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { resolveResourceOptions } from '../../src/core/options.js';
+import {
+  resolveFurtherOptions,
+  resolveModuleOptions,
+  resolveResourceOptions,
+} from '../../src/core/options.js';
 import {
   ISSUER,
   moduleProblems,
@@ -88,5 +92,66 @@ describe('the resource', () => {
     ['scopes', [[], ['a', 'mcp:read', 'https://x/y']]],
   ])('%s takes %p', (name, values) => {
     for (const value of values) expect(optionProblems(name, value)).toEqual([]);
+  });
+});
+
+describe('12.8: resourceMetadataUrl', () => {
+  const METADATA = 'https://auth.example.com/metadata/mcp';
+  const resolved = (resourceMetadataUrl: unknown, devMode = false) =>
+    resolveResourceOptions({ resource: RESOURCE, resourceMetadataUrl } as never, devMode)
+      .metadataUrl;
+
+  it.each([
+    ['a URL', METADATA],
+    ['a URL with a query, as it is written', `${METADATA}?a=b`],
+    ['a function', () => METADATA],
+  ])('%s', (_, given) => {
+    expect(resolved(given)).toBe(typeof given === 'string' ? given : METADATA);
+  });
+
+  it('is ours without it', () => {
+    expect(resolved(undefined)).toBe(
+      'https://api.example.com/.well-known/oauth-protected-resource/mcp',
+    );
+  });
+
+  it('http is for devMode', () => {
+    const url = 'http://127.0.0.1:9000/metadata';
+    expect(resolved(url, true)).toBe(url);
+    expect(resolved(() => url, true)).toBe(url);
+    expect(() => resolved(url)).toThrow(/resourceMetadataUrl: must use https/);
+    expect(() => resolved(() => url)).toThrow(/resourceMetadataUrl: of \S+ must use https/);
+  });
+
+  it.each([
+    '',
+    '/metadata',
+    'https://a.example/#x',
+    'https://u:p@a.example/',
+    'https://a.example/ä',
+    'ftp://a.example/',
+    1,
+    null,
+    {},
+    [METADATA],
+    true,
+  ])('%p is a mistake, also from a function', (value) => {
+    expect(optionProblems('resourceMetadataUrl', value)).toEqual([
+      expect.stringMatching(/^resourceMetadataUrl: must/),
+    ]);
+    expect(() => resolved(() => value)).toThrow(/resourceMetadataUrl: of /);
+  });
+
+  it('a function that says nothing, or later', () => {
+    expect(() => resolved(() => undefined)).toThrow('must be an absolute URL');
+    expect(() => resolved(() => Promise.resolve(METADATA))).toThrow('must be an absolute URL');
+  });
+
+  it('belongs to forRoot', () => {
+    const main = resolveModuleOptions({ issuer: ISSUER, resource: RESOURCE });
+    const further = { resource: 'https://api.example.com/b', resourceMetadataUrl: METADATA };
+    expect(() => resolveFurtherOptions(further as never, main)).toThrow(
+      'resourceMetadataUrl: is said for all resources at once: give forRoot a function of the resource',
+    );
   });
 });

@@ -197,3 +197,42 @@ describe.each(platforms)('refusals on the wire, on %s', (platform) => {
     return [header, changed, signature].join('.');
   }
 });
+
+describe.each(platforms)('12.8: verboseErrors on %s', (platform) => {
+  it('tells a developer why, and an MCP client in the data of its error', async () => {
+    const authorizationServer = await startAuthorizationServer();
+    const { issuer } = authorizationServer;
+    const resource = 'http://127.0.0.1:9/mcp';
+    const options = { issuer, resource, devMode: true, verboseErrors: true };
+    const app = await startApp(plainApp(options), { platform });
+    try {
+      const foreign = await authorizationServer.issueToken({ aud: ['http://127.0.0.1:9/other'] });
+      const authorization = `Bearer ${foreign}`;
+      const refused = await fetch(`${app.url}/things`, { headers: { authorization } });
+      const reason = /aud 'http:\/\/127\.0\.0\.1:9\/other' does not contain the resource/;
+      expect(refused.status).toBe(401);
+      expect(refused.headers.get('www-authenticate')).toMatch(reason);
+      expect(await refused.json()).toMatchObject({
+        error_description: expect.stringMatching(reason),
+      });
+
+      const good = await authorizationServer.issueToken({ aud: [resource], scope: 'some' });
+      const call = await fetch(`${app.url}/things`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${good}`,
+          accept: 'application/json, text/event-stream',
+          'content-type': 'application/json',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
+      });
+      expect(call.status).toBe(403);
+      expect(await call.json()).toMatchObject({
+        error: { data: { error_description: expect.stringMatching(/the token has: some$/) } },
+      });
+    } finally {
+      await app.close();
+      await authorizationServer.close();
+    }
+  });
+});

@@ -62,6 +62,11 @@ export function publicUrlProblem(value: unknown, devMode: boolean): string | und
     : `"${String(value)}" is written "${href}" by clients; configure and register exactly that`;
 }
 
+/** Of a document that somebody hosts; clients fetch it as it is written. */
+export function documentUrlProblem(value: unknown, devMode: boolean): string | undefined {
+  return urlProblem(value, devMode);
+}
+
 export function baseUrlProblem(value: unknown, devMode: boolean): string | undefined {
   const problem = publicUrlProblem(value, devMode);
   if (problem !== undefined) return problem;

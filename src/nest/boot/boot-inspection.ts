@@ -1,6 +1,7 @@
 import type { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { ScopeNeeds } from '../../core/lib/scopes.js';
+import { resourceMetadataUrl } from '../../core/resource-metadata.js';
 import { isProtectingGuard } from '../marks/authplane-protected.js';
 import type { Application, Finding } from './boot-routes.js';
 import { registrationFindings } from './host-registrations.js';
@@ -23,7 +24,7 @@ import { endpointsOf, knownOperation, unguardedStreams } from './self-check-targ
 /** What of the extras of the module the inspection depends on. */
 export interface InspectionSettings {
   readonly guard?: 'global';
-  readonly metadataRoute?: boolean;
+  readonly metadataRoute?: boolean | 'path';
   readonly allowUnguarded?: boolean;
 }
 
@@ -120,7 +121,9 @@ export class BootInspection {
     const { unprotected, routes } = this.report;
     return resources.all().map((one) => ({
       resource: one.resource,
-      servesMetadata: metadataRoute,
+      servesMetadata:
+        metadataRoute !== false &&
+        one.resource.metadataUrl === resourceMetadataUrl(one.resource.resource),
       isGuarded:
         !unprotected.has(one) && !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
       operation: knownOperation(one, declared),

@@ -13,7 +13,7 @@ export interface KnownOperation {
 /** What is asked about one resource. */
 export interface CheckedResource {
   readonly resource: AuthplaneResource;
-  /** `false` where the application serves the document itself, if at all. */
+  /** `false` where the document that challenges name is not ours. */
   readonly servesMetadata: boolean;
   /** `false` where the boot has said already that the endpoint is open. */
   readonly isGuarded: boolean;

@@ -10,20 +10,24 @@ const CORS = {
 };
 
 /**
- * Serves the protected resource metadata (RFC 9728 §3) of all resources at their path-aware URLs, and
- * that of the first one at the root URL, too.
+ * Serves the protected resource metadata (RFC 9728 §3) of all resources at their path-aware URLs.
  *
  * It compares the request target with two fixed paths in front of all routes, so a global prefix,
  * versioning, global guards and wildcard routes cannot move, hide or protect it.
+ *
+ * @param atRoot whose document the root URL has, too; `undefined`: nobody's.
  */
-export function resourceMetadataRoute(main: AuthplaneResource, ...others: AuthplaneResource[]) {
+export function resourceMetadataRoute(
+  resources: readonly AuthplaneResource[],
+  atRoot: AuthplaneResource | undefined,
+) {
   const documents = new Map(
-    [...others, main].flatMap((resource) => {
+    resources.toReversed().flatMap((resource) => {
       const document = documentOf(resource);
       return resourceMetadataPaths(resource.resource).map((path) => [path, document] as const);
     }),
   );
-  documents.set(ROOT_METADATA_PATH, documentOf(main));
+  if (atRoot !== undefined) documents.set(ROOT_METADATA_PATH, documentOf(atRoot));
   return (request: IncomingMessage, response: ServerResponse, next: () => void): void => {
     const path = request.url?.split('?', 1)[0] ?? '';
     const document = documents.get(path);

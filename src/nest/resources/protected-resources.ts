@@ -31,9 +31,11 @@ export class ProtectedResources implements GuardedApplication {
   /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
   readonly hostControllers = new Set<object>();
 
+  /** @param isMainAtRoot whether the root URL of the metadata is taken. */
   constructor(
     resource: AuthplaneResource,
     readonly options: ResolvedGuardOptions,
+    private readonly isMainAtRoot = true,
   ) {
     this.main = protect(undefined, resource, options, this.#state);
   }
@@ -44,7 +46,7 @@ export class ProtectedResources implements GuardedApplication {
       throw new ConfigurationError(`forFeature: two resources are named "${name}"`);
     }
     const path = resourceMetadataPath(resource.resource);
-    const same = this.all().find((other) => metadataPathsOf(other).includes(path));
+    const same = this.all().find((other) => this.#metadataPathsOf(other).includes(path));
     if (same !== undefined) {
       throw new ConfigurationError(
         `forFeature "${name}": the metadata of ${resource.resource} would be at ${path}, where that of ` +
@@ -73,12 +75,11 @@ export class ProtectedResources implements GuardedApplication {
   all(): ProtectedResource[] {
     return [this.main, ...this.#named.values()];
   }
-}
 
-/** Where its document is served: the one of the module at the root, too. */
-function metadataPathsOf({ name, resource }: ProtectedResource): string[] {
-  const path = resourceMetadataPath(resource.resource);
-  return name === undefined ? [path, ROOT_METADATA_PATH] : [path];
+  #metadataPathsOf(one: ProtectedResource): string[] {
+    const path = resourceMetadataPath(one.resource.resource);
+    return one === this.main && this.isMainAtRoot ? [path, ROOT_METADATA_PATH] : [path];
+  }
 }
 
 function protect(

@@ -1,7 +1,19 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { All, type CanActivate, Controller, Get, VersioningType } from '@nestjs/common';
+import {
+  All,
+  type CanActivate,
+  Controller,
+  Get,
+  type ModuleMetadata,
+  VersioningType,
+} from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
-import { AuthplaneModule, type AuthplaneModuleOptions } from 'authplane-nestjs';
+import {
+  AuthplaneModule,
+  type AuthplaneModuleOptions,
+  authplaneResource,
+  type AuthplaneResource,
+} from 'authplane-nestjs';
 import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
@@ -55,7 +67,8 @@ describe.each(platforms)('the protected resource metadata route on %s', (platfor
     setup: {
       readonly controllers?: (typeof OtherController)[];
       readonly denyAll?: boolean;
-      readonly metadataRoute?: boolean;
+      readonly metadataRoute?: boolean | 'path';
+      readonly imports?: ModuleMetadata['imports'];
       readonly configure?: Parameters<typeof startApp>[1]['configure'];
     } = {},
   ): Promise<string> {
@@ -72,6 +85,7 @@ describe.each(platforms)('the protected resource metadata route on %s', (platfor
               return { issuer: authorizationServer.issuer, baseUrl, devMode: true, ...options };
             },
           }),
+          ...(setup.imports ?? []),
         ],
         controllers: [ThingsController, ...(setup.controllers ?? [])],
         providers: setup.denyAll === true ? [{ provide: APP_GUARD, useClass: DenyEverybody }] : [],
@@ -197,5 +211,60 @@ describe.each(platforms)('the protected resource metadata route on %s', (platfor
   it('is not served with metadataRoute: false', async () => {
     const baseUrl = await start({}, { metadataRoute: false });
     for (const path of PATHS) expect((await fetch(`${baseUrl}${path}`)).status).toBe(404);
+  });
+
+  it(`12.8: metadataRoute 'path' leaves the root URL to others`, async () => {
+    const baseUrl = await start({}, { metadataRoute: 'path' });
+    const [own, root] = await Promise.all(PATHS.map((path) => fetch(`${baseUrl}${path}`)));
+    expect(await own?.json()).toMatchObject({ resource: `${baseUrl}/mcp` });
+    expect(root?.status).toBe(404);
+    const challenge = (await fetch(`${baseUrl}/things`)).headers.get('www-authenticate');
+    expect(challenge).toContain(`resource_metadata="${baseUrl}${PATHS[0]}"`);
+  });
+
+  it(`12.8: with 'path' a resource at the root has the root URL, whichever resource it is`, async () => {
+    const resource = 'https://root.example/';
+    const imports = [AuthplaneModule.forFeature({ name: 'root', resource })];
+    await expect(start({}, { imports })).rejects.toThrow('give it a path of its own');
+    await authorizationServer.close();
+    const baseUrl = await start({}, { imports, metadataRoute: 'path' });
+    expect(await (await fetch(`${baseUrl}${PATHS[1]}`)).json()).toMatchObject({ resource });
+    await app?.close();
+    await authorizationServer.close();
+    const own = await start({ mcpPath: '/' }, { metadataRoute: 'path' });
+    expect(await (await fetch(`${own}${PATHS[1]}`)).json()).toMatchObject({ resource: `${own}/` });
+  });
+
+  it('12.8: resourceMetadataUrl is what challenges name; the route goes on answering', async () => {
+    const hosted = 'http://auth.example/metadata?of=things';
+    const baseUrl = await start({ resourceMetadataUrl: hosted });
+    const challenge = (await fetch(`${baseUrl}/things`)).headers.get('www-authenticate');
+    expect(challenge).toContain(`resource_metadata="${hosted}"`);
+    expect(challenge).not.toContain('.well-known');
+    expect((await fetch(`${baseUrl}${PATHS[0]}`)).status).toBe(200);
+  });
+
+  it('12.8: with several resources resourceMetadataUrl is a function of each', async () => {
+    const imports = [
+      AuthplaneModule.forFeature({ name: 'other', resource: 'https://b.example/b' }),
+    ];
+    const url = 'https://auth.example/metadata';
+    await expect(start({ resourceMetadataUrl: url }, { imports })).rejects.toThrow(
+      'resourceMetadataUrl: is one URL for several resources; give forRoot a function of the resource',
+    );
+    await authorizationServer.close();
+    const seen: string[] = [];
+    const baseUrl = await start(
+      {
+        resourceMetadataUrl: (resource) => {
+          seen.push(resource);
+          return `${url}?${new URLSearchParams({ resource })}`;
+        },
+      },
+      { imports },
+    );
+    expect(seen).toEqual([`${baseUrl}/mcp`, 'https://b.example/b']);
+    const named = app?.app.get<AuthplaneResource>(authplaneResource('other')).metadataUrl;
+    expect(named).toBe(`${url}?resource=https%3A%2F%2Fb.example%2Fb`);
   });
 });
