@@ -1,0 +1,328 @@
+/**
+ * The twin of test/hostile/host-messages.stress.spec.ts for hosts that other majors of Nest run: whatever is
+ * sent with a token that lacks every scope, nothing may run that needs one.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { startAuthorizationServer } from 'authplane-nestjs/testing';
+import {
+  attack,
+  type Attacked,
+  COUNT,
+  isFull,
+  SIMULTANEOUS,
+  ways,
+} from '../../support/hostile/attack.js';
+import type { Targets } from '../../support/hostile/host-messages.js';
+import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
+import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
+
+if (isFull) jest.setTimeout(3_600_000);
+
+const packed = packPackage();
+afterAll(() => packed.remove());
+
+const agent = new Agent({ keepAlive: true, maxSockets: SIMULTANEOUS });
+afterAll(() => agent.destroy());
+
+interface Started extends Attacked {
+  token(scope?: string, sub?: string): Promise<string>;
+}
+let running: Started | undefined;
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+});
+
+const NEST_11 = {
+  '@modelcontextprotocol/sdk': '1.x',
+  '@nestjs/common': '11.x',
+  '@nestjs/core': '11.x',
+  '@nestjs/platform-express': '11.x',
+  '@types/node': '20.x',
+  'reflect-metadata': '0.2.x',
+  rxjs: '7.x',
+};
+
+const TARGETS_19: Targets = {
+  tools: ['named', 'wrapped', 'inherited', 'overridden', 'requested', 'open'],
+  prompts: ['briefing'],
+  uris: ['notes://secret', 'notes://days/monday', 'https://example.com/secret/plan'],
+  paths: ['/mcp', '/plain/bound', '/messages'],
+  open: 'open',
+};
+
+let installed: string | undefined;
+function mcpNest19(): string {
+  installed ??= appOf('mcp-nest-attacked', 'mcp-nest-1.9', {
+    ...NEST_11,
+    '@nestjs/platform-fastify': '11.x',
+    '@rekog/mcp-nest': '1.9.x',
+    zod: '4.x',
+  });
+  return installed;
+}
+
+describe.each([false, true])('9.1g: MCP-Nest 1.9, sessions: %s', (hasSessions) => {
+  let app: string;
+  beforeAll(() => {
+    app = mcpNest19();
+  });
+  const targets = TARGETS_19;
+  const startOn = (platform: Platform, list: 'show' | 'hide') =>
+    start(app, [platform], targets, { MCP_LIST: list, MCP_SESSIONS: String(hasSessions) });
+
+  test.each(ways)(
+    'on %s, list: %s: nothing runs without its scope',
+    async (platform, list, seed) => {
+      running = await startOn(platform, list);
+      const count = COUNT / 2; // with and without sessions
+      expect(await attack(running, agent, { seed, hasSessions, count })).toEqual([]);
+      expect(await running.ran()).toEqual([]);
+    },
+  );
+
+  test('with the scope the same messages run all there is', async () => {
+    running = await startOn('express', 'show');
+    await attack(running, agent, { seed: 0, hasSessions, scope: 'x', count: 1500 });
+    const names = [...targets.tools, ...targets.prompts, 'secret', 'day', 'plan', 'bound'];
+    const ran = await running.ran();
+    expect(names.filter((name) => name !== 'open' && !ran.includes(name))).toEqual([]);
+  });
+});
+
+describe.each(platforms)(
+  '9.1d: MCP-Nest 1.9 on a path that is not the resource, on %s',
+  (platform) => {
+    let app: string;
+    beforeAll(() => {
+      app = mcpNest19();
+    });
+
+    test.each([
+      ['text/plain; a=application/json', 'parsed'],
+      ['application/json', 'unparsed'],
+      ['text/plain; a=application/json', 'unparsed'],
+      ['application/vnd.api+json', 'unparsed'],
+    ])('a body of %s that is %s is not run by the host', async (type, bodies) => {
+      const env = { MCP_LIST: 'show', MCP_ENDPOINT: 'nest/mcp2', BODIES: bodies };
+      running = await start(app, [platform], TARGETS_19, env);
+      const body = JSON.stringify(calling('named'));
+      const status = await posted('/nest/mcp2', body, { type });
+      expect([400, 403, 415]).toContain(status);
+      expect(await running.ran()).toEqual([]);
+    });
+
+    test('what is parsed runs there with the scope', async () => {
+      const env = { MCP_LIST: 'show', MCP_ENDPOINT: 'nest/mcp2' };
+      running = await start(app, [platform], TARGETS_19, env);
+      const body = JSON.stringify(calling('named'));
+      expect(await posted('/nest/mcp2', body)).toBe(403);
+      expect(await posted('/nest/mcp2', body, { scope: 'x' })).toBe(200);
+      expect(await running.ran()).toEqual(['named']);
+    });
+  },
+);
+
+describe('9.1a, 9.1g: mcp-nestjs, described as a host', () => {
+  let app: string;
+  beforeAll(() => {
+    const dependencies = { ...NEST_11, 'mcp-nestjs': '1.0.6', zod: '3.25.x' };
+    app = appOf('mcp-nestjs-attacked', 'foreign-hosts', dependencies);
+  });
+  const targets: Targets = {
+    tools: ['files_remove', 'named', 'files_open'],
+    prompts: ['briefing'],
+    uris: ['notes://secret', 'notes://days/monday'],
+    paths: ['/mcp', '/plain/bound', '/messages'],
+    open: 'files_open',
+  };
+  const startWith = async (list: 'show' | 'hide', env: Record<string, string> = {}) => {
+    running = await start(app, [], targets, { MCP_LIST: list, ...env });
+    return running;
+  };
+
+  test.each(['show', 'hide'] as const)('list: %s: nothing runs without its scope', async (list) => {
+    const seed = list === 'hide' ? 1 : 0;
+    expect(await attack(await startWith(list), agent, { seed, count: COUNT * 2 })).toEqual([]);
+    expect(await running?.ran()).toEqual([]);
+  });
+
+  test('with the scope the same messages run all there is', async () => {
+    await attack(await startWith('show'), agent, { seed: 0, scope: 'x', count: 500 });
+    const names = ['files_remove', 'named', 'briefing', 'secret', 'day', 'bound'];
+    const ran = (await running?.ran()) ?? [];
+    expect(names.filter((name) => !ran.includes(name))).toEqual([]);
+  });
+
+  test('9.1d: a message without jsonrpc over HTTP+SSE is judged', async () => {
+    const { ran } = await startWith('show');
+    const { path, close } = await openStream();
+    expect(path).toMatch(/^\/messages\?sessionId=\w/);
+    const { id, method, params } = calling('files_remove');
+    const message = JSON.stringify({ id, method, params });
+    expect(await posted(path, message)).toBe(403);
+    expect(await ran()).toEqual([]);
+    expect(await posted(path, message, { scope: 'x' })).toBe(202);
+    expect(await ran()).toEqual(['files_remove']);
+    await close();
+  });
+
+  test.each([
+    ['text/plain; a=application/json', 'parsed'],
+    ['application/json', 'unparsed'],
+  ])('9.1d: nor is a body of %s run that is %s', async (type, bodies) => {
+    const { ran } = await startWith('show', { BODIES: bodies });
+    const { path, close } = await openStream();
+    for (const to of [path, '/mcp']) {
+      const how = { type, scope: 'x' };
+      expect(await posted(to, JSON.stringify(calling('files_remove')), how)).toBe(400);
+    }
+    expect(await ran()).toEqual([]);
+    await close();
+  });
+
+  test('9.1: a URI that is a list, of which it makes a text, is refused', async () => {
+    const { ran } = await startWith('show');
+    const body = JSON.stringify(request('resources/read', { uri: ['notes://days/monday'] }));
+    expect(await posted('/mcp', body, { scope: 'x' })).toBe(400);
+    expect(await ran()).toEqual([]);
+  });
+
+  test("9.4: nobody uses another one's session", async () => {
+    await startWith('show');
+    const opened = await post('/mcp', JSON.stringify(request('initialize')));
+    const headers = { 'mcp-session-id': String(opened.headers.get('mcp-session-id')) };
+    const ping = JSON.stringify(request('ping'));
+    expect(await posted('/mcp', ping, { headers })).toBe(200);
+    const authorization = String(await running?.token('', 'mallory'));
+    expect(await posted('/mcp', ping, { headers: { ...headers, authorization } })).toBe(404);
+  });
+
+  test('9.9, 9.9a, 9.9b: it has no tasks and no event ids, and the hidden is as the unknown', async () => {
+    await startWith('hide');
+    const answerTo = async (message: object, headers = {}) => {
+      const answer = await post('/mcp', JSON.stringify(message), { headers });
+      return [answer.status, await answer.text()] as const;
+    };
+    for (const method of ['tasks/list', 'tasks/get', 'tasks/result', 'tasks/cancel']) {
+      const [, text] = await answerTo(request(method, { taskId: 'a' }));
+      expect(text).toContain('"code":-32601');
+    }
+    const [, listed] = await answerTo(request('tools/list'), { 'last-event-id': '1' });
+    expect(listed).not.toMatch(/files_remove|^id:/m);
+    expect(listed).toContain('files_open');
+    const [status, text] = await answerTo(calling('files_remove'));
+    const [, unknown] = await answerTo(calling('files_remova'));
+    expect([status, text]).toEqual([200, unknown.replace('remova', 'remove')]);
+    const [, read] = await answerTo(request('resources/read', { uri: 'notes://secret' }));
+    const [, unread] = await answerTo(request('resources/read', { uri: 'notes://sicret' }));
+    expect(read).toBe(unread.replace('sicret', 'secret'));
+  });
+});
+
+const calling = (name: string) => request('tools/call', { name, arguments: {} });
+
+function request(method: string, params: object = {}) {
+  return { jsonrpc: '2.0', id: 1, method, params };
+}
+
+interface Posted {
+  readonly type?: string;
+  readonly scope?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function post(path: string, body: string, how: Posted = {}): Promise<Response> {
+  const { type = 'application/json', scope = '', headers = {} } = how;
+  return fetch(`${running?.origin}${path}`, {
+    method: 'POST',
+    headers: {
+      authorization: String(await running?.token(scope)),
+      'content-type': type,
+      accept: 'application/json, text/event-stream',
+      ...headers,
+    },
+    body,
+  });
+}
+
+async function posted(path: string, body: string, how: Posted = {}): Promise<number> {
+  const answer = await post(path, body, how);
+  await answer.text();
+  return answer.status;
+}
+
+/** Opens the stream of HTTP+SSE. @returns where to post messages, and the way to close it. */
+async function openStream(): Promise<{ path: string; close(): Promise<void> }> {
+  const headers = { authorization: String(await running?.token()), accept: 'text/event-stream' };
+  const stream = await fetch(`${running?.origin}/sse`, { headers });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (reader !== undefined && !text.includes('\n\n')) text += (await reader.read()).value ?? '';
+  return {
+    path: /^data: (\S+)$/m.exec(text)?.[1] ?? '',
+    close: async () => reader?.cancel(),
+  };
+}
+
+function appOf(name: string, folder: string, dependencies: Record<string, string>): string {
+  const app = installApp(packed, name, dependencies);
+  mkdirSync(join(app, 'src'));
+  const source = join(PROJECT, 'test/package/matrix', folder, 'attacked.ts.txt');
+  writeFileSync(join(app, 'src/attacked.ts'), readFileSync(source, 'utf8'));
+  compileApp(app);
+  return app;
+}
+
+async function start(
+  app: string,
+  args: readonly string[],
+  targets: Targets,
+  env: Record<string, string>,
+): Promise<Started> {
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  const authorizationServer = await startAuthorizationServer();
+  const child = fork(join(app, 'dist/attacked.js'), [...args, String(port)], {
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      AUTHPLANE_ISSUER: authorizationServer.issuer,
+      AUTHPLANE_BASE_URL: origin,
+      AUTHPLANE_DEV_MODE: 'true',
+      ...env,
+    },
+  });
+  await ready(child);
+  return {
+    origin,
+    targets,
+    token: async (scope = '', sub = 'alice') =>
+      `Bearer ${await authorizationServer.issueToken({ aud: [`${origin}/mcp`], scope, sub })}`,
+    ran: async () => {
+      const answer = await fetch(`${origin}/ran`);
+      return ((await answer.json()) as string[]).filter((one) => one !== 'open');
+    },
+    close: async () => {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+      await authorizationServer.close();
+    },
+  };
+}
+
+async function ready(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit').then(() => {
+    throw new Error('the process ended before it was ready');
+  });
+  await Promise.race([once(child, 'message'), exited]);
+  exited.catch(() => undefined); // later it ends because we end it
+}
