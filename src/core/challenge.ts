@@ -1,41 +1,20 @@
-import { consentPage, type ConsentPolicy } from './operations/consent-url.js';
-import { AccessDeniedError, ConsentRequiredError, OAuthError } from './errors/oauth-errors.js';
+import { consentPage, type ConsentPolicy } from './calls/consent-url.js';
+import { ConsentRequiredError, OAuthError } from './errors/oauth-errors.js';
 import { AuthorizationServerUnavailableError } from './errors/server-errors.js';
-import {
-  DPoPBindingMismatchError,
-  DPoPError,
-  DPoPKeyMismatchError,
-  DPoPMultipleProofsError,
-  DPoPNonceRequiredError,
-  DPoPNotSupportedError,
-  DPoPReplayDetectedError,
-  InvalidDPoPProofError,
-} from './errors/dpop-errors.js';
-import {
-  InsufficientScopeError,
-  InvalidClaimsError,
-  InvalidSignatureError,
-  MalformedCredentialsError,
-  NoCallerError,
-  TokenExpiredError,
-  TokenMissingError,
-  TokenRevokedError,
-  TokenTooLongError,
-} from './errors/token-errors.js';
-import {
-  InvalidRequestError,
-  OperationRefusedError,
-  OriginRefusedError,
-  SessionNotFoundError,
-  UnsupportedCharsetError,
-} from './errors/request-errors.js';
+import { InsufficientScopeError } from './errors/token-errors.js';
+import { BRIEF, challengeText, FULL, quotable } from './challenge-text.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
 import { AuthplaneError } from './errors/authplane-error.js';
 import { logText } from './errors/log-text.js';
 import { originalOf } from './errors/stands-for.js';
-
-/** Authentication schemes of access tokens: RFC 6750, RFC 9449 §7.1. */
-export type ChallengeScheme = 'Bearer' | 'DPoP';
+import {
+  type ChallengeScheme,
+  answerFor,
+  type Answer,
+  SENTENCES,
+  DESCRIPTIONS,
+  INTERNAL,
+} from './error-answers.js';
 
 /** What a challenge says besides the error; all of it from configuration, none from the request. */
 export interface ChallengeOptions {
@@ -82,133 +61,6 @@ export interface Challenge {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-interface Answer {
-  readonly status: number;
-  /** `error` of the body; also of the challenge, unless `challenged` says otherwise. */
-  readonly error: string;
-  /** Which schemes are challenged: what the resource accepts, or the one the error belongs to. */
-  readonly challenged: 'accepted' | 'accepted-without-code' | ChallengeScheme | 'none';
-  /** Instead of the one that belongs to the code. */
-  readonly description?: string;
-  /** The body is this error of JSON-RPC: the answer of an MCP server, which is not about access. */
-  readonly jsonRpc?: { readonly code: number; readonly message: string };
-}
-
-/** How long a challenge may be, and what it is made shorter by. */
-interface Fit {
-  readonly short: number;
-  /** With members that a client needs. */
-  readonly long: number;
-  readonly dispensable: readonly string[];
-}
-
-/**
- * Together below 1 KB, one challenge in full and the brief one of a second scheme; below 3 KB where the
- * scopes or the resource URI are long. Proxies refuse answers whose headers pass 4 KB (nginx).
- */
-const FULL = { short: 900, long: 2800 };
-const BRIEF = { short: 100, long: 100 };
-/** Of `error_description` with `verboseErrors`. */
-const MAX_REASON = 400;
-const NEEDED: readonly string[] = ['scope', 'resource_metadata'];
-
-/** One neutral sentence per code. Why exactly a token was refused is for the log, not for the caller. */
-const DESCRIPTIONS: Readonly<Record<string, string>> = {
-  unauthorized: 'An access token is required',
-  invalid_request: 'The request does not carry exactly one well-formed access token',
-  invalid_token: 'The access token is missing, expired, revoked or not valid for this resource',
-  insufficient_scope: 'The access token lacks a scope that this operation needs',
-  invalid_dpop_proof: 'The DPoP proof is not valid for this request',
-  access_denied: 'The caller may not use this operation',
-  consent_required: 'The user has to give consent for the service behind this operation',
-  use_dpop_nonce: 'The DPoP proof must carry the nonce of this response',
-};
-
-/** In words what a body says by its code alone. */
-const SENTENCES: Readonly<Record<string, string>> = {
-  ...DESCRIPTIONS,
-  temporarily_unavailable: 'The service cannot check this request right now; try again in a moment',
-};
-
-const invalidToken: Answer = { status: 401, error: 'invalid_token', challenged: 'accepted' };
-const unavailable: Answer = {
-  status: 503,
-  error: 'temporarily_unavailable',
-  challenged: 'none',
-};
-const invalidProof: Answer = { status: 401, error: 'invalid_dpop_proof', challenged: 'DPoP' };
-
-/** The one table from error to answer. The first class that fits decides. */
-const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answer])[] = [
-  [TokenMissingError, { status: 401, error: 'unauthorized', challenged: 'accepted-without-code' }],
-  [NoCallerError, { status: 500, error: 'internal_error', challenged: 'none' }],
-  [MalformedCredentialsError, { status: 400, error: 'invalid_request', challenged: 'accepted' }],
-  [
-    UnsupportedCharsetError,
-    {
-      status: 415,
-      error: 'invalid_request',
-      challenged: 'none',
-      description: 'JSON has to be sent in UTF-8',
-    },
-  ],
-  [
-    InvalidRequestError,
-    {
-      status: 400,
-      error: 'invalid_request',
-      challenged: 'none',
-      description: 'The request has no JSON-RPC body that can be checked',
-    },
-  ],
-  // No challenge: whoever followed one would get a token that is refused again.
-  [OperationRefusedError, { status: 403, error: 'access_denied', challenged: 'none' }],
-  [
-    SessionNotFoundError,
-    {
-      status: 404,
-      error: 'session_not_found',
-      challenged: 'none',
-      jsonRpc: { code: -32001, message: 'Session not found' },
-    },
-  ],
-  [
-    OriginRefusedError,
-    {
-      status: 403,
-      error: 'origin_refused',
-      challenged: 'none',
-      jsonRpc: { code: -32000, message: 'Forbidden: Origin not allowed' },
-    },
-  ],
-  [AccessDeniedError, { status: 403, error: 'access_denied', challenged: 'none' }],
-  [ConsentRequiredError, { status: 403, error: 'consent_required', challenged: 'none' }],
-  [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
-  [TokenExpiredError, invalidToken],
-  [InvalidSignatureError, invalidToken],
-  [InvalidClaimsError, invalidToken],
-  [TokenRevokedError, invalidToken],
-  [TokenTooLongError, invalidToken],
-  [DPoPNotSupportedError, { ...invalidToken, challenged: 'Bearer' }],
-  [DPoPNonceRequiredError, { ...invalidProof, error: 'use_dpop_nonce' }],
-  [InvalidDPoPProofError, invalidProof],
-  [DPoPMultipleProofsError, invalidProof],
-  [DPoPReplayDetectedError, invalidProof],
-  [DPoPKeyMismatchError, invalidProof],
-  [DPoPBindingMismatchError, { ...invalidToken, challenged: 'DPoP' }],
-  [DPoPError, { ...invalidToken, challenged: 'DPoP' }],
-  [AuthorizationServerUnavailableError, unavailable],
-  [ReplayStoreError, unavailable],
-];
-
-/** Nothing that a caller could do something about, nor should know of. */
-const INTERNAL: Answer = { status: 500, error: 'internal_error', challenged: 'none' };
-
-/** The errors with an answer of their own; all others are 500. */
-export const ANSWERED_ERRORS = ANSWERS.map(([kind]) => kind);
-
-/** A rate limit, or a proxy in front of a server that is away: it passes by itself (RFC 9110 §15). */
-const OUTAGES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 /** Of `Retry-After` where an authorization server chose it. */
 const LONGEST_PAUSE_SECONDS = 60;
 
@@ -265,6 +117,9 @@ export function toChallenge(thrown: unknown, options: ChallengeOptions = {}): Ch
   };
 }
 
+/** Of `error_description` with `verboseErrors`. */
+const MAX_REASON = 400;
+
 /** Seconds after which a further attempt makes sense. */
 function pauseAfter(error: unknown): number {
   if (error instanceof OAuthError) {
@@ -273,12 +128,6 @@ function pauseAfter(error: unknown): number {
   const isOurs =
     error instanceof AuthorizationServerUnavailableError || error instanceof ReplayStoreError;
   return isOurs ? error.retryAfterSeconds : 5;
-}
-
-function answerFor(thrown: unknown): Answer {
-  const error = originalOf(thrown);
-  if (error instanceof OAuthError && OUTAGES.has(error.statusCode)) return unavailable;
-  return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? INTERNAL;
 }
 
 /** What the body says, in one sentence, for answers of another form. As public as the body. */
@@ -363,45 +212,15 @@ function oneChallenge(
   scheme: ChallengeScheme,
   code: string | undefined,
   options: Explained,
-  limits: Omit<Fit, 'dispensable'> = FULL,
+  limits = FULL,
 ): string {
-  const parameters: [name: string, value: string | undefined][] = [
-    ['realm', options.realm],
-    ['error', code],
-    ['scope', options.scopes?.join(' ')],
-    ['resource_metadata', options.resourceMetadataUrl],
-    ['error_description', code === undefined ? undefined : (options.reason ?? DESCRIPTIONS[code])],
-    ['algs', scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined],
-  ];
-  const dispensable = code === 'insufficient_scope' ? DISPENSABLE_FOR_SCOPES : DISPENSABLE;
-  return fit(scheme, parameters, { ...limits, dispensable });
-}
-
-/** What a client can do without, in the order in which it is left out; what it needs most comes last. */
-const DISPENSABLE = ['error_description', 'realm', 'scope', 'resource_metadata', 'algs'];
-/** It knows where to get a token; what it does not know is what to ask for. */
-const DISPENSABLE_FOR_SCOPES = ['error_description', 'realm', 'algs', 'resource_metadata', 'scope'];
-
-/** Leaves out as little as it takes for the challenge to be short enough. */
-function fit(
-  scheme: ChallengeScheme,
-  parameters: readonly (readonly [string, string | undefined])[],
-  { short, long, dispensable }: Fit,
-): string {
-  const render = (without: readonly string[]) =>
-    `${scheme} ${parameters
-      .filter(([name, value]) => !without.includes(name) && value !== undefined && value !== '')
-      .map(([name, value]) => `${name}="${quotable(value ?? '')}"`)
-      .join(', ')}`.trimEnd();
-  for (let dropped = 0; dropped < dispensable.length; dropped++) {
-    const challenge = render(dispensable.slice(0, dropped));
-    const isNeeded = NEEDED.includes(dispensable[dropped] ?? '');
-    if (challenge.length <= (isNeeded ? long : short)) return challenge;
-  }
-  return render(dispensable);
-}
-
-/** Inside a quoted-string (RFC 9110 §5.6.4) of printable ASCII; runs of anything else become a blank. */
-function quotable(value: string): string {
-  return value.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, ' ').trim();
+  const parameters = {
+    realm: options.realm,
+    error: code,
+    scope: options.scopes?.join(' '),
+    resource_metadata: options.resourceMetadataUrl,
+    error_description: code === undefined ? undefined : (options.reason ?? DESCRIPTIONS[code]),
+    algs: scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined,
+  };
+  return challengeText(scheme, parameters, limits);
 }

@@ -13,15 +13,14 @@ import {
   type ResourceOptions,
 } from './options.js';
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
-import type { IntrospectionResponse, TokenResponse } from './operations/oauth-response.js';
+import type { IntrospectionResponse } from './operations/introspection.js';
+import type { TokenResponse } from './operations/token-response.js';
 import { fetchAs, type FetchAsRequest } from './operations/fetch-as.js';
 import { AuthplaneResource } from './resource.js';
 import { addScopeNeeds, NO_SCOPES, scopeCoverage } from './lib/scopes.js';
-import {
-  type ClientCredentialsRequest,
-  type ExchangeRequest,
-  TokenOperations,
-} from './operations/token-operations.js';
+import type { ClientCredentialsRequest } from './operations/client-credentials.js';
+import type { ExchangeRequest } from './operations/exchange.js';
+import { TokenOperations } from './operations/token-operations.js';
 import { unmetSettings } from './discovery/unmet-settings.js';
 
 /** A lazy start waits this long for the authorization server before it goes on without. */

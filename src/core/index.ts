@@ -4,17 +4,16 @@ export {
   wwwAuthenticate,
   type Challenge,
   type ChallengeOptions,
-  type ChallengeScheme,
 } from './challenge.js';
-export {
-  type AsCredentials,
-  type AuthenticatedRequest,
-  type AuthProvider,
-  type ClientAuthentication,
-  type ClientSecretCredentials,
-  privateKeyJwt,
-  type PrivateKeyJwtOptions,
-} from './operations/client-authentication.js';
+export type { ChallengeScheme } from './error-answers.js';
+export type {
+  AsCredentials,
+  AuthenticatedRequest,
+  AuthProvider,
+  ClientAuthentication,
+  ClientSecretCredentials,
+} from './calls/client-authentication.js';
+export { privateKeyJwt, type PrivateKeyJwtOptions } from './calls/private-key-jwt.js';
 export { AuthplaneClient } from './client.js';
 export { type Clock } from './lib/clock.js';
 export { type HeaderLines } from './token/credentials.js';
@@ -52,11 +51,13 @@ export type {
 } from './options.js';
 export type { InboundDPoPOptions } from './dpop/settings.js';
 export { authplaneOptionsFromEnv } from './options-from-env.js';
-export type { IntrospectionResponse, TokenResponse } from './operations/oauth-response.js';
+export type { IntrospectionResponse } from './operations/introspection.js';
+export type { TokenResponse } from './operations/token-response.js';
 export type { FetchAsRequest } from './operations/fetch-as.js';
 export type { McpOptions } from './mcp/settings.js';
 export type { ConsentPageOptions, RevocationChecker } from './operations/settings.js';
-export type { ClientCredentialsRequest, ExchangeRequest } from './operations/token-operations.js';
+export type { ClientCredentialsRequest } from './operations/client-credentials.js';
+export type { ExchangeRequest } from './operations/exchange.js';
 export {
   type DPoPReplayStore,
   InMemoryDPoPReplayStore,

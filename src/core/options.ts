@@ -21,7 +21,7 @@ import {
   type AuthProvider,
   clientAuthentication,
   credentialsProblem,
-} from './operations/client-authentication.js';
+} from './calls/client-authentication.js';
 import {
   OPERATIONS_SETTINGS,
   type OperationsOptions,

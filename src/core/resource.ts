@@ -1,12 +1,8 @@
 import { requireValidNow, verifyAccessToken, type AccessTokenRules } from './token/access-token.js';
-import {
-  type Challenge,
-  type ChallengeOptions,
-  type ChallengeScheme,
-  toChallenge,
-} from './challenge.js';
+import { type Challenge, type ChallengeOptions, toChallenge } from './challenge.js';
+import type { ChallengeScheme } from './error-answers.js';
 import type { Clock } from './lib/clock.js';
-import type { ConsentPolicy } from './operations/consent-url.js';
+import type { ConsentPolicy } from './calls/consent-url.js';
 import type { Authentication } from './token/caller.js';
 import {
   type HeaderLines,

@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 
-export { type ConsentPolicy, consentUrlProblem } from '../core/operations/consent-url.js';
+export { type ConsentPolicy, consentUrlProblem } from '../core/calls/consent-url.js';
 export {
   type ConsentAnswer,
   type ConsentResponses,

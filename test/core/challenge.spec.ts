@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import {
   type ChallengeOptions,
   httpStatus,
-  ANSWERED_ERRORS,
   publicSentence,
   toChallenge,
   wwwAuthenticate,
 } from '../../src/core/challenge.js';
+import { ANSWERED_ERRORS } from '../../src/core/error-answers.js';
 import * as errors from '../support/tokens/errors.js';
 import { parseChallenges } from '../support/tokens/challenge-parser.js';
 import { anyText } from '../support/text/any-text.js';

@@ -27,17 +27,17 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
   ],
   'HS256 and `none`': ['test/e2e/refusals.spec.ts', 'signed with HS256 and the public key'],
   '`resource` is an absolute URI': [
-    'test/core/operations/token-operations.spec.ts',
+    'test/core/operations/request-members.spec.ts',
     'slugs and other URIs go',
   ],
-  '`token_type` may be `N_A`': ['test/core/operations/oauth-response.spec.ts', "token_type: 'N_A'"],
+  '`token_type` may be `N_A`': ['test/core/operations/token-response.spec.ts', "token_type: 'N_A'"],
   'The server may grant another scope': [
-    'test/core/operations/token-operations.spec.ts',
+    'test/core/operations/issued-tokens.spec.ts',
     'scope is wider than asked for',
   ],
   '`sub` is a subject that exists': ['test/core/token/access-token.spec.ts', "sub: 'user-1'"],
   'A client does not look into': [
-    'test/core/operations/token-operations.spec.ts',
+    'test/core/calls/call.spec.ts',
     'a token that is bound to another key is refused',
   ],
   'An answer with another `token_type`': [
@@ -45,7 +45,7 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
     'a token of the vault stays Bearer',
   ],
   'The resource server sends no proof': [
-    'test/core/operations/token-operations.spec.ts',
+    'test/core/calls/call.spec.ts',
     'RFC 9449 §4.2: with a proof of its own',
   ],
   'Only a slash behind the host': [
@@ -69,13 +69,10 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
   'The inbound token never reaches': ['test/core/operations/fetch-as.spec.ts', 'but for tokens'],
   'Validation comes before anything': ['test/e2e/hosts/hosts-mcp-nest.spec.ts', '413 : 400'],
   'No mode is used': ['test/mcp/answers/call.spec.ts', 'not known of a client of 2025-11-25'],
-  'The URL of a consent page holds': [
-    'test/core/operations/consent-url.spec.ts',
-    'consentUrlProblem',
-  ],
+  'The URL of a consent page holds': ['test/core/calls/consent-url.spec.ts', 'consentUrlProblem'],
   'A task answers to its caller': ['test/nest/mcp/state/tasks.spec.ts', '9.9a'],
   'A confidential client': [
-    'test/core/operations/token-operations.spec.ts',
+    'test/core/operations/request-members.spec.ts',
     'client credentials without credentials',
   ],
   'A challenge has at least': ['test/core/challenge.spec.ts', 'of a bare scheme or with the code'],
@@ -86,11 +83,11 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
     'fractions of seconds are dates',
   ],
   '`null` and `""`': [
-    'test/core/operations/oauth-response.spec.ts',
+    'test/core/operations/token-response.spec.ts',
     'an optional member that is %p',
   ],
   '`Ed25519` and `EdDSA`': ['test/core/dpop/proof.spec.ts', "['EdDSA', 'Ed25519']"],
-  'The reply `OK` as bytes': ['test/redis/redis.spec.ts', 'OK as bytes is a yes'],
+  'The reply `OK` as bytes': ['test/redis/replay-store.spec.ts', 'OK as bytes is a yes'],
   'Requests without header lines': [
     'test/e2e/hosts/serverless.spec.ts',
     'a request with header lines',

@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
-import { clientAuthentication } from '../../src/core/operations/client-authentication.js';
+import { clientAuthentication } from '../../src/core/calls/client-authentication.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import { CircuitOpenError } from '../../src/core/errors/server-errors.js';
 import { ConsentRequiredError } from '../../src/core/errors/oauth-errors.js';
@@ -9,10 +9,8 @@ import { TokenExpiredError } from '../../src/core/errors/token-errors.js';
 import type { HttpAnswer } from '../../src/core/http/answer.js';
 import { resolveClientOptions } from '../../src/core/options.js';
 import { OutboundHttpError } from '../../src/core/http/errors.js';
-import {
-  type ExchangeRequest,
-  TokenOperations,
-} from '../../src/core/operations/token-operations.js';
+import type { ExchangeRequest } from '../../src/core/operations/exchange.js';
+import { TokenOperations } from '../../src/core/operations/token-operations.js';
 import { ManualClock } from '../support/tokens/manual-clock.js';
 import { onUnhandledRejection } from '../support/tokens/unhandled-rejections.js';
 import { seededRandom } from '../support/text/seeded-random.js';

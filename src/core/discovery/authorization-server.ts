@@ -5,7 +5,7 @@ import type { OutboundHttp } from '../http/client.js';
 import type { Clock } from '../lib/clock.js';
 import { quoted } from '../lib/text.js';
 import { DocumentRefused, RemoteDocument } from './remote-document.js';
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 import type { Offer } from './unmet-settings.js';
 
 /** Metadata of the authorization server (RFC 8414 §2) as far as this package reads it. */

@@ -3,7 +3,7 @@ import { algorithmRule, isSameAlgorithm } from '../lib/algorithms.js';
 import { quoted } from '../lib/text.js';
 import { DocumentRefused } from './remote-document.js';
 import { isWeakRsaModulus } from '../lib/rsa-strength.js';
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 
 const MAX_KEYS = 5000;
 /** A set of up to so many keys is imported as it arrives, so that mistakes in it are known at once. */

@@ -94,6 +94,14 @@ export class DPoPNonces {
   }
 }
 
+/** RFC 9449 §8.1: `1*NQCHAR`; bounded, because it comes from a server and goes into a header. */
+const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
+
+/** Whether a `DPoP-Nonce` is one by its grammar; two header lines joined by a comma and a blank are none. */
+export function isNonce(text: string): boolean {
+  return NONCE.test(text);
+}
+
 /** What is wrong with a secret for nonces, or nothing. Never quotes it. */
 function nonceSecretProblem(secret: unknown): string | undefined {
   if (typeof secret !== 'string' && !types.isUint8Array(secret)) {

@@ -6,7 +6,7 @@ import type { ClaimRule } from '../errors/token-errors.js';
 import { InvalidDPoPProofError } from '../errors/dpop-errors.js';
 import { Generations } from '../lib/generations.js';
 import { isWeakRsaModulus } from '../lib/rsa-strength.js';
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 
 /** Algorithms a proof may be signed with, unless the resource says otherwise. */
 export const DEFAULT_PROOF_ALGORITHMS: readonly string[] = ['ES256', 'EdDSA', 'PS256', 'RS256'];

@@ -28,7 +28,8 @@ import {
   InvalidDPoPProofError,
 } from '../errors/dpop-errors.js';
 import { canonicalHtu } from './htu.js';
-import { member, parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
+import { member } from '../lib/members.js';
+import { parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
 import type { VerifiedDPoPProof } from '../token/verified-claims.js';
 
 /** Everything the checks of a proof depend on besides the proof. */

@@ -14,7 +14,7 @@ import { htuOrigin, htuPathPrefix, requestUrl } from './htu.js';
 import type { Clock } from '../lib/clock.js';
 import type { ResolvedInboundDPoP } from './settings.js';
 import { checkReplay, type DPoPReplayStore, processReplayMemory } from './replay-store.js';
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
 
 /** What a request shows besides its token. */

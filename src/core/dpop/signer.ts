@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { sha256 } from '../lib/digest.js';
+import { isNonce } from './nonce.js';
 import { importProofKey, type ProofJwk, readProofJwk } from './proof-key.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 
@@ -42,8 +43,6 @@ const LIFETIME_SECONDS = 60;
 const MAX_ORIGINS = 100;
 /** A token of RFC 9110 §5.6.2. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-/** RFC 9449 §8.1: `1*NQCHAR`; bounded, because it comes from a server and goes into a header. */
-const NONCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 
 const generateKeys = promisify(generateKeyPair);
 
@@ -130,7 +129,7 @@ export class DPoPSigner {
    * §9). Whatever is no nonce by its grammar is ignored. The oldest of 100 origins is forgotten.
    */
   noteNonce(url: string, nonce: string): void {
-    if (!NONCE.test(nonce)) return;
+    if (!isNonce(nonce)) return;
     const { origin } = httpUrl(url);
     this.#nonces.delete(origin);
     this.#nonces.set(origin, nonce);

@@ -1,3 +1,5 @@
+import { isJsonObject } from './members.js';
+
 /**
  * JSON from outside: fatal UTF-8, a bound on nesting, no member named twice.
  *
@@ -26,15 +28,6 @@ export function parseStrictJsonObject(bytes: Uint8Array): Record<string, unknown
   const value = parseStrictJson(bytes);
   if (!isJsonObject(value)) throw new StrictJsonError('not a JSON object');
   return value;
-}
-
-export function isJsonObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The own member of that name. An absent one is `undefined`, also for names like `constructor`. */
-export function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 /**

@@ -1,7 +1,9 @@
 import { ConfigurationError } from '../errors/configuration-error.js';
-import type { TokenResponse } from './oauth-response.js';
+import type { TokenResponse } from './token-response.js';
+import { sentWithNonce } from '../dpop/nonce-retry.js';
 import type { ProofSigner } from '../dpop/signer.js';
-import type { ExchangeRequest, TokenOperations } from './token-operations.js';
+import type { ExchangeRequest } from './exchange.js';
+import type { TokenOperations } from './token-operations.js';
 
 /** A request to another service on behalf of the caller. */
 export interface FetchAsRequest {
@@ -92,21 +94,19 @@ async function exchanged(
   );
 }
 
-async function sendWith(
+function sendWith(
   token: TokenResponse,
   prepared: Prepared,
   dependencies: FetchAsDependencies,
 ): Promise<Response> {
-  const response = await send(token, prepared, dependencies);
-  const nonce = response.headers.get('dpop-nonce') ?? undefined;
-  if (nonce === undefined) return response;
-  dependencies.dpop?.noteNonce(prepared.url.href, nonce);
-  if (!isAskedForNonce(response, token) || !prepared.isRepeatable) return response;
-  await discard(response);
-  const second = await send(token, prepared, dependencies, nonce);
-  const next = second.headers.get('dpop-nonce');
-  if (next !== null) dependencies.dpop?.noteNonce(prepared.url.href, next);
-  return second;
+  return sentWithNonce<Response>({
+    url: prepared.url.href,
+    signer: dependencies.dpop,
+    send: (nonce) => send(token, prepared, dependencies, nonce),
+    nonceHeader: ({ headers }) => headers.get('dpop-nonce'),
+    isDemand: (response) => isAskedForNonce(response, token) && prepared.isRepeatable,
+    discard,
+  });
 }
 
 /** RFC 9449 §9. */

@@ -6,9 +6,9 @@ import { AuthorizationServerUnavailableError } from '../errors/server-errors.js'
 import { AuthplaneError } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { TokenRevokedError } from '../errors/token-errors.js';
-import type { IntrospectionResponse } from './oauth-response.js';
+import type { IntrospectionResponse } from './introspection.js';
 import { signingInput } from '../token/signing-input.js';
-import { member } from '../lib/strict-json.js';
+import { member } from '../lib/members.js';
 import type { RevocationChecker } from './settings.js';
 import { FlightCache } from './token-cache.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';

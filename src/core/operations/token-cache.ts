@@ -1,9 +1,10 @@
 import type { Clock } from '../lib/clock.js';
+import { untilAborted } from '../lib/deadline.js';
 import { sha256, tupleHash } from '../lib/digest.js';
 import { Generations } from '../lib/generations.js';
-import type { TokenResponse } from './oauth-response.js';
+import type { TokenResponse } from './token-response.js';
 import { signingInput } from '../token/signing-input.js';
-import { unverifiedClaim } from '../token/unverified-claims.js';
+import { expiryOf } from '../token/unverified-claims.js';
 
 /** After a renewal that failed. */
 const RENEWAL_PAUSE_SECONDS = 2;
@@ -78,7 +79,7 @@ export class FlightCache<V> {
       return kept.value;
     }
     const flight = this.#flights.get(wanted.key) ?? this.#start(wanted);
-    return untilAborted(flight.result, signal);
+    return signal === undefined ? flight.result : untilAborted(flight.result, signal);
   }
 
   /** Forgets values that hold this token or were derived from it, and from those in turn. */
@@ -236,33 +237,7 @@ function earliestEnd(tokens: readonly string[]): number {
   return Math.min(...tokens.map((token) => expiryOf(token) ?? Infinity));
 }
 
-/** `exp` of a token that is a JWT. Unverified: good for refusing and forgetting, never to let in. */
-export function expiryOf(token: string): number | undefined {
-  const exp = unverifiedClaim(token, 'exp');
-  return typeof exp === 'number' ? exp : undefined;
-}
-
 /** One for all spellings of a signature: what came from one of them goes with the others. */
 function digest(token: string): string {
   return sha256(signingInput(token));
-}
-
-/** The result of `work`, or the reason of the signal as soon as there is one. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    const settle = (): void => signal.removeEventListener('abort', stop);
-    work.then(
-      (value) => {
-        settle();
-        resolve(value);
-      },
-      (error: unknown) => {
-        settle();
-        reject(error);
-      },
-    );
-  });
 }

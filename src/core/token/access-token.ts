@@ -10,7 +10,7 @@ import {
 import type { VerificationKey } from '../discovery/key-set.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 import type { ResolvedToken } from './settings.js';
 import { type ActorClaim, VerifiedClaims } from './verified-claims.js';
 

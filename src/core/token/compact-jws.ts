@@ -4,7 +4,8 @@ import {
   InvalidSignatureError,
   TokenTooLongError,
 } from '../errors/token-errors.js';
-import { member, parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
+import { member } from '../lib/members.js';
+import { parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
 
 /**
  * The strict grammar in front of jose, which accepts more than one spelling of a signature, ignores

@@ -1,4 +1,4 @@
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 
 /**
  * What the signature of a JWT covers (RFC 7515 §2, JWS Signing Input); any other token as it is.

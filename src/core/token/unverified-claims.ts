@@ -1,4 +1,4 @@
-import { isJsonObject, member } from '../lib/strict-json.js';
+import { isJsonObject, member } from '../lib/members.js';
 
 /**
  * A claim of a token that is a JWT, `undefined` for any other. Nothing is verified: good for what the
@@ -14,4 +14,10 @@ export function unverifiedClaim(token: string, name: string): unknown {
   } catch {
     return undefined; // no JWT: an opaque token says nothing
   }
+}
+
+/** `exp` of a token that is a JWT. Unverified: good for refusing and forgetting, never to let in. */
+export function expiryOf(token: string): number | undefined {
+  const exp = unverifiedClaim(token, 'exp');
+  return typeof exp === 'number' ? exp : undefined;
 }

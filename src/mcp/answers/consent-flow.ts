@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AuthplaneError, type AuthplaneErrorOptions } from '../../core/errors/authplane-error.js';
-import type { ConsentPolicy } from '../../core/operations/consent-url.js';
+import type { ConsentPolicy } from '../../core/calls/consent-url.js';
 import { consentKey, isConsentRequired } from './consent.js';
 import type { McpCall } from './call.js';
 

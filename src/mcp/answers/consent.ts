@@ -3,7 +3,7 @@ import {
   asksForAuthorization,
   consentPage,
   type ConsentPolicy,
-} from '../../core/operations/consent-url.js';
+} from '../../core/calls/consent-url.js';
 import { sha256 } from '../../core/lib/digest.js';
 import { ConsentRequiredError } from '../../core/errors/oauth-errors.js';
 

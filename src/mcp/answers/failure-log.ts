@@ -1,4 +1,4 @@
-import { consentUrlProblem } from '../../core/operations/consent-url.js';
+import { consentUrlProblem } from '../../core/calls/consent-url.js';
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { logText } from '../../core/errors/log-text.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';

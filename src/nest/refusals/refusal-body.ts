@@ -1,5 +1,5 @@
 import type { Challenge } from '../../core/challenge.js';
-import { isJsonObject, member } from '../../core/lib/strict-json.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
 
 /** What of a request decides about the form of its answer. */
 export interface RefusedRequest {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 import { calculateJwkThumbprint, compactVerify, EmbeddedJWK } from 'jose';
 
-import { member, parseStrictJsonObject } from '../../core/lib/strict-json.js';
+import { member } from '../../core/lib/members.js';
+import { parseStrictJsonObject } from '../../core/lib/strict-json.js';
 import { OAuthProblem } from '../http/oauth-problem.js';
 import { sameResource } from '../records/resources.js';
 

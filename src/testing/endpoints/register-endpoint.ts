@@ -1,4 +1,4 @@
-import { member } from '../../core/lib/strict-json.js';
+import { member } from '../../core/lib/members.js';
 import type { Clients } from '../records/clients.js';
 import { OAuthProblem, type ProblemCode } from '../http/oauth-problem.js';
 import { json } from '../http/reply.js';

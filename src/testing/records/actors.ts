@@ -1,4 +1,4 @@
-import { isJsonObject, member } from '../../core/lib/strict-json.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
 
 /** The claim `act` (RFC 8693 §4.1): the outermost actor is the current one. */
 export interface Actor {

@@ -1,6 +1,6 @@
 import { decodeJwt, errors } from 'jose';
 
-import { isJsonObject, member } from '../../core/lib/strict-json.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
 import type { TokenClaims } from './access-tokens.js';
 
 /** The first audience: AuthPlane gives a token only one. */

@@ -2,12 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   deepFreeze,
-  isJsonObject,
-  member,
   parseStrictJson,
   parseStrictJsonObject,
   StrictJsonError,
 } from '../../../src/core/lib/strict-json.js';
+import { isJsonObject, member } from '../../../src/core/lib/members.js';
 
 const parse = (text: string) => parseStrictJson(Buffer.from(text));
 

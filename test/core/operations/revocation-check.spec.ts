@@ -13,7 +13,7 @@ import {
   type RevocationCheckOptions,
 } from '../../../src/core/operations/revocation-check.js';
 import type { RevocationChecker } from '../../../src/core/operations/settings.js';
-import type { IntrospectionResponse } from '../../../src/core/operations/oauth-response.js';
+import type { IntrospectionResponse } from '../../../src/core/operations/introspection.js';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 import { setUp, type Setup, thrownBy } from '../../support/servers/client-setup.js';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { TokenResponse } from '../../../src/core/operations/oauth-response.js';
+import { TokenResponse } from '../../../src/core/operations/token-response.js';
 import { tupleHash } from '../../../src/core/lib/digest.js';
 import { FlightCache, TokenCache } from '../../../src/core/operations/token-cache.js';
 import { jwt, thrownBy } from '../../support/servers/client-setup.js';

@@ -22,13 +22,13 @@ export const EXPRESSIONS: Readonly<
   Record<string, readonly (readonly [expression: RegExp, meets: Meets])[]>
 > = {
   'core/discovery/authorization-server.ts': [[/\/+$/, 'boot']],
-  'core/challenge.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
+  'core/challenge-text.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
   'core/token/claim-values.ts': [
     [/\p{Surrogate}/u, 'token'],
     [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
   ],
-  'core/operations/client-authentication.ts': [
-    [/\p{Cc}/u, 'boot'],
+  'core/calls/client-authentication.ts': [[/\p{Cc}/u, 'boot']],
+  'core/calls/applied-authentication.ts': [
     [/^[\w!#$%&'*+.^`|~-]+$/, 'boot'],
     [/^[\x20-\x7e]+$/, 'boot'],
     [/^basic /i, 'boot'],
@@ -37,7 +37,7 @@ export const EXPRESSIONS: Readonly<
     [/^e[3wy]/, 'token'],
     [/^[A-Za-z0-9_-]+$/, 'token'],
   ],
-  'core/operations/consent-url.ts': [
+  'core/calls/consent-url.ts': [
     [/^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/, 'short'],
     [/\/$/, 'boot'],
   ],
@@ -48,10 +48,8 @@ export const EXPRESSIONS: Readonly<
     [/^[^\s]*/, 'header'],
     [/^[A-Za-z]+/, 'header'],
   ],
-  'core/dpop/signer.ts': [
-    [/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'header'],
-    [/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header'],
-  ],
+  'core/dpop/nonce.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
+  'core/dpop/signer.ts': [[/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'header']],
   'core/http/answer.ts': [
     [/^[\w!#$&^.+-]{1,80}\/[\w!#$&^.+-]{1,80}$/, 'header'],
     [/^application\/.+\+json$/, 'header'],
@@ -68,8 +66,8 @@ export const EXPRESSIONS: Readonly<
     [/[?#]/, 'header'],
   ],
   'core/errors/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
-  'core/operations/oauth-response.ts': [
-    [/^[\x21-\x7e]+$/, 'answer'],
+  'core/operations/token-response.ts': [[/^[\x21-\x7e]+$/, 'answer']],
+  'core/calls/refusal.ts': [
     [/\berror="([^"]*)"/, 'header'],
     [/^[A-Za-z0-9_.:/-]{1,100}$/, 'short'],
     [/^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/, 'short'],
@@ -89,7 +87,7 @@ export const EXPRESSIONS: Readonly<
     [/[*{}]/, 'boot'],
   ],
   'core/options-from-env.ts': [[/[\s,]+/, 'boot']],
-  'core/options.ts': [[/\/+$/, 'boot']],
+  'core/resource-settings.ts': [[/\/+$/, 'boot']],
   'core/lib/text.ts': [[/[^\x20-\x7e]/g, 'short']],
   'core/operations/fetch-as.ts': [
     [/\berror="?use_dpop_nonce\b/, 'header'],
@@ -129,7 +127,6 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/lib/scopes.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'token']],
   'core/dpop/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
-  'core/operations/token-operations.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
   'mcp/answers/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
   'nest/mcp/allowed-origins.ts': [
     [/^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/, 'header'],

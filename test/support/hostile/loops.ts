@@ -9,7 +9,7 @@
 export type Bound = string;
 
 export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = {
-  'core/challenge.ts': { fit: 'bounded' },
+  'core/challenge-text.ts': { challengeText: 'bounded' },
   'core/client.ts': { '#warn': 'boot' },
   'core/resource-metadata.ts': { withoutFinalSlash: 'boot' },
   'core/discovery/authorization-server.ts': { checkedMetadata: 'boot' },
@@ -28,6 +28,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/lib/generations.ts': { add: 'bounded', remove: 'bounded' },
   'core/lib/rsa-strength.ts': { powersOf65537: 'boot' },
   'core/lib/scopes.ts': { challengeScopes: 'bounded', closure: 'boot' },
+  'core/lib/settings.ts': { withDefaults: 'boot' },
   'core/lib/strict-json.ts': {
     deepFreeze: 'claims that are wide',
     refuseDeepOrDuplicate: 'wide JSON',
@@ -49,7 +50,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     capture: 'variables of a template',
     farthestEnds: 'variables of a template',
   },
-  'core/operations/client-authentication.ts': {
+  'core/calls/applied-authentication.ts': {
     applyAuthentication: 'boot',
     requireHeaders: 'boot',
     requireParameters: 'boot',
@@ -58,14 +59,15 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     prepare: 'many inbound headers',
     passedOn: 'many inbound headers',
   },
-  'core/operations/oauth-response.ts': { descriptionOf: 'bounded' },
+  'core/calls/refusal.ts': { descriptionOf: 'bounded' },
   'core/operations/revocation-check.ts': { contradiction: 'bounded' },
   'core/operations/token-cache.ts': {
     evict: 'bounded',
     evictRefused: 'bounded',
     '#drop': 'bounded',
   },
-  'core/operations/token-operations.ts': { '#forget': 'bounded', '#attempt': 'bounded' },
+  'core/calls/call.ts': { '#attempt': 'bounded' },
+  'core/operations/revoke.ts': { '#tell': 'bounded' },
   'core/token/compact-jws.ts': {
     parseCompactJws: 'a token of letters',
     threeSegments: 'a token of dots',

@@ -18,7 +18,7 @@ import {
   operationsOf,
   tasksOf,
 } from '../../../src/core/mcp/json-rpc.js';
-import { TokenResponse } from '../../../src/core/operations/oauth-response.js';
+import { TokenResponse } from '../../../src/core/operations/token-response.js';
 import { OperationScopes } from '../../../src/core/mcp/operation-scopes.js';
 import type { McpOptions } from '../../../src/core/mcp/settings.js';
 import { quoted } from '../../../src/core/lib/text.js';

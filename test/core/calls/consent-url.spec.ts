@@ -4,7 +4,7 @@ import {
   consentPage,
   type ConsentPolicy,
   consentUrlProblem,
-} from '../../../src/core/operations/consent-url.js';
+} from '../../../src/core/calls/consent-url.js';
 
 const issuer = 'https://auth.example.com/tenant';
 const PAGE = `${issuer}/connect/google?resource=google-cal`;

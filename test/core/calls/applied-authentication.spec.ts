@@ -1,24 +1,18 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import fc from 'fast-check';
-import { jwtVerify } from 'jose';
 import { httpStatus } from '../../../src/core/challenge.js';
 import {
   type AsCredentials,
   type AuthProvider,
   type ClientAuthentication,
   clientAuthentication,
-  credentialsProblem,
-  privateKeyJwt,
-} from '../../../src/core/operations/client-authentication.js';
+} from '../../../src/core/calls/client-authentication.js';
 import { AuthorizationServerUnavailableError } from '../../../src/core/errors/server-errors.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { InvalidClientError } from '../../../src/core/errors/oauth-errors.js';
 import {
   countingTokens,
   ISSUER,
-  SECRET,
   setUp,
   type Setup,
   thrownBy,
@@ -58,26 +52,6 @@ function basicOf({ headers }: ReceivedRequest): string {
   return Buffer.from(credentials, 'base64').toString();
 }
 
-describe('9.20: a value from a file that ends with a line feed', () => {
-  it.each([
-    [{ clientId: 'me\n', clientSecret: SECRET }, /^clientId contains a line feed/],
-    [{ clientId: 'me', clientSecret: `${SECRET}\n` }, /^clientSecret contains a line feed/],
-    [{ clientId: 'me', clientSecret: `${SECRET}\r\n` }, /^clientSecret contains/],
-    [{ clientId: 'm\u0000e', clientSecret: SECRET }, /^clientId contains/],
-  ])('is refused at boot and not repeated (%#)', (credentials, problem) => {
-    expect(credentialsProblem(credentials)).toMatch(problem);
-    expect(credentialsProblem(credentials)).not.toContain(SECRET);
-  });
-
-  it('is not sent when a function gives it', async () => {
-    const thrown = await thrownWith({ clientId: 'me', clientSecret: () => `${SECRET}\n` });
-    expect(thrown).toBeInstanceOf(ConfigurationError);
-    expect(String(thrown)).toContain('line feed');
-    expect(String(thrown)).not.toContain(SECRET);
-    expect(setup.server.requests).toHaveLength(0);
-  });
-});
-
 describe('10.23: RFC 6749 §2.3: two authentications at once are refused, and nothing is sent', () => {
   const authorization = 'Basic bWU6Y2FuYXJ5';
 
@@ -100,87 +74,6 @@ describe('10.23: RFC 6749 §2.3: two authentications at once are refused, and no
   it('client_id beside a header is none', async () => {
     const form = { client_id: 'me' };
     await sentWith({ authenticate: () => ({ headers: { authorization }, form }) });
-  });
-});
-
-describe('client_secret_basic', () => {
-  it('RFC 6749 §2.3.1: is the default, and stays out of the body', async () => {
-    const request = await sentWith({ clientId: 'me', clientSecret: 'secret' });
-    expect(basicOf(request)).toBe('me:secret');
-    expect([...request.form.keys()]).toEqual(['grant_type']);
-  });
-
-  it('RFC 6749 appendix B: form-encodes both halves', async () => {
-    const request = await sentWith({ clientId: 'a:b c', clientSecret: "p%q+r&s=tü~!*'()" });
-    expect(basicOf(request)).toBe('a%3Ab+c:p%25q%2Br%26s%3Dt%C3%BC%7E%21*%27%28%29');
-  });
-
-  it('RFC 6749 appendix B: what a server decodes is what was configured', async () => {
-    const provider = (clientId: string, clientSecret: string): AuthProvider =>
-      clientAuthentication({ clientId, clientSecret });
-    const text = fc.string({ minLength: 1, unit: 'grapheme' });
-    const decode = (half: string): string => decodeURIComponent(half.replaceAll('+', ' '));
-    await fc.assert(
-      fc.asyncProperty(text, text, async (id, secret) => {
-        const form = new URLSearchParams();
-        const { headers } = await provider(id, secret).authenticate({
-          url: 'x',
-          issuer: 'x',
-          form,
-        });
-        const encoded = headers?.['authorization']?.slice('Basic '.length) ?? '';
-        const halves = Buffer.from(encoded, 'base64').toString().split(':');
-        expect(halves.map(decode)).toEqual([id, secret]);
-      }),
-    );
-  });
-});
-
-describe('client_secret_post', () => {
-  it('RFC 6749 §2.3.1: puts both into the body and sends no header', async () => {
-    const request = await sentWith({
-      clientId: 'me',
-      clientSecret: 's&=+',
-      method: 'client_secret_post',
-    });
-    expect(request.headers.authorization).toBeUndefined();
-    expect(request.form.get('client_id')).toBe('me');
-    expect(request.form.get('client_secret')).toBe('s&=+');
-  });
-});
-
-describe('a secret that is a function', () => {
-  it.each([
-    ['at once', () => 'now'],
-    ['later', async () => 'now'],
-  ])('is asked %s, for each request', async (_name, clientSecret) => {
-    expect(basicOf(await sentWith({ clientId: 'me', clientSecret }))).toBe('me:now');
-  });
-
-  it('follows a rotation', async () => {
-    let secret = 'first';
-    const authentication = clientAuthentication({ clientId: 'me', clientSecret: () => secret });
-    const operations = setup.with({ authentication });
-    await operations.clientCredentials({ scopes: ['a'] });
-    secret = 'second';
-    await operations.clientCredentials({ scopes: ['b'] });
-    expect(setup.server.requests.map(basicOf)).toEqual(['me:first', 'me:second']);
-  });
-
-  it('that fails is an outage, and none of the server', async () => {
-    const cause = new Error('vault sealed');
-    const clientSecret = (): Promise<string> => Promise.reject(cause);
-    for (let i = 0; i < 10; i++) {
-      const thrown = await thrownWith({ clientId: 'me', clientSecret });
-      expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
-      expect(thrown).toMatchObject({ cause, code: 'authorization_server_unavailable' });
-    }
-    expect(setup.server.requests).toHaveLength(0);
-  });
-
-  it('that gives nothing is a mistake', async () => {
-    const thrown = await thrownWith({ clientId: 'me', clientSecret: () => '' });
-    expect(thrown).toBeInstanceOf(ConfigurationError);
   });
 });
 
@@ -265,134 +158,6 @@ describe('an AuthProvider', () => {
     });
     await setup.with({ authentication }).introspect('t');
     expect(basicOf(setup.server.last)).toBe('my-client-id:my-client-secret');
-  });
-});
-
-describe('private_key_jwt', () => {
-  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const ed = generateKeyPairSync('ed25519');
-
-  async function assertionOf(request: ReceivedRequest, key: KeyObject) {
-    const assertion = request.form.get('client_assertion') ?? '';
-    return jwtVerify(assertion, createPublicKey(key), { currentDate: new Date(NOW * 1000) });
-  }
-
-  it('RFC 7523 §2.2, §3: sends an assertion for the issuer, good for a minute, once', async () => {
-    const provider = privateKeyJwt({
-      clientId: 'me',
-      privateKey: { ...ec.privateKey.export({ format: 'jwk' }), kid: 'k1' },
-      clock: setup.clock,
-    });
-    const operations = setup.with({ authentication: clientAuthentication(provider) });
-    await operations.clientCredentials();
-    await operations.introspect('t');
-    const [first, second] = setup.server.requests as [ReceivedRequest, ReceivedRequest];
-    expect(first.headers.authorization).toBeUndefined();
-    expect(first.form.get('client_id')).toBe('me');
-    expect(first.form.get('client_assertion_type')).toBe(
-      'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    );
-    const { payload, protectedHeader } = await assertionOf(first, ec.privateKey);
-    expect(protectedHeader).toEqual({ alg: 'ES256', kid: 'k1' });
-    expect(payload).toEqual({
-      iss: 'me',
-      sub: 'me',
-      aud: ISSUER,
-      iat: NOW,
-      exp: NOW + 60,
-      jti: expect.any(String),
-    });
-    const other = await assertionOf(second, ec.privateKey);
-    expect(other.payload.jti).not.toBe(payload.jti);
-  });
-
-  it.each([
-    ['ES256', ec.privateKey, {}],
-    ['RS256', rsa.privateKey, {}],
-    ['PS256', rsa.privateKey, { algorithm: 'PS256' }],
-    ['EdDSA', ed.privateKey, {}],
-    ['ES256', ec.privateKey, { audience: 'https://as.example.com/token', keyId: 'mine' }],
-  ])('signs with %s', async (alg, privateKey, options) => {
-    const request = await sentWith(
-      privateKeyJwt({ clientId: 'me', privateKey, clock: setup.clock, ...options }),
-    );
-    const { payload, protectedHeader } = await assertionOf(request, privateKey);
-    expect(protectedHeader.alg).toBe(alg);
-    expect(protectedHeader.kid).toBe((options as { keyId?: string }).keyId);
-    expect(payload.aud).toBe((options as { audience?: string }).audience ?? ISSUER);
-  });
-
-  it.each([
-    ['a public key', { clientId: 'me', privateKey: ec.publicKey }],
-    ['a public JWK', { clientId: 'me', privateKey: ec.publicKey.export({ format: 'jwk' }) }],
-    ['a JWK that is none', { clientId: 'me', privateKey: { kty: 'EC', d: 'canary' } }],
-    [
-      'an algorithm of another kind',
-      { clientId: 'me', privateKey: ec.privateKey, algorithm: 'RS256' },
-    ],
-    ['a symmetric algorithm', { clientId: 'me', privateKey: ec.privateKey, algorithm: 'HS256' }],
-    ['no algorithm', { clientId: 'me', privateKey: ec.privateKey, algorithm: 'none' }],
-    ['no client id', { clientId: '', privateKey: ec.privateKey }],
-  ])('is refused at start with %s', (_name, options) => {
-    let thrown: unknown;
-    try {
-      privateKeyJwt(options);
-    } catch (error) {
-      thrown = error;
-    }
-    expect(thrown).toBeInstanceOf(ConfigurationError);
-    expect(inspect(thrown, { depth: 9 })).not.toContain('canary');
-  });
-
-  it('T56, P39: shows no key', () => {
-    const jwk = ec.privateKey.export({ format: 'jwk' });
-    const provider = privateKeyJwt({ clientId: 'me', privateKey: jwk });
-    const printed =
-      inspect({ provider }, { showHidden: true, depth: 9 }) + JSON.stringify(provider);
-    expect(printed).not.toContain(jwk.d);
-    expect(inspect(provider)).toBe("PrivateKeyJwt { clientId: 'me', alg: 'ES256' }");
-  });
-});
-
-describe('credentials in the options', () => {
-  it.each<[string, unknown]>([
-    ['nothing', undefined],
-    ['a text', 'me:secret'],
-    ['no client id', { clientSecret: 's' }],
-    ['an empty client id', { clientId: '', clientSecret: 's' }],
-    ['no secret', { clientId: 'me' }],
-    ['an empty secret', { clientId: 'me', clientSecret: '' }],
-    ['a secret that is a number', { clientId: 'me', clientSecret: 5 }],
-    ['a method that needs a key', { clientId: 'me', clientSecret: 's', method: 'private_key_jwt' }],
-    ['an unknown method', { clientId: 'me', clientSecret: SECRET, method: 'basic' }],
-    ['a provider without function', { authenticate: 'yes' }],
-  ])('%s is refused at start', (_name, value) => {
-    const problem = credentialsProblem(value);
-    expect(problem).toEqual(expect.any(String));
-    expect(problem).not.toContain(SECRET);
-  });
-});
-
-describe('T56: the secret', () => {
-  it.each(['client_secret_basic', 'client_secret_post'] as const)('%s', async (method) => {
-    const secret = `${SECRET} +&ü`;
-    const authentication = clientAuthentication({ clientId: 'me', clientSecret: secret, method });
-    expect(inspect({ authentication }, { showHidden: true, depth: 9 })).not.toContain('canary');
-    expect(JSON.stringify(authentication)).toBe('{"clientId":"me"}');
-    const operations = setup.with({ authentication });
-    expect(inspect(operations, { showHidden: true, depth: 9 })).not.toContain('canary');
-    const basic = Buffer.from(`me:${encodeURIComponent(secret)}`).toString('base64');
-    setup.server.on('/token_endpoint', (response, request) => {
-      const echo = `bad: ${request.raw} ${request.headers.authorization} ${secret} ${basic}`;
-      return replyProblem('invalid_client', 401, { error_description: echo })(response, request);
-    });
-    const thrown = await thrownBy(operations.clientCredentials());
-    expect(thrown).toBeInstanceOf(InvalidClientError);
-    const printed = inspect(thrown, { depth: 9 }) + JSON.stringify(thrown);
-    const header = setup.server.last.headers.authorization?.split(' ')[1] ?? 'none sent';
-    expect(printed).not.toContain('canary');
-    expect(printed).not.toContain(header);
   });
 });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { CircuitBreaker } from '../../../src/core/operations/circuit-breaker.js';
+import { CircuitBreaker } from '../../../src/core/calls/circuit-breaker.js';
 import {
   CircuitOpenError,
   ConfigurationError,
