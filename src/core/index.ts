@@ -42,6 +42,11 @@ export type {
   RuledOperation,
   ScopeRule,
 } from './mcp/operation-scopes.js';
+export {
+  type OperationNeeds,
+  requiredScopes,
+  type RequirementTable,
+} from './mcp/required-scopes.js';
 export type {
   AuthplaneModuleOptions,
   ClientOptions,

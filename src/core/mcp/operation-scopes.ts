@@ -128,6 +128,11 @@ export class OperationScopes {
     return this.#matching(operation).length > 0;
   }
 
+  /** Whether what it needs depends on who asks. */
+  hasRule(operation: Pick<McpOperation, 'kind' | 'name'>): boolean {
+    return this.#matching(operation).some(({ requirement }) => typeof requirement === 'function');
+  }
+
   judge(operation: McpOperation, caller: Caller): OperationVerdict {
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
