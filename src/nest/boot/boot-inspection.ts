@@ -4,9 +4,14 @@ import type { ScopeNeeds } from '../../core/lib/scopes.js';
 import { resourceMetadataUrl } from '../../core/resource-metadata.js';
 import { isProtectingGuard } from '../marks/authplane-protected.js';
 import type { Application, Finding } from './boot-routes.js';
-import { registrationFindings } from './host-registrations.js';
+import { changedNames, registrationFindings } from './host-registrations.js';
 import { type BootReport, bootReport } from './mcp-boot-checks.js';
-import { declaredOperations, knownClasses, type Modules } from '../mcp/hosts/mcp-discovery.js';
+import {
+  declaredOperations,
+  type DiscoveredHost,
+  knownClasses,
+  type Modules,
+} from '../mcp/hosts/mcp-discovery.js';
 import { discoveredHosts } from '../mcp/hosts/mcp-hosts.js';
 import {
   hasMcpModule,
@@ -45,6 +50,7 @@ export class BootInspection {
   readonly #application: Application;
   readonly #allowUnguarded: boolean;
   readonly #config: ApplicationConfig;
+  readonly #hosts: readonly DiscoveredHost[];
   readonly report: BootReport;
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
@@ -55,6 +61,7 @@ export class BootInspection {
       resources.all().flatMap(({ mcp }) => mcp.options.hosts ?? []),
     );
     const declared = declaredOperations(classes, hosts);
+    this.#hosts = hosts;
     this.#modules = modules;
     this.#config = config;
     this.#allowUnguarded = extras.allowUnguarded ?? false;
@@ -93,10 +100,12 @@ export class BootInspection {
    */
   afterBootstrap(): string[] {
     const { declared, classes } = this.#application;
+    const now = declaredOperations(classes, this.#hosts);
     const registered = registeredInMcpNest1(this.#modules);
     const names = [...registered, ...dynamicInMcpNest2(this.#modules)];
     return this.#settle([
       ...registrationFindings(registered, declared, MCP_NEST_1),
+      ...changedNames(declared, now),
       ...strayTransports(this.#modules, classes, declared),
       ...unknownNames(this.#application, this.report.routes, names),
     ]);

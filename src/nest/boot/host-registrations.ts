@@ -2,6 +2,7 @@ import type { OperationKind } from '../../core/mcp/json-rpc.js';
 import type { Finding } from './boot-routes.js';
 import type { ClassLike } from '../marks/handler-marks.js';
 import { type DeclaredOperation, type Handler, hasOwnScopes } from '../mcp/hosts/mcp-discovery.js';
+import { MCP_NEST_1 } from '../mcp/hosts/mcp-nest.js';
 import { needsSomething } from './requirement-boot-checks.js';
 
 /** One entry in the tables of a host. */
@@ -78,6 +79,28 @@ function otherNames(one: Registration, declared: readonly DeclaredOperation[]): 
     `the host serves ${whereOf(one)} as ${one.kind} "${one.name}", its decorator said ` +
       `"${first?.name ?? ''}": name it in the decorator`,
   ];
+}
+
+/**
+ * Names that are others than when the guard has read them; for hosts whose own tables are not at hand.
+ *
+ * @param now the same operations, read once more.
+ */
+export function changedNames(
+  declared: readonly DeclaredOperation[],
+  now: readonly DeclaredOperation[],
+): Finding[] {
+  return declared
+    .filter((one) => one.host.name !== MCP_NEST_1 && needsSomething(one))
+    .flatMap((one) => {
+      const same = now.filter(({ type, method }) => type === one.type && method === one.method);
+      if (same.some(({ kind, name }) => kind === one.kind && name === one.name)) return [];
+      const names = same.map(({ name }) => `"${name}"`).join(' and ') || 'nothing';
+      const text =
+        `${one.where} was the ${one.kind} "${one.name}" when its scopes were read, and is ${names} now: ` +
+        'name it in the decorator, and change nothing when the application starts';
+      return [{ weight: 'wrong', text } as const];
+    });
 }
 
 /** Marks on members of an instance, or of an object that a factory made. */

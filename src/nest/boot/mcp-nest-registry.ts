@@ -10,7 +10,14 @@ import {
   typesOf,
   type Wrapper,
 } from '../mcp/hosts/mcp-discovery.js';
-import { isBoundController, MCP_STRATEGY, mcpNest2, MODULE_ID } from '../mcp/hosts/mcp-nest.js';
+import {
+  isBoundController,
+  isSameOperation,
+  isStrategy,
+  MCP_STRATEGY,
+  mcpNest2,
+  MODULE_ID,
+} from '../mcp/hosts/mcp-nest.js';
 
 /** What the registry of MCP-Nest 1 has for each method, and its lists of them. */
 interface Entry {
@@ -78,37 +85,42 @@ function memberOf(instance: unknown, method: string): Handler[] {
   return typeof member === 'function' ? [member as Handler] : [];
 }
 
-/** What the strategy of MCP-Nest 2 has besides decorated methods, if the application provides it. */
+/** What the strategies of MCP-Nest 2 have besides decorated methods, those that the application provides. */
 export function dynamicInMcpNest2(modules: Modules): Pick<Registration, 'kind' | 'name'>[] {
-  const strategy = strategyOf(modules);
-  if (strategy === undefined) return [];
-  return LISTS.flatMap(([list, kind, member]) => {
-    const method: unknown = Reflect.get(
-      strategy,
-      list === 'getResourceTemplates' ? 'getTemplates' : list,
-    );
-    const found: unknown = typeof method === 'function' ? Reflect.apply(method, strategy, []) : [];
-    return (found as Pick<Entry, 'metadata'>[]).map(({ metadata }) => ({
-      kind,
-      name: String(metadata[member]),
-    }));
-  });
+  return strategiesIn(modules).flatMap((strategy) =>
+    LISTS.flatMap(([list, kind, member]) => {
+      const method: unknown = Reflect.get(
+        strategy,
+        list === 'getResourceTemplates' ? 'getTemplates' : list,
+      );
+      const found: unknown =
+        typeof method === 'function' ? Reflect.apply(method, strategy, []) : [];
+      return (found as Pick<Entry, 'metadata'>[]).map(({ metadata }) => ({
+        kind,
+        name: String(metadata[member]),
+      }));
+    }),
+  );
 }
 
-/** A transport that is served here, and whose tools belong to a strategy that is connected elsewhere. */
+/**
+ * A transport that is served here, and whose tools belong to a strategy that is connected elsewhere. Of a
+ * strategy that no provider holds nothing can be read; the methods that it runs ask for their caller
+ * themselves.
+ */
 export function strayTransports(
   modules: Modules,
   classes: readonly KnownClass[],
   declared: readonly DeclaredOperation[],
 ): Finding[] {
-  const handlers = new Set<unknown>(
-    classes.flatMap(({ methods }) => methods.map((one) => one.handler)),
-  );
-  const strays = messageMethods(strategyOf(modules)).filter((method) => !handlers.has(method));
+  const strategies = strategiesIn(modules);
+  const handlers = classes.flatMap(({ methods }) => methods.map((one) => one.handler));
+  const strays = strategies
+    .flatMap(messageMethods)
+    .filter((method) => !handlers.some((handler) => isSameOperation(handler, method)));
   if (strays.length > 0)
     return strays.map((method) => wrong(`${nameOf(method)} is run by MCP-Nest`));
-  const isKnown =
-    strategyOf(modules) !== undefined || declared.some(({ host }) => host === mcpNest2);
+  const isKnown = strategies.length > 0 || declared.some(({ host }) => host === mcpNest2);
   return classes
     .filter(({ type }) => !isKnown && isBoundController(type))
     .map(({ type }) => wrong(`${type.name} serves a transport of MCP-Nest`));
@@ -125,8 +137,8 @@ function wrong(what: string): Finding {
 }
 
 /** The decorated methods that Nest has handed to the strategy. */
-function messageMethods(strategy: object | undefined): Handler[] {
-  const handlers: unknown = strategy === undefined ? [] : Reflect.get(strategy, 'messageHandlers');
+function messageMethods(strategy: object): Handler[] {
+  const handlers: unknown = Reflect.get(strategy, 'messageHandlers');
   if (!(handlers instanceof Map)) return [];
   return [
     ...(handlers.values() as Iterable<{ readonly extras?: { readonly mcpMethodRef?: unknown } }>),
@@ -135,12 +147,14 @@ function messageMethods(strategy: object | undefined): Handler[] {
     .filter((method): method is Handler => typeof method === 'function');
 }
 
-function strategyOf(modules: Modules): object | undefined {
-  for (const { providers } of modules.values()) {
-    const instance: unknown = providers.get(MCP_STRATEGY)?.instance;
-    if (typeof instance === 'object' && instance !== null) return instance;
-  }
-  return undefined;
+/** By the token of the documentation, or by their class under any other. */
+function strategiesIn(modules: Modules): object[] {
+  const wrappers = [...modules.values()].flatMap(({ providers }) => [...providers]);
+  const instances = wrappers
+    .filter(([token, wrapper]) => token === MCP_STRATEGY || typesOf(wrapper).some(isStrategy))
+    .map(([, { instance }]): unknown => instance)
+    .filter((instance): instance is object => typeof instance === 'object' && instance !== null);
+  return [...new Set(instances)];
 }
 
 function nameOf(method: Handler): string {

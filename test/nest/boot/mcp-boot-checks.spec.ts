@@ -4,6 +4,7 @@ import {
   type DynamicModule,
   Get,
   Injectable,
+  type OnModuleInit,
   Post,
   type Type,
   UseGuards,
@@ -288,6 +289,25 @@ describe('9.1g: a transport of MCP-Nest 2 whose tools are in another application
       'the method "scoped" is run by MCP-Nest, and no module',
     );
   });
+});
+
+test('9.1g: a name that changes while the application starts fails the boot, of any host', async () => {
+  class Late implements OnModuleInit {
+    @Tool('before')
+    @Scopes('known')
+    late() {
+      return 1;
+    }
+
+    onModuleInit() {
+      const options = Reflect.getMetadata('mcp:tool', Late.prototype.late) as { name: string };
+      options.name = 'after';
+    }
+  }
+  const controller = boundController('mcp', UseGuards(AuthplaneGuard));
+  expect(await refusal({ controller, metadata: { controllers: [controllerOf(Late)] } })).toContain(
+    'Late.late was the tool "before" when its scopes were read, and is "after" now',
+  );
 });
 
 function controllerOf(type: Type): Type {

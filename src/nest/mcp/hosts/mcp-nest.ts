@@ -23,6 +23,15 @@ export function isMcpOperation(method: object): boolean {
   return OPERATION_KEYS.some(([key]) => Reflect.hasMetadata(key, method));
 }
 
+/** Whether one is the other, or what a decorator has put in its place, with its marks. */
+export function isSameOperation(one: object, other: object): boolean {
+  if (one === other) return true;
+  return OPERATION_KEYS.some(([key]) => {
+    const mark: unknown = Reflect.getMetadata(key, one);
+    return mark !== undefined && mark === Reflect.getMetadata(key, other);
+  });
+}
+
 export const MCP_NEST_1 = 'MCP-Nest 1';
 /** The token by which a module of MCP-Nest 1 knows itself. */
 export const MODULE_ID = 'MCP_MODULE_ID';
@@ -87,6 +96,11 @@ export function isMcpNestController(type: ClassLike, module: ModuleOf): boolean 
 /** Made by `McpHttpControllerFor`: it serves what a strategy of MCP-Nest 2 has, wherever that is. */
 export function isBoundController(type: ClassLike): boolean {
   return extendsOneOf(type, [BOUND_CONTROLLER]);
+}
+
+/** The transport of Nest that MCP-Nest 2 brings, which holds what it serves. */
+export function isStrategy(type: ClassLike): boolean {
+  return extendsOneOf(type, ['McpStrategy']);
 }
 
 /** Whether the controller, or a class that it extends, was made by a library to serve its transports. */
