@@ -367,9 +367,10 @@ export const READERS: Readonly<Record<string, Reader>> = {
   ),
   'event ids in small pieces': ofText(BODY, 'id: 1\n', (text) => answerOf(pieces(text, 7))()),
   'an event id without an end': ofText(BODY, 'id: 1', (text) => answerOf(pieces(text, 7))()),
-  'event ids of many events': reader(BODY, (size) =>
-    answerOf(many(Math.ceil(size / 20), (index) => `id: ${index}\ndata: a\n\n`)),
-  ),
+  'event ids of many events': reader(BODY, (size) => {
+    const data = 'a'.repeat(180);
+    return answerOf(many(Math.ceil(size / 200), (index) => `id: ${index}\ndata: ${data}\n\n`));
+  }),
   'a Last-Event-ID': ofText(LENGTHS.header, 'a', (id) =>
     new SentEvents().dropForeign(
       { headers: { 'last-event-id': id }, rawHeaders: ['Last-Event-ID', id] } as never,
