@@ -3,7 +3,7 @@ import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
 import { isEventStream, onResponseHead } from '../nest/http/response-rewrite.js';
 import { requestState } from '../nest/http/request.js';
-import { PackageLogger } from '../nest/log/package-logger.js';
+import { runningEvents } from '../nest/log/event-log.js';
 
 /** Fastify wraps Node's request, Express extends it. */
 export interface PlatformRequest {
@@ -29,8 +29,6 @@ export type McpServe = (
   response: ServerResponse,
   body: unknown,
 ) => Promise<unknown>;
-
-const logger = new PackageLogger('AuthplaneMcp');
 
 /**
  * Gives a request of a Nest controller to an MCP server that writes the response itself, on Express
@@ -70,10 +68,10 @@ export async function serveMcp(
   try {
     await serve(rawRequest(request), raw, request.body);
   } catch (error) {
-    if (signal.aborted)
-      return logger.debug('the client has gone away before the answer was complete');
-    logger.error('an MCP request failed', error);
-    answerFailure(raw, request.body);
+    const isClientGone = signal.aborted;
+    const events = requestState(request).application?.events ?? runningEvents();
+    events.emit({ type: 'server_failed', fault: error, isClientGone });
+    if (!isClientGone) answerFailure(raw, request.body);
   }
 }
 

@@ -9,7 +9,6 @@ import { placesOf } from './handler-places.js';
 import { exchangeOf } from './http/exchange.js';
 import { callerOf, requestOf, requestState } from './http/request.js';
 import { servesPath } from './http/routes.js';
-import { PackageLogger } from './log/package-logger.js';
 import { IS_AUTHPLANE_GUARD, policyOf } from './marks/handler-marks.js';
 import { Refusals } from './refusals/refusals.js';
 import { ProtectedResources } from './resources/protected-resources.js';
@@ -33,7 +32,6 @@ interface Policy extends RequestPolicy {
  */
 @Injectable()
 export class AuthplaneGuard implements CanActivate {
-  readonly #logger = new PackageLogger(AuthplaneGuard.name);
   readonly #policies = new WeakMap<object, WeakMap<object, Policy>>();
 
   /** @internal */
@@ -132,10 +130,8 @@ export class AuthplaneGuard implements CanActivate {
   }
 
   #refuseContext(context: ExecutionContext): false {
-    this.#logger.error(
-      `refused ${nameOf(context)}: AuthplaneGuard protects HTTP handlers and the MCP handlers behind ` +
-        `them, and this one runs in a "${context.getType()}" context`,
-    );
+    const where = nameOf(context);
+    this.resources.events.emit({ type: 'refused_context', where, context: context.getType() });
     return false;
   }
 }

@@ -17,6 +17,7 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
+import { Events } from '../core/events.js';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import {
   type AuthplaneModuleOptions,
@@ -50,9 +51,8 @@ import {
   sourcesOf,
 } from './module-options.js';
 import { enforceIn } from './method-check.js';
-import { PackageLogger } from './log/package-logger.js';
 import { ProtectedResources } from './resources/protected-resources.js';
-import { SparseWarnings } from './log/refusal-log.js';
+import { loggedEvents } from './log/event-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals/refusals.js';
 import { enterRequests } from './http/request-context.js';
 import { resourceMetadataRoute } from './http/resource-metadata.route.js';
@@ -76,7 +76,6 @@ class AuthplaneFeatureModule {}
 export class AuthplaneModule
   implements NestModule, OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  readonly #logger = new PackageLogger(AuthplaneModule.name);
   #stopEnforcing: (() => void) | undefined;
   #selfCheck: SelfCheck | undefined;
 
@@ -140,6 +139,7 @@ export class AuthplaneModule
       providers: [
         ...optionsProviders(options),
         { provide: MODULE_EXTRAS, useValue: options },
+        { provide: Events, useFactory: loggedEvents },
         clientProvider,
         resourceProvider,
         resourcesProvider,
@@ -231,7 +231,7 @@ export class AuthplaneModule
     }
     acceptSessionEnds(httpAdapter);
     const uris = this.resources.all().map(({ resource }) => resource.resource);
-    watchTrailingSlash(httpAdapter, uris, (message) => this.#logger.warn(message));
+    watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
     enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
     if (extras.filter ?? true) applicationConfig.addGlobalFilter(this.filter);
@@ -283,25 +283,34 @@ export class AuthplaneModule
       throw error;
     }
     this.#watchItself(inspection);
-    const { issuer, isReady } = this.client;
-    const later = isReady ? '' : '; requests get 503 until it can be reached';
-    const [guarded, open] = [false, true].map((isOpen) => inspection.uris({ isOpen }).join(', '));
-    if (guarded) this.#logger.log(`protecting ${guarded} with tokens of ${issuer}${later}`);
-    if (open) this.#logger.warn(`NOT protected: ${open}`);
-    const origins = this.resources.all().map(({ mcp }) => mcp.originAnnouncement);
-    for (const line of new Set(origins)) if (line !== undefined) this.#logger.log(line);
+    this.#announce(inspection);
+  }
+
+  #announce(inspection: BootInspection): void {
+    const { client, resources } = this;
+    const { events } = resources;
+    const { issuer, isReady } = client;
+    const [guarded, open] = [inspection.uris({ isOpen: false }), inspection.uris({ isOpen: true })];
+    if (guarded.length > 0) {
+      events.emit({ type: 'protected', resources: guarded, issuer, isReady });
+    }
+    if (open.length > 0) events.emit({ type: 'open', resources: open });
+    const origins = resources.all().flatMap(({ mcp }) => mcp.originAnnouncement ?? []);
+    for (const text of new Set(origins)) events.emit({ type: 'set_up', text, isDoubtful: false });
   }
 
   #watchItself(inspection: BootInspection): void {
     if (!this.options.selfCheck) return;
     this.#selfCheck = new SelfCheck(inspection.checkedResources(this.extras), (message) =>
-      this.#logger.warn(message),
+      this.#warn([message]),
     );
     this.#selfCheck.watch(this.adapterHost);
   }
 
   #warn(warnings: readonly string[]): void {
-    for (const warning of warnings) this.#logger.warn(warning);
+    for (const text of warnings) {
+      this.resources.events.emit({ type: 'set_up', text, isDoubtful: true });
+    }
   }
 
   /** By tests, with `overrideProvider` or `overrideGuard`. */
@@ -334,17 +343,15 @@ function moveToHead(guards: CanActivate[], guard: CanActivate): void {
 
 const clientProvider: Provider = {
   provide: AuthplaneClient,
-  inject: [MODULE_OPTIONS],
-  useFactory: ({ client }: ResolvedModuleOptions) => {
-    const warnings = new SparseWarnings(new PackageLogger(AuthplaneClient.name));
-    return new AuthplaneClient({
+  inject: [MODULE_OPTIONS, Events],
+  useFactory: ({ client }: ResolvedModuleOptions, events: Events) =>
+    new AuthplaneClient({
       ...client,
       onBackgroundFailure: (error) => {
-        warnings.warn(error.message, error.message);
+        events.emit({ type: 'background_failure', error });
         client.onBackgroundFailure(error);
       },
-    });
-  },
+    }),
 };
 
 const resourceProvider: Provider = {
@@ -356,12 +363,14 @@ const resourceProvider: Provider = {
 
 const resourcesProvider: Provider = {
   provide: ProtectedResources,
-  inject: [AuthplaneResource, MODULE_OPTIONS, MODULE_EXTRAS],
+  inject: [AuthplaneResource, MODULE_OPTIONS, MODULE_EXTRAS, Events],
   useFactory: (
     resource: AuthplaneResource,
     options: ResolvedModuleOptions,
     { metadataRoute }: AuthplaneModuleExtras,
-  ) => new ProtectedResources(resource, options, metadataRoute !== 'path'),
+    events: Events,
+  ) =>
+    new ProtectedResources(resource, options, { events, isMainAtRoot: metadataRoute !== 'path' }),
 };
 
 function addResource(name: string) {
@@ -374,8 +383,9 @@ function addResource(name: string) {
     const { resource: resolved, ...guard } = resolveFurtherOptions(options, module);
     const resource = client.resolvedResource(resolved);
     resources.add(name, resource, guard);
-    const logger = new PackageLogger(AuthplaneModule.name);
-    for (const warning of guard.warnings) logger.warn(`${name}: ${warning}`);
+    for (const warning of guard.warnings) {
+      resources.events.emit({ type: 'set_up', text: `${name}: ${warning}`, isDoubtful: true });
+    }
     return resource;
   };
 }

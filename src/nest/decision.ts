@@ -1,3 +1,4 @@
+import { eventCaller } from '../core/events.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
 import type { AuthplaneResource } from '../core/resource.js';
 import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
@@ -44,6 +45,7 @@ export async function letIn(
   const caller = await callerOnce(exchange, resource);
   state.judgedBody ??= { body: request.body };
   admit(exchange, policy, inspection, caller);
+  if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
   if (inspection !== undefined && application.usesMcpNest) publishUser(request, caller);
   application.streams.watch(exchange, caller);
@@ -87,6 +89,17 @@ function admit(
   const state = requestState(request);
   state.inspectedFor = resource;
   state.judgeAgain = () => inspection.admitAgain(caller);
+}
+
+/** Nothing is made of it where nobody listens: this is what happens to most requests. */
+function tellAdmission(
+  { events }: ProtectedResources,
+  inspection: Inspection | undefined,
+  caller: AdmittedCaller,
+): void {
+  if (!events.hearsAdmissions) return;
+  const operations = (inspection?.operations ?? []).map(({ method, name }) => ({ method, name }));
+  events.emit({ type: 'admitted', caller: eventCaller(caller), operations });
 }
 
 function publish(

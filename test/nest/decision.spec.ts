@@ -7,6 +7,7 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
+import type { AuthplaneEvent } from '../../src/core/events.js';
 import { NO_SCOPES } from '../../src/core/lib/scopes.js';
 import type { McpOptions } from '../../src/core/mcp/settings.js';
 import { letIn } from '../../src/nest/decision.js';
@@ -65,7 +66,7 @@ async function start(mcp: McpOptions) {
         params: { name: 'run' },
       }),
     });
-  return { call, seen };
+  return { call, seen, events: application.events };
 }
 
 afterEach(async () => {
@@ -85,5 +86,30 @@ describe('the decision about a request that no guard of Nest has seen', () => {
     const answer = await call('tools/run');
     expect([answer.status, await answer.text()]).toEqual([200, 'alice']);
     expect(answer.headers.get('cache-control')).toBe('private');
+  });
+
+  it('11.6: an admission is told to those who listen to admissions, and to nobody else', async () => {
+    const { call, events } = await start({ tools: { run: ['tools/run'] } });
+    const [heard, others]: AuthplaneEvent[][] = [[], []];
+    events.onEvent((event) => others?.push(event));
+    const end = events.onEvent((event) => heard?.push(event), { admissions: true });
+    await call('other');
+    await call('tools/run');
+    end();
+    await call('tools/run');
+    const { issuer } = authorizationServer;
+    expect(heard).toEqual([
+      {
+        type: 'admitted',
+        caller: expect.objectContaining({
+          method: 'access_token',
+          resource: RESOURCE,
+          issuer,
+          sub: 'alice',
+        }),
+        operations: [{ method: 'tools/call', name: 'run' }],
+      },
+    ]);
+    expect(others).toEqual([]); // nobody here answers the refusal
   });
 });

@@ -7,7 +7,7 @@ import { runningResource } from '../../nest/http/request.js';
 import { memberOf } from '../answers/consent.js';
 import type { ConsentOptions } from '../answers/consent-flow.js';
 import { failureAnswer, isOurs, jsonRpcError } from '../answers/failure-answer.js';
-import { logFailure } from '../answers/failure-log.js';
+import { tellFailure } from '../answers/failure-event.js';
 import { legacyCall, type McpCall } from '../answers/call.js';
 
 /**
@@ -44,7 +44,7 @@ async function answered(operation: () => Promise<unknown>, call: McpCall): Promi
   } catch (error) {
     const options = runningConsentOptions();
     if (!isOurs(error) || options === undefined) throw error;
-    logFailure(error, call, options);
+    tellFailure(error, call, options);
     const answer = failureAnswer(error, call, options);
     if (answer.kind === 'result') return answer.result;
     throw jsonRpcError(answer, error);

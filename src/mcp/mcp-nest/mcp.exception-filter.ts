@@ -13,7 +13,7 @@ import { MODULE_OPTIONS } from '../../nest/module-options.js';
 import type { ConsentOptions } from '../answers/consent-flow.js';
 import { moduleConsentOptions } from '../answers/consent-options.js';
 import { failureAnswer, type FailureAnswer, jsonRpcError } from '../answers/failure-answer.js';
-import { logFailure } from '../answers/failure-log.js';
+import { tellFailure } from '../answers/failure-event.js';
 import { directFailureText } from './mcp-nest-1.js';
 import { mcpNestCall } from './mcp-nest-call.js';
 
@@ -45,7 +45,7 @@ export class AuthplaneMcpExceptionFilter implements ExceptionFilter<AuthplaneErr
     if (call === undefined || this.#options === undefined) {
       return throwError(() => ({ status: 'error', message: error.code }));
     }
-    logFailure(error, call, this.#options);
+    tellFailure(error, call, this.#options);
     return toObservable(failureAnswer(error, call, this.#options), error);
   }
 }

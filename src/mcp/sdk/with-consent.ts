@@ -3,7 +3,7 @@ import { memberOf } from '../answers/consent.js';
 import { type ConsentOptions, runWithConsent } from '../answers/consent-flow.js';
 import { checkedConsentOptions } from '../answers/consent-options.js';
 import { failureAnswer, isOurs, jsonRpcError } from '../answers/failure-answer.js';
-import { logFailure } from '../answers/failure-log.js';
+import { tellFailure } from '../answers/failure-event.js';
 import { type McpCall, mcpCall } from '../answers/call.js';
 import { requirementOf, requires } from './requires.js';
 import {
@@ -131,7 +131,7 @@ class ServerAdapter {
 
   #answer(error: unknown, call: McpCall): unknown {
     if (!isOurs(error)) throw error;
-    logFailure(error, call, this.#options);
+    tellFailure(error, call, this.#options);
     const answer = failureAnswer(error, call, this.#options);
     if (answer.kind === 'result') return answer.result;
     const failure = jsonRpcError(answer, error);

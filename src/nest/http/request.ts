@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
+import type { Events } from '../../core/events.js';
 import type { AuthplaneResource, InboundRequest } from '../../core/resource.js';
 import type { AdmittedCaller, Caller } from '../../core/token/caller.js';
 
@@ -18,6 +19,7 @@ export interface FrameworkRequest {
 export interface GuardedApplication {
   /** `false` when tests have replaced the guard. */
   readonly isEnforced: boolean;
+  readonly events: Events;
   /** @throws ConfigurationError for an unknown name. */
   resourceNamed(name: string): AuthplaneResource;
 }

@@ -9,8 +9,7 @@ import { httpStatus } from '../../core/challenge.js';
 import { logText } from '../../core/errors/log-text.js';
 import { ReplayStoreError } from '../../core/dpop/replay-store.js';
 import type { PackageLogger } from './package-logger.js';
-
-const PAUSE_MS = 60_000;
+import { SparseWarnings } from './sparse-warnings.js';
 
 /** Mistakes of a configuration, and outages that clients see as 503. */
 const WORTH_A_WARNING = [
@@ -20,25 +19,6 @@ const WORTH_A_WARNING = [
   AuthorizationServerUnavailableError,
   ReplayStoreError,
 ];
-
-/** One warning of each kind a minute: a flood of them helps nobody. */
-export class SparseWarnings {
-  /** When each kind was last warned of. */
-  readonly #warnedAt = new Map<string, number>();
-
-  constructor(private readonly logger: Pick<PackageLogger, 'warn'>) {}
-
-  /** @param kind nothing that a client chooses. */
-  warn(kind: string, message: string): void {
-    const now = performance.now();
-    for (const [other, at] of this.#warnedAt) {
-      if (now - at >= PAUSE_MS) this.#warnedAt.delete(other);
-    }
-    if (this.#warnedAt.has(kind)) return;
-    this.#warnedAt.set(kind, now);
-    this.logger.warn(message);
-  }
-}
 
 /**
  * Every refusal at `debug`; what an operator can do something about also at `warn`. A failure that its

@@ -2,7 +2,7 @@ import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
 import { type OperationRequirement, OperationScopes } from '../../core/mcp/operation-scopes.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { McpLists } from './answers/lists.js';
-import { PackageLogger } from '../log/package-logger.js';
+import type { Events } from '../../core/events.js';
 
 /** A requirement that a server has made known when it registered the operation. */
 export interface LearnedOperation extends Omit<OperationRequirement, 'hidden'> {
@@ -14,7 +14,7 @@ const MAX_LEARNED = 10_000;
 
 /** What the operations of one resource need: from options, from decorators, and learned from servers. */
 export class OperationTable {
-  readonly #logger = new PackageLogger('AuthplaneMcp');
+  readonly #events: Events;
   readonly #list: McpOptions['list'];
   readonly #ofOptions: readonly OperationRequirement[];
   readonly #learned = new Map<string, LearnedOperation>();
@@ -23,7 +23,8 @@ export class OperationTable {
   #isFull = false;
   #built: { readonly scopes: OperationScopes; readonly lists: McpLists } | undefined;
 
-  constructor(options: McpOptions) {
+  constructor(options: McpOptions, events: Events) {
+    this.#events = events;
     this.#list = options.list;
     this.#ofOptions = requirementsOf(options);
   }
@@ -83,10 +84,10 @@ export class OperationTable {
   #refuseMore(): void {
     if (this.#isFull) return;
     this.#isFull = true;
-    this.#logger.warn(
+    const text =
       `more than ${MAX_LEARNED} requirements were registered with requires(): the guard learns no more, ` +
-        `and further handlers refuse by themselves, without a challenge; register fewer names`,
-    );
+      `and further handlers refuse by themselves, without a challenge; register fewer names`;
+    this.#events.emit({ type: 'set_up', text, isDoubtful: true });
   }
 }
 

@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { eventCaller, type Events } from '../../core/events.js';
 import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
-import { quoted } from '../../core/lib/text.js';
 import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
 import type { Caller } from '../../core/token/caller.js';
 import { type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
 import { rewriteEvents, rewriteMessages } from '../http/response-rewrite.js';
-import { PackageLogger } from '../log/package-logger.js';
 import type { HiddenName, McpHiding } from './answers/hiding.js';
 import { rewritten } from './answers/json-messages.js';
 import { renewRawBody } from './body.js';
@@ -13,7 +12,7 @@ import type { OperationTable } from './declared-operations.js';
 import type { McpRequest } from './mcp-request.js';
 import type { McpVerdict, OperationJudge } from './operation-judge.js';
 import type { McpState } from './state/server-state.js';
-import { type Owner, ownerOf } from './state/state-owners.js';
+import { ownerOf } from './state/state-owners.js';
 import { withoutTasks } from './state/tasks.js';
 import { UnlistedNames } from './unlisted-names.js';
 
@@ -30,12 +29,12 @@ interface Told {
  * is taken out of them: all that their caller must not know of.
  */
 export class EndpointAnswers {
-  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #bindsState: boolean;
   readonly #table: OperationTable;
   readonly #state: McpState;
   readonly #hiding: McpHiding;
   readonly #judge: OperationJudge;
+  readonly #events: Events;
   /** Answers that lists and hidden names are taken out of already, and what their requests need. */
   readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
   #unlisted: UnlistedNames;
@@ -46,12 +45,14 @@ export class EndpointAnswers {
     state: McpState,
     hiding: McpHiding,
     judge: OperationJudge,
+    events: Events,
   ) {
     this.#bindsState = options.sessionBinding !== false;
     this.#table = table;
     this.#state = state;
     this.#hiding = hiding;
     this.#judge = judge;
+    this.#events = events;
     this.#unlisted = new UnlistedNames(requirementsOf(options));
   }
 
@@ -64,14 +65,15 @@ export class EndpointAnswers {
   watch(exchange: HttpExchange, caller: Caller): void {
     const [request, response] = [nodeRequest(exchange), nodeResponse(exchange)];
     const owner = ownerOf(caller);
-    if (this.#bindsState) this.#bindEvents(request, response, owner);
+    if (this.#bindsState) this.#bindEvents(request, response, caller);
     if (request.method === 'GET') this.#watchStream(request, response, caller);
     else this.#state.sessions.watch(request, response, owner);
   }
 
-  #bindEvents(request: IncomingMessage, response: ServerResponse, owner: Owner): void {
+  #bindEvents(request: IncomingMessage, response: ServerResponse, caller: Caller): void {
+    const owner = ownerOf(caller);
     if (this.#state.events.dropForeign(request, owner)) {
-      this.#logger.debug('dropped a Last-Event-ID that this user and client was not sent');
+      this.#events.emit({ type: 'foreign_event_id', caller: eventCaller(caller) });
     }
     this.#state.events.watch(response, owner);
   }
@@ -116,7 +118,7 @@ export class EndpointAnswers {
     { needs, hidden }: McpVerdict,
   ): void {
     if (this.#isRewritten(request)) this.#rewrite(exchange, caller, request, needs);
-    if (hidden.length > 0) this.#hide(exchange, hidden);
+    if (hidden.length > 0) this.#hide(exchange, caller, hidden);
     renewRawBody(exchange.request);
   }
 
@@ -162,17 +164,13 @@ export class EndpointAnswers {
 
   #nameUnlisted(message: unknown): void {
     for (const { kind, name } of this.#unlisted.see(message)) {
-      this.#logger.warn(
-        `mcp: the server lists no ${kind} ${quoted(name)}, so the entry of the options protects nothing: ` +
-          'correct the name, unless it is registered later',
-      );
+      this.#events.emit({ type: 'unlisted_name', kind, name });
     }
   }
 
-  #hide(exchange: HttpExchange, names: readonly HiddenName[]): void {
-    const [first, ...others] = names.map(({ method, name }) => `${method} ${quoted(name)}`);
-    const more = others.length === 0 ? '' : `, and ${others.length} more`;
-    this.#logger.debug(`answered as if there were no such thing: ${first}${more}`);
+  #hide(exchange: HttpExchange, caller: Caller, names: readonly HiddenName[]): void {
+    const operations = names.map(({ method, name }) => ({ method, name }));
+    this.#events.emit({ type: 'hidden', caller: eventCaller(caller), operations });
     this.#hiding.hide(exchange.request, names);
   }
 }

@@ -1,3 +1,4 @@
+import { eventCaller, type EventOperation, type Events } from '../../core/events.js';
 import { OriginRefusedError, SessionNotFoundError } from '../../core/errors/request-errors.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
@@ -6,7 +7,6 @@ import type { McpOptions } from '../../core/mcp/settings.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
 import { type HttpExchange, nodeRequest } from '../http/exchange.js';
-import { PackageLogger } from '../log/package-logger.js';
 import { AllowedOrigins } from './allowed-origins.js';
 import { McpHiding } from './answers/hiding.js';
 import { type LearnedOperation, OperationTable } from './declared-operations.js';
@@ -14,7 +14,7 @@ import { EndpointAnswers } from './endpoint-answers.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { MAYBE_STREAM, type McpRequest, McpRequestReader } from './mcp-request.js';
 import { type McpVerdict, OperationJudge } from './operation-judge.js';
-import { McpState } from './state/server-state.js';
+import type { McpState } from './state/server-state.js';
 import { ownerOf } from './state/state-owners.js';
 
 /** What is known of the handler of a request, and asked of its callers whatever the body says. */
@@ -29,6 +29,8 @@ export interface EndpointPolicy {
 export interface Inspection {
   /** What a caller without credentials is told to ask for. */
   readonly announcedNeeds: ScopeNeeds;
+  /** What the body asks for by name. */
+  readonly operations: readonly EventOperation[];
   /**
    * Whether this caller may go on; sees to it that the answer says nothing that they must not know of.
    * The last step: nothing may refuse the request after it.
@@ -40,38 +42,42 @@ export interface Inspection {
   admitAgain(caller: Caller): void;
 }
 
+/** What the rules of all resources of an application share. */
+export interface EndpointSurroundings {
+  readonly state: McpState;
+  readonly events: Events;
+  /** Pages of this machine may call. */
+  readonly devMode: boolean;
+}
+
 type GuardedResource = Pick<AuthplaneResource, 'resource' | 'requireScopes'>;
 
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class EndpointRules {
-  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #resource: GuardedResource;
   readonly #state: McpState;
+  readonly #events: Events;
   readonly #origins: AllowedOrigins;
   readonly #table: OperationTable;
   readonly #reader: McpRequestReader;
   readonly #judge: OperationJudge;
   readonly #answers: EndpointAnswers;
 
-  /**
-   * @param state that of the whole application.
-   * @param devMode pages of this machine may call.
-   */
   constructor(
     resource: GuardedResource,
     readonly options: McpOptions,
-    state = new McpState(),
-    devMode = false,
+    { state, events, devMode }: EndpointSurroundings,
   ) {
-    const table = new OperationTable(options);
+    const table = new OperationTable(options, events);
     const hiding = new McpHiding();
     this.#resource = resource;
     this.#state = state;
+    this.#events = events;
     this.#table = table;
     this.#origins = new AllowedOrigins(resource, options, devMode);
     this.#reader = new McpRequestReader(resource.resource, options, table, state);
-    this.#judge = new OperationJudge(options, table, state, hiding);
-    this.#answers = new EndpointAnswers(options, table, state, hiding, this.#judge);
+    this.#judge = new OperationJudge(options, table, state, hiding, events);
+    this.#answers = new EndpointAnswers(options, table, state, hiding, this.#judge, events);
   }
 
   get scopes(): OperationScopes {
@@ -133,6 +139,7 @@ export class EndpointRules {
     };
     const { scopes } = this;
     return {
+      operations: asked.operations,
       get announcedNeeds() {
         return addScopeNeeds(...asked.operations.map((one) => scopes.announcedNeeds(one)));
       },
@@ -150,6 +157,7 @@ export class EndpointRules {
     const judge = ({ claims }: Caller) => this.#resource.requireScopes(claims, needs);
     return {
       announcedNeeds: NO_SCOPES,
+      operations: [],
       admit: (caller) => {
         judge(caller);
         this.#answers.watchMaybeStream(exchange, caller);
@@ -162,7 +170,7 @@ export class EndpointRules {
   #requireOwnSession(exchange: HttpExchange, caller: Caller): void {
     const problem = this.#sessionProblem(exchange, caller);
     if (problem === undefined) return;
-    this.#logger.warn(`refused a request to an MCP session ${problem}`);
+    this.#events.emit({ type: 'foreign_session', caller: eventCaller(caller), reason: problem });
     throw new SessionNotFoundError(`an MCP session ${problem}`);
   }
 

@@ -15,7 +15,6 @@ import type { McpOptions } from '../../core/mcp/settings.js';
 import { type HttpExchange, nodeRequest } from '../http/exchange.js';
 import { urlsOf } from '../http/request.js';
 import { comparablePath } from '../http/routes.js';
-import { PackageLogger } from '../log/package-logger.js';
 import { hasPlainNameHeader } from './answers/hiding.js';
 import { BODILESS, isParsed, parsedText, unreadableBody, unreadJson } from './body.js';
 import type { OperationTable } from './declared-operations.js';
@@ -47,7 +46,6 @@ const NOTHING: McpRequest = Object.freeze({
 
 /** Reads what requests ask for that may be for the MCP servers behind one resource. */
 export class McpRequestReader {
-  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #path: string;
   readonly #judgesMethods: boolean;
   readonly #bindsState: boolean;
@@ -89,7 +87,7 @@ export class McpRequestReader {
     const { request } = exchange;
     const isBelowEndpoint = urlsOf(request).some((url) => this.#isBelow(url));
     const problem = unreadJson(request, { isBelowEndpoint });
-    if (problem !== undefined) return this.#unreadable(problem);
+    if (problem !== undefined) return { ...NOTHING, problem };
     return nodeRequest(exchange).method === 'GET' ? MAYBE_STREAM : undefined;
   }
 
@@ -113,12 +111,12 @@ export class McpRequestReader {
 
   #readBody(exchange: HttpExchange): McpRequest {
     const problem = unreadableBody(exchange.request);
-    if (problem !== undefined) return this.#unreadable(problem);
+    if (problem !== undefined) return { ...NOTHING, problem };
     const { body } = exchange.request;
     const request = nodeRequest(exchange);
     if (!isParsed(body, request)) return NOTHING;
     if (this.#table.scopes.hides && !hasPlainNameHeader(request)) {
-      return this.#unreadable(new InvalidRequestError('Mcp-Name in no canonical encoding'));
+      return { ...NOTHING, problem: new InvalidRequestError('Mcp-Name in no canonical encoding') };
     }
     try {
       return {
@@ -129,12 +127,7 @@ export class McpRequestReader {
         mayMakeTask: this.#bindsState && mayMakeTask(body),
       };
     } catch (error) {
-      return this.#unreadable(error as AuthplaneError); // nothing else is thrown there
+      return { ...NOTHING, problem: error as AuthplaneError }; // nothing else is thrown there
     }
-  }
-
-  #unreadable(problem: AuthplaneError): McpRequest {
-    this.#logger.debug(`refused a request to the MCP endpoint: ${problem.message}`);
-    return { ...NOTHING, problem };
   }
 }

@@ -1,3 +1,4 @@
+import type { Events } from '../../core/events.js';
 import { OperationRefusedError } from '../../core/errors/request-errors.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
@@ -9,7 +10,6 @@ import type {
   Refusal,
 } from '../../core/mcp/operation-scopes.js';
 import { type Caller, meetsNeeds } from '../../core/token/caller.js';
-import { PackageLogger } from '../log/package-logger.js';
 import type { HiddenName, McpHiding } from './answers/hiding.js';
 import type { OperationTable } from './declared-operations.js';
 import type { McpRequest } from './mcp-request.js';
@@ -30,22 +30,24 @@ interface SeenVerdict extends OperationVerdict {
 
 /** Which scopes the operations and tasks of a request need, and what of them is hidden from its caller. */
 export class OperationJudge {
-  readonly #logger = new PackageLogger('AuthplaneMcp');
   readonly #refusesUnknown: boolean;
   readonly #table: OperationTable;
   readonly #tasks: McpState['tasks'];
   readonly #hiding: McpHiding;
+  readonly #events: Events;
 
   constructor(
     { unknownMethods }: McpOptions,
     table: OperationTable,
     { tasks }: Pick<McpState, 'tasks'>,
     hiding: McpHiding,
+    events: Events,
   ) {
     this.#refusesUnknown = unknownMethods === 'refuse';
     this.#table = table;
     this.#tasks = tasks;
     this.#hiding = hiding;
+    this.#events = events;
   }
 
   get #scopes(): OperationScopes {
@@ -109,7 +111,9 @@ export class OperationJudge {
 
   #refused({ method, name }: FoundOperation, { reason, fault }: Refusal): OperationRefusedError {
     const message = `${method} ${quoted(name)}: ${reason}`;
-    if (fault !== undefined) this.#logger.error(message, fault);
+    if (fault !== undefined) {
+      this.#events.emit({ type: 'rule_failed', operation: { method, name }, reason, fault });
+    }
     return new OperationRefusedError(message, { cause: fault });
   }
 }

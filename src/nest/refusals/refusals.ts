@@ -7,15 +7,14 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
+import { eventCaller, Events } from '../../core/events.js';
 import { publicSentence } from '../../core/challenge.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import { AuthplaneHttpException } from './http-refusal.js';
 import { onResponseHead } from '../http/response-rewrite.js';
-import { PackageLogger } from '../log/package-logger.js';
 import { refusalBody } from './refusal-body.js';
-import { RefusalLog } from '../log/refusal-log.js';
 import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
 import { httpRequest, inboundRequest, requestState } from '../http/request.js';
 
@@ -27,33 +26,39 @@ type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
  */
 @Injectable()
 export class Refusals {
-  readonly #guardLog = new RefusalLog(new PackageLogger('AuthplaneGuard'));
-  readonly #handlerLog = new RefusalLog(new PackageLogger('AuthplaneExceptionFilter'));
-
   /** @param resource the one of the module, for requests that no guard has seen. */
-  constructor(private readonly resource: AuthplaneResource) {}
+  constructor(
+    private readonly resource: AuthplaneResource,
+    private readonly events: Events,
+  ) {}
 
   /** Of the guard: the error names the scopes itself. */
   ofGuard(error: AuthplaneError, exchange: HttpExchange): AuthplaneHttpException {
-    this.#guardLog.write(error);
-    return this.#answer(error, error, exchange);
+    return this.#answer('guard', error, error, exchange);
   }
 
   /** Of whatever else runs for a request; of other errors, and of what is an answer already, nothing. */
   ofHandler(error: unknown, host: HttpHost): unknown {
     if (error instanceof AuthplaneHttpException || !(error instanceof AuthplaneError)) return error;
-    this.#handlerLog.write(error);
     const { challengeScopes } = requestState(httpRequest(host));
-    return this.#answer(error, withScopes(error, challengeScopes?.() ?? []), exchangeOf(host));
+    return this.#answer(
+      'handler',
+      error,
+      withScopes(error, challengeScopes?.() ?? []),
+      exchangeOf(host),
+    );
   }
 
   #answer(
+    by: 'guard' | 'handler',
     error: AuthplaneError,
     announced: AuthplaneError,
     exchange: HttpExchange,
   ): AuthplaneHttpException {
     const { request } = exchange;
-    const { challengeScopes, resource = this.resource } = requestState(request);
+    const { challengeScopes, resource = this.resource, current } = requestState(request);
+    const caller = current && { caller: eventCaller(current) };
+    this.events.emit({ type: 'refused', by, error, ...caller });
     const needed = challengeScopes?.() ?? [];
     const challenge = resource.challenge(announced, {
       headers: inboundRequest(request).headers,

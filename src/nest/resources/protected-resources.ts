@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
+import { Events } from '../../core/events.js';
 import type { ResolvedGuardOptions } from '../../core/options.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
@@ -17,6 +18,12 @@ export interface ProtectedResource {
   readonly mcp: EndpointRules;
 }
 
+interface ResourcesSurroundings {
+  readonly events?: Events;
+  /** Whether the root URL of the metadata is taken. */
+  readonly isMainAtRoot?: boolean;
+}
+
 /** All resources of the application: that of `forRoot`, and those of `forFeature` by name. */
 export class ProtectedResources implements GuardedApplication {
   /** Whether methods ask for their caller: not when tests have replaced the guard. */
@@ -25,19 +32,22 @@ export class ProtectedResources implements GuardedApplication {
   usesMcpNest = false;
   readonly #named = new Map<string, ProtectedResource>();
   readonly #state = new McpState();
+  readonly #isMainAtRoot: boolean;
+  readonly events: Events;
   /** Of all resources: they end with the application. */
   readonly streams = new GuardedStreams();
   readonly main: ProtectedResource;
   /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
   readonly hostControllers = new Set<object>();
 
-  /** @param isMainAtRoot whether the root URL of the metadata is taken. */
   constructor(
     resource: AuthplaneResource,
     readonly options: ResolvedGuardOptions,
-    private readonly isMainAtRoot = true,
+    { events = new Events(), isMainAtRoot = true }: ResourcesSurroundings = {},
   ) {
-    this.main = protect(undefined, resource, options, this.#state);
+    this.events = events;
+    this.#isMainAtRoot = isMainAtRoot;
+    this.main = this.#protect(undefined, resource, options);
   }
 
   /** @throws ConfigurationError when the name, or the place of the metadata, is taken. */
@@ -53,7 +63,7 @@ export class ProtectedResources implements GuardedApplication {
           `${same.resource.resource} (${same.name ?? 'forRoot'}) is; give it a path of its own`,
       );
     }
-    this.#named.set(name, protect(name, resource, options, this.#state));
+    this.#named.set(name, this.#protect(name, resource, options));
   }
 
   /** @throws ConfigurationError for a name that no `forFeature` has given. */
@@ -76,18 +86,18 @@ export class ProtectedResources implements GuardedApplication {
     return [this.main, ...this.#named.values()];
   }
 
+  #protect(
+    name: string | undefined,
+    resource: AuthplaneResource,
+    { enforceScopesOnAllRequests, mcp, devMode }: ResolvedGuardOptions,
+  ): ProtectedResource {
+    const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
+    const surroundings = { state: this.#state, events: this.events, devMode };
+    return { name, resource, baseNeeds, mcp: new EndpointRules(resource, mcp, surroundings) };
+  }
+
   #metadataPathsOf(one: ProtectedResource): string[] {
     const path = resourceMetadataPath(one.resource.resource);
-    return one === this.main && this.isMainAtRoot ? [path, ROOT_METADATA_PATH] : [path];
+    return one === this.main && this.#isMainAtRoot ? [path, ROOT_METADATA_PATH] : [path];
   }
-}
-
-function protect(
-  name: string | undefined,
-  resource: AuthplaneResource,
-  { enforceScopesOnAllRequests, mcp, devMode }: ResolvedGuardOptions,
-  state: McpState,
-): ProtectedResource {
-  const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
-  return { name, resource, baseNeeds, mcp: new EndpointRules(resource, mcp, state, devMode) };
 }

@@ -14,7 +14,11 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { InsufficientScopeError, InvalidClaimsError, TokenMissingError } from '../../../src/core/errors/token-errors.js';
+import {
+  InsufficientScopeError,
+  InvalidClaimsError,
+  TokenMissingError,
+} from '../../../src/core/errors/token-errors.js';
 import { RefusalLog } from '../../../src/nest/log/refusal-log.js';
 import { type RunningApp, startApp } from '../../support/nest/start-app.js';
 

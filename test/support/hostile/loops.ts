@@ -10,6 +10,7 @@ export type Bound = string;
 
 export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = {
   'core/challenge-text.ts': { challengeText: 'bounded' },
+  'core/events.ts': { emit: 'boot' },
   'core/client.ts': { '#warn': 'boot' },
   'core/resource-metadata.ts': { withoutFinalSlash: 'boot' },
   'core/discovery/authorization-server.ts': { checkedMetadata: 'boot' },
@@ -74,7 +75,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'core/token/credentials.ts': { linesOfRaw: 'many header lines' },
   'core/token/verified-tokens.ts': { forget: 'bounded' },
-  'nest/authplane.module.ts': { '#finish': 'boot', '#warn': 'boot', addResource: 'boot' },
+  'nest/authplane.module.ts': { '#announce': 'boot', '#warn': 'boot', addResource: 'boot' },
   'nest/handler-places.ts': { restoreGuards: 'boot', methodNames: 'boot' },
   'nest/method-check.ts': { replaceMethods: 'boot', copyAppearance: 'boot' },
   'nest/boot/after-bootstrap.ts': { constructor: 'boot' },
@@ -90,7 +91,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     publishUser: 'bounded',
   },
   'nest/http/response-rewrite.ts': { '#removeValidators': 'bounded' },
-  'nest/log/refusal-log.ts': { warn: 'bounded' },
+  'nest/log/sparse-warnings.ts': { warn: 'bounded' },
   'nest/marks/handler-marks.ts': { prototypesOf: 'boot' },
   'nest/mcp/body.ts': { isDeeperThan: 'depth of a body' },
   'nest/mcp/endpoint-answers.ts': { '#nameUnlisted': 'boot' },

@@ -19,6 +19,7 @@ import {
   tasksOf,
 } from '../../../src/core/mcp/json-rpc.js';
 import { TokenResponse } from '../../../src/core/operations/token-response.js';
+import { Events } from '../../../src/core/events.js';
 import { OperationScopes } from '../../../src/core/mcp/operation-scopes.js';
 import type { McpOptions } from '../../../src/core/mcp/settings.js';
 import { quoted } from '../../../src/core/lib/text.js';
@@ -167,9 +168,10 @@ const hidingUris: McpOptions = {
 };
 const judge = new OperationJudge(
   hidingUris,
-  new OperationTable(hidingUris),
+  new OperationTable(hidingUris, new Events()),
   new McpState(),
   new McpHiding(),
+  new Events(),
 );
 
 /** Loops and whole readers; attempts to throw are theirs. */
