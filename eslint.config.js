@@ -17,6 +17,11 @@ const LAYERS = {
     types: ['@modelcontextprotocol/.+', '@rekog/mcp-nest'],
     folders: ['core', 'nest'],
   },
+  gateway: {
+    packages: ['@nestjs/common'],
+    types: [],
+    folders: ['core', 'nest', 'mcp'],
+  },
   redis: { packages: [], types: ['ioredis', 'redis'], folders: ['core'] },
   testing: { packages: ['jose'], types: [], folders: ['core'], network: true },
 };
@@ -37,6 +42,7 @@ const LADDERS = {
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],
+  gateway: ['wire', 'options', 'names', 'upstream', 'listing'],
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 

@@ -197,6 +197,11 @@ export class AuthplaneClient {
     this.#operations.evict(token);
   }
 
+  /** @internal As {@link evict}, at most once in a while for a service that refuses every token. */
+  evictRefused(token: string): void {
+    this.#operations.evictRefused(token);
+  }
+
   /**
    * Calls a service on the user's behalf: exchanges the caller's token or reuses an earlier one, sends
    * it with a proof where it is bound, and after a 401 tries once more with a fresh one. The caller's

@@ -70,7 +70,9 @@ describe('the pages', () => {
     const named = [...text.matchAll(/^\| `(src[\w/-]*)` +\|/gm)].map(([, name]) => name);
     const files = ts.sys.readDirectory('src', ['.ts']).map((file) => relative('.', file));
     expect(named.sort()).toEqual([...new Set(files.map((file) => dirname(file)))].sort());
-    const mentioned = [...text.matchAll(/`((?:core|nest|mcp|testing|redis)\/[\w./-]+\.ts)`/g)];
+    const mentioned = [
+      ...text.matchAll(/`((?:core|nest|mcp|gateway|testing|redis)\/[\w./-]+\.ts)`/g),
+    ];
     expect(
       mentioned.map(([, file]) => `src/${file}`).filter((file) => !files.includes(file)),
     ).toEqual([]);

@@ -12,7 +12,7 @@ import { LOOPS } from '../support/hostile/loops.js';
 import { BODY, type Reader, READERS } from '../support/hostile/readers.js';
 
 const SOURCE = 'src';
-const PUBLISHED = ['core', 'nest', 'mcp', 'redis']; // src/testing serves tests
+const PUBLISHED = ['core', 'nest', 'mcp', 'gateway', 'redis']; // src/testing serves tests
 const FILES = PUBLISHED.flatMap((folder) =>
   readdirSync(join(SOURCE, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))

@@ -13,6 +13,7 @@ type Snippet = readonly [file: string, code: string, rule: string | null];
 const core = 'core/lib/scopes.ts';
 const nest = 'nest/http/request.ts';
 const mcp = 'mcp/answers/consent.ts';
+const gateway = 'gateway/upstream/upstream.ts';
 const redis = 'redis/store.ts';
 const testing = 'testing/http/reply.ts';
 
@@ -110,6 +111,15 @@ const snippets: readonly Snippet[] = [
   [mcp, `import '../../testing/http/reply.js';`, PATHS],
   [mcp, `import '../../core/index.js';`, PATHS],
   ['mcp/index.ts', `import '../core/index.js';`, null],
+
+  [gateway, `import '../../core/lib/scopes.js'; import '../../nest/http/request.js';`, null],
+  [gateway, `import '../../mcp/serve-mcp.js';`, null],
+  [gateway, `import '@nestjs/core';`, IMPORTS],
+  [gateway, `import type { Server } from '@modelcontextprotocol/server';`, IMPORTS],
+  [gateway, `import { request } from 'node:http';`, IMPORTS],
+  [gateway, `export const sdk = import('@modelcontextprotocol/server');`, SYNTAX],
+  [gateway, `import '../listing/catalogue.js';`, PATHS],
+  [mcp, `import '../../gateway/gateway.js';`, PATHS],
 
   [redis, `import '../core/lib/scopes.js';`, null],
   [redis, `import type { Redis } from 'ioredis';`, null],

@@ -17,7 +17,7 @@ const files = ['src', 'test'].flatMap((root) =>
 );
 const sources = files.filter((file) => file.startsWith('src/') && file.endsWith('.ts'));
 const specs = files.filter((file) =>
-  /^test\/(?:core|nest|mcp|testing|redis)\/.*\.spec\.ts$/.test(file),
+  /^test\/(?:core|nest|mcp|gateway|testing|redis)\/.*\.spec\.ts$/.test(file),
 );
 
 describe('11: the tree', () => {

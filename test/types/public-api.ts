@@ -193,6 +193,13 @@ export function isAnOutage(error: unknown): boolean {
     case 'unsupported_grant_type':
     case 'unsupported_token_type':
     case 'use_dpop_nonce':
+    case 'unknown_operation':
+    case 'upstream_busy':
+    case 'upstream_failed':
+    case 'upstream_rate_limited':
+    case 'upstream_refused':
+    case 'upstream_timeout':
+    case 'upstream_unavailable':
       return false;
     default:
       return code satisfies never;

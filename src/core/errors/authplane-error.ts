@@ -37,7 +37,14 @@ export type AuthplaneErrorCode =
   | 'token_expired'
   | 'token_missing'
   | 'token_revoked'
-  | 'token_too_long';
+  | 'token_too_long'
+  | 'unknown_operation'
+  | 'upstream_busy'
+  | 'upstream_failed'
+  | 'upstream_rate_limited'
+  | 'upstream_refused'
+  | 'upstream_timeout'
+  | 'upstream_unavailable';
 
 /** What every error of this package takes besides its message. */
 export interface AuthplaneErrorOptions {

@@ -1,5 +1,5 @@
 /**
- * Which addresses the authorization server may have. Pure: nothing here resolves or connects.
+ * Which addresses the other side of a call may have. Pure: nothing here resolves or connects.
  */
 
 import { BlockList, isIP } from 'node:net';
@@ -124,6 +124,14 @@ function allowedInDevMode(address: string, family: 4 | 6): boolean {
   return ALLOWED_IN_DEV_MODE(address, family) !== undefined;
 }
 
+/** For one host. */
+export interface AddressPolicy {
+  readonly host: string;
+  readonly devMode: boolean;
+  /** What reaches a private network besides `devMode`, for the message. Default: the option `fetch`. */
+  readonly wayOut?: string;
+}
+
 /**
  * The address, when the host may have it: a public one, with `devMode` also loopback and private
  * networks, never cloud metadata.
@@ -132,7 +140,7 @@ function allowedInDevMode(address: string, family: 4 | 6): boolean {
  */
 export function judgedAddress(
   address: string,
-  { host, devMode }: { readonly host: string; readonly devMode: boolean },
+  { host, devMode, wayOut }: AddressPolicy,
 ): ResolvedAddress {
   const family = familyOf(address);
   if (family === undefined) throw notAnAddressError(host);
@@ -140,5 +148,5 @@ export function judgedAddress(
   if (why === undefined) return { address, family };
   const local = allowedInDevMode(address, family);
   if (devMode && local) return { address, family };
-  throw refusedAddressError(`${address} of ${host}`, why, local);
+  throw refusedAddressError(`${address} of ${host}`, why, local, wayOut);
 }

@@ -62,9 +62,10 @@ export function refusedAddressError(
   subject: string,
   why: string,
   local: boolean,
+  wayOut = 'the fetch option',
 ): OutboundHttpError {
   const advice = local
-    ? 'set devMode for local development, or the fetch option to reach a private network'
+    ? `set devMode for local development, or ${wayOut} to reach a private network`
     : 'devMode does not allow it either; correct the host name or its DNS records';
   return new OutboundHttpError(`the address ${subject} is not a public one (${why}); ${advice}`, {
     reason: 'address_refused',

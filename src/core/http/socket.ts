@@ -28,6 +28,7 @@ export interface Route {
   readonly agent: HttpAgent | HttpsAgent | false;
 }
 
+/** @param maxSockets to one origin. */
 export function agents(maxSockets: number): Agents {
   const options = {
     keepAlive: true,
@@ -63,6 +64,18 @@ export function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
   };
 }
 
+/** Resolves and judges each time a connection is made: it goes to an address that was judged. */
+export function judging(
+  resolve: (hostname: string) => Promise<readonly ResolvedAddress[]>,
+): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname).then(
+      (addresses) => pinned(addresses)(hostname, options, callback),
+      (error: NodeJS.ErrnoException) => callback(error, []),
+    );
+  };
+}
+
 export async function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
   const request = open(call, route);
   const failures: Error[] = [];
@@ -84,7 +97,34 @@ export async function exchangeBySocket(call: Call, route: Route): Promise<RawAns
   }
 }
 
-function open({ url, init, signal }: Call, route: Route): ClientRequest {
+/** What goes out, whatever becomes of the answer. */
+export interface Outgoing {
+  readonly url: URL;
+  readonly init: {
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: string;
+  };
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The answer as soon as its head is there; the body is the caller's to read, bound and end.
+ *
+ * @throws StaleSocketError when a kept connection was dead; the reason of the signal; what Node throws.
+ */
+export async function streamBySocket(call: Outgoing, route: Route): Promise<IncomingMessage> {
+  const request = open(call, route);
+  request.on('error', () => undefined); // reported where it is waited for, and by the answer's end
+  try {
+    return await responseTo(request, call);
+  } catch (error) {
+    request.destroy();
+    throw error;
+  }
+}
+
+function open({ url, init, signal }: Outgoing, route: Route): ClientRequest {
   const host = unbracketed(url.hostname);
   const secure = url.protocol === 'https:';
   const body = init.body ?? '';
@@ -111,7 +151,7 @@ function open({ url, init, signal }: Call, route: Route): ClientRequest {
   return request.end(body);
 }
 
-async function responseTo(request: ClientRequest, call: Call): Promise<IncomingMessage> {
+async function responseTo(request: ClientRequest, call: Outgoing): Promise<IncomingMessage> {
   let socket: Socket | undefined;
   let alreadyRead = 0;
   request.once('socket', (used: Socket) => {

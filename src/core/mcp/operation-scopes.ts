@@ -5,6 +5,7 @@ import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import { scopeListProblem } from '../lib/option-checks.js';
+import { NO_SOURCES } from './requirement-sources.js';
 import { UriTable } from './resource-uris.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
 import { UriReader } from './uri-variables.js';
@@ -93,11 +94,13 @@ export class OperationScopes {
   readonly #resources: UriTable<OperationRequirement>;
   /** For rules only, by URI or template. */
   readonly #readers = new Map<string, UriReader>();
+  readonly #sources: typeof NO_SOURCES;
 
   /** @param looseUris see {@link UriTable}; for MCP-Nest. */
-  constructor(requirements: readonly OperationRequirement[], looseUris = false) {
-    this.hides = requirements.some(({ hidden }) => hidden);
-    const ofResources = requirements.filter(({ kind }) => kind === 'resource');
+  constructor(all: readonly OperationRequirement[], looseUris = false, sources = NO_SOURCES) {
+    this.#sources = sources;
+    this.hides = sources.hides || all.some(({ hidden }) => hidden);
+    const ofResources = all.filter(({ kind }) => kind === 'resource');
     this.#resources = new UriTable(
       ofResources.map((requirement) => [requirement.name, requirement] as const),
       looseUris,
@@ -106,7 +109,7 @@ export class OperationScopes {
       if (typeof requirement === 'function')
         this.#readers.set(name, new UriReader(name, looseUris));
     }
-    for (const requirement of requirements) {
+    for (const requirement of all) {
       const key = nameKey(requirement);
       this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
     }
@@ -165,9 +168,12 @@ export class OperationScopes {
   }
 
   #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
-    return operation.kind === 'resource'
-      ? this.#resources.find(operation.name)
-      : (this.#byName.get(nameKey(operation)) ?? []);
+    const known =
+      operation.kind === 'resource'
+        ? this.#resources.find(operation.name)
+        : (this.#byName.get(nameKey(operation)) ?? []);
+    const told = this.#sources.matching(operation);
+    return told.length === 0 ? known : [...known, ...told];
   }
 }
 
@@ -220,7 +226,8 @@ export function staticNeeds({
   return typeof requirement === 'function' ? NO_SCOPES : scopeNeeds(requirement);
 }
 
-function scopeNeeds(requirement: RequiredScopes | ScopeNeeds): ScopeNeeds {
+/** In one form. */
+export function scopeNeeds(requirement: RequiredScopes | ScopeNeeds): ScopeNeeds {
   if (Array.isArray(requirement)) return { all: requirement as readonly string[], anyOf: [] };
   if ('anyOf' in requirement) return requirement;
   const { all, any } = requirement as Exclude<RequiredScopes, readonly string[]>;
@@ -291,18 +298,13 @@ function answerOf(answer: unknown): ScopeNeeds | Refusal {
   if (isEmptyList(asked)) return NO_SCOPES;
   const problem = typeof asked === 'function' ? 'a function' : requirementProblem(asked);
   if (problem === undefined) return scopeNeeds(asked as RequiredScopes);
-  if (isThenable(answer)) hearRejection(answer);
+  if (isThenable(answer)) Promise.resolve(answer).catch(() => undefined); // must not end the process
   return {
     reason: 'its rule is broken',
     fault: new ConfigurationError(
       `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
     ),
   };
-}
-
-/** Refused already; its rejection must not end the process. */
-function hearRejection(answer: PromiseLike<unknown>): void {
-  Promise.resolve(answer).catch(() => undefined);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -76,6 +76,11 @@ const RFC_6570: Notation = {
   literals: (template) => literalsOf(template, /\{[^{}]*\}|(?<doubt>[{}])/g),
 };
 
+/** Every text that a server may read in a URI. */
+export function spellingsOf(uri: string): readonly string[] {
+  return RFC_6570.spellings(uri);
+}
+
 /** MCP-Nest, which looks up the URI as sent. Upper case: a RegExp that ignores case compares so. */
 const PATH_TO_REGEXP: Notation = {
   spellings: (uri) =>
@@ -151,7 +156,7 @@ function unique(texts: readonly string[]): string[] {
  * Whether the text is made of these literals, in order, with anything between them: more than any
  * expansion rule gives, in linear time.
  */
-function isExpansion(text: string, literals: readonly string[]): boolean {
+export function isExpansion(text: string, literals: readonly string[]): boolean {
   const [first = '', ...middle] = literals;
   const last = middle.pop() ?? '';
   if (!text.startsWith(first)) return false;

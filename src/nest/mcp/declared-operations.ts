@@ -1,5 +1,6 @@
 import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
 import { type OperationRequirement, OperationScopes } from '../../core/mcp/operation-scopes.js';
+import { type RequirementSource, RequirementSources } from '../../core/mcp/requirement-sources.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { McpLists } from './answers/lists.js';
 import type { Events } from '../../core/events.js';
@@ -18,6 +19,7 @@ export class OperationTable {
   readonly #list: McpOptions['list'];
   readonly #ofOptions: readonly OperationRequirement[];
   readonly #learned = new Map<string, LearnedOperation>();
+  readonly #sources: RequirementSource[] = [];
   #declared: readonly DeclaredOperation[] = [];
   #usesMcpNest = false;
   #isFull = false;
@@ -32,7 +34,8 @@ export class OperationTable {
   /** Whether anything is known of any operation. */
   get isEmpty(): boolean {
     const { length } = this.#ofOptions;
-    return length + this.#declared.length + this.#learned.size === 0 && !this.#usesMcpNest;
+    const added = this.#declared.length + this.#learned.size + this.#sources.length;
+    return length + added === 0 && !this.#usesMcpNest;
   }
 
   get scopes(): OperationScopes {
@@ -47,6 +50,12 @@ export class OperationTable {
   declare(declared: readonly DeclaredOperation[], usesMcpNest: boolean): void {
     this.#declared = declared;
     this.#usesMcpNest = usesMcpNest;
+    this.#built = undefined;
+  }
+
+  /** Asked anew for each operation; hidden as the option `mcp.list` says. */
+  addSource(source: RequirementSource): void {
+    this.#sources.push(source);
     this.#built = undefined;
   }
 
@@ -77,6 +86,7 @@ export class OperationTable {
         ...added.map((one) => ({ ...one, hidden: (one.list ?? this.#list) === 'hide' })),
       ],
       this.#usesMcpNest,
+      new RequirementSources(this.#sources, this.#list === 'hide'),
     );
     return { scopes, lists: new McpLists(scopes, { namesSchemes: this.#usesMcpNest }) };
   }

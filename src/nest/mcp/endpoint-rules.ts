@@ -3,6 +3,7 @@ import { OriginRefusedError, SessionNotFoundError } from '../../core/errors/requ
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import type { OperationScopes } from '../../core/mcp/operation-scopes.js';
+import type { RequirementSource } from '../../core/mcp/requirement-sources.js';
 import type { McpOptions } from '../../core/mcp/settings.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
@@ -96,6 +97,11 @@ export class EndpointRules {
   /** What a server that is wired by hand says when it registers an operation. */
   learn(operation: LearnedOperation): void {
     this.#table.learn(operation);
+  }
+
+  /** Requirements of operations whose names are made elsewhere, by a gateway. */
+  addSource(source: RequirementSource): void {
+    this.#table.addSource(source);
   }
 
   /** Which web pages may call, where nobody has said so. */

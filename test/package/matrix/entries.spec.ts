@@ -16,6 +16,7 @@ const MAY_LOAD: Readonly<Record<string, readonly string[]>> = {
   '.': [...NEST, 'jose'],
   './core': ['jose'],
   './mcp': [...NEST, 'jose'],
+  './gateway': [...NEST, 'jose'],
   './redis': ['jose'],
   './testing': ['jose'],
 };

@@ -21,6 +21,12 @@ export type Meets = keyof typeof LENGTHS | 'boot';
 export const EXPRESSIONS: Readonly<
   Record<string, readonly (readonly [expression: RegExp, meets: Meets])[]>
 > = {
+  'gateway/options/upstream-options.ts': [
+    [/^[a-z0-9][a-z0-9-]{0,23}$/, 'boot'],
+    [/^[A-Za-z0-9_.-]{1,128}$/, 'boot'],
+  ],
+  'gateway/upstream/scope-map.ts': [[/\bscope="([^"]{0,4096})"/, 'header']],
+  'gateway/wire/read-message.ts': [[/\r\n|[\r\n]/, 'body']],
   'core/discovery/authorization-server.ts': [[/\/+$/, 'boot']],
   'core/challenge-text.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
   'core/token/claim-values.ts': [

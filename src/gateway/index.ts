@@ -1,0 +1,47 @@
+/**
+ * `authplane-nestjs/gateway`: one guarded MCP endpoint in front of many MCP servers, each of which gets
+ * tokens of its own.
+ *
+ * @packageDocumentation
+ */
+
+export { McpGateway } from './gateway.js';
+export {
+  AuthplaneGatewayModule,
+  type AuthplaneGatewayOptionsFactory,
+  type GatewayModuleAsyncOptions,
+  type GatewayModuleExtras,
+  type GatewayModuleOptions,
+} from './gateway.module.js';
+export { gatewayToken, gatewayUpstreamsToken } from './gateway-tokens.js';
+export { GatewayUpstreams, type UpstreamState } from './gateway-upstreams.js';
+export type { AuthplaneGatewayOptions, ListenStreamOptions } from './options/gateway-options.js';
+export {
+  clientCredentials,
+  type ClientCredentialsStrategy,
+  type ClientCredentialsStrategyOptions,
+  exchange,
+  type ExchangeStrategy,
+  type ExchangeStrategyOptions,
+  type GatewayCaller,
+  none,
+  type NoTokenStrategy,
+  type TokenStrategy,
+  type UpstreamToken,
+  type UpstreamTokenFunction,
+  type UpstreamTokenRequest,
+} from './options/token-strategy.js';
+export type {
+  OperationRule,
+  OperationRules,
+  ResourceRule,
+  UpstreamBreakerOptions,
+  UpstreamOptions,
+} from './options/upstream-options.js';
+export type { BreakerState } from './upstream/upstream-breaker.js';
+export {
+  UnknownOperationError,
+  UpstreamError,
+  type UpstreamErrorCode,
+  type UpstreamErrorOptions,
+} from './wire/gateway-errors.js';

@@ -1,0 +1,247 @@
+import type { Clock } from '../../core/lib/clock.js';
+import { Generations } from '../../core/lib/generations.js';
+import { quoted } from '../../core/lib/text.js';
+import type { SparseWarnings } from '../../nest/log/sparse-warnings.js';
+import type { GatewayCaller } from '../options/token-strategy.js';
+import { UpstreamError } from '../wire/gateway-errors.js';
+import type { ListShape } from './list-kinds.js';
+import type { RawList } from './list-reader.js';
+import { type StoredList, storedList } from './stored-list.js';
+import type { Upstream } from '../upstream/upstream.js';
+
+/** For whom a list is. */
+export interface ListReader {
+  readonly caller: GatewayCaller;
+  readonly callerKey: string;
+  readonly signal: AbortSignal;
+}
+
+/** A list as it was at some moment. */
+export interface ListEntry {
+  readonly list: StoredList;
+  /** Seconds of the clock. */
+  readonly readAt: number;
+  readonly freshUntil: number;
+  readonly ttlMs: number;
+}
+
+/** Reads all pages of one list, however the upstream is reached. */
+export type ReadList = (
+  upstream: Upstream,
+  shape: ListShape,
+  reader: ListReader,
+) => Promise<RawList>;
+
+const STALE_SECONDS = 600;
+const DEFAULT_TTL_MS = 60_000;
+/** An upstream that has just failed to list is not waited for again by everybody. */
+const FAILURE_PAUSE_SECONDS = 5;
+/** A name that is missing is looked for anew, but not for every call that asks for nonsense. */
+const LOOKUP_PAUSE_SECONDS = 5;
+/** Each page ends by itself when the time for all is over; this is for one that drips. */
+const GRACE_MS = 150;
+const MAX_ENTRIES = 50_000;
+const MAX_BYTES = 67_108_864;
+/** What an entry takes whose text somebody else has, too. */
+const SHARED_BYTES = 200;
+
+/** The lists of all upstreams, as text: once for all callers who have read the same bytes. */
+export class Catalogue {
+  readonly #read: ReadList;
+  readonly #clock: Clock;
+  readonly #warnings: SparseWarnings;
+  readonly #entries: Generations<ListEntry & { readonly weight: number }>;
+  readonly #texts = new Map<string, WeakRef<StoredList>>();
+  readonly #collected = new FinalizationRegistry<string>((key) => {
+    if (this.#texts.get(key)?.deref() === undefined) this.#texts.delete(key);
+  });
+  readonly #flights = new Map<string, Promise<ListEntry>>();
+  /** By upstream and kind: whether its last list was for everybody. */
+  readonly #scopes = new Map<string, 'public' | 'private'>();
+  readonly #failures = new Map<string, { readonly at: number; readonly error: UpstreamError }>();
+
+  constructor(read: ReadList, clock: Clock, warnings: SparseWarnings) {
+    this.#read = read;
+    this.#clock = clock;
+    this.#warnings = warnings;
+    this.#entries = new Generations(MAX_ENTRIES, {
+      weights: { of: ({ weight }) => weight, max: MAX_BYTES },
+      tags: () => [],
+    });
+  }
+
+  /**
+   * What the upstream offers this caller, at most ten minutes old where it does not answer.
+   *
+   * @throws what reading it throws
+   */
+  async list(upstream: Upstream, shape: ListShape, reader: ListReader): Promise<ListEntry> {
+    const known = this.#find(upstream, shape, reader);
+    const now = this.#clock.elapsed();
+    if (known !== undefined && known.freshUntil > now) return known;
+    const isUsable = known !== undefined && now - known.readAt <= STALE_SECONDS;
+    try {
+      return await this.#refresh(upstream, shape, reader);
+    } catch (error) {
+      if (reader.signal.aborted || !isUsable) throw error;
+      return known;
+    }
+  }
+
+  /**
+   * The same for finding out what a name is, for which also a list will do whose time is over.
+   *
+   * @param isMissing whether the name is not in it
+   */
+  async listFor(
+    upstream: Upstream,
+    shape: ListShape,
+    reader: ListReader,
+    isMissing: (list: StoredList) => boolean,
+  ): Promise<StoredList> {
+    const known = this.#find(upstream, shape, reader);
+    if (known === undefined) return (await this.list(upstream, shape, reader)).list;
+    const age = this.#clock.elapsed() - known.readAt;
+    if (age <= STALE_SECONDS && !isMissing(known.list)) return known.list;
+    if (age < LOOKUP_PAUSE_SECONDS) return known.list;
+    return (await this.list(upstream, shape, reader)).list;
+  }
+
+  /** Whoever asks for it next reads it anew. */
+  forget(upstream: Upstream, shape?: ListShape): void {
+    const start = placeOf(upstream, shape);
+    for (const [key] of this.#entries) if (key.startsWith(start)) this.#entries.delete(key);
+    for (const key of this.#failures.keys()) if (key.startsWith(start)) this.#failures.delete(key);
+  }
+
+  /** Of any caller: the newest. */
+  newest(upstream: Upstream, shape: ListShape): ListEntry | undefined {
+    const start = placeOf(upstream, shape);
+    let newest: ListEntry | undefined;
+    for (const [key, entry] of this.#entries) {
+      if (!key.startsWith(start)) continue;
+      if (newest === undefined || entry.readAt > newest.readAt) newest = entry;
+    }
+    return newest;
+  }
+
+  #find(upstream: Upstream, shape: ListShape, reader: ListReader): ListEntry | undefined {
+    const place = placeOf(upstream, shape);
+    const isPrivate = (upstream.options.listsAre ?? this.#scopes.get(place)) === 'private';
+    return isPrivate
+      ? this.#entries.get(place + keyOf(reader))
+      : (this.#entries.get(place) ?? this.#entries.get(place + keyOf(reader)));
+  }
+
+  async #refresh(upstream: Upstream, shape: ListShape, reader: ListReader): Promise<ListEntry> {
+    const place = placeOf(upstream, shape);
+    this.#requireNoFreshFailure(place);
+    const scope = upstream.options.listsAre ?? this.#scopes.get(place);
+    const own = place + keyOf(reader);
+    const shared = scope === 'private' ? undefined : this.#flights.get(place);
+    if (shared !== undefined) {
+      // It may turn out to be for everybody; if not, or if it fails, everybody reads his own.
+      const entry = await untilEither(shared, reader.signal);
+      if (entry !== undefined && this.#entries.peek(place) === entry) return entry;
+    }
+    const flying = this.#flights.get(own);
+    if (flying !== undefined) return flying;
+    const flight = this.#fetch(upstream, shape, reader);
+    this.#flights.set(own, flight);
+    const isLeading = scope !== 'private' && !this.#flights.has(place);
+    if (isLeading) this.#flights.set(place, flight);
+    try {
+      return await flight;
+    } finally {
+      this.#flights.delete(own);
+      if (isLeading) this.#flights.delete(place);
+    }
+  }
+
+  /** Does not end with the caller who was first to ask: others wait for it, and it has its own deadline. */
+  async #fetch(upstream: Upstream, shape: ListShape, reader: ListReader): Promise<ListEntry> {
+    const place = placeOf(upstream, shape);
+    const { listTimeoutMs } = upstream.options;
+    try {
+      const signal = AbortSignal.timeout(listTimeoutMs + GRACE_MS);
+      const raw = await this.#read(upstream, shape, { ...reader, signal }).catch(
+        (error: unknown) => {
+          throw signal.aborted ? this.#tooSlow(upstream, shape) : error;
+        },
+      );
+      if (raw.cutShort !== undefined) {
+        const what = `${quoted(upstream.name)}: ${shape.method}`;
+        this.#warnings.warn(`cut ${place}`, `${what} was cut short: ${raw.cutShort}`);
+      }
+      this.#failures.delete(place);
+      return this.#keep(upstream, shape, reader, raw);
+    } catch (error) {
+      if (error instanceof UpstreamError && isOutage(error)) {
+        this.#failures.set(place, { at: this.#clock.elapsed(), error });
+      }
+      throw error;
+    }
+  }
+
+  #tooSlow(upstream: Upstream, { method }: ListShape): UpstreamError {
+    return upstream.error('upstream_timeout', `${method} took longer than listTimeoutMs`, {});
+  }
+
+  #requireNoFreshFailure(place: string): void {
+    const failure = this.#failures.get(place);
+    if (failure === undefined) return;
+    if (this.#clock.elapsed() - failure.at < FAILURE_PAUSE_SECONDS) throw failure.error;
+    this.#failures.delete(place);
+  }
+
+  #keep(upstream: Upstream, shape: ListShape, reader: ListReader, raw: RawList): ListEntry {
+    const place = placeOf(upstream, shape);
+    const scope = upstream.options.listsAre ?? raw.scope ?? 'private';
+    this.#scopes.set(place, scope);
+    const { list, isNew } = this.#shared(place, storedList(raw, shape, upstream.names));
+    const ttlMs = Math.min(raw.ttlMs ?? DEFAULT_TTL_MS, STALE_SECONDS * 1000);
+    const readAt = this.#clock.elapsed();
+    const freshUntil = readAt + ttlMs / 1000;
+    const weight = SHARED_BYTES + (isNew ? list.bytes : 0);
+    const entry = { list, readAt, freshUntil, ttlMs, weight };
+    this.#entries.set(scope === 'public' ? place : place + keyOf(reader), entry);
+    return entry;
+  }
+
+  #shared(place: string, list: StoredList): { list: StoredList; isNew: boolean } {
+    const key = place + list.digest;
+    const known = this.#texts.get(key)?.deref();
+    if (known !== undefined) return { list: known, isNew: false };
+    this.#texts.set(key, new WeakRef(list));
+    this.#collected.register(list, key);
+    return { list, isNew: true };
+  }
+}
+
+const serials = new WeakMap<Upstream, number>();
+let lastSerial = 0;
+
+/** One that was replaced is another one. */
+function placeOf(upstream: Upstream, shape?: ListShape): string {
+  const serial = serials.get(upstream) ?? ++lastSerial;
+  serials.set(upstream, serial);
+  return shape === undefined ? `${serial} ` : `${serial} ${shape.kind} `;
+}
+
+/** What decides about a private list: who asks, and what he may. */
+function keyOf({ caller, callerKey }: ListReader): string {
+  return JSON.stringify([callerKey, [...caller.claims.scopes].sort()]);
+}
+
+/** Of the upstream as a whole, and not of this caller, nor of the way to his token. */
+function isOutage({ code, status = 0, maybeExecuted }: UpstreamError): boolean {
+  if (code === 'upstream_timeout') return maybeExecuted;
+  return code === 'upstream_failed' && (status < 400 || status >= 500);
+}
+
+/** The result, or `undefined` when it fails. @throws the reason of the signal */
+async function untilEither<T>(flight: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const result = await flight.catch(() => undefined);
+  signal.throwIfAborted();
+  return result;
+}

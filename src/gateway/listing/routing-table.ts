@@ -1,0 +1,98 @@
+import type { Upstream } from '../upstream/upstream.js';
+import type { Catalogue, ListReader } from './catalogue.js';
+import { LISTS, type ListShape } from './list-kinds.js';
+import type { Item, StoredList } from './stored-list.js';
+
+/** Where an operation goes. */
+export interface Route {
+  readonly upstream: Upstream;
+  readonly item: Item;
+}
+
+/**
+ * From exposed names and URIs to upstreams, by the lists of the caller who asks: a name that is not in
+ * them leads nowhere, and nothing is sent. Names are looked up, never taken apart.
+ */
+export class RoutingTable {
+  readonly #upstreams: () => readonly Upstream[];
+  readonly #catalogue: Catalogue;
+
+  constructor(upstreams: () => readonly Upstream[], catalogue: Catalogue) {
+    this.#upstreams = upstreams;
+    this.#catalogue = catalogue;
+  }
+
+  /**
+   * @returns `undefined` for a name that nothing has, or that two have.
+   * @throws why a list could not be read in which it may be
+   */
+  async named(
+    kind: 'tools' | 'prompts',
+    name: string,
+    reader: ListReader,
+  ): Promise<Route | undefined> {
+    const candidates = this.#upstreams().filter(({ names }) => names[kind].mayHave(name));
+    const { found, failure } = await this.#search(candidates, LISTS[kind], reader, (list) =>
+      list.find(name),
+    );
+    if (found.length === 0 && failure !== undefined) throw failure.error;
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  /**
+   * The first upstream that lists the URI, or else has a template for it.
+   *
+   * @throws why a list could not be read in which it may be
+   */
+  async resource(uri: string, reader: ListReader): Promise<Route | undefined> {
+    const all = this.#upstreams().filter(({ names }) => names.resource(uri).verdict.isOffered);
+    const listed = await this.#search(all, LISTS.resources, reader, (list) => list.find(uri));
+    const templates =
+      listed.found.length > 0
+        ? undefined
+        : await this.#search(all, LISTS.resourceTemplates, reader, (list) => list.matching(uri));
+    const [first] = [...listed.found, ...(templates?.found ?? [])];
+    const failure = listed.failure ?? templates?.failure;
+    if (first === undefined) {
+      if (failure !== undefined) throw failure.error;
+      return undefined;
+    }
+    const { verdict } = first.upstream.names.resource(uri);
+    return { upstream: first.upstream, item: { ...first.item, name: uri, own: uri, verdict } };
+  }
+
+  /** A template by its text, or a resource by its URI, for completions. */
+  async template(text: string, reader: ListReader): Promise<Route | undefined> {
+    for (const shape of [LISTS.resourceTemplates, LISTS.resources]) {
+      const search = this.#search(this.#upstreams(), shape, reader, (list) => list.find(text));
+      const { found, failure } = await search;
+      if (found[0] !== undefined) return found[0];
+      if (failure !== undefined) throw failure.error;
+    }
+    return undefined;
+  }
+
+  async #search(
+    upstreams: readonly Upstream[],
+    shape: ListShape,
+    reader: ListReader,
+    find: (list: StoredList) => Item | undefined,
+  ): Promise<{ found: readonly Route[]; failure: { readonly error: unknown } | undefined }> {
+    const outcomes = await Promise.allSettled(
+      upstreams.map(async (upstream) => {
+        const isMissing = (list: StoredList) => find(list) === undefined;
+        return find(await this.#catalogue.listFor(upstream, shape, reader, isMissing));
+      }),
+    );
+    const found: Route[] = [];
+    let failure: { readonly error: unknown } | undefined;
+    outcomes.forEach((outcome, index) => {
+      const upstream = upstreams[index];
+      if (outcome.status === 'rejected') failure ??= { error: outcome.reason as unknown };
+      else if (upstream !== undefined && outcome.value !== undefined) {
+        found.push({ upstream, item: outcome.value });
+      }
+    });
+    return { found, failure };
+  }
+}

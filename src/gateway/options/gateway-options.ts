@@ -1,0 +1,139 @@
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
+import {
+  type Check,
+  count,
+  isTable,
+  nested,
+  problemsOf,
+  textProblem,
+} from '../../core/lib/option-checks.js';
+import {
+  resolveUpstream,
+  type ResolvedUpstream,
+  type UpstreamOptions,
+  upstreamProblems,
+} from './upstream-options.js';
+
+/** Streams of changes (`subscriptions/listen`) that may be open at once. */
+export interface ListenStreamOptions {
+  /** Of one caller. Default 4. */
+  readonly perCaller?: number;
+  /** Of all together. Default 1024. */
+  readonly total?: number;
+}
+
+/** Options of a gateway. */
+export interface AuthplaneGatewayOptions {
+  /** The MCP servers behind it, by name. More can be added while it runs. */
+  readonly upstreams: Readonly<Record<string, UpstreamOptions>>;
+  /** Longer exposed names are shortened; many models take no more than 64 characters. Default 64. */
+  readonly maxNameLength?: number;
+  /** Entries of one page of a list; many clients ask for no second page. Default 1000. */
+  readonly pageSize?: number;
+  /** Calls of one caller that are under way on one upstream at once; further ones wait. Default 16. */
+  readonly perCallerInFlight?: number;
+  /** Default: 4 for each caller, 1024 together. */
+  readonly listenStreams?: ListenStreamOptions;
+  /** Milliseconds that running calls get when the application stops. Default 10,000. */
+  readonly shutdownTimeoutMs?: number;
+  /** What the gateway calls itself to MCP clients. Default `authplane-gateway`. */
+  readonly serverName?: string;
+}
+
+/** Options with all their defaults. */
+export interface ResolvedGateway {
+  readonly upstreams: readonly ResolvedUpstream[];
+  readonly maxNameLength: number;
+  readonly pageSize: number;
+  readonly perCallerInFlight: number;
+  readonly listenStreams: Required<ListenStreamOptions>;
+  readonly shutdownTimeoutMs: number;
+  readonly serverName: string;
+  readonly devMode: boolean;
+}
+
+const upstreamsProblem: Check = (value) => (isTable(value) ? undefined : 'must be a table');
+
+const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
+  upstreams: upstreamsProblem,
+  maxNameLength: count(40, 128),
+  pageSize: count(1, 100_000),
+  perCallerInFlight: count(1, 10_000),
+  listenStreams: nested({ perCaller: count(1, 10_000), total: count(1, 1_000_000) }),
+  shutdownTimeoutMs: count(0, 600_000),
+  serverName: textProblem,
+};
+
+/** @throws ConfigurationError naming every problem of the gateway and its upstreams. */
+export function resolveGateway(
+  options: AuthplaneGatewayOptions,
+  devMode: boolean,
+): ResolvedGateway {
+  const problems = problemsOf(options, gatewayChecks, devMode);
+  const given: unknown = isTable(options) ? options['upstreams'] : undefined;
+  if (given === undefined) problems.push('upstreams: is required');
+  const upstreams = Object.entries(isTable(given) ? given : {});
+  problems.push(...upstreams.flatMap(([name, one]) => upstreamProblems(name, one, devMode)));
+  if (problems.length === 0) problems.push(...namingProblems(resolveAll(upstreams)));
+  if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
+  return {
+    upstreams: resolveAll(upstreams),
+    maxNameLength: options.maxNameLength ?? 64,
+    pageSize: options.pageSize ?? 1000,
+    perCallerInFlight: options.perCallerInFlight ?? 16,
+    listenStreams: { perCaller: 4, total: 1024, ...options.listenStreams },
+    shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    serverName: options.serverName ?? 'authplane-gateway',
+    devMode,
+  };
+}
+
+/** @throws ConfigurationError naming every problem of an upstream that is added to `others`. */
+export function resolveAdded(
+  name: string,
+  options: UpstreamOptions,
+  { others, devMode }: { readonly others: readonly ResolvedUpstream[]; readonly devMode: boolean },
+): ResolvedUpstream {
+  const problems = upstreamProblems(name, options, devMode);
+  if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
+  const added = resolveUpstream(name, options);
+  const clashes = namingProblems([...others, added]);
+  if (clashes.length > 0) throw new ConfigurationError(clashes.map((one) => `gateway: ${one}`));
+  return added;
+}
+
+function resolveAll(upstreams: readonly (readonly [string, unknown])[]): ResolvedUpstream[] {
+  return upstreams.map(([name, options]) => resolveUpstream(name, options as UpstreamOptions)); // checked
+}
+
+/** Two upstreams under one name would take tools from each other. */
+function namingProblems(upstreams: readonly ResolvedUpstream[]): string[] {
+  const prefixes = upstreams.flatMap(({ name, prefix }) =>
+    prefix === false ? [] : [[prefix, `upstreams.${name}`] as const],
+  );
+  return [
+    ...twice(prefixes, 'the prefix'),
+    ...(['tools', 'prompts'] as const).flatMap((kind) =>
+      twice(namesAs(upstreams, kind), 'the name'),
+    ),
+  ];
+}
+
+function namesAs(upstreams: readonly ResolvedUpstream[], kind: 'tools' | 'prompts') {
+  return upstreams.flatMap((upstream) =>
+    Object.entries(upstream[kind]).flatMap(([own, rule]) =>
+      rule === false || rule.as === undefined
+        ? []
+        : [[rule.as, `upstreams.${upstream.name}.${kind}.${own}`] as const],
+    ),
+  );
+}
+
+function twice(named: readonly (readonly [name: string, owner: string])[], what: string): string[] {
+  const owners = new Map<string, string>();
+  return named.flatMap(([name, owner]) => {
+    const other = owners.get(name);
+    owners.set(name, owner);
+    return other === undefined ? [] : [`${owner}: ${what} "${name}" is that of ${other}, too`];
+  });
+}

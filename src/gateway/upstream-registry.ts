@@ -1,0 +1,133 @@
+import type { AuthplaneClient } from '../core/client.js';
+import { AuthplaneError } from '../core/errors/authplane-error.js';
+import type { ResolvedModuleOptions } from '../core/options.js';
+import type { ProtocolEra } from '../mcp/answers/consent.js';
+import { PackageLogger } from '../nest/log/package-logger.js';
+import { SparseWarnings } from '../nest/log/sparse-warnings.js';
+import { Catalogue, type ListReader, type ReadList } from './listing/catalogue.js';
+import { readList } from './listing/list-reader.js';
+import { RoutingTable } from './listing/routing-table.js';
+import { GatewayScopes } from './names/gateway-scopes.js';
+import type { ResolvedGateway } from './options/gateway-options.js';
+import type { ResolvedUpstream } from './options/upstream-options.js';
+import { type Asking, askModern } from './upstream/modern-rpc.js';
+import { Upstream } from './upstream/upstream.js';
+import { UpstreamEra } from './upstream/upstream-era.js';
+import { RpcError, UpstreamError } from './wire/gateway-errors.js';
+import { METHOD_NOT_FOUND } from './wire/json-rpc-answer.js';
+import { MODERN } from './wire/modern-request.js';
+
+interface Registered {
+  readonly upstream: Upstream;
+  readonly era: UpstreamEra;
+}
+
+/** The upstreams of one gateway, what they offer, and where operations go. */
+export class UpstreamRegistry {
+  readonly options: ResolvedGateway;
+  readonly consentPolicy: AuthplaneClient;
+  readonly warnings: SparseWarnings;
+  readonly catalogue: Catalogue;
+  readonly routes: RoutingTable;
+  readonly scopes: GatewayScopes;
+  readonly #logger = new PackageLogger('AuthplaneGateway');
+  readonly #client: AuthplaneClient;
+  readonly #module: Pick<ResolvedModuleOptions, 'client'>;
+  readonly #registered = new Map<string, Registered>();
+
+  constructor(
+    options: ResolvedGateway,
+    client: AuthplaneClient,
+    module: Pick<ResolvedModuleOptions, 'client'>,
+  ) {
+    this.options = options;
+    this.consentPolicy = client;
+    this.#client = client;
+    this.#module = module;
+    this.warnings = new SparseWarnings(this.#logger);
+    this.catalogue = new Catalogue(this.#read, module.client.clock, this.warnings);
+    this.routes = new RoutingTable(() => this.all, this.catalogue);
+    this.scopes = new GatewayScopes(() => this.all.map(({ names }) => names));
+    for (const upstream of options.upstreams) this.put(upstream);
+  }
+
+  /** In the order of the options. */
+  get all(): readonly Upstream[] {
+    return [...this.#registered.values()].map(({ upstream }) => upstream);
+  }
+
+  /** Adds an upstream, or takes the place of the one of that name, whose calls go on. */
+  put(options: ResolvedUpstream): void {
+    const { clock, dpop } = this.#module.client;
+    const { devMode, perCallerInFlight, maxNameLength } = this.options;
+    const shared = { client: this.#client, clock, dpop, devMode, perCallerInFlight, maxNameLength };
+    const upstream = new Upstream(options, shared);
+    this.#registered.get(options.name)?.upstream.close();
+    this.#registered.set(options.name, { upstream, era: new UpstreamEra(upstream, clock) });
+  }
+
+  async eraOf(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
+    const registered = this.#registered.get(upstream.name);
+    if (registered?.upstream === upstream) return registered.era.find(asking);
+    return new UpstreamEra(upstream, this.#module.client.clock).find(asking); // replaced meanwhile
+  }
+
+  /** As far as anybody has asked it. */
+  knownEraOf({ name }: Upstream): ProtocolEra | undefined {
+    return this.#registered.get(name)?.era.known;
+  }
+
+  /** Of a moment of the monotonic clock. */
+  dateOf(elapsed: number): Date {
+    const { clock } = this.#module.client;
+    return new Date((clock.now() - clock.elapsed() + elapsed) * 1000);
+  }
+
+  close(): void {
+    for (const { upstream } of this.#registered.values()) upstream.close();
+  }
+
+  /** What operators have to hear of, once a minute; refusals of callers are none of it. */
+  log(error: unknown): void {
+    if (error instanceof UpstreamError) {
+      this.warnings.warn(`${error.upstream} ${error.code}`, `${error.code}: ${error.message}`);
+    } else if (error instanceof AuthplaneError) {
+      this.#logger.debug(`${error.code}: ${error.message}`);
+    }
+  }
+
+  /** Each page has what is left of the time for all. */
+  readonly #read: ReadList = async (upstream, shape, reader) => {
+    const end = performance.now() + upstream.options.listTimeoutMs;
+    const era = await this.eraOf(upstream, reader);
+    if (era !== MODERN) throw upstream.error('upstream_failed', 'it speaks 2025-11-25', {});
+    return readList(shape, (params) => this.#page(upstream, shape.method, params, reader, end));
+  };
+
+  async #page(
+    upstream: Upstream,
+    method: string,
+    params: { readonly cursor?: string },
+    reader: ListReader,
+    end: number,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const timeoutMs = Math.max(1, Math.ceil(end - performance.now()));
+    try {
+      return await askModern(upstream, method, params, { ...reader, timeoutMs });
+    } catch (error) {
+      if (error instanceof RpcError) return this.#unlisted(upstream, method, error);
+      throw error;
+    }
+  }
+
+  /** A server that has none of a kind need not know how to list it. */
+  #unlisted(
+    upstream: Upstream,
+    method: string,
+    { rpc, status }: RpcError,
+  ): Readonly<Record<string, unknown>> {
+    if (rpc.code === METHOD_NOT_FOUND) return {};
+    const reason = `it answers ${method} with error ${rpc.code}`;
+    throw upstream.error('upstream_failed', reason, { status });
+  }
+}

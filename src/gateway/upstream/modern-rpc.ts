@@ -1,0 +1,89 @@
+import { isJsonObject, member } from '../../core/lib/members.js';
+import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
+import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { MODERN } from '../wire/modern-request.js';
+import { readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
+import { outgoingRequest } from '../wire/upstream-request.js';
+import type { Upstream, UpstreamReply } from './upstream.js';
+
+/** For whom something is asked, and until when. */
+export interface Asking {
+  readonly caller: GatewayCaller;
+  readonly callerKey: string;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+const MAX_BYTES = 10_485_760;
+const MAX_ERROR_BYTES = 1_048_576;
+
+/** The gateway asks in its own name, and can do nothing that a server may ask of a client. */
+const META = {
+  'io.modelcontextprotocol/protocolVersion': MODERN,
+  'io.modelcontextprotocol/clientInfo': { name: 'authplane-nestjs', version: '0' },
+  'io.modelcontextprotocol/clientCapabilities': {},
+};
+
+/**
+ * The result of one request to an upstream of 2026-07-28 that changes nothing, read as a whole.
+ *
+ * @throws RpcError what the upstream answers with a JSON-RPC error, with its HTTP status
+ * @throws UpstreamError, and what the token strategy throws
+ */
+export async function askModern(
+  upstream: Upstream,
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+  asking: Asking,
+  strategy: TokenStrategy = upstream.options.token,
+): Promise<Readonly<Record<string, unknown>>> {
+  const id = 1;
+  const reply = await upstream.call({
+    ...asking,
+    ...outgoingRequest({ id, method, params: { ...params, _meta: META } }),
+    method: 'POST',
+    strategy,
+    operation: { method },
+    isRepeatable: true,
+  });
+  const response = await readReply(upstream, reply, id);
+  const error = member(response, 'error');
+  if (isJsonObject(error)) throw rpcErrorOf(error, reply.status);
+  const result = member(response, 'result');
+  if (isJsonObject(result)) return result;
+  throw upstream.error('upstream_failed', 'its answer has no result', {});
+}
+
+/** @throws UpstreamError for what is no JSON-RPC response. */
+async function readReply(
+  upstream: Upstream,
+  { status, body, isEvents }: UpstreamReply,
+  id: number,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    if (status === 200) return await readResponse(body, { isEvents, id, maxBytes: MAX_BYTES });
+    const parsed: unknown = JSON.parse(await readText(body, MAX_ERROR_BYTES));
+    if (isRpcError(parsed)) return parsed;
+    throw new UnreadableAnswer(`status ${status} without a JSON-RPC error`);
+  } catch (error) {
+    body.destroy();
+    if (error instanceof UpstreamError) throw error;
+    const isRefusal = status >= 400 && status < 500;
+    const reason = isRefusal ? `it answers ${status}` : 'its answer cannot be read';
+    throw upstream.error('upstream_failed', reason, { cause: error, status });
+  }
+}
+
+export function isRpcError(value: unknown): value is Record<string, unknown> {
+  return isJsonObject(value) && member(value, 'jsonrpc') === '2.0' && 'error' in value;
+}
+
+function rpcErrorOf(error: Readonly<Record<string, unknown>>, status: number): RpcError {
+  const code = member(error, 'code');
+  const message = member(error, 'message');
+  return new RpcError(status, {
+    code: typeof code === 'number' ? code : 0,
+    message: typeof message === 'string' ? message : '',
+    data: member(error, 'data'),
+  });
+}

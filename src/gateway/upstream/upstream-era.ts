@@ -1,0 +1,83 @@
+import type { Clock } from '../../core/lib/clock.js';
+import { memberOf, type ProtocolEra } from '../../mcp/answers/consent.js';
+import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { MODERN } from '../wire/modern-request.js';
+import { type Asking, askModern } from './modern-rpc.js';
+import type { Upstream } from './upstream.js';
+
+/** A server may learn the new revision; one that speaks it does not forget it. */
+const LEGACY_SECONDS = 600;
+
+/** Which revision an upstream speaks. */
+export class UpstreamEra {
+  readonly #upstream: Upstream;
+  readonly #clock: Clock;
+  readonly #configured: ProtocolEra | undefined;
+  #flight: Promise<ProtocolEra> | undefined;
+  #found: { readonly era: ProtocolEra; readonly until: number } | undefined;
+
+  constructor(upstream: Upstream, clock: Clock) {
+    const { era } = upstream.options;
+    this.#upstream = upstream;
+    this.#clock = clock;
+    this.#configured = era === 'auto' ? undefined : era;
+  }
+
+  /** As far as it is known. */
+  get known(): ProtocolEra | undefined {
+    if (this.#configured !== undefined) return this.#configured;
+    return this.#found !== undefined && this.#found.until > this.#clock.elapsed()
+      ? this.#found.era
+      : undefined;
+  }
+
+  /**
+   * Asks the upstream what it speaks, if nobody knows. A refusal or an outage tells nothing, and is
+   * thrown.
+   */
+  async find(asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
+    // Somebody else's question may be answered for all; his refusal is not ours.
+    await this.#flight?.catch(() => undefined);
+    if (this.known !== undefined) return this.known;
+    const flight = this.#probe(asking);
+    this.#flight ??= flight;
+    try {
+      const era = await flight;
+      const until = era === MODERN ? Infinity : this.#clock.elapsed() + LEGACY_SECONDS;
+      this.#found = { era, until };
+      return era;
+    } finally {
+      if (this.#flight === flight) this.#flight = undefined;
+    }
+  }
+
+  /** It was taken for one that it is not. */
+  forget(): void {
+    this.#found = undefined;
+  }
+
+  async #probe(asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
+    const { connectTimeoutMs: timeoutMs } = this.#upstream.options;
+    try {
+      const found = await askModern(
+        this.#upstream,
+        'server/discover',
+        {},
+        { ...asking, timeoutMs },
+      );
+      const versions = memberOf(found, 'supportedVersions');
+      return Array.isArray(versions) && versions.includes(MODERN) ? MODERN : '2025-11-25';
+    } catch (error) {
+      if (error instanceof RpcError) return '2025-11-25'; // it answers, and does not know the question
+      if (error instanceof UpstreamError && error.status !== undefined && isOlder(error.status)) {
+        return '2025-11-25';
+      }
+      throw error;
+    }
+  }
+}
+
+/** A transport of an earlier revision does not take the request; 401, 403 and 408 say nothing of it. */
+function isOlder(status: number): boolean {
+  return [400, 404, 405, 406, 415].includes(status);
+}

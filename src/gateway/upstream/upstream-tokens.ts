@@ -1,0 +1,153 @@
+import type { AuthplaneClient } from '../../core/client.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
+import { ConsentRequiredError, OAuthError } from '../../core/errors/oauth-errors.js';
+import {
+  AuthorizationServerUnavailableError,
+  ProtocolError,
+} from '../../core/errors/server-errors.js';
+import { within } from '../../core/lib/deadline.js';
+import type {
+  GatewayCaller,
+  TokenStrategy,
+  UpstreamToken,
+  UpstreamTokenFunction,
+} from '../options/token-strategy.js';
+import type { ResolvedUpstream } from '../options/upstream-options.js';
+import { UpstreamError } from '../wire/gateway-errors.js';
+
+/** What is to be done, for the strategy. */
+export interface TokenNeed {
+  readonly strategy: TokenStrategy;
+  readonly caller: GatewayCaller;
+  readonly operation: { readonly method: string; readonly name?: string };
+  readonly signal: AbortSignal;
+}
+
+type Client = Pick<AuthplaneClient, 'exchange' | 'clientCredentials' | 'evictRefused'>;
+
+/** A function of the application has as long. */
+const FUNCTION_TIMEOUT_MS = 10_000;
+
+/** Tokens for one upstream. None is kept here: what is cached is cached by the client, for its caller. */
+export class UpstreamTokens {
+  readonly #client: Client;
+  readonly #upstream: Pick<ResolvedUpstream, 'name' | 'resource'>;
+
+  constructor(client: Client, upstream: Pick<ResolvedUpstream, 'name' | 'resource'>) {
+    this.#client = client;
+    this.#upstream = upstream;
+  }
+
+  /**
+   * @throws ConsentRequiredError, AuthorizationServerUnavailableError, TokenExpiredError
+   * @throws UpstreamError `upstream_refused` for every other refusal of the authorization server
+   */
+  async tokenFor(need: TokenNeed): Promise<UpstreamToken | undefined> {
+    return this.#checked(await this.#get(need, false), need);
+  }
+
+  /** Another one after `refused` was answered with 401; `undefined`: there is none. */
+  async tokenAfter(refused: UpstreamToken, need: TokenNeed): Promise<UpstreamToken | undefined> {
+    if (typeof need.strategy !== 'function') this.#client.evictRefused(refused.accessToken);
+    const next = this.#checked(await this.#get(need, true), need);
+    return next?.accessToken === refused.accessToken ? undefined : next;
+  }
+
+  async #get(need: TokenNeed, retry: boolean): Promise<UpstreamToken | undefined> {
+    const { strategy } = need;
+    if (typeof strategy === 'function') return this.#fromFunction(strategy, need, retry);
+    if (strategy.kind === 'none') return undefined;
+    try {
+      return await this.#fromServer(strategy, need);
+    } catch (error) {
+      throw this.#refusal(error);
+    }
+  }
+
+  async #fromServer(
+    strategy: Exclude<TokenStrategy, UpstreamTokenFunction>,
+    { caller, signal }: TokenNeed,
+  ): Promise<UpstreamToken | undefined> {
+    if (strategy.kind === 'none') return undefined;
+    const { scope, resource = this.#upstream.resource } = strategy;
+    const resources = [resource];
+    if (strategy.kind === 'clientCredentials') {
+      return this.#client.clientCredentials({ scopes: scope.split(' '), resources, signal });
+    }
+    if (caller.token === '') throw this.#refused('the caller has no access token to exchange');
+    const { actor } = strategy;
+    const actorToken = typeof actor === 'function' ? await this.#timed(actor) : actor;
+    return this.#client.exchange({
+      subjectToken: caller.token,
+      resources,
+      scope,
+      signal,
+      ...(actorToken === undefined ? {} : { actorToken }),
+    });
+  }
+
+  #fromFunction(
+    strategy: UpstreamTokenFunction,
+    { caller, operation, signal }: TokenNeed,
+    retry: boolean,
+  ): Promise<UpstreamToken | undefined> {
+    const { name: upstream } = this.#upstream;
+    const request = { upstream, operation, caller, signal };
+    return this.#timed(() => strategy(retry ? { ...request, retry } : request));
+  }
+
+  #timed<T>(ask: () => T | Promise<T>): Promise<T> {
+    return within(
+      FUNCTION_TIMEOUT_MS,
+      async () => ask(),
+      () =>
+        new AuthorizationServerUnavailableError(
+          `gateway: the token function for ${this.#upstream.name} gave no answer in time`,
+        ),
+    );
+  }
+
+  /** What a function of the application gives may be anything. */
+  #checked(token: UpstreamToken | undefined, { caller }: TokenNeed): UpstreamToken | undefined {
+    if (token === undefined) return undefined;
+    const { accessToken, tokenType = 'Bearer' } = token;
+    if (typeof accessToken !== 'string' || !isToken(accessToken)) {
+      throw new ConfigurationError(`gateway: the token for ${this.#upstream.name} is none`);
+    }
+    if (tokenType !== 'Bearer' && tokenType !== 'DPoP') {
+      throw new ConfigurationError(
+        `gateway: the token for ${this.#upstream.name} has another type than Bearer and DPoP`,
+      );
+    }
+    if (accessToken !== caller.token) return token;
+    throw new ConfigurationError(
+      `gateway: the token for ${this.#upstream.name} is the inbound one, which must not be passed on`,
+    );
+  }
+
+  /** What of the authorization server's answers says that this caller gets nothing for this upstream. */
+  #refusal(error: unknown): unknown {
+    if (error instanceof ConsentRequiredError) return error;
+    const isOutage =
+      error instanceof OAuthError && (error.statusCode === 429 || error.statusCode >= 500);
+    const isRefusal = error instanceof OAuthError || error instanceof ProtocolError;
+    if (isOutage || !isRefusal) return error;
+    return this.#refused(error.message, error);
+  }
+
+  #refused(reason: string, cause: unknown = 'no token'): UpstreamError {
+    const { name: upstream } = this.#upstream;
+    const options = { code: 'upstream_refused', upstream, cause } as const;
+    return new UpstreamError(`${upstream}: ${reason}`, options);
+  }
+}
+
+/** What may stand in the header (RFC 6750 §2.1), and no more. */
+function isToken(text: string): boolean {
+  if (text === '') return false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x21 || code > 0x7e) return false;
+  }
+  return true;
+}
