@@ -15,7 +15,7 @@ const WITH_NEST = /\/test\/(?:nest|mcp|e2e|hostile|docs|testing|conformance|redi
 /** So many errors of a test are inspected to the bottom; of all others the message is read. */
 const INSPECTED = 100;
 
-const watch = new Watch({ stride: 8 });
+const watch = new Watch();
 const { testPath = '' } = expect.getState();
 let test = '';
 let errorsToInspect: AuthplaneError[] = [];

@@ -8,6 +8,7 @@ import { ConfigurationError, InvalidClaimsError, OAuthError } from 'authplane-ne
 import { dpopProof, generateDPoPKey, startAuthorizationServer } from 'authplane-nestjs/testing';
 import { OutboundHttp } from '../../../src/core/http/client.js';
 import { takeLeaks } from './setup.js';
+import { Watch } from './watch.js';
 
 const random = (): string => randomBytes(24).toString('base64url');
 
@@ -145,4 +146,26 @@ describe('the watch over all specs', () => {
     });
     expect(error).toMatchObject({ name: 'InvalidClaimsError', code: 'invalid_claims' });
   });
+});
+
+it('a leak is any 16 characters of a secret, in any spelling, wherever they stand', () => {
+  const secret = `${random()}+/%${random()}`;
+  const watch = new Watch();
+  watch.secret('a secret', secret);
+  const leaksOf = (text: string) => {
+    watch.forgetPrinted();
+    watch.printed('a log', text);
+    return watch.leaks();
+  };
+  for (const spelling of [
+    secret,
+    encodeURIComponent(secret),
+    Buffer.from(secret).toString('hex'),
+  ]) {
+    for (let at = 0; at + 16 <= spelling.length; at++) {
+      const before = '~'.repeat(at % 11);
+      expect(leaksOf(`${before}${spelling.slice(at, at + 16)}~`)).toEqual(['a secret in a log']);
+      expect(leaksOf(`${before}${spelling.slice(at, at + 15)}~`)).toEqual([]);
+    }
+  }
 });

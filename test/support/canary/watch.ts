@@ -3,6 +3,9 @@ import { format, inspect } from 'node:util';
 /** A piece this long of a secret is a leak. */
 const PIECE = 16;
 
+/** Every piece has one of these in it that begins at a multiple of its length. */
+const BLOCK = 8;
+
 /** What is a secret wherever it comes from. The group is what has to stay unseen. */
 const PATTERNS: Readonly<Record<string, RegExp>> = {
   'a compact JWS': /\b(eyJ[\w-]+\.[\w-]+\.[\w-]{40,})/g,
@@ -10,21 +13,21 @@ const PATTERNS: Readonly<Record<string, RegExp>> = {
   'a private key': /(-----BEGIN [A-Z ]*PRIVATE KEY-----)/g,
 };
 
-export interface WatchOptions {
-  /** How far apart the known pieces of a secret begin: a leak may be that much longer. Default 1. */
-  readonly stride?: number;
+/** Where a block stands: in a spelling of a secret. */
+interface Place {
+  readonly name: string;
+  readonly text: string;
+  readonly at: number;
 }
 
 /** Texts that were printed, and the secrets that must not be in them. */
 export class Watch {
-  readonly #stride: number;
   readonly #secrets = new Map<string, string>();
+  readonly #blocks = new Map<string, Place[]>();
+  /** Secrets whose blocks are there. */
+  readonly #spelled = new Set<string>();
   /** By place, line by line: most lines of the prints of errors are alike. */
   readonly #printed = new Map<string, Set<string>>();
-
-  constructor({ stride = 1 }: WatchOptions = {}) {
-    this.#stride = stride;
-  }
 
   secret(name: string, value: string): void {
     if (value.length >= PIECE) this.#secrets.set(value, name);
@@ -53,12 +56,12 @@ export class Watch {
 
   /** Which secret is to be seen where. */
   leaks(): string[] {
-    const pieces = this.#pieces();
+    this.#spell();
     const searched = new Map<string, readonly string[]>();
     const found = new Set<string>();
     for (const [where, lines] of this.#printed) {
       for (const line of lines) {
-        const names = searched.get(line) ?? [...secretsIn(line, pieces)];
+        const names = searched.get(line) ?? [...secretsIn(line, this.#blocks)];
         searched.set(line, names);
         for (const name of names) found.add(`${name} in ${where}`);
       }
@@ -71,29 +74,43 @@ export class Watch {
     this.#printed.clear();
   }
 
-  #pieces(): Map<string, string> {
-    const pieces = new Map<string, string>();
+  #spell(): void {
     for (const [value, name] of this.#secrets) {
-      for (const text of new Set(spellings(value))) {
-        const last = text.length - PIECE;
-        for (let at = 0; at < last; at += this.#stride) {
-          pieces.set(text.slice(at, at + PIECE), name);
-        }
-        pieces.set(text.slice(last), name);
-      }
+      if (this.#spelled.has(value)) continue;
+      this.#spelled.add(value);
+      for (const text of new Set(spellings(value))) this.#addBlocks(name, text);
     }
-    return pieces;
+  }
+
+  #addBlocks(name: string, text: string): void {
+    for (let at = 0; at + BLOCK <= text.length; at += BLOCK) {
+      const block = text.slice(at, at + BLOCK);
+      const places = this.#blocks.get(block);
+      if (places === undefined) this.#blocks.set(block, [{ name, text, at }]);
+      else places.push({ name, text, at });
+    }
   }
 }
 
-function* secretsIn(line: string, pieces: ReadonlyMap<string, string>): Iterable<string> {
-  for (let at = 0; at + PIECE <= line.length; at++) {
-    const name = pieces.get(line.slice(at, at + PIECE));
-    if (name !== undefined) yield name;
+function* secretsIn(line: string, blocks: ReadonlyMap<string, readonly Place[]>): Iterable<string> {
+  for (let at = 0; at + BLOCK <= line.length; at++) {
+    const places = blocks.get(line.slice(at, at + BLOCK));
+    const leaked = places?.findLast((place) => sharedLength(line, at, place) >= PIECE);
+    if (leaked !== undefined) yield leaked.name;
   }
   for (const [name, pattern] of Object.entries(PATTERNS)) {
     for (const [, secret = ''] of line.matchAll(pattern)) yield `${name} ${beginning(secret)}`;
   }
+}
+
+/** How much of the secret stands in the line, where one of its blocks does. */
+function sharedLength(line: string, inLine: number, { text, at }: Place): number {
+  let [before, after] = [0, BLOCK];
+  while (before < at && before < inLine && text[at - before - 1] === line[inLine - before - 1]) {
+    before++;
+  }
+  while (at + after < text.length && text[at + after] === line[inLine + after]) after++;
+  return before + after;
 }
 
 /** As much of a secret as a report may show. */
