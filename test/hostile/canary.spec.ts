@@ -25,6 +25,7 @@ import {
 import { callService } from '../support/nest/operations-apps.js';
 import { type OperationsSystem, startSystem } from '../support/nest/operations-system.js';
 import { platforms } from '../support/nest/start-app.js';
+import { until } from '../support/time/until.js';
 
 /**
  * T56: secrets of every kind go through everything this package does, well and badly, and whatever
@@ -294,7 +295,7 @@ describe.each(platforms)('T56: an application on %s with an authorization server
       system.clock.travel(31);
     }
     authorizationServer.fail('jwks', { status: 500, body: tokens[0]?.accessToken ?? '' });
-    await new Promise((resolve) => setTimeout(resolve, 1_200)); // past a refresh
+    await until(() => watch.where().includes('onBackgroundFailure')); // of a refresh
 
     authorizationServer.fail('token', { status: 500 });
     for (let i = 0; i < 6; i++) {

@@ -305,11 +305,15 @@ describe('checkReplay', () => {
   });
 
   it('F23: a slow store is away after the deadline, and its late answer is nobody’s crash', async () => {
+    const settled: (() => void)[] = [];
     const late = (
       settle: (resolve: (value: boolean) => void, reject: (e: Error) => void) => void,
     ) =>
       answering(
-        () => new Promise<boolean>((resolve, reject) => setTimeout(settle, 1_500, resolve, reject)),
+        () =>
+          new Promise<boolean>((resolve, reject) => {
+            settled.push(() => settle(resolve, reject));
+          }),
       );
     const stores = [
       late((resolve) => resolve(true)),
@@ -322,7 +326,8 @@ describe('checkReplay', () => {
       await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
       expect(performance.now() - started).toBeLessThan(5_000);
     }
-    await new Promise((resolve) => setTimeout(resolve, 1_600)); // the late answers have come
+    for (const settle of settled) settle();
+    await new Promise(setImmediate); // the late answers have come
     expect(rejections).toEqual([]);
   });
 

@@ -26,19 +26,19 @@ function slow(ms: number, answer: Answer): Answer {
   };
 }
 
-/** Two calls to each endpoint at once, a second each, and 200 ms for an exchange: ten a second. */
-async function narrow() {
+/** Two calls to each endpoint at once, two seconds each, and 400 ms for an exchange: five a second. */
+async function narrow(requestTimeoutSeconds = 2) {
   const key = signingKey('ES256', 'old');
   setup = await trustingResource([key.jwk], {
     client: {
       maxSockets: 2,
-      requestTimeoutSeconds: 1,
+      requestTimeoutSeconds,
       auth: { clientId: 'me', clientSecret: 'secret' },
     },
     resource: { revocationChecker: 'introspection' },
   });
   const { server } = setup;
-  server.answers.set('/token', slow(200, json(issued)));
+  server.answers.set('/token', slow(400, json(issued)));
   server.answers.set('/introspect', slow(20, json({ active: true })));
   return { ...setup, key };
 }
@@ -53,7 +53,7 @@ describe('10.11a: more to ask than may be asked at once', () => {
     const errors = results.flatMap((result) =>
       result.status === 'rejected' ? [result.reason as unknown] : [],
     );
-    expect(errors.length).toBeGreaterThanOrEqual(40 - 12); // turns that begin within a second
+    expect(errors.length).toBeGreaterThanOrEqual(40 - 12); // turns that begin within two seconds
     expect(errors.length).toBeLessThan(40);
     for (const error of errors) {
       expect(error).toBeInstanceOf(OutboundOverloadError);
@@ -66,22 +66,23 @@ describe('10.11a: more to ask than may be asked at once', () => {
   });
 
   test('at one endpoint leaves introspection, metadata and keys alone', async () => {
-    const { client, server, resource, mint, key, clock } = await narrow();
+    const { client, server, resource, mint, key, clock } = await narrow(10);
     await resource.verify(mint(key));
-    server.answers.set('/token', slow(5000, json(issued)));
+    server.answers.set('/token', slow(60_000, json(issued)));
+    const ended: number[] = [];
     const crowd = Array.from({ length: 20 }, (_, i) =>
-      client.exchange({ subjectToken: `subject-${i}` }).catch((error: unknown) => error),
+      client.exchange({ subjectToken: `subject-${i}` }).catch(() => ended.push(i)),
     );
     const rotated = signingKey('ES256', 'new');
     server.keys = [rotated.jwk, key.jwk];
     clock.advance(61); // so old, metadata is read again before a key is looked for
-    const started = performance.now();
     const claims = await Promise.all(
       [rotated, key].map((signer) => resource.verify(mint(signer, { claims: { jti: 'x' } }))),
     );
     expect(claims.map(({ sub }) => sub)).toEqual(['user-1', 'user-1']);
-    expect(performance.now() - started).toBeLessThan(900); // sooner than any of the crowd
+    expect(ended).toEqual([]); // sooner than any of the crowd
     expect([server.metadataFetches, server.jwksFetches]).toEqual([2, 2]);
+    client.close();
     await Promise.all(crowd);
   });
 });
