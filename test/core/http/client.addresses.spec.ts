@@ -231,7 +231,7 @@ describe('the connection', () => {
 
   it('uses the next address when the first is dead', async () => {
     const { port } = await serve((_, response) => sendJson(response, { ok: true }), '127.0.0.3');
-    const http = client({ lookup: lookupOf('127.0.0.1', '127.0.0.2', '127.0.0.3') });
+    const http = client({ lookup: lookupOf('127.0.0.4', '127.0.0.5', '127.0.0.3') });
     expect((await http.getJson(`http://as.example.com:${port}/`)).json).toEqual({ ok: true });
   });
 
@@ -241,7 +241,7 @@ describe('the connection', () => {
       seen.push(request.method);
       sendJson(response, { ok: true });
     }, '127.0.0.2');
-    const http = client({ lookup: lookupOf('127.0.0.1', '127.0.0.2') });
+    const http = client({ lookup: lookupOf('127.0.0.4', '127.0.0.2') });
     const work = http.postForm(`http://as.example.com:${port}/`, new URLSearchParams({ a: 'b' }));
     expect((await work).status).toBe(200);
     expect(seen).toEqual(['POST']);
@@ -249,7 +249,7 @@ describe('the connection', () => {
 
   it('fails when every address is dead', async () => {
     const { port } = await serve((_, response) => response.end(), '127.0.0.3');
-    const http = client({ lookup: lookupOf('127.0.0.1', '127.0.0.2') });
+    const http = client({ lookup: lookupOf('127.0.0.4', '127.0.0.5') }); // nobody else's
     const error = await failure(http.getJson(`http://as.example.com:${port}/`));
     expect(error.reason).toBe('connection');
     expect(error.message).toContain('ECONNREFUSED');

@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { ServerOptions } from 'node:https';
 import { createRequire } from 'node:module';
@@ -120,14 +121,15 @@ withOpenssl('T52 TLS', () => {
 
   it('is not resumed: every connection checks the certificate', async () => {
     trustOurAuthority();
+    const sockets: TLSSocket[] = [];
     const resumed: boolean[] = [];
     const port = await serveTls('good', { maxVersion: 'TLSv1.2' }, (socket) => {
+      sockets.push(socket);
       resumed.push(socket.isSessionReused());
-      setTimeout(() => socket.destroy(), 30);
     });
     const http = client({ lookup: lookupOf('127.0.0.1') });
     await http.getJson(`https://${HOST}:${port}/`);
-    await new Promise((resolve) => setTimeout(resolve, 80));
+    await Promise.all(sockets.map((socket) => once(socket.end(), 'close'))); // on both sides
     await http.getJson(`https://${HOST}:${port}/`);
     expect(resumed).toEqual([false, false]);
   });
