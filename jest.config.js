@@ -11,6 +11,9 @@ export default {
     '^authplane-nestjs/([^/.]+)$': '<rootDir>/src/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  // With `--coverage`.
+  collectCoverageFrom: ['src/**/*.ts'],
+  coverageReporters: ['text-summary', 'lcovonly'],
   // No secret of the run may be printed or thrown.
   setupFilesAfterEnv: ['<rootDir>/test/support/canary/setup.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: 'tsconfig.json' }] },
