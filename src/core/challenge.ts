@@ -5,7 +5,7 @@ import { InsufficientScopeError } from './errors/token-errors.js';
 import { BRIEF, challengeText, FULL, quotable } from './challenge-text.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
 import { AuthplaneError } from './errors/authplane-error.js';
-import { logText } from './errors/log-text.js';
+import { logText } from './lib/log-text.js';
 import { originalOf } from './errors/stands-for.js';
 import {
   type ChallengeScheme,

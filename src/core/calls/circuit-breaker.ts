@@ -60,10 +60,10 @@ export class CircuitBreaker {
     const { clock, cooldownSeconds } = this.#options;
     const now = clock.elapsed();
     const remaining = this.#openSince + cooldownSeconds - now;
-    if (remaining > 0) throw this.#refusal(remaining);
+    if (remaining > 0) throw this.#openError(remaining);
     // A probe that never ends must not keep the breaker open for ever.
     const probing = this.#probe !== undefined && now - this.#probe.startedAt < cooldownSeconds;
-    if (probing) throw this.#refusal(1);
+    if (probing) throw this.#openError(1);
     this.#probe = { startedAt: now };
     return this.#probe;
   }
@@ -83,7 +83,7 @@ export class CircuitBreaker {
     this.#openSince = this.#options.clock.elapsed();
   }
 
-  #refusal(retryAfterSeconds: number): CircuitOpenError {
+  #openError(retryAfterSeconds: number): CircuitOpenError {
     return new CircuitOpenError(
       `${this.#options.name} of the authorization server failed ${this.#failures} times in a row; ` +
         `it is asked again after a pause`,

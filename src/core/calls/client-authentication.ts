@@ -1,3 +1,4 @@
+import { formEncoded } from '../lib/text.js';
 import { inspect } from 'node:util';
 import { ConfigurationError } from '../errors/configuration-error.js';
 
@@ -93,6 +94,7 @@ class SecretAuthentication implements AuthProvider {
     if (!isText(secret)) throw unusableCredentialsError('clientSecret() gave no text');
     if (hasControls(secret)) throw unusableCredentialsError(`what clientSecret() gave ${CONTROLS}`);
     if (this.#inBody) return { form: { client_id: this.clientId, client_secret: secret } };
+    // RFC 6749 §2.3.1
     const credentials = `${formEncoded(this.clientId)}:${formEncoded(secret)}`;
     return { headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } };
   }
@@ -112,11 +114,6 @@ export const CONTROLS =
 
 function isProvider(credentials: AsCredentials): credentials is AuthProvider {
   return 'authenticate' in credentials;
-}
-
-/** RFC 6749 §2.3.1 and appendix B. */
-function formEncoded(text: string): string {
-  return new URLSearchParams([['', text]]).toString().slice(1);
 }
 
 export function unusableCredentialsError(problem: string): ConfigurationError {

@@ -1,7 +1,7 @@
 import { createPrivateKey, KeyObject, randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { type JWK, SignJWT } from 'jose';
-import { algorithmRule, SUPPORTED_ALGORITHMS } from '../lib/algorithms.js';
+import { isKeyFor, SUPPORTED_ALGORITHMS } from '../lib/algorithms.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import {
@@ -115,11 +115,8 @@ function importedJwk(jwk: JWK): KeyObject {
 }
 
 function algorithmFor(key: KeyObject, wanted: string | undefined): string {
-  const { kty, crv } = key.export({ format: 'jwk' });
-  const fits = (alg: string): boolean => {
-    const rule = algorithmRule(alg);
-    return rule !== undefined && rule.kty === kty && (rule.crv === undefined || rule.crv === crv);
-  };
+  const jwk = key.export({ format: 'jwk' });
+  const fits = (alg: string): boolean => isKeyFor(jwk, alg);
   const algorithm = wanted ?? SUPPORTED_ALGORITHMS.find(fits);
   if (algorithm !== undefined && fits(algorithm)) return algorithm;
   throw new ConfigurationError(

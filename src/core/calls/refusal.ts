@@ -1,3 +1,4 @@
+import { formEncoded, oneLine } from '../lib/text.js';
 import { consentPage } from './consent-url.js';
 import {
   AccessDeniedError,
@@ -101,7 +102,7 @@ function consentRequiredError(error: string, answer: HttpAnswer, asked: AskedFor
 function serviceOf(body: Readonly<Record<string, unknown>>, asked: AskedFor): string | undefined {
   return ['service_id', 'service']
     .map((name) => unlessSecret(textOf(member(body, name)), asked))
-    .map((text) => printable(text ?? ''))
+    .map((text) => described(text ?? ''))
     .find((text) => text !== '');
 }
 
@@ -148,7 +149,7 @@ function descriptionOf(answer: HttpAnswer, asked: AskedFor): string {
   for (const secret of spellings(asked)) {
     if (secret.length >= 4) safe = safe.replaceAll(secret, '[redacted]');
   }
-  return printable(
+  return described(
     safe
       .slice(0, MAX_READ)
       .replace(/\beyJ[\w-]*\.[\w.-]+/g, '[redacted]') // any JWT
@@ -157,12 +158,8 @@ function descriptionOf(answer: HttpAnswer, asked: AskedFor): string {
   );
 }
 
-/** One line of bounded length; runs of anything else than printable ASCII become a blank. */
-function printable(text: string): string {
-  return text
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .trim()
-    .slice(0, MAX_DESCRIPTION);
+function described(text: string): string {
+  return oneLine(text, MAX_DESCRIPTION);
 }
 
 /** A server that answers with what it was sent, or a good part of it, must not put it into `code`. */
@@ -177,10 +174,7 @@ function unlessSecret(text: string | undefined, asked: AskedFor): string | undef
 
 /** The secrets as they are, and as a form spells them. */
 function spellings({ secrets = [] }: AskedFor): string[] {
-  return [...secrets].flatMap((secret) => [
-    secret,
-    new URLSearchParams([['', secret]]).toString().slice(1),
-  ]);
+  return [...secrets].flatMap((secret) => [secret, formEncoded(secret)]);
 }
 
 function codeText(value: unknown): string | undefined {
@@ -201,5 +195,5 @@ function readableName(target: string | undefined): string | undefined {
     url === undefined || url.host === ''
       ? target
       : `${url.host}${url.pathname.replace(/\/+$/, '')}`;
-  return printable(name) || undefined;
+  return described(name) || undefined;
 }

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { algorithmRule, isSameAlgorithm } from '../lib/algorithms.js';
+import { isKeyFor, isSameAlgorithm } from '../lib/algorithms.js';
 import { quoted } from '../lib/text.js';
 import { DocumentRefused } from './remote-document.js';
 import { isWeakRsaModulus } from '../lib/rsa-strength.js';
@@ -56,7 +56,7 @@ class ListedKey {
   fits(alg: string): boolean {
     const { alg: restriction } = this.shape;
     if (restriction !== undefined && !isSameAlgorithm(restriction, alg)) return false;
-    return serves(this.shape, alg);
+    return isKeyFor(this.shape, alg);
   }
 
   #import(): VerificationKey | string {
@@ -98,7 +98,7 @@ export class KeySet {
     }
     if (keys.size > 0) return new KeySet(keys, unusable);
     const why = unusable.length === 0 ? 'it is empty' : unusable.slice(0, 20).join('; ');
-    throw noKeys(`the key set holds no usable key: ${why}`, url);
+    throw noKeysError(`the key set holds no usable key: ${why}`, url);
   }
 
   /** Which keys are not used and why, as far as they have been looked at. */
@@ -146,7 +146,7 @@ export class KeySet {
 
 function listOf(document: Record<string, unknown>, url: string): readonly unknown[] {
   const list = member(document, 'keys');
-  if (!Array.isArray(list)) throw noKeys('the key set has no list "keys"', url);
+  if (!Array.isArray(list)) throw noKeysError('the key set has no list "keys"', url);
   if (list.length <= MAX_KEYS) return list;
   throw new DocumentRefused(`the key set has more than ${MAX_KEYS} keys`);
 }
@@ -159,7 +159,7 @@ function addKey(keys: Map<string, ListedKey[]>, key: ListedKey): void {
   else if (namesakes.every(({ shape }) => shape.material !== material)) namesakes.push(key);
 }
 
-function noKeys(problem: string, url: string): DocumentRefused {
+function noKeysError(problem: string, url: string): DocumentRefused {
   return new DocumentRefused(
     `${problem}. It is at ${new URL(url).href} and must list the public RSA, EC or OKP keys that sign ` +
       `access tokens, each with a kid (RFC 7517 §5): give the authorization server a signing key, or ` +
@@ -194,14 +194,8 @@ function readKey(jwk: unknown, previous: KeySet | undefined): ListedKey | string
 function shapeProblem({ kty, crv, alg }: KeyShape): string | undefined {
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'has an unknown kty';
   if (kty !== 'RSA' && !CURVES.includes(crv ?? '')) return 'has an unknown curve';
-  if (alg === undefined || serves({ kty, crv }, alg)) return undefined;
+  if (alg === undefined || isKeyFor({ kty, crv }, alg)) return undefined;
   return `has an alg that is no signature of its type: ${quoted(alg, 20)}`;
-}
-
-/** Whether keys of this type make signatures of this algorithm. */
-function serves({ kty, crv }: Pick<KeyShape, 'kty' | 'crv'>, alg: string): boolean {
-  const rule = algorithmRule(alg);
-  return kty === rule?.kty && (rule.crv === undefined || crv === rule.crv);
 }
 
 function importKey(jwk: Record<string, unknown>, shape: KeyShape): VerificationKey | string {

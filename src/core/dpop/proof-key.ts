@@ -61,7 +61,11 @@ export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
   }
   const kty = algorithmRule(alg)?.kty;
   if (kty === undefined || member(jwk, 'kty') !== kty) {
-    throw unfit('kty', 'mismatch', 'the jwk of the proof is not of the kty its algorithm needs');
+    throw unfitKeyError(
+      'kty',
+      'mismatch',
+      'the jwk of the proof is not of the kty its algorithm needs',
+    );
   }
   requirePublicMembers(jwk, KEY_MEMBERS[kty]);
   requireSignatureUse(jwk, alg);
@@ -69,7 +73,7 @@ export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
     KEY_MEMBERS[kty].map((name) => [name, requiredText(jwk, name)] as const),
   );
   if (members['crv'] !== CURVES[kty]) {
-    throw unfit('crv', 'mismatch', 'the curve of the jwk is not accepted');
+    throw unfitKeyError('crv', 'mismatch', 'the curve of the jwk is not accepted');
   }
   if (kty === 'RSA') requireRsaSize(members);
   else requireCoordinates(members);
@@ -123,7 +127,7 @@ export class ProofKeys {
 function requirePublicMembers(jwk: Record<string, unknown>, keyMembers: readonly string[]): void {
   const allowed = [...keyMembers, ...DESCRIPTIVE_MEMBERS];
   if (!Object.keys(jwk).every((name) => allowed.includes(name))) {
-    throw unfit(
+    throw unfitKeyError(
       'jwk',
       'malformed',
       'the jwk of the proof has a private member, or one that no public key has (RFC 9449 §4.3 #7)',
@@ -135,13 +139,17 @@ function requirePublicMembers(jwk: Record<string, unknown>, keyMembers: readonly
 function requireSignatureUse(jwk: Record<string, unknown>, alg: string): void {
   const [use, operations, restriction] = ['use', 'key_ops', 'alg'].map((name) => member(jwk, name));
   if (use !== undefined && use !== 'sig') {
-    throw unfit('use', 'mismatch', 'the jwk of the proof is not for signatures (use)');
+    throw unfitKeyError('use', 'mismatch', 'the jwk of the proof is not for signatures (use)');
   }
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
-    throw unfit('key_ops', 'mismatch', 'the jwk of the proof is not for verification (key_ops)');
+    throw unfitKeyError(
+      'key_ops',
+      'mismatch',
+      'the jwk of the proof is not for verification (key_ops)',
+    );
   }
   if (restriction !== undefined && !isSameAlgorithm(restriction, alg)) {
-    throw unfit('alg', 'mismatch', 'the jwk of the proof is for another algorithm (alg)');
+    throw unfitKeyError('alg', 'mismatch', 'the jwk of the proof is for another algorithm (alg)');
   }
 }
 
@@ -149,13 +157,17 @@ function requiredText(jwk: Record<string, unknown>, name: string): string {
   const value = member(jwk, name);
   if (typeof value === 'string' && value !== '') return value;
   const rule = value === undefined ? 'missing' : value === '' ? 'malformed' : 'type';
-  throw unfit(name, rule, `the jwk of the proof has no string ${name}`);
+  throw unfitKeyError(name, rule, `the jwk of the proof has no string ${name}`);
 }
 
 function requireCoordinates({ x = '', y }: Record<string, string>): void {
   for (const [name, value] of Object.entries(y === undefined ? { x } : { x, y })) {
     if (value.length !== COORDINATE_LENGTH || !isCanonicalBase64url(value)) {
-      throw unfit(name, 'malformed', 'a coordinate of the jwk is not 32 bytes of base64url');
+      throw unfitKeyError(
+        name,
+        'malformed',
+        'a coordinate of the jwk is not 32 bytes of base64url',
+      );
     }
   }
 }
@@ -163,20 +175,20 @@ function requireCoordinates({ x = '', y }: Record<string, string>): void {
 /** Before the import: measuring a huge key must not cost more than looking at it. */
 function requireRsaSize({ n = '', e }: Record<string, string>): void {
   if (e !== RSA_EXPONENT) {
-    throw unfit('e', 'mismatch', 'the RSA exponent of the jwk is not 65537');
+    throw unfitKeyError('e', 'mismatch', 'the RSA exponent of the jwk is not 65537');
   }
   const bytes = Buffer.from(n, 'base64url');
   const bits = bytes.length * 8 - Math.clz32(bytes[0] ?? 0) + 24;
   if (!isCanonicalBase64url(n) || bytes[0] === 0 || bits < 2048 || bits > 4096) {
     const rule = bits > 4096 ? 'too_long' : 'malformed';
-    throw unfit('n', rule, 'the jwk is not an RSA key of 2048 to 4096 bits');
+    throw unfitKeyError('n', rule, 'the jwk is not an RSA key of 2048 to 4096 bits');
   }
   if (isWeakRsaModulus(n)) {
-    throw unfit('n', 'malformed', 'the RSA modulus of the jwk is weak (ROCA)');
+    throw unfitKeyError('n', 'malformed', 'the RSA modulus of the jwk is weak (ROCA)');
   }
 }
 
-function unfit(claim: string, rule: ClaimRule, problem: string): InvalidDPoPProofError {
+function unfitKeyError(claim: string, rule: ClaimRule, problem: string): InvalidDPoPProofError {
   return new InvalidDPoPProofError(problem, { claim, rule });
 }
 

@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { compactVerify, errors as joseErrors } from 'jose';
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
 import {
   brokenTextRule,
@@ -13,6 +12,7 @@ import {
   MAX_PROOF_LENGTH,
   parseCompactJws,
 } from '../token/compact-jws.js';
+import { signatureFailure } from '../token/jws-signature.js';
 import { sha256, tupleHash } from '../lib/digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './proof-key.js';
 import {
@@ -302,16 +302,13 @@ function requireNonce(claims: Record<string, unknown>, { nonce: isGood }: DPoPPr
 
 /** RFC 9449 §4.3 #7. */
 async function requireSignature(proof: string, key: KeyObject, alg: string): Promise<void> {
-  try {
-    await compactVerify(proof, key, { algorithms: [alg] });
-  } catch (cause) {
-    // jose throws a TypeError for a key it finds unfit; whatever it is, nothing was verified.
-    const why = cause instanceof joseErrors.JWSSignatureVerificationFailed ? '' : ' (unfit key)';
-    throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, {
-      rule: 'mismatch',
-      cause,
-    });
-  }
+  const failure = await signatureFailure(proof, key, alg);
+  if (failure === undefined) return;
+  const { why, cause } = failure;
+  throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, {
+    rule: 'mismatch',
+    cause,
+  });
 }
 
 /** Which rule a member breaks that is not the text it should be. */

@@ -42,3 +42,12 @@ export function isAllowedAlgorithm(alg: string, allowed: readonly string[]): boo
 export function algorithmRule(alg: string): AlgorithmRule | undefined {
   return rules.get(alg);
 }
+
+/** Whether keys of this type make signatures of this algorithm. */
+export function isKeyFor(
+  { kty, crv }: { readonly kty?: string | undefined; readonly crv?: string | undefined },
+  alg: string,
+): boolean {
+  const rule = algorithmRule(alg);
+  return rule !== undefined && kty === rule.kty && (rule.crv === undefined || crv === rule.crv);
+}

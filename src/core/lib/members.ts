@@ -1,10 +1,21 @@
+/** Members of objects from outside: own ones only, whatever a prototype has. */
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject(value) && !Array.isArray(value);
 }
 
 /** The own member of that name. An absent one is `undefined`, also for names like `constructor`. */
-export function member(object: Readonly<Record<string, unknown>>, name: string): unknown {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
+export function member(object: object, name: string | number): unknown {
+  return Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined;
+}
+
+/** {@link member} of what may be no object at all. */
+export function memberOf(value: unknown, name: string): unknown {
+  return isObject(value) ? member(value, name) : undefined;
 }
 
 export function textOf(value: unknown): string | undefined {

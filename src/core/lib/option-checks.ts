@@ -148,10 +148,12 @@ export function functionProblem(value: unknown): string | undefined {
 
 export function scopeListProblem(value: unknown): string | undefined {
   if (!Array.isArray(value)) return 'must be a list of scope strings';
-  const bad = value.findIndex((scope) => !isScopeToken(scope)); // the bad one may be undefined
-  return bad === -1
-    ? undefined
-    : `${inspect(value[bad])} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`;
+  return firstProblem(
+    value,
+    isScopeToken,
+    (bad) =>
+      `${inspect(bad)} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`,
+  );
 }
 
 export function algorithmsProblem(supported: readonly string[]): Check {
@@ -159,10 +161,12 @@ export function algorithmsProblem(supported: readonly string[]): Check {
     if (!Array.isArray(value) || value.length === 0) {
       return 'must be a list with at least one entry';
     }
-    const bad = value.findIndex((alg) => !supported.includes(alg as string));
-    return bad === -1
-      ? undefined
-      : `${inspect(value[bad])} is not allowed; choose from ${supported.join(', ')}`;
+    const isSupported = (alg: unknown): boolean => supported.includes(alg as string);
+    return firstProblem(
+      value,
+      isSupported,
+      (bad) => `${inspect(bad)} is not allowed; choose from ${supported.join(', ')}`,
+    );
   };
 }
 
@@ -234,12 +238,12 @@ export const webOriginListProblem = originListCheck(
 function originListCheck(isGood: (text: string) => boolean, what: string): Check {
   return (value) => {
     if (!Array.isArray(value)) return 'must be a list of origins';
-    const bad = value.findIndex(
-      (origin) => typeof origin !== 'string' || !isGood(origin), // the bad one may be undefined
+    return firstProblem(
+      value,
+      (origin) => typeof origin === 'string' && isGood(origin),
+      (bad) =>
+        `${shownOrigin(bad)} is not ${what}: scheme, host and port only, such as https://app.example.com`,
     );
-    return bad === -1
-      ? undefined
-      : `${shownOrigin(value[bad])} is not ${what}: scheme, host and port only, such as https://app.example.com`;
   };
 }
 
@@ -261,4 +265,14 @@ export function hierarchyProblem(value: unknown): string | undefined {
   if (!isTable(value)) return 'must be a table or a function';
   const bad = Object.entries(value).find(([, implied]) => scopeListProblem(implied) !== undefined);
   return bad === undefined ? undefined : `"${bad[0]}": ${scopeListProblem(bad[1])}`;
+}
+
+/** What is wrong with the first entry that is not good; it may be `undefined`, or a hole. */
+export function firstProblem(
+  list: readonly unknown[],
+  isGood: (entry: unknown) => boolean,
+  inWords: (bad: unknown, at: number) => string,
+): string | undefined {
+  const at = list.findIndex((entry) => !isGood(entry));
+  return at === -1 ? undefined : inWords(list[at], at);
 }

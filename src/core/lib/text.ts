@@ -9,3 +9,21 @@ export function quoted(text: string, maxLength = 200): string {
 function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
+
+/** For texts that users or operators read as they are: bounded, with a `?` for each character that is not printable ASCII. */
+export function printable(text: string, maxLength: number): string {
+  return text.slice(0, maxLength).replace(/[^\x20-\x7e]/g, '?');
+}
+
+/** The same in words: a blank for each run of such characters, and none at the ends. */
+export function oneLine(text: string, maxLength: number): string {
+  return text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, maxLength);
+}
+
+/** `application/x-www-form-urlencoded` (RFC 6749 appendix B), for one value. */
+export function formEncoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1);
+}

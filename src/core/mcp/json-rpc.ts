@@ -1,5 +1,6 @@
+import { isJsonObject, member as memberIn, textOf } from '../lib/members.js';
 import { InvalidRequestError } from '../errors/request-errors.js';
-import { MAX_URI_LENGTH } from './resource-uris.js';
+import { MAX_URI_LENGTH } from './uri-table.js';
 
 /**
  * What scopes can be asked for: everything an MCP server offers by name or URI, and JSON-RPC methods of
@@ -118,7 +119,7 @@ export function operationsOf(body: unknown): FoundOperation[] {
  */
 export function isJsonRpc(body: unknown): boolean {
   return (Array.isArray(body) ? body : [body]).some(
-    (message) => isObject(message) && isCall(message),
+    (message) => isJsonObject(message) && isCall(message),
   );
 }
 
@@ -178,7 +179,7 @@ export function mayMakeTask(body: unknown): boolean {
 export function methodsOf(body: unknown): FoundOperation[] {
   return messagesOf(body).flatMap((message) => {
     const method = ownString(message, 'method');
-    return found('method', method ?? '', own(message, 'params'), message, 'method');
+    return found('method', method ?? '', memberIn(message, 'params'), message, 'method');
   });
 }
 
@@ -202,8 +203,8 @@ function operationsIn(message: object): FoundOperation[] {
 
 /** `__proto__` counts as a copying library would read it, so that {@link operationsOf} can refuse it. */
 function isCall(message: object): boolean {
-  const copied: unknown = own(message, '__proto__');
-  const { jsonrpc, method } = { ...(isObject(copied) ? copied : {}), ...message } as Message;
+  const copied: unknown = memberIn(message, '__proto__');
+  const { jsonrpc, method } = { ...(isJsonObject(copied) ? copied : {}), ...message } as Message;
   return typeof method === 'string' && (jsonrpc === '2.0' || isKnown(method));
 }
 
@@ -212,11 +213,11 @@ function isKnown(method: string): boolean {
 }
 
 function messagesOf(body: unknown): object[] {
-  if (!Array.isArray(body)) return isObject(body) ? [withoutPrototype(body)] : [];
+  if (!Array.isArray(body)) return isJsonObject(body) ? [withoutPrototype(body)] : [];
   if (body.length > MAX_BATCH) {
     throw new InvalidRequestError(`a batch of ${body.length} messages; at most ${MAX_BATCH}`);
   }
-  return body.filter(isObject).map(withoutPrototype);
+  return body.filter(isJsonObject).map(withoutPrototype);
 }
 
 function named(kind: OperationKind, member: string): Finder {
@@ -236,7 +237,7 @@ function completed(method: string, params: object): FoundOperation[] {
 /** 2026-07-28: one stream for the updates of many resources. */
 function listenedTo(method: string, params: object): FoundOperation[] {
   const wanted = ownObject(params, 'notifications');
-  const uris: unknown = wanted && own(wanted, 'resourceSubscriptions');
+  const uris: unknown = wanted && memberIn(wanted, 'resourceSubscriptions');
   if (!Array.isArray(uris)) return [];
   if (uris.length > MAX_OPERATIONS) throw tooManyError('subscriptions in a message');
   return uris.flatMap((_, index) => found('resource', method, params, uris, index));
@@ -268,29 +269,20 @@ function foundTask(method: string, holder: object): FoundName[] {
 
 /** A server that makes a text of what is none, `["uri"]` for example, would find what was not judged. */
 function nameIn(holder: object, member: string | number): string | undefined {
-  const name = own(holder, member);
+  const name = memberIn(holder, member);
   if (name === undefined || typeof name === 'string') return name;
   throw new InvalidRequestError(`${JSON.stringify(member)} of a message is no text`);
 }
 
 // ---- members of untrusted objects: own ones only ---------------------------------------------------
 
-function own(object: object, member: string | number): unknown {
-  return Object.hasOwn(object, member) ? (object as Record<string, unknown>)[member] : undefined;
-}
-
 function ownString(object: object, member: string | number): string | undefined {
-  const value = own(object, member);
-  return typeof value === 'string' ? value : undefined;
+  return textOf(memberIn(object, member));
 }
 
 function ownObject(object: object, member: string): object | undefined {
-  const value = own(object, member);
-  return isObject(value) ? withoutPrototype(value) : undefined;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  const value = memberIn(object, member);
+  return isJsonObject(value) ? withoutPrototype(value) : undefined;
 }
 
 function withoutPrototype(object: object): object {

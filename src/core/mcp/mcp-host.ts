@@ -1,3 +1,4 @@
+import { firstProblem } from '../lib/option-checks.js';
 import type { OperationKind } from './json-rpc.js';
 
 /** A module class, or the injection token of a provider. */
@@ -46,10 +47,12 @@ export interface McpHost {
 
 export function hostsProblem(value: unknown): string | undefined {
   if (!Array.isArray(value)) return 'must be a list of hosts';
-  const bad = value.findIndex((host) => !isHost(host));
-  return bad === -1
-    ? undefined
-    : `entry ${bad}: must have name, owner (a class, a token or a list of them) and operations (a function)`;
+  return firstProblem(
+    value,
+    isHost,
+    (_host, at) =>
+      `entry ${at}: must have name, owner (a class, a token or a list of them) and operations (a function)`,
+  );
 }
 
 function isHost(host: unknown): boolean {

@@ -6,9 +6,9 @@ import { OperationRefusedError } from '../errors/request-errors.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import { scopeListProblem } from '../lib/option-checks.js';
 import { NO_SOURCES } from './requirement-sources.js';
-import { UriTable } from './resource-uris.js';
+import { UriTable } from './uri-table.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
-import { UriReader } from './uri-variables.js';
+import { UriReader } from './uri-reader.js';
 import { type Caller, meetsNeeds } from '../token/caller.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
 
@@ -339,6 +339,7 @@ function isMet(demand: ScopeNeeds | Refusal, caller: Caller): boolean {
   return !isRefusal(demand) && meetsNeeds(caller, demand);
 }
 
-function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
+/** One for each operation of an endpoint; of resources for each URI as it is written. */
+export function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
   return `${kind} ${name}`;
 }

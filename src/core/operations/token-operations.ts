@@ -4,7 +4,7 @@ import { exchangeGrant, type ExchangeRequest, whileNotEnded } from './exchange.j
 import { introspect, type IntrospectionResponse } from './introspection.js';
 import { IssuedTokens, type IssuedTokensOptions } from './issued-tokens.js';
 import { requireToken } from './request-members.js';
-import { type RevocationListener, Revocations } from './revoke.js';
+import { type RevocationListener, Revocations } from './revocations.js';
 import type { TokenResponse } from './token-response.js';
 
 export interface TokenOperationsOptions extends CallOptions, IssuedTokensOptions {}

@@ -4,6 +4,7 @@ import type { HttpAnswer } from '../http/answer.js';
 import { deepFreeze } from '../lib/strict-json.js';
 import { member, textOf } from '../lib/members.js';
 import { unverifiedClaim } from '../token/unverified-claims.js';
+import { schemeOf } from '../token/credentials.js';
 import { thumbprintIn } from '../token/confirmation.js';
 import { type AskedFor, protocolError, requireObject } from '../calls/oauth-answer.js';
 
@@ -100,7 +101,7 @@ export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenRes
   if (typeof accessToken !== 'string' || !/^[\x21-\x7e]+$/.test(accessToken)) {
     return refuse('access_token is missing or no token text');
   }
-  const tokenType = tokenTypeOf(member(raw, 'token_type')) ?? refuse('unsupported token_type');
+  const tokenType = schemeOf(textOf(member(raw, 'token_type'))) ?? refuse('unsupported token_type');
   const expiresIn = plainNumber(optional(raw, 'expires_in'));
   if (expiresIn !== undefined && !isDuration(expiresIn)) {
     return refuse('expires_in is not a number of seconds');
@@ -119,18 +120,6 @@ export function readTokenResponse(answer: HttpAnswer, asked: AskedFor): TokenRes
   }
   const values = { accessToken, tokenType, expiresIn, scope, issuedTokenType, refreshToken, raw };
   return new TokenResponse(values);
-}
-
-/** RFC 6749 §5.1: the value is case insensitive. */
-function tokenTypeOf(value: unknown): 'Bearer' | 'DPoP' | undefined {
-  switch (typeof value === 'string' ? value.toLowerCase() : undefined) {
-    case 'bearer':
-      return 'Bearer';
-    case 'dpop':
-      return 'DPoP';
-    default:
-      return undefined;
-  }
 }
 
 function isDuration(value: unknown): value is number {

@@ -1,4 +1,3 @@
-import { compactVerify, errors as joseErrors } from 'jose';
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
 import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from './claim-values.js';
 import { type CompactJws, parseCompactJws } from './compact-jws.js';
@@ -8,6 +7,7 @@ import {
   TokenExpiredError,
 } from '../errors/token-errors.js';
 import type { VerificationKey } from '../discovery/key-set.js';
+import { signatureFailure } from './jws-signature.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { isJsonObject, member } from '../lib/members.js';
@@ -112,18 +112,15 @@ function requireHeader(jws: CompactJws, { allowedAlgorithms }: TokenSettings): s
       { claim: 'typ', rule: typ === undefined ? 'missing' : 'mismatch' },
     );
   }
-  if (jws.kid === undefined) throw missingClaim('kid', 'the token header has no kid');
+  if (jws.kid === undefined) throw missingClaimError('kid', 'the token header has no kid');
   return jws.kid;
 }
 
 async function requireSignature(jws: CompactJws, { key }: VerificationKey): Promise<void> {
-  try {
-    await compactVerify(jws.token, key, { algorithms: [jws.alg] });
-  } catch (cause) {
-    // jose throws a TypeError for a key it finds unfit; whatever it is, nothing was verified.
-    const why = cause instanceof joseErrors.JWSSignatureVerificationFailed ? '' : ' (unfit key)';
-    throw new InvalidSignatureError(`the signature does not verify${why}`, { cause });
-  }
+  const failure = await signatureFailure(jws.token, key, jws.alg);
+  if (failure === undefined) return;
+  const { why, cause } = failure;
+  throw new InvalidSignatureError(`the signature does not verify${why}`, { cause });
 }
 
 function requireIssuerAndAudience(
@@ -178,7 +175,7 @@ function readClaims(payload: Payload, kid: string, { covers }: AccessTokenRules)
 
 function requiredText(payload: Payload, name: string): string {
   const value = optionalText(payload, name);
-  if (value === undefined) throw missingClaim(name);
+  if (value === undefined) throw missingClaimError(name);
   return value;
 }
 
@@ -198,14 +195,14 @@ function requiredTexts(list: readonly unknown[], claim: string, problem: string)
   throw new InvalidClaimsError(problem, { claim, rule: brokenTextRule(broken, MAX_TEXT_LENGTH) });
 }
 
-function missingClaim(
+function missingClaimError(
   claim: string,
   problem = `the claim ${claim} is missing (RFC 9068 §2.2)`,
 ): InvalidClaimsError {
   return new InvalidClaimsError(problem, { claim, rule: 'missing' });
 }
 
-function wrongType(claim: string, problem: string): InvalidClaimsError {
+function wrongTypeError(claim: string, problem: string): InvalidClaimsError {
   return new InvalidClaimsError(problem, { claim, rule: 'type' });
 }
 
@@ -215,7 +212,7 @@ function isText(value: unknown): value is string {
 
 function requiredTime(payload: Payload, name: string): number {
   const value = optionalTime(payload, name);
-  if (value === undefined) throw missingClaim(name);
+  if (value === undefined) throw missingClaimError(name);
   return value;
 }
 
@@ -234,7 +231,7 @@ function readAudience(payload: Payload): readonly string[] {
   const value = member(payload, 'aud');
   const list: unknown[] = Array.isArray(value) ? value : [value];
   if (value === undefined || list.length === 0) {
-    throw missingClaim('aud', 'the claim aud is missing');
+    throw missingClaimError('aud', 'the claim aud is missing');
   }
   return requiredTexts(list, 'aud', 'the claim aud must be a string or a list of strings');
 }
@@ -243,7 +240,7 @@ function readAudience(payload: Payload): readonly string[] {
 function readScopes(payload: Payload): readonly string[] {
   const value = member(payload, 'scope');
   if (value === undefined) return [];
-  if (typeof value !== 'string') throw wrongType('scope', 'the claim scope must be a string');
+  if (typeof value !== 'string') throw wrongTypeError('scope', 'the claim scope must be a string');
   return [...new Set(value.split(' ').filter((scope) => scope !== ''))];
 }
 
@@ -251,7 +248,7 @@ function readAgentChain(payload: Payload): readonly string[] {
   const value = member(payload, 'agent_chain');
   if (value === undefined) return [];
   const problem = 'the claim agent_chain must be a list of strings';
-  if (!Array.isArray(value)) throw wrongType('agent_chain', problem);
+  if (!Array.isArray(value)) throw wrongTypeError('agent_chain', problem);
   if (value.length > MAX_AGENT_CHAIN) {
     throw new InvalidClaimsError(`the claim agent_chain has more than ${MAX_AGENT_CHAIN} entries`, {
       claim: 'agent_chain',
@@ -266,7 +263,7 @@ function readActor(payload: Payload): ActorClaim | undefined {
   const value = member(payload, 'act');
   if (value === undefined) return undefined;
   if (isActor(value)) return value;
-  throw wrongType('act', 'the claim act must be an object with a string sub (RFC 8693 §4.1)');
+  throw wrongTypeError('act', 'the claim act must be an object with a string sub (RFC 8693 §4.1)');
 }
 
 function isActor(value: unknown): value is ActorClaim {

@@ -92,7 +92,8 @@ function linesOfEntries(
   );
 }
 
-function schemeOf(text: string | undefined): Credentials['scheme'] | undefined {
+/** RFC 9110 §11.1, and RFC 6749 §5.1 of a `token_type`: the case means nothing. */
+export function schemeOf(text: string | undefined): Credentials['scheme'] | undefined {
   switch (text?.toLowerCase()) {
     case 'bearer':
       return 'Bearer';

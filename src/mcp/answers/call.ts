@@ -2,11 +2,11 @@ import {
   consentResponses,
   type ConsentResponses,
   hasUrlElicitation,
-  memberOf,
   type ProtocolEra,
   protocolEra,
   requestsUrlElicitation,
 } from './consent.js';
+import { memberOf } from '../../core/lib/members.js';
 
 /** What the answer to a failed MCP operation depends on, whichever library runs it. */
 export interface McpCall {

@@ -1,3 +1,5 @@
+import { isObject, memberOf } from '../../core/lib/members.js';
+import { printable } from '../../core/lib/text.js';
 import { randomUUID } from 'node:crypto';
 import {
   asksForAuthorization,
@@ -205,26 +207,14 @@ function withoutPage({ consentUrl }: ConsentRequiredError, policy: ConsentPolicy
 
 function consentMessage({ serviceId, causeDetail }: ConsentRequiredError): string {
   const service =
-    serviceId === 'unknown_service' ? 'the service behind this operation' : printable(serviceId);
+    serviceId === 'unknown_service'
+      ? 'the service behind this operation'
+      : printable(serviceId, MAX_SERVICE_LENGTH);
   return causeDetail === 'scope_insufficient'
     ? `Access to ${service} needs more consent than you have given.`
     : `Access to ${service} needs your consent.`;
 }
 
-/** For texts that users read: one line, bounded. */
-export function printable(text: string, maxLength = MAX_SERVICE_LENGTH): string {
-  return text.slice(0, maxLength).replace(/[^\x20-\x7e]/g, '?');
-}
-
 function digest(text: string): string {
   return sha256(text).slice(0, 22); // 132 bits
-}
-
-/** A member of what may be anything. */
-export function memberOf(value: unknown, name: string): unknown {
-  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

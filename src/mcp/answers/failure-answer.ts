@@ -5,12 +5,12 @@ import { OAuthError } from '../../core/errors/oauth-errors.js';
 import {
   type ConsentAnswer,
   isConsentRequired,
-  printable,
   stableElicitationId,
   type ToolErrorResult,
   toElicitation,
   URL_ELICITATION_REQUIRED,
 } from './consent.js';
+import { printable } from '../../core/lib/text.js';
 import { JsonRpcError } from '../../nest/refusals/json-rpc-error.js';
 import { ConsentRefusedError, type ConsentOptions } from './consent-flow.js';
 import type { McpCall } from './call.js';

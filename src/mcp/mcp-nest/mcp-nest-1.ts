@@ -4,7 +4,7 @@ import { isMcpOperation } from '../../nest/mcp/hosts/mcp-nest.js';
 import { replaceMethod, replaceMethods } from '../../nest/method-check.js';
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { runningResource } from '../../nest/http/request.js';
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import type { ConsentOptions } from '../answers/consent-flow.js';
 import { failureAnswer, isOurs, jsonRpcError } from '../answers/failure-answer.js';
 import { tellFailure } from '../answers/failure-event.js';

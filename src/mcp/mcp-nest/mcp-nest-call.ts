@@ -1,5 +1,5 @@
 import type { ArgumentsHost } from '@nestjs/common';
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import { type McpCall, mcpCall } from '../answers/call.js';
 
 /** What is used of MCP-Nest's `McpContext`. */

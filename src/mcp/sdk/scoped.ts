@@ -5,11 +5,11 @@ import type { Caller } from '../../core/token/caller.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';
 import { requireOperation, type RuledOperation } from '../../core/mcp/operation-scopes.js';
-import { decoded } from '../../core/mcp/resource-uris.js';
-import { canonical } from '../../core/mcp/uri-variables.js';
+import { decoded } from '../../core/mcp/uri-table.js';
+import { canonical } from '../../core/mcp/uri-reader.js';
 import type { AuthplaneOperations } from '../../nest/authplane-operations.js';
 import { FORBIDDEN, JsonRpcError } from '../../nest/refusals/json-rpc-error.js';
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import { mcpCall } from '../answers/call.js';
 import { type HandlerRequirement, requirementOf } from './requires.js';
 import {

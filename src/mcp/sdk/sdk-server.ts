@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { OperationKind } from '../../core/mcp/json-rpc.js';
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 
 export type Callable = (...args: unknown[]) => unknown;
 export type Methods = Record<string, unknown>;

@@ -1,4 +1,4 @@
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import type { JsonRpcError } from '../../nest/refusals/json-rpc-error.js';
 import { type Callable, isCallable, isMethods, type Methods } from './sdk-server.js';
 

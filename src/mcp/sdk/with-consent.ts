@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import { memberOf } from '../answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import { type ConsentOptions, runWithConsent } from '../answers/consent-flow.js';
 import { checkedConsentOptions } from '../answers/consent-options.js';
 import { failureAnswer, isOurs, jsonRpcError } from '../answers/failure-answer.js';

@@ -1,6 +1,6 @@
 import { type OperationRequirement, staticNeeds } from '../../core/mcp/operation-scopes.js';
 import { requirementsOf } from '../../core/mcp/settings.js';
-import { UriTable } from '../../core/mcp/resource-uris.js';
+import { UriTable } from '../../core/mcp/uri-table.js';
 import { addScopeNeeds, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { methodNeeds, ownNeeds } from '../marks/handler-marks.js';
 import type { Application, Finding, Route } from './boot-routes.js';

@@ -1,4 +1,4 @@
-import { logText } from '../../core/errors/log-text.js';
+import { logText } from '../../core/lib/log-text.js';
 import { type AuthplaneEvent, type EventOperation, Events } from '../../core/events.js';
 import { quoted } from '../../core/lib/text.js';
 import { requests } from '../http/request.js';

@@ -6,7 +6,7 @@ import {
   TokenTooLongError,
 } from '../../core/errors/token-errors.js';
 import { httpStatus } from '../../core/challenge.js';
-import { logText } from '../../core/errors/log-text.js';
+import { logText } from '../../core/lib/log-text.js';
 import { ReplayStoreError } from '../../core/dpop/replay-store.js';
 import type { PackageLogger } from './package-logger.js';
 import { SparseWarnings } from './sparse-warnings.js';

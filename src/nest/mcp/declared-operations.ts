@@ -1,5 +1,9 @@
+import {
+  nameKey,
+  type OperationRequirement,
+  OperationScopes,
+} from '../../core/mcp/operation-scopes.js';
 import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
-import { type OperationRequirement, OperationScopes } from '../../core/mcp/operation-scopes.js';
 import { type RequirementSource, RequirementSources } from '../../core/mcp/requirement-sources.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { McpLists } from './answers/lists.js';
@@ -79,10 +83,12 @@ export class OperationTable {
   /** What a decorator or a registration says about its listing wins over the options. */
   #build() {
     const added = [...this.#declared, ...this.#learned.values()];
-    const shown = new Set(added.filter((one) => one.list === 'show').map(keyOf));
+    const shown = new Set(added.filter((one) => one.list === 'show').map(nameKey));
     const scopes = new OperationScopes(
       [
-        ...this.#ofOptions.map((one) => (shown.has(keyOf(one)) ? { ...one, hidden: false } : one)),
+        ...this.#ofOptions.map((one) =>
+          shown.has(nameKey(one)) ? { ...one, hidden: false } : one,
+        ),
         ...added.map((one) => ({ ...one, hidden: (one.list ?? this.#list) === 'hide' })),
       ],
       this.#usesMcpNest,
@@ -99,8 +105,4 @@ export class OperationTable {
       `and further handlers refuse by themselves, without a challenge; register fewer names`;
     this.#events.emit({ type: 'set_up', text, isDoubtful: true });
   }
-}
-
-function keyOf({ kind, name }: Pick<OperationRequirement, 'kind' | 'name'>): string {
-  return `${kind} ${name}`;
 }

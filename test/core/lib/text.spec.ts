@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { quoted } from '../../../src/core/lib/text.js';
+import { formEncoded, oneLine, printable, quoted } from '../../../src/core/lib/text.js';
 import { anyText } from '../../support/text/any-text.js';
 
 describe('quoted', () => {
@@ -33,5 +33,24 @@ describe('quoted', () => {
         expect(JSON.parse(quoted(text))).toBe(text);
       }),
     );
+  });
+});
+
+describe('text that is shown as it is', () => {
+  const hostile = 'a\u001b[31m\r\nb\u202ec\u00e9';
+
+  it('printable: one character for each, bounded', () => {
+    expect(printable(hostile, 100)).toBe('a?[31m??b?c?');
+    expect(printable('abc', 2)).toBe('ab');
+  });
+
+  it('oneLine: a blank for each run, none at the ends, bounded', () => {
+    expect(oneLine(`\n${hostile}\n`, 100)).toBe('a [31m b c');
+    expect(oneLine('abc', 2)).toBe('ab');
+  });
+
+  it('RFC 6749 appendix B: formEncoded', () => {
+    expect(formEncoded(' %&+\u00a3\u20ac')).toBe('+%25%26%2B%C2%A3%E2%82%AC');
+    expect(formEncoded('')).toBe('');
   });
 });

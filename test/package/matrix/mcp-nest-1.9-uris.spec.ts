@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { decoded, UriTable } from '../../../src/core/mcp/resource-uris.js';
-import { UriReader } from '../../../src/core/mcp/uri-variables.js';
+import { decoded, UriTable } from '../../../src/core/mcp/uri-table.js';
+import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
 import { installApp, node, packPackage, writeJson } from './packed-package.js';
 

@@ -71,7 +71,6 @@ export const EXPRESSIONS: Readonly<
     [/^https?:\/\/[^/?#]*/i, 'header'],
     [/[?#]/, 'header'],
   ],
-  'core/errors/log-text.ts': [[/[^\x20-\x7e]/g, 'short']],
   'core/operations/token-response.ts': [[/^[\x21-\x7e]+$/, 'answer']],
   'core/calls/refusal.ts': [
     [/\berror="([^"]*)"/, 'header'],
@@ -81,7 +80,6 @@ export const EXPRESSIONS: Readonly<
     [/(?<![\w+-])(?=[\w+-]*[a-z])(?=[\w+-]*[A-Z])(?=[\w+-]*\d)[\w+-]{16,}={0,2}/g, 'short'],
     [/\beyJ[\w-]*\.[\w.-]+/g, 'short'],
     [/\b(https?:\/\/[^\s?#"']*)[?#][^\s"']*/gi, 'short'],
-    [/[^\x20-\x7e]+/g, 'short'],
     [/\/+$/, 'boot'],
   ],
   'core/lib/option-checks.ts': [
@@ -94,7 +92,10 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/options-from-env.ts': [[/[\s,]+/, 'boot']],
   'core/resource-settings.ts': [[/\/+$/, 'boot']],
-  'core/lib/text.ts': [[/[^\x20-\x7e]/g, 'short']],
+  'core/lib/text.ts': [
+    [/[^\x20-\x7e]/g, 'short'],
+    [/[^\x20-\x7e]+/g, 'short'],
+  ],
   'core/operations/fetch-as.ts': [
     [/\berror="?use_dpop_nonce\b/, 'header'],
     [/^(?:content-|proxy-|sec-|x-forwarded|x-real-|x-client-|x-original-|:)/, 'header'],
@@ -112,13 +113,13 @@ export const EXPRESSIONS: Readonly<
       'boot',
     ],
   ],
-  'core/mcp/resource-uris.ts': [
+  'core/mcp/uri-table.ts': [
     [/\{[^{}]*\}|(?<doubt>[{}])/g, 'boot'],
     [/\{\?[^}]*\}/g, 'boot'],
     [/(?:\{[^{}\\"]*\}|[:*](?!"))[$\u200c\u200d\p{ID_Continue}]*|(?<doubt>[{}\\]|[:*]")/gu, 'boot'],
     [/(?:%[\da-f]{2})+/gi, 'uri'],
   ],
-  'core/mcp/uri-variables.ts': [
+  'core/mcp/uri-reader.ts': [
     [/\{\?[^}]*\}/g, 'boot'],
     [/\{(\w+)\*\}/g, 'boot'],
     [/\{(\w+)\}/g, 'boot'],
@@ -133,7 +134,6 @@ export const EXPRESSIONS: Readonly<
   ],
   'core/lib/scopes.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'token']],
   'core/dpop/sender-constraint.ts': [[/^[A-Za-z0-9_-]{43}$/, 'token']],
-  'mcp/answers/consent.ts': [[/[^\x20-\x7e]/g, 'short']],
   'nest/mcp/allowed-origins.ts': [
     [/^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/, 'header'],
   ],

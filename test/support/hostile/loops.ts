@@ -65,14 +65,14 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'core/mcp/json-rpc.ts': { operationsOf: 'operations in a batch' },
   'core/mcp/operation-scopes.ts': { constructor: 'boot', firstProblem: 'boot' },
-  'core/mcp/resource-uris.ts': {
+  'core/mcp/uri-table.ts': {
     constructor: 'boot',
     '#add': 'boot',
     literalsOf: 'boot',
     withoutFinalSlashes: 'a resource URI of /',
     isExpansion: 'a table of templates',
   },
-  'core/mcp/uri-variables.ts': {
+  'core/mcp/uri-reader.ts': {
     patternOf: 'boot',
     isWildcardAhead: 'boot',
     capture: 'variables of a template',
@@ -95,7 +95,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#drop': 'bounded',
   },
   'core/calls/call.ts': { '#attempt': 'bounded' },
-  'core/operations/revoke.ts': { '#tell': 'bounded' },
+  'core/operations/revocations.ts': { '#tell': 'bounded' },
   'core/token/compact-jws.ts': {
     parseCompactJws: 'a token of letters',
     threeSegments: 'a token of dots',

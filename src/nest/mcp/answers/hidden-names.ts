@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
-import { normalised } from '../../../core/mcp/resource-uris.js';
+import { normalised } from '../../../core/mcp/uri-table.js';
 
 interface Named {
   /** `undefined`: a task. */

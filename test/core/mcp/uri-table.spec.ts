@@ -1,6 +1,6 @@
-/** Against the servers' own matchers: resource-uris.stress.spec.ts. */
+/** Against the servers' own matchers: uri-table.stress.spec.ts. */
 import { describe, expect, it } from '@jest/globals';
-import { MAX_URI_LENGTH, UriTable } from '../../../src/core/mcp/resource-uris.js';
+import { MAX_URI_LENGTH, UriTable } from '../../../src/core/mcp/uri-table.js';
 
 const table = (keys: string[], loose = false) =>
   new UriTable(

@@ -3,8 +3,8 @@
  * servers' own matchers say which these are. `AUTHPLANE_STRESS` asks for 200,000 URIs for each.
  */
 import { describe, expect, test } from '@jest/globals';
-import { decoded } from '../../../src/core/mcp/resource-uris.js';
-import { UriReader } from '../../../src/core/mcp/uri-variables.js';
+import { decoded } from '../../../src/core/mcp/uri-table.js';
+import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { uriCases } from '../../support/text/uri-cases.js';
 import { HOSTS } from '../../support/text/uri-matchers.js';
 

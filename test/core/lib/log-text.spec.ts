@@ -3,7 +3,7 @@ import {
   InsufficientScopeError,
   TokenExpiredError,
 } from '../../../src/core/errors/token-errors.js';
-import { logText } from '../../../src/core/errors/log-text.js';
+import { logText } from '../../../src/core/lib/log-text.js';
 
 describe('logText', () => {
   it('says what a token has, which the message keeps to itself', () => {

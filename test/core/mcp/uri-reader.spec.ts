@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from '@jest/globals';
-import { UriReader } from '../../../src/core/mcp/uri-variables.js';
+import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 
 const variablesOf = (template: string, uri: string, loose = false) =>
   new UriReader(template, loose).read(uri).map(({ variables }) => variables);

@@ -4,7 +4,7 @@
  * `AUTHPLANE_STRESS` asks for 200,000 of each.
  */
 import { describe, expect, test } from '@jest/globals';
-import { UriTable } from '../../../src/core/mcp/resource-uris.js';
+import { UriTable } from '../../../src/core/mcp/uri-table.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
 import { HOSTS } from '../../support/text/uri-matchers.js';
 

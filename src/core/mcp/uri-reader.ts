@@ -1,4 +1,4 @@
-import { decoded, normalised, withoutScheme } from './resource-uris.js';
+import { decoded, normalised, withoutScheme } from './uri-table.js';
 
 /** A URI as a server reads it that has registered a template. */
 export interface UriReading {
