@@ -41,7 +41,7 @@ export type {
   ScopeRequirement,
   RuledOperation,
   ScopeRule,
-} from './mcp/operation-scopes.js';
+} from './mcp/scope-requirement.js';
 export {
   type OperationNeeds,
   requiredScopes,

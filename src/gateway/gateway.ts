@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { NoCallerError } from '../core/errors/token-errors.js';
 import type { Caller } from '../core/token/caller.js';
-import { consentResponses, memberOf, requestsUrlElicitation } from '../mcp/answers/consent.js';
+import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
+import { memberOf } from '../core/lib/members.js';
 import type { McpCall } from '../mcp/answers/call.js';
 import {
   type McpServe,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
-import type { ScopeRequirement } from '../core/mcp/operation-scopes.js';
+import type { ScopeRequirement } from '../core/mcp/scope-requirement.js';
 import { ACCESS_TOKEN } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { isVisible } from './mcp/answers/lists.js';

@@ -2,11 +2,8 @@ import { booleanProblem, mapOf, oneOf, orFalse, originListProblem } from '../lib
 import { checksOf, type Settings, withDefaults } from '../lib/settings.js';
 import type { OperationKind } from './json-rpc.js';
 import { hostsProblem, type McpHost } from './mcp-host.js';
-import {
-  type OperationRequirement,
-  requirementProblem,
-  type ScopeRequirement,
-} from './operation-scopes.js';
+import type { OperationRequirement } from './operation-scopes.js';
+import { requirementProblem, type ScopeRequirement } from './scope-requirement.js';
 
 /** Options of the MCP endpoint of a resource. */
 export interface McpOptions {

@@ -1,6 +1,6 @@
 import { member } from '../../core/lib/members.js';
 import { sha256 } from '../../core/lib/digest.js';
-import { UriTable } from '../../core/mcp/resource-uris.js';
+import { UriTable } from '../../core/mcp/uri-table.js';
 import type { RuleVerdict } from '../names/operation-rules.js';
 import type { Offer, UpstreamNames } from '../names/upstream-names.js';
 import type { ListShape } from './list-kinds.js';

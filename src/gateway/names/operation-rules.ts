@@ -1,5 +1,5 @@
-import type { RequiredScopes } from '../../core/mcp/operation-scopes.js';
-import { isExpansion } from '../../core/mcp/resource-uris.js';
+import type { RequiredScopes } from '../../core/mcp/scope-requirement.js';
+import { isExpansion } from '../../core/mcp/uri-table.js';
 import type { OperationRule, OperationRules } from '../options/upstream-options.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 

@@ -1,6 +1,6 @@
-import { scopeNeeds } from '../../core/mcp/operation-scopes.js';
+import { scopeNeeds } from '../../core/mcp/scope-requirement.js';
 import type { ToldRequirement } from '../../core/mcp/requirement-sources.js';
-import { spellingsOf, UriTable } from '../../core/mcp/resource-uris.js';
+import { spellingsOf, UriTable } from '../../core/mcp/uri-table.js';
 import { Generations } from '../../core/lib/generations.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { exposedName, type Naming, ownNameIn } from './exposed-names.js';

@@ -13,7 +13,7 @@ import {
   seconds,
   textProblem,
 } from '../../core/lib/option-checks.js';
-import { requirementProblem, type RequiredScopes } from '../../core/mcp/operation-scopes.js';
+import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import type { TokenStrategy } from './token-strategy.js';
 

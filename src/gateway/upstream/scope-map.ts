@@ -1,4 +1,4 @@
-import type { RequiredScopes } from '../../core/mcp/operation-scopes.js';
+import type { RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
 import type { Upstream } from './upstream.js';
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/lib/clock.js';
-import { memberOf, type ProtocolEra } from '../../mcp/answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
+import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
 import { type Asking, askModern } from './modern-rpc.js';

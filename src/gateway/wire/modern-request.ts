@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member } from '../../core/lib/members.js';
-import { memberOf } from '../../mcp/answers/consent.js';
+import { memberOf } from '../../core/lib/members.js';
 import { RpcError } from './gateway-errors.js';
 import { textOfHeader } from './header-text.js';
 import { INVALID_PARAMS, INVALID_REQUEST, type RequestId } from './json-rpc-answer.js';

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import { requirementProblem, type ScopeRequirement } from '../../core/mcp/operation-scopes.js';
+import { requirementProblem, type ScopeRequirement } from '../../core/mcp/scope-requirement.js';
 import type { ScopesOptions } from '../../nest/authplane.decorators.js';
 import { type Callable, isCallable } from './sdk-server.js';
 

@@ -4,7 +4,8 @@ import { InsufficientScopeError, TokenMissingError } from '../../core/errors/tok
 import type { Caller } from '../../core/token/caller.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';
-import { requireOperation, type RuledOperation } from '../../core/mcp/operation-scopes.js';
+import { requireOperation } from '../../core/mcp/operation-scopes.js';
+import type { RuledOperation } from '../../core/mcp/scope-requirement.js';
 import { decoded } from '../../core/mcp/uri-table.js';
 import { canonical } from '../../core/mcp/uri-reader.js';
 import type { AuthplaneOperations } from '../../nest/authplane-operations.js';

@@ -7,9 +7,8 @@ import { transpileModule } from 'typescript';
 import {
   type OperationRequirement,
   OperationScopes,
-  requirementProblem,
-  type ScopeRule,
 } from '../../../src/core/mcp/operation-scopes.js';
+import { requirementProblem, type ScopeRule } from '../../../src/core/mcp/scope-requirement.js';
 import { requirementsOf } from '../../../src/core/mcp/settings.js';
 import { scopeCoverage } from '../../../src/core/lib/scopes.js';
 import type { Caller } from '../../../src/core/token/caller.js';

@@ -64,7 +64,8 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     followedByColon: 'a JSON text of blanks',
   },
   'core/mcp/json-rpc.ts': { operationsOf: 'operations in a batch' },
-  'core/mcp/operation-scopes.ts': { constructor: 'boot', firstProblem: 'boot' },
+  'core/mcp/operation-scopes.ts': { constructor: 'boot' },
+  'core/mcp/scope-requirement.ts': { memberProblem: 'boot' },
   'core/mcp/uri-table.ts': {
     constructor: 'boot',
     '#add': 'boot',
