@@ -75,8 +75,11 @@ export interface ResourceOptions extends ResourceIdentityOptions, TokenOptions, 
 interface GuardOptions {
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
   readonly enforceScopesOnAllRequests?: boolean;
-  /** The MCP endpoint: scopes of single tools, resources and prompts, sessions, origins. Default `{}`. */
-  readonly mcp?: McpOptions;
+  /**
+   * The MCP endpoint: scopes of single tools, resources and prompts, sessions, origins. `false`: this resource
+   * is none; its handlers are guarded as any others, and no body is read. Default `{}`.
+   */
+  readonly mcp?: McpOptions | false;
 }
 
 /** Options of `AuthplaneModule`. */
@@ -105,8 +108,11 @@ export interface FurtherResourceOptions
   readonly inboundDPoP?: InboundDPoPOptions | false;
   /** `false`: nobody is asked about tokens for this resource. Default: as the main one. */
   readonly revocationChecker?: RevocationChecker | false;
-  /** Rules of its MCP endpoint. Default: those of the main one that are not about names. */
-  readonly mcp?: FurtherMcpOptions;
+  /**
+   * Rules of its MCP endpoint; `false`: it is none. Default: those of the main one that are not about names,
+   * or `false` where it says so.
+   */
+  readonly mcp?: FurtherMcpOptions | false;
 }
 
 /** {@link McpOptions} of a further resource. */
@@ -269,7 +275,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
 
 const guardChecks: Record<keyof GuardOptions, Check> = {
   ...checksOf(GUARD_SETTINGS),
-  mcp: nested(mcpChecks),
+  mcp: orFalse(nested(mcpChecks)),
 };
 
 const furtherChecks: Record<keyof FurtherResourceOptions | 'resourceMetadataUrl', Check> = {

@@ -121,7 +121,7 @@ export class AuthplaneGatewayModule {
           provide: gatewayToken(name),
           inject: [registry, ProtectedResources],
           useFactory: (made: UpstreamRegistry, resources: ProtectedResources) =>
-            new McpGateway(made, () => resources.get(name)),
+            new McpGateway(made, () => resources.endpoint(name)),
         },
         {
           provide: gatewayUpstreamsToken(name),

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
 import { isEventStream, onResponseHead } from '../nest/http/response-rewrite.js';
@@ -50,6 +51,7 @@ export type McpServe = (
  *
  * @throws whatever `prepare` throws, for the application's filters; and what the guard throws, when it judges
  * the request once more by what a `scoped` server has registered in `prepare`.
+ * @throws ConfigurationError where the resource of the handler has `mcp: false`.
  * @throws InvalidRequestError for a request that `AuthplaneGuard` has let in with another body than the
  * one it has now, and for a body that nobody has parsed: what runs is what was judged.
  */
@@ -81,8 +83,13 @@ function rawRequest(request: PlatformRequest): IncomingMessage {
 
 /** Without a guard, or on a `@Public()` handler, nothing was judged, and nothing is asked. */
 function requireJudgedBody(request: PlatformRequest): void {
-  const { judgedBody } = requestState(request);
+  const { judgedBody, isMcp } = requestState(request);
   if (judgedBody === undefined) return;
+  if (isMcp === false) {
+    throw new ConfigurationError(
+      'serveMcp: the resource of this handler has mcp: false, so that nobody has judged the message',
+    );
+  }
   if (judgedBody.body !== request.body) {
     throw new InvalidRequestError(
       'the body was replaced after AuthplaneGuard had judged it, by an interceptor for example: change ' +

@@ -31,7 +31,7 @@ export class AuthplaneOperations {
 
   /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */
   isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
-    const { mcp, resource: protectedResource } = this.resources.get(resource);
+    const { mcp, resource: protectedResource } = this.resources.endpoint(resource);
     return isVisible({ kind, name, method: kind === 'method' ? name : METHODS[kind] }, mcp.scopes, {
       claims,
       method: ACCESS_TOKEN,
@@ -43,9 +43,11 @@ export class AuthplaneOperations {
    * Makes a requirement known to the guard, as `scoped` of `authplane-nestjs/mcp` does with each
    * registration. It adds up with what is known already and stays known; a rule replaces the earlier
    * rule of the same name.
+   *
+   * @throws ConfigurationError for a resource that is unknown, or no MCP endpoint (`mcp: false`).
    */
   declare({ kind, name, scopes, list, resource }: OperationDeclaration): void {
-    this.resources.get(resource).mcp.learn({ kind, name, requirement: scopes, list });
+    this.resources.endpoint(resource).mcp.learn({ kind, name, requirement: scopes, list });
   }
 }
 

@@ -230,7 +230,7 @@ export class AuthplaneModule
       httpAdapter.use(resourceMetadataRoute(all, atRoot));
     }
     acceptSessionEnds(httpAdapter);
-    const uris = this.resources.all().map(({ resource }) => resource.resource);
+    const uris = this.resources.endpoints.map(({ resource }) => resource.resource);
     watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
     enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
@@ -295,7 +295,7 @@ export class AuthplaneModule
       events.emit({ type: 'protected', resources: guarded, issuer, isReady });
     }
     if (open.length > 0) events.emit({ type: 'open', resources: open });
-    const origins = resources.all().flatMap(({ mcp }) => mcp.originAnnouncement ?? []);
+    const origins = resources.endpoints.flatMap(({ mcp }) => mcp.originAnnouncement ?? []);
     for (const text of new Set(origins)) events.emit({ type: 'set_up', text, isDoubtful: false });
   }
 

@@ -35,6 +35,7 @@ export async function letIn(
   const { resource } = policy.protectedBy;
   const state = requestState(request);
   state.resource = resource;
+  state.isMcp = policy.protectedBy.isMcp;
   const inspection = inspect(exchange, policy);
   if (policy.isPublic) {
     state.isPublic = true;
@@ -55,7 +56,8 @@ export async function letIn(
 
 /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */
 function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | undefined {
-  const { mcp, resource } = policy.protectedBy;
+  const { isMcp, mcp, resource } = policy.protectedBy;
+  if (!isMcp) return undefined;
   if (requestState(exchange.request).inspectedFor === resource) return undefined;
   return mcp.inspect(exchange, policy);
 }

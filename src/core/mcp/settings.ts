@@ -80,10 +80,15 @@ const ENDPOINT_SETTINGS: Settings<Omit<ResolvedMcp, OwnName>> = {
 export const mcpChecks = { ...checksOf(OWN_SETTINGS), ...checksOf(ENDPOINT_SETTINGS) };
 
 /** @param main of the main resource. */
-export function withMcpDefaults(options: McpOptions = {}, main: McpOptions = {}): ResolvedMcp {
+export function withMcpDefaults(
+  options: McpOptions | false | undefined,
+  main: McpOptions | false = {},
+): ResolvedMcp | false {
+  const given = options ?? (main === false ? false : {});
+  if (given === false) return false;
   return {
-    ...withDefaults(OWN_SETTINGS, options),
-    ...withDefaults(ENDPOINT_SETTINGS, options, main),
+    ...withDefaults(OWN_SETTINGS, given),
+    ...withDefaults(ENDPOINT_SETTINGS, given, main === false ? {} : main),
   };
 }
 

@@ -134,7 +134,9 @@ export class BootInspection {
         metadataRoute !== false &&
         one.resource.metadataUrl === resourceMetadataUrl(one.resource.resource),
       isGuarded:
-        !unprotected.has(one) && !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
+        one.isMcp &&
+        !unprotected.has(one) &&
+        !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
       operation: knownOperation(one, declared),
       streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
     }));

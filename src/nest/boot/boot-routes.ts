@@ -48,7 +48,7 @@ export function routesOf({ classes, resources, isGuardedGlobally }: Application)
       .map(({ name, handler }) => {
         const { isPublic, resourceName } = handlerPolicy(controller, handler);
         const resource = resources.get(resourceName);
-        const serves = servesResource(controller, handler, resource);
+        const serves = resource.isMcp && servesResource(controller, handler, resource);
         return {
           controller,
           name,
@@ -57,7 +57,7 @@ export function routesOf({ classes, resources, isGuardedGlobally }: Application)
           isPublic,
           isGuarded: isGuardedGlobally || isGuardedItself(controller, handler),
           isEndpoint: isOfMcpNest || isMcpEndpoint(controller) || serves,
-          isBelowEndpoint: servesBelow(controller, handler, pathOf(resource)),
+          isBelowEndpoint: resource.isMcp && servesBelow(controller, handler, pathOf(resource)),
           isOfMcpNest,
           module,
         };

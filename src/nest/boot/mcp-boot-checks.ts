@@ -10,6 +10,7 @@ import {
 import { cacheWarnings } from './cache-checks.js';
 import { handlerFindings } from './handler-boot-checks.js';
 import type { ProtectedResource } from '../resources/protected-resources.js';
+import { plainResourceFindings } from './plain-resource-checks.js';
 import { needsSomething, requirementFindings } from './requirement-boot-checks.js';
 
 export interface BootReport {
@@ -28,7 +29,7 @@ export interface BootReport {
 export function bootReport(application: Application): BootReport {
   const routes = routesOf(application);
   const isSelfMounted = mountsItself(application, routes);
-  const open = routes.filter(isOpenEndpoint);
+  const open = routes.filter(isOpenEndpoint).filter(({ resource }) => resource.isMcp);
   return {
     findings: [
       ...(isSelfMounted ? [selfMounted(application)] : []),
@@ -38,11 +39,12 @@ export function bootReport(application: Application): BootReport {
       ...misplacedRoutes(application, routes),
       ...requirementFindings(application, routes),
       ...cacheFindings(application, routes),
+      ...plainResourceFindings(application, routes),
     ],
     routes,
     unprotected: new Set([
       ...open.map(({ resource }) => resource),
-      ...(isSelfMounted ? [application.resources.main] : []),
+      ...(isSelfMounted ? [application.resources.mcpMain] : []),
     ]),
   };
 }
@@ -79,7 +81,7 @@ function mountsItself({ usesMcpNest }: Application, routes: readonly Route[]): b
 
 function selfMounted(application: Application): Finding {
   const { isGuardedGlobally, resources } = application;
-  const isMeant = !isGuardedGlobally && !asksForScopes(application, resources.main);
+  const isMeant = !isGuardedGlobally && !asksForScopes(application, resources.mcpMain);
   return { weight: isMeant ? 'doubtful' : 'open', text: SELF_MOUNTED };
 }
 
@@ -95,7 +97,7 @@ function openOperations(
   routes: readonly Route[],
   one: ProtectedResource,
 ): Finding[] {
-  if (!asksForScopes(application, one)) return [];
+  if (!one.isMcp || !asksForScopes(application, one)) return [];
   const guarded = routes.filter(
     ({ resource, isGuarded, isEndpoint, isBelowEndpoint }) =>
       resource === one && isGuarded && (isEndpoint || isBelowEndpoint),
@@ -128,7 +130,7 @@ function unservedOperations(routes: readonly Route[], one: ProtectedResource): F
 
 function asksForScopes({ declared, resources }: Application, one: ProtectedResource): boolean {
   const ofOptions = requirementsOf(one.mcp.options).some(needsSomething);
-  return ofOptions || (one === resources.main && declared.some(needsSomething));
+  return ofOptions || (one === resources.mcpMain && declared.some(needsSomething));
 }
 
 /** A route at the path of one resource that takes tokens of another is a mix-up. */

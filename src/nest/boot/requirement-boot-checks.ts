@@ -42,7 +42,7 @@ function unadvertisedScopes(application: Application, routes: readonly Route[]):
         methodNeeds(controller, handler),
       ]);
     // Whose tools these are is known at the call; with several resources, ask of the first.
-    const ofTools = one === resources.main ? declared.map(staticNeeds) : [];
+    const ofTools = one === resources.mcpMain ? declared.map(staticNeeds) : [];
     const ofOptions = requirementsOf(one.mcp.options).map(staticNeeds);
     const required = new Set([...ofRoutes, ...ofTools, ...ofOptions].flatMap(scopesIn));
     const missing = [...required].filter((scope) => !one.resource.scopes.includes(scope));

@@ -39,6 +39,8 @@ export interface RequestState extends CallerHolder {
   readonly callers: Map<AuthplaneResource, Promise<AdmittedCaller>>;
   /** What the operation needs, for the challenge; found out when there is one. */
   challengeScopes?: () => string[];
+  /** `false`: the handler belongs to a resource that is no MCP endpoint, so that no message was judged. */
+  isMcp?: boolean;
   /** A guard has seen a `@Public()` handler. */
   isPublic?: boolean;
   /** The MCP operations of the body have been checked for this resource. */

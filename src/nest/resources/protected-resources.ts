@@ -15,6 +15,8 @@ export interface ProtectedResource {
   readonly name: string | undefined;
   readonly resource: AuthplaneResource;
   readonly baseNeeds: ScopeNeeds;
+  /** `false`: no MCP endpoint, and nothing is asked of its rules. */
+  readonly isMcp: boolean;
   readonly mcp: EndpointRules;
 }
 
@@ -82,6 +84,25 @@ export class ProtectedResources implements GuardedApplication {
     return this.get(name).resource;
   }
 
+  /** @throws ConfigurationError for a name that no `forFeature` has given, and for what is no MCP endpoint. */
+  endpoint(name: string | undefined): ProtectedResource {
+    const found = this.get(name);
+    if (found.isMcp) return found;
+    throw new ConfigurationError(
+      `${found.resource.resource} is no MCP endpoint, as mcp: false says: leave that out, or name another resource`,
+    );
+  }
+
+  /** Whose tools those of decorators are, as far as can be told before a call. */
+  get mcpMain(): ProtectedResource {
+    return this.endpoints[0] ?? this.main;
+  }
+
+  /** Those that are MCP endpoints. */
+  get endpoints(): ProtectedResource[] {
+    return this.all().filter(({ isMcp }) => isMcp);
+  }
+
   all(): ProtectedResource[] {
     return [this.main, ...this.#named.values()];
   }
@@ -93,7 +114,9 @@ export class ProtectedResources implements GuardedApplication {
   ): ProtectedResource {
     const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
     const surroundings = { state: this.#state, events: this.events, devMode };
-    return { name, resource, baseNeeds, mcp: new EndpointRules(resource, mcp, surroundings) };
+    const isMcp = mcp !== false;
+    const rules = new EndpointRules(resource, isMcp ? mcp : {}, surroundings);
+    return { name, resource, baseNeeds, isMcp, mcp: rules };
   }
 
   #metadataPathsOf(one: ProtectedResource): string[] {
