@@ -9,8 +9,8 @@ import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js
 import { hearErrorsMade, hearNestLogger, hearOutput, noteTraffic } from './sources.js';
 import { Watch } from './watch.js';
 
-/** Importing Nest takes most core specs longer than their tests. */
-const WITH_NEST = /\/test\/(?:nest|mcp|e2e|hostile|docs|testing|conformance|redis|support)\//;
+/** Importing Nest takes most other specs longer than their tests. */
+const WITH_NEST = /\/test\/(?:nest|mcp|gateway|e2e|hostile|docs|support)\//;
 
 /** So many errors of a test are inspected to the bottom; of all others the message is read. */
 const INSPECTED = 100;
