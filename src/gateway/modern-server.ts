@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isJsonObject } from '../core/lib/members.js';
-import { memberOf } from '../core/lib/members.js';
+import { isJsonObject, memberOf } from '../core/lib/members.js';
 import { type Pass, type Passing, passThrough } from './pass-through.js';
 import { type ListShape, listShapeOf } from './listing/list-kinds.js';
 import { cursorAfter, type MergedList, mergedList, startOf } from './listing/merged-list.js';

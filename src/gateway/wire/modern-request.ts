@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isJsonObject, member } from '../../core/lib/members.js';
-import { memberOf } from '../../core/lib/members.js';
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { RpcError } from './gateway-errors.js';
 import { textOfHeader } from './header-text.js';
 import { INVALID_PARAMS, INVALID_REQUEST, type RequestId } from './json-rpc-answer.js';
