@@ -48,7 +48,7 @@ export async function letIn(
   admit(exchange, policy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
-  if (inspection !== undefined && application.usesMcpNest) publishUser(request, caller);
+  if (inspection !== undefined && application.publishesUser) publishUser(request, caller);
   application.streams.watch(exchange, caller);
   keepPrivate(exchange);
   sendAlong(exchange, caller.responseHeaders);

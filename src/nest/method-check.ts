@@ -14,7 +14,7 @@ import {
   type Method,
   policyOf,
 } from './marks/handler-marks.js';
-import { isMcpOperation } from './mcp/hosts/mcp-nest.js';
+import { isMcpOperation } from './mcp/hosts/mcp-hosts.js';
 import { keepOperationRefusals, OperationRefusal } from './refusals/operation-refusal.js';
 import { type CallerHolder, type GuardedApplication, requests } from './http/request.js';
 import { isRoute } from './http/routes.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Method } from '../../nest/marks/handler-marks.js';
-import { isMcpOperation } from '../../nest/mcp/hosts/mcp-nest.js';
+import { isMcpOperation } from '../../nest/mcp/hosts/mcp-hosts.js';
 import { replaceMethod, replaceMethods } from '../../nest/method-check.js';
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { runningResource } from '../../nest/http/request.js';

@@ -12,15 +12,12 @@ import {
   knownClasses,
   type Modules,
 } from '../mcp/hosts/mcp-discovery.js';
-import { discoveredHosts } from '../mcp/hosts/mcp-hosts.js';
 import {
-  hasMcpModule,
+  discoveredHosts,
+  HOST_LIBRARIES,
   isHostController,
-  isMcpNestController,
-  MCP_NEST_1,
-  usesMcpNest,
-} from '../mcp/hosts/mcp-nest.js';
-import { dynamicInMcpNest2, registeredInMcpNest1, strayTransports } from './mcp-nest-registry.js';
+  libraryOf,
+} from '../mcp/hosts/mcp-hosts.js';
 import type { ProtectedResources } from '../resources/protected-resources.js';
 import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
 import type { CheckedResource } from './self-check.js';
@@ -55,12 +52,13 @@ export class BootInspection {
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
   constructor({ modules, resources, config, adapterHost, extras }: InspectedApplication) {
-    const classes = knownClasses(modules, isMcpNestController);
+    const classes = knownClasses(modules, libraryOf);
     const hosts = discoveredHosts(
       modules,
       resources.all().flatMap(({ mcp }) => mcp.options.hosts ?? []),
     );
     const declared = declaredOperations(classes, hosts);
+    const usedLibrary = HOST_LIBRARIES.find((one) => one.isUsed(modules, declared));
     this.#hosts = hosts;
     this.#modules = modules;
     this.#config = config;
@@ -69,7 +67,7 @@ export class BootInspection {
       classes,
       declared,
       resources,
-      usesMcpNest: usesMcpNest(modules, declared),
+      usedLibrary,
       isGuardedGlobally: isGuardedGlobally(config, extras),
       globalInterceptors: [
         ...config.getGlobalInterceptors(),
@@ -77,8 +75,10 @@ export class BootInspection {
       ],
       isHttp: (adapterHost.httpAdapter as unknown) !== undefined, // none in a microservice
     };
-    resources.usesMcpNest = this.#application.usesMcpNest;
-    const isLibrary = declared.length > 0 || this.#application.usesMcpNest || hasMcpModule(modules);
+    const isUsed = usedLibrary !== undefined;
+    resources.publishesUser = usedLibrary?.readsUser ?? false;
+    const isLibrary =
+      declared.length > 0 || isUsed || HOST_LIBRARIES.some((one) => one.isThere(modules));
     for (const { mcp } of resources.all()) mcp.declare(declared, isLibrary); // its URIs are loose
     for (const { type } of classes.filter(isHostController)) resources.hostControllers.add(type);
     this.report = bootReport(this.#application);
@@ -101,12 +101,17 @@ export class BootInspection {
   afterBootstrap(): string[] {
     const { declared, classes } = this.#application;
     const now = declaredOperations(classes, this.#hosts);
-    const registered = registeredInMcpNest1(this.#modules);
-    const names = [...registered, ...dynamicInMcpNest2(this.#modules)];
+    const modules = this.#modules;
+    const tables = HOST_LIBRARIES.flatMap((one) => one.tables(modules) ?? []);
+    const names = [
+      ...tables.flatMap(({ registrations }) => registrations),
+      ...HOST_LIBRARIES.flatMap((one) => one.namedByHand(modules)),
+    ];
+    const problems = HOST_LIBRARIES.flatMap((one) => one.problems(modules, classes, declared));
     return this.#settle([
-      ...registrationFindings(registered, declared, MCP_NEST_1),
-      ...changedNames(declared, now),
-      ...strayTransports(this.#modules, classes, declared),
+      ...tables.flatMap((one) => registrationFindings(one, declared)),
+      ...changedNames(declared, now, tables),
+      ...problems.map((text) => ({ weight: 'wrong', text }) as const),
       ...unknownNames(this.#application, this.report.routes, names),
     ]);
   }

@@ -1,5 +1,6 @@
 import { hasProtectingGuard } from '../marks/authplane-protected.js';
 import { type ClassLike, handlerPolicy, isMcpEndpoint } from '../marks/handler-marks.js';
+import type { HostLibrary } from '../mcp/hosts/host-library.js';
 import type { DeclaredOperation, KnownClass, KnownMethod } from '../mcp/hosts/mcp-discovery.js';
 import type { ProtectedResource, ProtectedResources } from '../resources/protected-resources.js';
 import { isRoute, servesBelow, servesPath } from '../http/routes.js';
@@ -10,7 +11,7 @@ export interface Application {
   readonly declared: readonly DeclaredOperation[];
   readonly resources: ProtectedResources;
   /** It may have mounted a transport that is no route of Nest's. */
-  readonly usesMcpNest: boolean;
+  readonly usedLibrary: HostLibrary | undefined;
   /** Guards of the whole application: instances, or this module's own. */
   readonly isGuardedGlobally: boolean;
   /** Interceptors of the whole application: instances or classes. */
@@ -35,14 +36,15 @@ export interface Route extends KnownMethod {
   readonly isGuarded: boolean;
   readonly isEndpoint: boolean;
   readonly isBelowEndpoint: boolean;
-  readonly isOfMcpNest: boolean;
+  /** Which has made its controller, or has put its transport there. */
+  readonly library: HostLibrary | undefined;
   readonly module: object;
 }
 
 /** @throws ConfigurationError for `@UseResource` with an unknown name. */
 export function routesOf({ classes, resources, isGuardedGlobally }: Application): Route[] {
   const controllers = classes.filter(({ isController }) => isController);
-  return controllers.flatMap(({ type: controller, methods, isOfMcpNest, module }) =>
+  return controllers.flatMap(({ type: controller, methods, library, module }) =>
     methods
       .filter(({ handler }) => isRoute(handler))
       .map(({ name, handler }) => {
@@ -56,9 +58,9 @@ export function routesOf({ classes, resources, isGuardedGlobally }: Application)
           resource,
           isPublic,
           isGuarded: isGuardedGlobally || isGuardedItself(controller, handler),
-          isEndpoint: isOfMcpNest || isMcpEndpoint(controller) || serves,
+          isEndpoint: library !== undefined || isMcpEndpoint(controller) || serves,
           isBelowEndpoint: resource.isMcp && servesBelow(controller, handler, pathOf(resource)),
-          isOfMcpNest,
+          library,
           module,
         };
       }),

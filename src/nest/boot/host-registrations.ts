@@ -1,35 +1,17 @@
-import type { OperationKind } from '../../core/mcp/json-rpc.js';
 import type { Finding } from './boot-routes.js';
-import type { ClassLike } from '../marks/handler-marks.js';
-import { type DeclaredOperation, type Handler, hasOwnScopes } from '../mcp/hosts/mcp-discovery.js';
-import { MCP_NEST_1 } from '../mcp/hosts/mcp-nest.js';
+import { type DeclaredOperation, hasOwnScopes } from '../mcp/hosts/mcp-discovery.js';
+import type { HostTables, Registration } from '../mcp/hosts/host-library.js';
 import { needsSomething } from './requirement-boot-checks.js';
-
-/** One entry in the tables of a host. */
-export interface Registration {
-  readonly server: string;
-  readonly kind: OperationKind;
-  /** What clients ask for: the name of a tool or prompt, the URI or template of a resource. */
-  readonly name: string;
-  /** By which the host finds the method to run; it may be another one than that of this entry. */
-  readonly key: string;
-  readonly method: string;
-  /** The classes that it may run the method of. None for what was registered by hand. */
-  readonly types: readonly ClassLike[];
-  readonly handlers: readonly Handler[];
-}
 
 /**
  * Where a host would run another method than the guard has judged, or one that it never saw. The guard
  * judges by what decorators say; this compares it with what the host has made of them.
- *
- * @param host the name of the host that has all of `registered`.
  */
 export function registrationFindings(
-  registered: readonly Registration[],
+  tables: HostTables,
   declared: readonly DeclaredOperation[],
-  host: string,
 ): Finding[] {
+  const { registrations: registered } = tables;
   const problems = [
     ...sharedKeys(registered, declared),
     ...registered.flatMap((one) => [
@@ -37,7 +19,7 @@ export function registrationFindings(
       ...otherNames(one, declared),
       ...unseenMethods(one, declared),
     ]),
-    ...unregistered(registered, declared, host),
+    ...unregistered(tables, declared),
   ];
   return [...new Set(problems)].map((text) => ({ weight: 'wrong', text }));
 }
@@ -89,9 +71,10 @@ function otherNames(one: Registration, declared: readonly DeclaredOperation[]): 
 export function changedNames(
   declared: readonly DeclaredOperation[],
   now: readonly DeclaredOperation[],
+  tables: readonly HostTables[],
 ): Finding[] {
   return declared
-    .filter((one) => one.host.name !== MCP_NEST_1 && needsSomething(one))
+    .filter((one) => !tables.some(({ host }) => host === one.host.name) && needsSomething(one))
     .flatMap((one) => {
       const same = now.filter(({ type, method }) => type === one.type && method === one.method);
       if (same.some(({ kind, name }) => kind === one.kind && name === one.name)) return [];
@@ -117,17 +100,15 @@ function unseenMethods(one: Registration, declared: readonly DeclaredOperation[]
 }
 
 function unregistered(
-  registered: readonly Registration[],
+  { host, registrations, wayIn }: HostTables,
   declared: readonly DeclaredOperation[],
-  host: string,
 ): string[] {
   return declared
     .filter((one) => one.host.name === host && needsSomething(one))
-    .filter((one) => !registered.some((other) => isMethodOf(other, one)))
+    .filter((one) => !registrations.some((other) => isMethodOf(other, one)))
     .map(
       ({ where, kind, name }) =>
-        `no server of ${host} has the ${kind} "${name}" of ${where}: import McpModule in its module, or ` +
-        `name the class in McpModule.forFeature`,
+        `no server of ${host} has the ${kind} "${name}" of ${where}: ${wayIn}`,
     );
 }
 

@@ -9,6 +9,7 @@ import {
 } from './boot-routes.js';
 import { cacheWarnings } from './cache-checks.js';
 import { handlerFindings } from './handler-boot-checks.js';
+import type { HostLibrary } from '../mcp/hosts/host-library.js';
 import type { ProtectedResource } from '../resources/protected-resources.js';
 import { plainResourceFindings } from './plain-resource-checks.js';
 import { needsSomething, requirementFindings } from './requirement-boot-checks.js';
@@ -28,11 +29,11 @@ export interface BootReport {
  */
 export function bootReport(application: Application): BootReport {
   const routes = routesOf(application);
-  const isSelfMounted = mountsItself(application, routes);
+  const library = selfMountedLibrary(application, routes);
   const open = routes.filter(isOpenEndpoint).filter(({ resource }) => resource.isMcp);
   return {
     findings: [
-      ...(isSelfMounted ? [selfMounted(application)] : []),
+      ...(library === undefined ? [] : [selfMounted(application, library)]),
       ...open.map((route) => openEndpoint(application, route)),
       ...application.resources.all().flatMap((one) => openOperations(application, routes, one)),
       ...handlerFindings(application, routes),
@@ -44,7 +45,7 @@ export function bootReport(application: Application): BootReport {
     routes,
     unprotected: new Set([
       ...open.map(({ resource }) => resource),
-      ...(isSelfMounted ? [application.resources.mcpMain] : []),
+      ...(library === undefined ? [] : [application.resources.mcpMain]),
     ]),
   };
 }
@@ -65,31 +66,26 @@ function openEndpoint(application: Application, route: Route): Finding {
     weight: isMeant ? 'doubtful' : 'open',
     text:
       `${nameOf(route)} is an MCP endpoint that no AuthplaneGuard protects: anybody may call it. ` +
-      (route.isOfMcpNest
-        ? `Add McpModule.forRoot({ guards: [AuthplaneGuard] }), or set guard: 'global'`
-        : `Add @UseGuards(AuthplaneGuard), set guard: 'global', or mark it @Public(); a guard of yours ` +
+      (route.library?.guardAdvice ??
+        `Add @UseGuards(AuthplaneGuard), set guard: 'global', or mark it @Public(); a guard of yours ` +
           `that asks AuthplaneGuard itself carries @AuthplaneProtected()`),
   };
 }
 
 /** No endpoint is a route, so the library must have mounted one itself. */
-function mountsItself({ usesMcpNest }: Application, routes: readonly Route[]): boolean {
-  return (
-    usesMcpNest && !routes.some(({ isEndpoint, isBelowEndpoint }) => isEndpoint || isBelowEndpoint)
-  );
+function selfMountedLibrary(
+  { usedLibrary }: Application,
+  routes: readonly Route[],
+): HostLibrary | undefined {
+  const isServed = routes.some(({ isEndpoint, isBelowEndpoint }) => isEndpoint || isBelowEndpoint);
+  return isServed ? undefined : usedLibrary;
 }
 
-function selfMounted(application: Application): Finding {
+function selfMounted(application: Application, library: HostLibrary): Finding {
   const { isGuardedGlobally, resources } = application;
   const isMeant = !isGuardedGlobally && !asksForScopes(application, resources.mcpMain);
-  return { weight: isMeant ? 'doubtful' : 'open', text: SELF_MOUNTED };
+  return { weight: isMeant ? 'doubtful' : 'open', text: library.selfMountedText };
 }
-
-const SELF_MOUNTED =
-  'MCP-Nest is in use, and no controller serves the path of the resource or carries @McpEndpoint(): a ' +
-  "transport that MCP-Nest mounts by itself has no guard, guard: 'global' included, and anybody may " +
-  'call its tools. Add a controller with @UseGuards(AuthplaneGuard) that extends McpHttpControllerFor ' +
-  '(MCP-Nest 2), or name the guard in McpModule.forRoot({ guards }) (MCP-Nest 1)';
 
 /** Requirements of tools count only where a guard reads the body. */
 function openOperations(

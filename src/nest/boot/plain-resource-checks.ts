@@ -12,10 +12,12 @@ export function plainResourceFindings(
 
 function plainEndpoints({ resources }: Application, routes: readonly Route[]): Finding[] {
   const misplaced = routes.filter(
-    ({ controller, resource, isOfMcpNest, isPublic }) =>
+    ({ controller, resource, library, isPublic }) =>
       !resource.isMcp &&
       !isPublic &&
-      (isOfMcpNest || isMcpEndpoint(controller) || resources.hostControllers.has(controller)),
+      (library !== undefined ||
+        isMcpEndpoint(controller) ||
+        resources.hostControllers.has(controller)),
   );
   const texts = misplaced.map(
     ({ controller, resource }) =>

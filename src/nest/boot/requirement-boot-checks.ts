@@ -91,14 +91,18 @@ function partialRequirements(
       .filter((requirement) => declared.some((other) => isSame(requirement, other)))
       .flatMap(({ kind, name }) =>
         all
-          .filter((other) => other !== one && servesMcpNest(other, routes))
+          .filter((other) => other !== one)
+          .flatMap((other) => {
+            const library = libraryBehind(other, routes);
+            return library === undefined ? [] : [{ ...other, library }];
+          })
           .filter(
             ({ mcp }) => !requirementsOf(mcp.options).some((same) => isSame(same, { kind, name })),
           )
           .flatMap((other) =>
             doubtful(
-              `mcp: the ${kind} "${name}" has scopes in the options of ${one.resource.resource}, and MCP-Nest ` +
-                `also stands behind ${other.resource.resource}, where they do not count: put them on the ` +
+              `mcp: the ${kind} "${name}" has scopes in the options of ${one.resource.resource}, and ` +
+                `${other.library.name} also stands behind ${other.resource.resource}, where they do not count: put them on the ` +
                 `method with @Scopes, or into the options of both`,
             ),
           ),
@@ -106,8 +110,8 @@ function partialRequirements(
   );
 }
 
-function servesMcpNest(resource: Route['resource'], routes: readonly Route[]): boolean {
-  return routes.some((route) => route.isOfMcpNest && route.resource === resource);
+function libraryBehind(resource: Route['resource'], routes: readonly Route[]) {
+  return routes.find((one) => one.library !== undefined && one.resource === resource)?.library;
 }
 
 /**
@@ -123,7 +127,8 @@ export function unknownNames(
 ): Finding[] {
   return resources.all().flatMap((one) => {
     const endpoints = routes.filter(({ resource, isEndpoint }) => resource === one && isEndpoint);
-    if (endpoints.length === 0 || !endpoints.every(({ isOfMcpNest }) => isOfMcpNest)) return [];
+    if (endpoints.length === 0 || !endpoints.every(({ library }) => library !== undefined))
+      return [];
     one.mcp.knowsAllNames();
     return requirementsOf(one.mcp.options)
       .filter(({ kind }) => declared.some((other) => other.kind === kind))

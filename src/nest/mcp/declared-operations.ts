@@ -25,7 +25,7 @@ export class OperationTable {
   readonly #learned = new Map<string, LearnedOperation>();
   readonly #sources: RequirementSource[] = [];
   #declared: readonly DeclaredOperation[] = [];
-  #usesMcpNest = false;
+  #isLibrary = false;
   #isFull = false;
   #built: { readonly scopes: OperationScopes; readonly lists: McpLists } | undefined;
 
@@ -39,7 +39,7 @@ export class OperationTable {
   get isEmpty(): boolean {
     const { length } = this.#ofOptions;
     const added = this.#declared.length + this.#learned.size + this.#sources.length;
-    return length + added === 0 && !this.#usesMcpNest;
+    return length + added === 0 && !this.#isLibrary;
   }
 
   get scopes(): OperationScopes {
@@ -50,10 +50,10 @@ export class OperationTable {
     return this.#tables().lists;
   }
 
-  /** @param usesMcpNest whose lookup of URIs is loose, and whose lists say what a tool needs. */
-  declare(declared: readonly DeclaredOperation[], usesMcpNest: boolean): void {
+  /** @param isLibrary a host library serves them, whose lookup of URIs is loose, and whose lists say what a tool needs. */
+  declare(declared: readonly DeclaredOperation[], isLibrary: boolean): void {
     this.#declared = declared;
-    this.#usesMcpNest = usesMcpNest;
+    this.#isLibrary = isLibrary;
     this.#built = undefined;
   }
 
@@ -91,10 +91,10 @@ export class OperationTable {
         ),
         ...added.map((one) => ({ ...one, hidden: (one.list ?? this.#list) === 'hide' })),
       ],
-      this.#usesMcpNest,
+      this.#isLibrary,
       new RequirementSources(this.#sources, this.#list === 'hide'),
     );
-    return { scopes, lists: new McpLists(scopes, { namesSchemes: this.#usesMcpNest }) };
+    return { scopes, lists: new McpLists(scopes, { namesSchemes: this.#isLibrary }) };
   }
 
   #refuseMore(): void {

@@ -88,10 +88,10 @@ export class EndpointRules {
   /**
    * Adds the requirements of decorators to those of the options. Known once all modules are there.
    *
-   * @param usesMcpNest whose lookup of URIs is loose, and whose lists say what a tool needs.
+   * @param isLibrary a host library serves them, whose lookup of URIs is loose, and whose lists say what a tool needs.
    */
-  declare(declared: readonly DeclaredOperation[], usesMcpNest: boolean): void {
-    this.#table.declare(declared, usesMcpNest);
+  declare(declared: readonly DeclaredOperation[], isLibrary: boolean): void {
+    this.#table.declare(declared, isLibrary);
   }
 
   /** What a server that is wired by hand says when it registers an operation. */

@@ -30,8 +30,8 @@ interface ResourcesSurroundings {
 export class ProtectedResources implements GuardedApplication {
   /** Whether methods ask for their caller: not when tests have replaced the guard. */
   isEnforced = true;
-  /** Set at the start. MCP-Nest reads `request.user`. */
-  usesMcpNest = false;
+  /** Set at the start: a host library is in use that reads `request.user`. */
+  publishesUser = false;
   readonly #named = new Map<string, ProtectedResource>();
   readonly #state = new McpState();
   readonly #isMainAtRoot: boolean;

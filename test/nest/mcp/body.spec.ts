@@ -25,7 +25,7 @@ import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-ne
 import { z } from 'zod';
 import { hasUnreadBody, isParsed, unreadableBody, unreadJson } from '../../../src/nest/mcp/body.js';
 import type { KnownClass } from '../../../src/nest/mcp/hosts/mcp-discovery.js';
-import { isHostController } from '../../../src/nest/mcp/hosts/mcp-nest.js';
+import { isHostController } from '../../../src/nest/mcp/hosts/mcp-hosts.js';
 import { platforms } from '../../support/nest/start-app.js';
 import {
   call,
@@ -413,7 +413,7 @@ describe('mcp-body', () => {
       ' console.log(McpHttpControllerFor({ httpHandlers: {} }).name))';
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', program]);
     const made = { [stdout.trim()]: class {} }[stdout.trim()];
-    const known = { type: made, isController: true, isOfMcpNest: false, module: {}, methods: [] };
+    const known = { type: made, isController: true, library: undefined, module: {}, methods: [] };
     expect(isHostController(known as KnownClass)).toBe(true);
   });
 

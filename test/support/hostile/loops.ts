@@ -109,7 +109,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/after-bootstrap.ts': { constructor: 'boot' },
   'nest/boot/boot-inspection.ts': { constructor: 'boot' },
   'nest/boot/cache-checks.ts': { cachesByUrl: 'boot' },
-  'nest/boot/mcp-nest-registry.ts': { registryOf: 'boot' },
+  'nest/mcp/hosts/mcp-nest-registry.ts': { registryOf: 'boot' },
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
   'nest/http/exchange.ts': { sendAlong: 'bounded' },

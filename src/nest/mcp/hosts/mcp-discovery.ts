@@ -2,6 +2,7 @@ import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationRequirement } from '../../../core/mcp/operation-scopes.js';
 import { NO_SCOPES } from '../../../core/lib/scopes.js';
+import type { HostLibrary } from './host-library.js';
 import { type ClassLike, handlerPolicy, methodNeeds, ownNeeds } from '../../marks/handler-marks.js';
 
 /** What is used of Nest's `Module` and `InstanceWrapper`, which are part of no public interface. */
@@ -17,8 +18,8 @@ export interface Wrapper {
 export interface KnownClass {
   readonly type: ClassLike;
   readonly isController: boolean;
-  /** One that MCP-Nest 1 has made, or that carries a transport of MCP-Nest 2. */
-  readonly isOfMcpNest: boolean;
+  /** Which has made the controller, or has put its transport there. */
+  readonly library: HostLibrary | undefined;
   /** That has registered it. */
   readonly module: object;
   readonly methods: readonly KnownMethod[];
@@ -61,19 +62,19 @@ export interface DeclaredOperation
 /** All classes of the application. Once, at start: guards look nothing up per request. */
 export function knownClasses(
   modules: Modules,
-  isMcpNestController: (type: ClassLike, module: ModuleOf) => boolean,
+  libraryOf: (type: ClassLike, module: ModuleOf) => HostLibrary | undefined,
 ): KnownClass[] {
   const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
   for (const module of modules.values()) {
     for (const type of [...module.controllers.values()].flatMap(typesOf)) {
       found.set(type, {
         isController: true,
-        isOfMcpNest: isMcpNestController(type, module),
+        library: libraryOf(type, module),
         module,
       });
     }
     for (const type of [...module.providers.values()].flatMap(typesOf)) {
-      if (!found.has(type)) found.set(type, { isController: false, isOfMcpNest: false, module });
+      if (!found.has(type)) found.set(type, { isController: false, library: undefined, module });
     }
   }
   const scanner = new MetadataScanner();

@@ -3,11 +3,17 @@ import type { HostOperation, HostOwner, McpHost } from '../../../core/mcp/mcp-ho
 import type {
   DiscoveredHost,
   HostedOperation,
+  KnownClass,
   KnownMethod,
   ModuleOf,
   Modules,
 } from './mcp-discovery.js';
-import { mcpNest1, mcpNest2 } from './mcp-nest.js';
+import { mcpNest } from './mcp-nest.js';
+import type { HostLibrary } from './host-library.js';
+import type { ClassLike } from '../../marks/handler-marks.js';
+
+/** All that are built in. */
+export const HOST_LIBRARIES: readonly HostLibrary[] = [mcpNest];
 
 /**
  * The hosts that are in this application. Who runs a decorated method is told by a module class or a
@@ -15,7 +21,27 @@ import { mcpNest1, mcpNest2 } from './mcp-nest.js';
  */
 export function discoveredHosts(modules: Modules, given: readonly McpHost[]): DiscoveredHost[] {
   const present = given.filter(({ owner }) => isPresent(modules, owner)).map(asDiscovered);
-  return [...mcpNest1(modules), mcpNest2, ...present];
+  return [...HOST_LIBRARIES.flatMap((library) => library.hosts(modules)), ...present];
+}
+
+/** Whether it is marked as one, by whichever library: a key does not tell. */
+export function isMcpOperation(method: object): boolean {
+  return HOST_LIBRARIES.some((library) => library.isOperation(method));
+}
+
+/** Which library has made the controller, or has put its transport there. */
+export function libraryOf(type: ClassLike, module: ModuleOf): HostLibrary | undefined {
+  return HOST_LIBRARIES.find((library) => library.ownsController(type, module));
+}
+
+/** Whether the controller serves transports of a library. */
+export function isHostController({
+  type,
+  isController,
+  library,
+}: Pick<KnownClass, 'type' | 'isController' | 'library'>): boolean {
+  const isTransport = () => HOST_LIBRARIES.some((one) => one.isTransport(type));
+  return isController && (library !== undefined || isTransport());
 }
 
 function isPresent(modules: Modules, owner: McpHost['owner']): boolean {

@@ -1,23 +1,31 @@
-import type { OperationKind } from '../../core/mcp/json-rpc.js';
-import type { Finding } from './boot-routes.js';
-import type { Registration } from './host-registrations.js';
+import type { OperationKind } from '../../../core/mcp/json-rpc.js';
+import type { ClassLike } from '../../marks/handler-marks.js';
+import type { Registration } from './host-library.js';
 import {
-  type DeclaredOperation,
   type Handler,
   type KnownClass,
   type ModuleOf,
   type Modules,
   typesOf,
   type Wrapper,
-} from '../mcp/hosts/mcp-discovery.js';
-import {
-  isBoundController,
-  isSameOperation,
-  isStrategy,
-  MCP_STRATEGY,
-  mcpNest2,
-  MODULE_ID,
-} from '../mcp/hosts/mcp-nest.js';
+} from './mcp-discovery.js';
+
+/** Where MCP-Nest 1 and 2 note on a method what it is, and which member names it. Others do, too. */
+export const OPERATION_KEYS: readonly (readonly [key: string, OperationKind, member: string])[] = [
+  ['mcp:tool', 'tool', 'name'],
+  ['mcp:prompt', 'prompt', 'name'],
+  ['mcp:resource', 'resource', 'uri'],
+  ['mcp:resource-template', 'resource', 'uriTemplate'],
+];
+
+export const MCP_NEST_1 = 'MCP-Nest 1';
+/** The token by which a module of MCP-Nest 1 knows itself. */
+export const MODULE_ID = 'MCP_MODULE_ID';
+/** Tokens of MCP-Nest 2, for an application that has no decorated method. */
+export const MCP_STRATEGY = 'MCP_STRATEGY';
+/** The class that `McpHttpControllerFor` makes for the controller of the application to extend. */
+const BOUND_CONTROLLER = 'BoundMcpHttpController';
+const TRANSPORT_CONTROLLERS = [BOUND_CONTROLLER, 'StreamableHttpController'];
 
 /** What the registry of MCP-Nest 1 has for each method, and its lists of them. */
 interface Entry {
@@ -111,29 +119,27 @@ export function dynamicInMcpNest2(modules: Modules): Pick<Registration, 'kind' |
 export function strayTransports(
   modules: Modules,
   classes: readonly KnownClass[],
-  declared: readonly DeclaredOperation[],
-): Finding[] {
+  { hasTools }: { readonly hasTools: boolean },
+): string[] {
   const strategies = strategiesIn(modules);
   const handlers = classes.flatMap(({ methods }) => methods.map((one) => one.handler));
   const strays = strategies
     .flatMap(messageMethods)
     .filter((method) => !handlers.some((handler) => isSameOperation(handler, method)));
   if (strays.length > 0)
-    return strays.map((method) => wrong(`${nameOf(method)} is run by MCP-Nest`));
-  const isKnown = strategies.length > 0 || declared.some(({ host }) => host === mcpNest2);
+    return strays.map((method) => strayText(`${nameOf(method)} is run by MCP-Nest`));
+  const isKnown = strategies.length > 0 || hasTools;
   return classes
     .filter(({ type }) => !isKnown && isBoundController(type))
-    .map(({ type }) => wrong(`${type.name} serves a transport of MCP-Nest`));
+    .map(({ type }) => strayText(`${type.name} serves a transport of MCP-Nest`));
 }
 
-function wrong(what: string): Finding {
-  return {
-    weight: 'wrong',
-    text:
-      `${what}, and no module of this application has its tools, so that their scopes are unknown here: ` +
-      `import the modules of the tools, and connect the strategy to this application. If all of them are ` +
-      `registered by hand, add { provide: MCP_STRATEGY, useValue: strategy } to the providers`,
-  };
+function strayText(what: string): string {
+  return (
+    `${what}, and no module of this application has its tools, so that their scopes are unknown here: ` +
+    `import the modules of the tools, and connect the strategy to this application. If all of them are ` +
+    `registered by hand, add { provide: MCP_STRATEGY, useValue: strategy } to the providers`
+  );
 }
 
 /** The decorated methods that Nest has handed to the strategy. */
@@ -159,4 +165,33 @@ function strategiesIn(modules: Modules): object[] {
 
 function nameOf(method: Handler): string {
   return `the method "${method.name}"`;
+}
+
+/** Whether one is the other, or what a decorator has put in its place, with its marks. */
+function isSameOperation(one: object, other: object): boolean {
+  if (one === other) return true;
+  return OPERATION_KEYS.some(([key]) => {
+    const mark: unknown = Reflect.getMetadata(key, one);
+    return mark !== undefined && mark === Reflect.getMetadata(key, other);
+  });
+}
+
+/** Made by `McpHttpControllerFor`: it serves what a strategy of MCP-Nest 2 has, wherever that is. */
+export function isBoundController(type: ClassLike): boolean {
+  return extendsOneOf(type, [BOUND_CONTROLLER]);
+}
+
+/** Whether the class, or one that it extends, was made by a library to serve its transports. */
+export function isTransportController(type: ClassLike): boolean {
+  return extendsOneOf(type, TRANSPORT_CONTROLLERS);
+}
+
+/** The transport of Nest that MCP-Nest 2 brings, which holds what it serves. */
+function isStrategy(type: ClassLike): boolean {
+  return extendsOneOf(type, ['McpStrategy']);
+}
+
+function extendsOneOf(type: unknown, names: readonly string[]): boolean {
+  if (typeof type !== 'function') return false;
+  return names.includes(type.name) || extendsOneOf(Object.getPrototypeOf(type), names);
 }
