@@ -38,6 +38,7 @@ const LADDERS = {
     'mcp/answers',
     'mcp/state',
     'mcp',
+    'callers',
     'resources',
     'boot',
   ],

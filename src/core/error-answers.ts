@@ -10,7 +10,9 @@ import {
   DPoPReplayDetectedError,
   InvalidDPoPProofError,
 } from './errors/dpop-errors.js';
+import { NoAccessTokenError } from './errors/configuration-error.js';
 import {
+  CredentialRefusedError,
   InsufficientScopeError,
   InvalidClaimsError,
   InvalidSignatureError,
@@ -22,6 +24,7 @@ import {
   TokenTooLongError,
 } from './errors/token-errors.js';
 import {
+  CallbackError,
   InvalidRequestError,
   OperationRefusedError,
   OriginRefusedError,
@@ -117,10 +120,12 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
       jsonRpc: { code: -32000, message: 'Forbidden: Origin not allowed' },
     },
   ],
+  [NoAccessTokenError, { status: 403, error: 'access_denied', challenged: 'none' }],
   [AccessDeniedError, { status: 403, error: 'access_denied', challenged: 'none' }],
   [ConsentRequiredError, { status: 403, error: 'consent_required', challenged: 'none' }],
   [InsufficientScopeError, { status: 403, error: 'insufficient_scope', challenged: 'accepted' }],
   [TokenExpiredError, invalidToken],
+  [CredentialRefusedError, invalidToken],
   [InvalidSignatureError, invalidToken],
   [InvalidClaimsError, invalidToken],
   [TokenRevokedError, invalidToken],
@@ -135,6 +140,7 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   [DPoPError, { ...invalidToken, challenged: 'DPoP' }],
   [AuthorizationServerUnavailableError, unavailable],
   [ReplayStoreError, unavailable],
+  [CallbackError, unavailable],
 ];
 
 /** Nothing that a caller could do something about, nor should know of. */

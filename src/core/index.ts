@@ -54,6 +54,13 @@ export type {
   FurtherResourceOptions,
   ResourceOptions,
 } from './options.js';
+export type {
+  CalledResource,
+  CallerPlace,
+  IncomingRequest,
+  OtherCredentials,
+} from './caller-settings.js';
+export type { CredentialPlace, OtherCaller } from './token/other-caller.js';
 export type { InboundDPoPOptions } from './dpop/settings.js';
 export { authplaneOptionsFromEnv } from './options-from-env.js';
 export type { IntrospectionResponse } from './operations/introspection.js';

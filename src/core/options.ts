@@ -33,6 +33,7 @@ import {
   withRevocationDefaults,
 } from './operations/settings.js';
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
+import { CALLER_SETTINGS, callerChecks, type CallerOptions } from './caller-settings.js';
 import {
   joinedResourceProblem,
   missingResourceProblem,
@@ -72,7 +73,7 @@ export interface ResourceOptions extends ResourceIdentityOptions, TokenOptions, 
 }
 
 /** What guards need to know of a resource besides the resource itself. */
-interface GuardOptions {
+interface GuardOptions extends CallerOptions {
   /** Every guarded request needs every scope of `scopes`. Default `false`. */
   readonly enforceScopesOnAllRequests?: boolean;
   /**
@@ -97,7 +98,7 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
 /**
  * Options of a further resource in the same application. What protects the main resource protects
  * this one too: an option that is left out has the value it has there, and so has a member of
- * `inboundDPoP`. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes`, `resourceMetadata` and the
+ * `inboundDPoP`; what may be `false` is then switched off. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes`, `resourceMetadata` and the
  * `tools`, `resources`, `prompts` and `methods` of `mcp`.
  */
 export interface FurtherResourceOptions
@@ -131,7 +132,8 @@ export interface ResolvedResourceOptions
   readonly inboundDPoP: ResolvedInboundDPoP | undefined;
 }
 
-export interface ResolvedGuardOptions extends Required<GuardOptions> {
+export interface ResolvedGuardOptions
+  extends Required<Omit<GuardOptions, keyof CallerOptions>>, CallerOptions {
   readonly devMode: boolean;
   /** Legal settings that are probably not meant. */
   readonly warnings: readonly string[];
@@ -152,7 +154,7 @@ const SERVER_SETTINGS: Settings<Required<Pick<ServerOptions, 'clock' | 'verboseE
   verboseErrors: { check: verboseErrorsProblem, byDefault: false },
 };
 
-const GUARD_SETTINGS: Settings<Required<Omit<GuardOptions, 'mcp'>>> = {
+const GUARD_SETTINGS: Settings<Required<Omit<GuardOptions, 'mcp' | keyof CallerOptions>>> = {
   enforceScopesOnAllRequests: { check: booleanProblem, byDefault: false },
 };
 
@@ -245,8 +247,9 @@ function withResourceDefaults(
 function withGuardDefaults(
   options: GuardOptions,
   main?: ResolvedGuardOptions,
-): Required<GuardOptions> {
+): Omit<ResolvedGuardOptions, 'devMode' | 'warnings'> {
   return {
+    ...withDefaults(CALLER_SETTINGS, options, main),
     ...withDefaults(GUARD_SETTINGS, options, main),
     mcp: withMcpDefaults(options.mcp, main?.mcp),
   };
@@ -274,6 +277,7 @@ const resourceChecks: Record<keyof ResourceOptions, Check> = {
 };
 
 const guardChecks: Record<keyof GuardOptions, Check> = {
+  ...callerChecks,
   ...checksOf(GUARD_SETTINGS),
   mcp: orFalse(nested(mcpChecks)),
 };

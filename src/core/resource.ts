@@ -3,7 +3,8 @@ import { type Challenge, type ChallengeOptions, toChallenge } from './challenge.
 import type { ChallengeScheme } from './error-answers.js';
 import type { Clock } from './lib/clock.js';
 import type { ConsentPolicy } from './calls/consent-url.js';
-import type { Authentication } from './token/caller.js';
+import { type AdmittedCaller, type Authentication, LocalCaller } from './token/caller.js';
+import type { OtherCaller } from './token/other-caller.js';
 import {
   type HeaderLines,
   headerLines,
@@ -187,6 +188,12 @@ export class AuthplaneResource {
   /** Refuses unless the claims cover what is needed. @throws InsufficientScopeError naming every scope the operation needs. */
   requireScopes(claims: VerifiedClaims, needs: ScopeNeeds): void {
     requireScopeNeeds(claims.scopes, needs, this.#covers);
+  }
+
+  /** @internal Whoever has shown another credential than an access token, by the scopes of this resource. */
+  callerWith(shown: OtherCaller): AdmittedCaller {
+    const { resource } = this;
+    return new LocalCaller(shown, { resource, covers: this.#covers, now: () => this.#rules.now() });
   }
 
   /** How long a token with these claims is still accepted, the clock skew included. */

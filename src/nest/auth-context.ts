@@ -5,8 +5,9 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
+import { NoAccessTokenError } from '../core/errors/configuration-error.js';
 import { NoCallerError } from '../core/errors/token-errors.js';
-import { type Authentication, callerByToken } from '../core/token/caller.js';
+import { type Authentication, type Caller, callerByToken } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';
 
@@ -21,7 +22,7 @@ export class CallerSnapshot {
 
   /** Who it is; `undefined` where there is none. */
   get current(): Authentication | undefined {
-    return this.#holder?.current?.authentication;
+    return authenticationOf(this.#holder?.current);
   }
 
   /** @internal */
@@ -41,9 +42,12 @@ export class CallerSnapshot {
  */
 @Injectable()
 export class AuthContext {
-  /** Claims and token together; `undefined` where there is no caller. Never throws. */
+  /**
+   * Claims and token together; `undefined` where there is no caller. Never throws. The token is `''` for a
+   * caller who has shown another credential: `claims.method` tells.
+   */
   get current(): Authentication | undefined {
-    return requests.getStore()?.current?.authentication;
+    return authenticationOf(requests.getStore()?.current);
   }
 
   /** The verified claims. @throws NoCallerError where there is no caller. */
@@ -53,10 +57,14 @@ export class AuthContext {
 
   /**
    * The inbound access token, for token exchange. It was issued for this server: never send it to
-   * another one. @throws NoCallerError where there is no caller.
+   * another one.
+   * @throws NoAccessTokenError for a caller who has shown another credential (`otherCredentials`).
+   * @throws NoCallerError where there is no caller.
    */
   get token(): string {
-    return this.#known().token;
+    const { token } = this.#known();
+    if (token === '') throw new NoAccessTokenError();
+    return token;
   }
 
   /**
@@ -94,6 +102,11 @@ export class AuthContext {
     if (current === undefined) throw new NoCallerError();
     return current;
   }
+}
+
+function authenticationOf(caller: Caller | undefined): Authentication | undefined {
+  if (caller === undefined || caller.authentication !== undefined) return caller?.authentication;
+  return { claims: caller.claims, token: '', scheme: 'Bearer', responseHeaders: {} };
 }
 
 /**

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { ScopeRequirement } from '../core/mcp/scope-requirement.js';
-import { ACCESS_TOKEN } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { isVisible } from './mcp/answers/lists.js';
 import { ProtectedResources } from './resources/protected-resources.js';
@@ -34,7 +33,7 @@ export class AuthplaneOperations {
     const { mcp, resource: protectedResource } = this.resources.endpoint(resource);
     return isVisible({ kind, name, method: kind === 'method' ? name : METHODS[kind] }, mcp.scopes, {
       claims,
-      method: ACCESS_TOKEN,
+      method: claims.method,
       resource: protectedResource.resource,
     });
   }

@@ -96,6 +96,7 @@ const CLAIM_NAMES = {
   issuer: true,
   jti: true,
   kid: true,
+  method: true,
   notBefore: true,
   raw: true,
   scopes: true,

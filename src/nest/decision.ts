@@ -1,6 +1,5 @@
 import { eventCaller } from '../core/events.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
-import type { AuthplaneResource } from '../core/resource.js';
 import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
 import {
   type HttpExchange,
@@ -43,7 +42,7 @@ export async function letIn(
   }
   state.challengeScopes = () =>
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
-  const caller = await callerOnce(exchange, resource);
+  const caller = await callerOnce(exchange, policy.protectedBy, inspection?.isMcp === true);
   state.judgedBody ??= { body: request.body };
   admit(exchange, policy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
@@ -62,21 +61,29 @@ function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | un
   return mcp.inspect(exchange, policy);
 }
 
-function callerOnce(exchange: HttpExchange, resource: AuthplaneResource): Promise<AdmittedCaller> {
+function callerOnce(
+  exchange: HttpExchange,
+  protectedBy: ProtectedResource,
+  isMcp: boolean,
+): Promise<AdmittedCaller> {
   const { callers } = requestState(exchange.request);
+  const { resource } = protectedBy;
   let caller = callers.get(resource);
   if (caller === undefined) {
-    caller = callerByToken(exchange, resource);
+    caller = callerOf(exchange, protectedBy, isMcp);
     callers.set(resource, caller);
   }
   return caller;
 }
 
-async function callerByToken(
-  { request }: HttpExchange,
-  resource: AuthplaneResource,
+async function callerOf(
+  exchange: HttpExchange,
+  { resource, otherCredentials }: ProtectedResource,
+  isMcp: boolean,
 ): Promise<AdmittedCaller> {
-  return new TokenCaller(await resource.authenticate(inboundRequest(request)), resource);
+  const other = otherCredentials && (await otherCredentials.callerOf(exchange, isMcp));
+  if (other !== undefined) return other;
+  return new TokenCaller(await resource.authenticate(inboundRequest(exchange.request)), resource);
 }
 
 function admit(

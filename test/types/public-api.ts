@@ -152,6 +152,7 @@ export function isAnOutage(error: unknown): boolean {
     case 'outbound_http_error':
     case 'outbound_overload':
     case 'replay_store_unavailable':
+    case 'callback_failed':
       return true;
     case 'access_denied':
     case 'configuration_error':
@@ -176,6 +177,8 @@ export function isAnOutage(error: unknown): boolean {
     case 'invalid_target':
     case 'invalid_token':
     case 'malformed_credentials':
+    case 'credential_refused':
+    case 'no_access_token':
     case 'no_caller':
     case 'not_found':
     case 'oauth_error':

@@ -11,9 +11,11 @@ import { originalOf } from './stands-for.js';
 export type AuthplaneErrorCode =
   | OAuthErrorCode
   | 'authorization_server_unavailable'
+  | 'callback_failed'
   | 'circuit_open'
   | 'configuration_error'
   | 'consent_refused'
+  | 'credential_refused'
   | 'dpop_binding_mismatch'
   | 'dpop_error'
   | 'dpop_multiple_proofs'
@@ -27,6 +29,7 @@ export type AuthplaneErrorCode =
   | 'malformed_credentials'
   | 'metadata_fetch_error'
   | 'missing_metadata_endpoint'
+  | 'no_access_token'
   | 'no_caller'
   | 'origin_refused'
   | 'outbound_http_error'

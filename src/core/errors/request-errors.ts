@@ -31,3 +31,11 @@ export class SessionNotFoundError extends AuthplaneError {
 export class OriginRefusedError extends AuthplaneError {
   readonly code = 'origin_refused';
 }
+
+/**
+ * A function of the application that a request depends on has failed, took too long, or gave what it must
+ * not give: nobody can tell whether the request may pass. Answered with 503.
+ */
+export class CallbackError extends AuthplaneError {
+  readonly code = 'callback_failed';
+}

@@ -32,6 +32,22 @@ export class MalformedCredentialsError extends AuthplaneError {
   readonly code = 'malformed_credentials';
 }
 
+/**
+ * For `otherCredentials` to throw: this request carries a credential of the application's own that is no
+ * longer good, or never was. Answered with 401 and the challenge, so that OAuth clients can sign in.
+ */
+export class CredentialRefusedError extends AuthplaneError {
+  readonly code = 'credential_refused';
+
+  /** Default message: that the credential is not good. */
+  constructor(
+    message = 'the credential of the request is not good',
+    options?: AuthplaneErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
 /** The token is authentic but its `exp` has passed by more than the clock skew. */
 export class TokenExpiredError extends AuthplaneError {
   readonly code = 'token_expired';

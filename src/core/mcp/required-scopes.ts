@@ -3,8 +3,8 @@ import { InvalidRequestError, OperationRefusedError } from '../errors/request-er
 import { TokenMissingError } from '../errors/token-errors.js';
 import { nested } from '../lib/option-checks.js';
 import { addScopeNeeds, type ScopeNeeds } from '../lib/scopes.js';
-import { ACCESS_TOKEN, type Caller } from '../token/caller.js';
-import type { VerifiedClaims } from '../token/verified-claims.js';
+import type { Caller } from '../token/caller.js';
+import { ACCESS_TOKEN, type VerifiedClaims } from '../token/verified-claims.js';
 import { isOfMcp, type McpOperation, methodsOf, operationsOf } from './json-rpc.js';
 import { OperationScopes } from './operation-scopes.js';
 import { mcpChecks, type McpOptions, requirementsOf } from './settings.js';

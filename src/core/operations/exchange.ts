@@ -1,4 +1,5 @@
 import type { Parameter } from '../calls/call.js';
+import { NoAccessTokenError } from '../errors/configuration-error.js';
 import { InvalidGrantError } from '../errors/oauth-errors.js';
 import { TokenExpiredError } from '../errors/token-errors.js';
 import { type Check, textListProblem, textProblem } from '../lib/option-checks.js';
@@ -55,10 +56,12 @@ const exchangeChecks: Record<keyof ExchangeRequest, Check> = {
  * RFC 8693 §2.1. Does not verify the token that comes of it: it is for another service, and may be a
  * foreign one from the vault.
  *
+ * @throws NoAccessTokenError for an empty subject token, which callers have who have shown another credential.
  * @throws ConfigurationError without a subject token, and for members of another kind.
  */
 export function exchangeGrant(request: ExchangeRequest): TokenGrant {
   requireRequest('exchange', request, exchangeChecks);
+  if (request.subjectToken === '') throw new NoAccessTokenError();
   requireToken(request.subjectToken, 'subject_token');
   const target = [...(request.resources ?? []), ...(request.audiences ?? [])].find(isPresent);
   return {

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors/configuration-error.js';
+import { ConfigurationError, NoAccessTokenError } from '../errors/configuration-error.js';
 import type { TokenResponse } from './token-response.js';
 import { sentWithNonce } from '../dpop/nonce-retry.js';
 import type { ProofSigner } from '../dpop/signer.js';
@@ -164,6 +164,7 @@ const CREDENTIAL =
 
 function prepare(request: FetchAsRequest, devMode: boolean): Prepared {
   const { subjectToken, init = {} } = request;
+  if (subjectToken === '') throw new NoAccessTokenError();
   if (typeof subjectToken !== 'string' || subjectToken.trim() === '') {
     throw misuseError('subject_token is required');
   }

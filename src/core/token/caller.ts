@@ -1,14 +1,18 @@
-import { areNeedsMet, type ScopeNeeds } from '../lib/scopes.js';
+import { areNeedsMet, type ScopeCoverage, type ScopeNeeds } from '../lib/scopes.js';
 import type { Credentials } from './credentials.js';
-import type { VerifiedClaims } from './verified-claims.js';
+import type { OtherCaller } from './other-caller.js';
+import { ACCESS_TOKEN, type ClaimValues, VerifiedClaims } from './verified-claims.js';
 
 /** A request whose caller is known. */
 export interface Authentication {
   /** What the token says, verified. */
   readonly claims: VerifiedClaims;
-  /** The inbound access token, for token exchange. Never pass it on to another service. */
+  /**
+   * The inbound access token, for token exchange. Never pass it on to another service. `''` where the
+   * caller has shown another credential.
+   */
   readonly token: string;
-  /** The scheme the token came with. */
+  /** The scheme the token came with; `Bearer` where there is none. */
   readonly scheme: Credentials['scheme'];
   /**
    * Headers for the answer, whatever it is: where nonces are used `DPoP-Nonce`, and `Cache-Control:
@@ -16,9 +20,6 @@ export interface Authentication {
    */
   readonly responseHeaders: Readonly<Record<string, string>>;
 }
-
-/** How callers show who they are who have an access token; any other credential has another name. */
-export const ACCESS_TOKEN = 'access_token';
 
 /**
  * Who asks, in one shape, whatever they have shown. Scopes, lists, sessions, streams and marked methods
@@ -85,13 +86,60 @@ export class TokenCaller implements AdmittedCaller {
   }
 }
 
-/** Where there is no request that was judged: the caller by what their verified token says. */
+/** What a resource knows that callers without an access token ask for. */
+interface LocalRules {
+  readonly resource: string;
+  readonly covers: ScopeCoverage;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A caller for whom the application itself answers: an API key, a session. */
+export class LocalCaller implements AdmittedCaller {
+  readonly claims: VerifiedClaims;
+  readonly method: string;
+  readonly resource: string;
+  readonly responseHeaders = {};
+  readonly #now: () => number;
+
+  constructor(shown: OtherCaller, { resource, covers, now }: LocalRules) {
+    this.claims = new VerifiedClaims(valuesOf(shown, resource), covers);
+    this.method = shown.method;
+    this.resource = resource;
+    this.#now = now;
+  }
+
+  /** By our own clock, which has also set the end: there is no skew. */
+  secondsLeft(): number {
+    return this.claims.expiresAt - this.#now();
+  }
+}
+
+/** The issuer is no URL, so it is never that of an authorization server. */
+function valuesOf(shown: OtherCaller, resource: string): ClaimValues {
+  const { method, sub, clientId = '', scopes, expiresAt = Infinity, claims = {} } = shown;
+  return {
+    ...{ method, sub, clientId, scopes, expiresAt },
+    issuer: `local:${method}`,
+    audience: [resource],
+    issuedAt: 0,
+    notBefore: 0,
+    jti: '',
+    kid: '',
+    agentId: '',
+    agentChain: [],
+    act: undefined,
+    raw: JSON.parse(JSON.stringify(claims)) as Record<string, unknown>, // it is frozen, and not ours
+  };
+}
+
+/** Where there is no request that was judged: the caller by what their claims say. */
 export function callerByToken(authentication: Authentication): Caller {
-  const { claims } = authentication;
+  const { claims, token } = authentication;
   return {
     claims,
-    method: ACCESS_TOKEN,
-    authentication,
+    method: claims.method,
+    ...(token === '' ? {} : { authentication }),
     get resource() {
       return claims.audience[0] ?? '';
     },

@@ -2,6 +2,9 @@ import { InsufficientScopeError } from '../errors/token-errors.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { deepFreeze } from '../lib/strict-json.js';
 
+/** How callers show who they are who have an access token; any other credential has another name. */
+export const ACCESS_TOKEN = 'access_token';
+
 /**
  * Who acts for the subject (RFC 8693 §4.1). Only the outermost actor may drive a decision; inner
  * ones are history.
@@ -31,6 +34,8 @@ export interface VerifiedDPoPProof {
 }
 
 export interface ClaimValues {
+  /** Default: an access token. */
+  readonly method?: string | undefined;
   readonly issuer: string;
   readonly sub: string;
   readonly clientId: string;
@@ -49,26 +54,28 @@ export interface ClaimValues {
 }
 
 /**
- * The claims of an access token that has passed every check. Deeply frozen, because one object
- * serves all requests with the same token.
+ * The claims of an access token that has passed every check, or what `otherCredentials` has said of a
+ * caller: `method` tells. Deeply frozen, because one object serves all requests with the same token.
  *
  * Holds no token. Trusting a claim beyond the checked ones is up to you: `agentId` for example is
  * what a client says of itself, good for audit and not for access.
  */
 export class VerifiedClaims {
+  /** What the caller has shown: `'access_token'`, or what `otherCredentials` has named it. */
+  readonly method: string;
   /** `sub`: the user, or the client itself for a machine token (`sub === clientId`). */
   readonly sub: string;
-  /** `client_id` (RFC 9068 §2.2). */
+  /** `client_id` (RFC 9068 §2.2); `''` for another credential without one. */
   readonly clientId: string;
   /** `scope`, split; empty when the token has none. */
   readonly scopes: readonly string[];
-  /** `iss`. */
+  /** `iss`; `local:` and the method for another credential, which no authorization server can be. */
   readonly issuer: string;
   /** `aud` as a list; contains the resource. */
   readonly audience: readonly string[];
-  /** `exp`, seconds since 1970. */
+  /** `exp`, seconds since 1970; `Infinity` for another credential without an end. */
   readonly expiresAt: number;
-  /** `iat`, seconds since 1970. */
+  /** `iat`, seconds since 1970; 0 for another credential. */
   readonly issuedAt: number;
   /** `nbf`, seconds since 1970; 0 when the token has none. */
   readonly notBefore: number;
@@ -84,12 +91,13 @@ export class VerifiedClaims {
   readonly act: ActorClaim | undefined;
   /** Set when the request proved possession of the token's key. */
   readonly dpopProof: VerifiedDPoPProof | undefined;
-  /** All claims as signed. */
+  /** All claims as signed, or the `claims` of another credential. */
   readonly raw: Readonly<Record<string, unknown>>;
   readonly #covers: ScopeCoverage;
 
   /** @internal Only the verifier makes verified claims. */
   constructor(values: ClaimValues, covers: ScopeCoverage) {
+    this.method = values.method ?? ACCESS_TOKEN;
     this.sub = values.sub;
     this.clientId = values.clientId;
     this.scopes = Object.freeze([...values.scopes]);

@@ -1,4 +1,5 @@
 import { AuthorizationServerUnavailableError } from '../../core/errors/server-errors.js';
+import { NoAccessTokenError } from '../../core/errors/configuration-error.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
 import { OAuthError } from '../../core/errors/oauth-errors.js';
@@ -97,6 +98,9 @@ function failureText(error: AuthplaneError): string {
   }
   if (error instanceof OAuthError) {
     return 'The authorization server refused access to the service behind this operation.';
+  }
+  if (error instanceof NoAccessTokenError) {
+    return 'This operation needs an access token, and the caller has shown another credential.';
   }
   if (error instanceof TokenMissingError) return 'This operation needs an authenticated caller.';
   return 'This operation failed.';

@@ -183,7 +183,7 @@ function authInfo({ claims, authentication }: Caller) {
     token: authentication?.token ?? '',
     clientId: claims.clientId,
     scopes: [...claims.scopes],
-    expiresAt: claims.expiresAt,
+    ...(claims.expiresAt === Infinity ? {} : { expiresAt: claims.expiresAt }),
     extra: {
       sub: claims.sub,
       iss: claims.issuer,

@@ -1,4 +1,5 @@
 import { AuthorizationServerUnavailableError } from '../../core/errors/server-errors.js';
+import { CallbackError } from '../../core/errors/request-errors.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import {
   InvalidClaimsError,
@@ -18,6 +19,7 @@ const WORTH_A_WARNING = [
   TokenTooLongError,
   AuthorizationServerUnavailableError,
   ReplayStoreError,
+  CallbackError,
 ];
 
 /**

@@ -13,6 +13,7 @@ export class AllowedOrigins {
   readonly byDefault: string | undefined;
   readonly #listed: readonly string[] | false | undefined;
   readonly #devMode: boolean;
+  readonly #own: string;
 
   constructor(
     { resource }: Pick<AuthplaneResource, 'resource'>,
@@ -21,13 +22,19 @@ export class AllowedOrigins {
   ) {
     this.#listed = allowedOrigins;
     this.#devMode = devMode;
-    this.byDefault = allowedOrigins === undefined ? new URL(resource).origin : undefined;
+    this.#own = new URL(resource).origin;
+    this.byDefault = allowedOrigins === undefined ? this.#own : undefined;
   }
 
   allows(origin: string): boolean {
     if (this.#listed === false) return true;
     if (this.#listed !== undefined) return this.#listed.includes(origin);
     return origin === this.byDefault || (this.#devMode && LOOPBACK.test(origin));
+  }
+
+  /** Whether a page there may use what browsers send by themselves: only what is named, and our own. */
+  allowsCookies(origin: string): boolean {
+    return origin === this.#own || (this.#listed !== false && this.allows(origin));
   }
 
   /** For the log, at the start; `undefined` where somebody has decided. */

@@ -28,6 +28,8 @@ export interface EndpointPolicy {
 
 /** A request to an MCP server before its caller is known. */
 export interface Inspection {
+  /** It certainly is for an MCP server. */
+  readonly isMcp: boolean;
   /** What a caller without credentials is told to ask for. */
   readonly announcedNeeds: ScopeNeeds;
   /** What the body asks for by name. */
@@ -146,6 +148,7 @@ export class EndpointRules {
     const { scopes } = this;
     return {
       operations: asked.operations,
+      isMcp: true,
       get announcedNeeds() {
         return addScopeNeeds(...asked.operations.map((one) => scopes.announcedNeeds(one)));
       },
@@ -162,6 +165,7 @@ export class EndpointRules {
   #maybeStream(exchange: HttpExchange, { needs }: EndpointPolicy): Inspection {
     const judge = ({ claims }: Caller) => this.#resource.requireScopes(claims, needs);
     return {
+      isMcp: false,
       announcedNeeds: NO_SCOPES,
       operations: [],
       admit: (caller) => {

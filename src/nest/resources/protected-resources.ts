@@ -4,6 +4,8 @@ import type { ResolvedGuardOptions } from '../../core/options.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { OtherCredentialsCheck } from '../callers/other-credentials.js';
+import { AllowedOrigins } from '../mcp/allowed-origins.js';
 import { EndpointRules } from '../mcp/endpoint-rules.js';
 import { McpState } from '../mcp/state/server-state.js';
 import type { GuardedApplication } from '../http/request.js';
@@ -18,6 +20,8 @@ export interface ProtectedResource {
   /** `false`: no MCP endpoint, and nothing is asked of its rules. */
   readonly isMcp: boolean;
   readonly mcp: EndpointRules;
+  /** `undefined`: access tokens only. */
+  readonly otherCredentials: OtherCredentialsCheck | undefined;
 }
 
 interface ResourcesSurroundings {
@@ -110,17 +114,33 @@ export class ProtectedResources implements GuardedApplication {
   #protect(
     name: string | undefined,
     resource: AuthplaneResource,
-    { enforceScopesOnAllRequests, mcp, devMode }: ResolvedGuardOptions,
+    options: ResolvedGuardOptions,
   ): ProtectedResource {
+    const { enforceScopesOnAllRequests, mcp, devMode } = options;
     const baseNeeds = enforceScopesOnAllRequests ? { all: resource.scopes, anyOf: [] } : NO_SCOPES;
     const surroundings = { state: this.#state, events: this.events, devMode };
     const isMcp = mcp !== false;
-    const rules = new EndpointRules(resource, isMcp ? mcp : {}, surroundings);
-    return { name, resource, baseNeeds, isMcp, mcp: rules };
+    return {
+      name,
+      resource,
+      baseNeeds,
+      isMcp,
+      mcp: new EndpointRules(resource, isMcp ? mcp : {}, surroundings),
+      otherCredentials: otherCredentialsOf(resource, options),
+    };
   }
 
   #metadataPathsOf(one: ProtectedResource): string[] {
     const path = resourceMetadataPath(one.resource.resource);
     return one === this.main && this.#isMainAtRoot ? [path, ROOT_METADATA_PATH] : [path];
   }
+}
+
+function otherCredentialsOf(
+  resource: AuthplaneResource,
+  { otherCredentials: ask, mcp, devMode }: ResolvedGuardOptions,
+): OtherCredentialsCheck | undefined {
+  if (ask === undefined || ask === false) return undefined;
+  const origins = new AllowedOrigins(resource, mcp === false ? {} : mcp, devMode);
+  return new OtherCredentialsCheck(ask, resource, origins);
 }

@@ -29,7 +29,7 @@ const lacking = (...requiredScopes: string[]) =>
 describe('VerifiedClaims', () => {
   it('hands every value on', () => {
     const claims = new VerifiedClaims(values(), exactScopes);
-    expect({ ...claims }).toEqual(values());
+    expect({ ...claims }).toEqual({ method: 'access_token', ...values() });
   });
 
   it('is frozen at every depth', () => {
