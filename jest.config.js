@@ -2,7 +2,7 @@
 export default {
   testEnvironment: 'node',
   maxWorkers: '100%', // Jest leaves one core idle otherwise, and many tests wait
-  roots: ['<rootDir>/test'],
+  roots: ['<rootDir>/src', '<rootDir>/test'],
   // `npm run test:package`, which installs whole applications, and `npm run test:stress`.
   testPathIgnorePatterns: ['<rootDir>/test/package/matrix/', '\\.stress\\.spec\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],
