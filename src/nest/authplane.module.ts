@@ -7,7 +7,6 @@ import {
   type NestModule,
   type OnApplicationShutdown,
   type OnModuleInit,
-  type Provider,
 } from '@nestjs/common';
 import {
   APP_GUARD,
@@ -17,15 +16,7 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
-import { Events } from '../core/events.js';
-import { ConfigurationError } from '../core/errors/configuration-error.js';
-import {
-  type AuthplaneModuleOptions,
-  type FurtherResourceOptions,
-  resolveFurtherOptions,
-  type ResolvedModuleOptions,
-  resolveModuleOptions,
-} from '../core/options.js';
+import type { AuthplaneModuleOptions, ResolvedModuleOptions } from '../core/options.js';
 import { AuthplaneResource } from '../core/resource.js';
 import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { AfterBootstrap, AfterBootstrapModule } from './boot/after-bootstrap.js';
@@ -41,26 +32,28 @@ import {
   type AuthplaneFeatureOptions,
   type AuthplaneModuleAsyncOptions,
   type AuthplaneModuleExtras,
-  type AuthplaneOptionsFactory,
   authplaneResource,
   checkAsyncOptions,
   checkFeatureName,
   type InjectedAll,
   type InjectionTokens,
   MODULE_OPTIONS,
-  sourcesOf,
 } from './module-options.js';
 import { enforceIn } from './method-check.js';
 import { ProtectedResources } from './resources/protected-resources.js';
-import { loggedEvents } from './log/event-log.js';
 import { Refusals, RefusalsInterceptor } from './refusals/refusals.js';
 import { enterRequests } from './http/request-context.js';
 import { resourceMetadataRoute } from './http/resource-metadata.route.js';
 import { acceptSessionEnds } from './http/session-end.js';
 import { watchTrailingSlash } from './http/trailing-slash.js';
+import {
+  addResource,
+  coreProviders,
+  defined,
+  MODULE_EXTRAS,
+  optionsObject,
+} from './module-providers.js';
 import { SelfCheck } from './boot/self-check.js';
-
-const MODULE_EXTRAS = Symbol('authplane-nestjs:module-extras');
 
 /** Nest tells dynamic modules apart by their content; a class of its own keeps the hooks of the main one single. */
 @Module({})
@@ -137,12 +130,7 @@ export class AuthplaneModule
       global: options.isGlobal ?? true,
       imports: [AfterBootstrapModule, ...(options.imports ?? [])],
       providers: [
-        ...optionsProviders(options),
-        { provide: MODULE_EXTRAS, useValue: options },
-        { provide: Events, useFactory: loggedEvents },
-        clientProvider,
-        resourceProvider,
-        resourcesProvider,
+        ...coreProviders(options),
         AuthContext,
         AuthplaneGuard,
         { provide: ACTIVE_GUARD, useExisting: AuthplaneGuard },
@@ -339,92 +327,4 @@ export class AuthplaneModule
 function moveToHead(guards: CanActivate[], guard: CanActivate): void {
   const index = guards.indexOf(guard);
   if (index > 0) guards.unshift(...guards.splice(index, 1));
-}
-
-const clientProvider: Provider = {
-  provide: AuthplaneClient,
-  inject: [MODULE_OPTIONS, Events],
-  useFactory: ({ client }: ResolvedModuleOptions, events: Events) =>
-    new AuthplaneClient({
-      ...client,
-      onBackgroundFailure: (error) => {
-        events.emit({ type: 'background_failure', error });
-        client.onBackgroundFailure(error);
-      },
-    }),
-};
-
-const resourceProvider: Provider = {
-  provide: AuthplaneResource,
-  inject: [AuthplaneClient, MODULE_OPTIONS],
-  useFactory: (client: AuthplaneClient, { resource }: ResolvedModuleOptions) =>
-    client.resolvedResource(resource),
-};
-
-const resourcesProvider: Provider = {
-  provide: ProtectedResources,
-  inject: [AuthplaneResource, MODULE_OPTIONS, MODULE_EXTRAS, Events],
-  useFactory: (
-    resource: AuthplaneResource,
-    options: ResolvedModuleOptions,
-    { metadataRoute }: AuthplaneModuleExtras,
-    events: Events,
-  ) =>
-    new ProtectedResources(resource, options, { events, isMainAtRoot: metadataRoute !== 'path' }),
-};
-
-function addResource(name: string) {
-  return (
-    resources: ProtectedResources,
-    client: AuthplaneClient,
-    module: ResolvedModuleOptions,
-    options: FurtherResourceOptions,
-  ): AuthplaneResource => {
-    const { resource: resolved, ...guard } = resolveFurtherOptions(options, module);
-    const resource = client.resolvedResource(resolved);
-    resources.add(name, resource, guard);
-    for (const warning of guard.warnings) {
-      resources.events.emit({ type: 'set_up', text: `${name}: ${warning}`, isDoubtful: true });
-    }
-    return resource;
-  };
-}
-
-/** JavaScript may leave it out; then there is nothing to name in a message but this. */
-function optionsObject<Options extends object>(options: Options): Options {
-  const given: unknown = options;
-  if (typeof given === 'object' && given !== null) return options;
-  throw new ConfigurationError('forRoot: the options must be an object');
-}
-
-function optionsProviders(options: AuthplaneModuleAsyncOptions): Provider[] {
-  const { useFactory, inject = [], useClass, useExisting } = sourcesOf(options);
-  if (useFactory !== undefined) {
-    return [
-      {
-        provide: MODULE_OPTIONS,
-        inject: [...inject],
-        useFactory: async (...dependencies: never[]) =>
-          resolveModuleOptions(await useFactory(...dependencies)),
-      },
-    ];
-  }
-  const source = useExisting ?? useClass;
-  if (source === undefined) return []; // refused before
-  return [
-    ...(useClass === undefined ? [] : [useClass]),
-    {
-      provide: MODULE_OPTIONS,
-      inject: [source],
-      useFactory: async (factory: AuthplaneOptionsFactory) =>
-        resolveModuleOptions(await factory.createAuthplaneOptions()),
-    },
-  ];
-}
-
-/** Only what was given: under exactOptionalPropertyTypes an absent option is not an undefined one. */
-function defined(extras: {
-  [Name in keyof AuthplaneModuleExtras]: unknown;
-}): AuthplaneModuleExtras {
-  return Object.fromEntries(Object.entries(extras).filter(([, value]) => value !== undefined));
 }

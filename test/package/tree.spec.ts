@@ -8,7 +8,7 @@ const MOST_FILES = 13;
 const MOST_LINES = 340;
 
 /** Files that are longer. The list only gets shorter: a file that no longer is has to leave it. */
-const LONG_FILES = ['src/nest/authplane.module.ts'];
+const LONG_FILES: readonly string[] = [];
 
 const files = ['src', 'test'].flatMap((root) =>
   readdirSync(root, { recursive: true, withFileTypes: true })
