@@ -4,7 +4,7 @@ import type { ScopeNeeds } from '../../core/lib/scopes.js';
 import { resourceMetadataUrl } from '../../core/resource-metadata.js';
 import { isProtectingGuard } from '../marks/authplane-protected.js';
 import type { Application, Finding } from './boot-routes.js';
-import { changedNames, registrationFindings } from './host-registrations.js';
+import { changedNames, registrationFindings, unservedFindings } from './host-registrations.js';
 import { type BootReport, bootReport } from './mcp-boot-checks.js';
 import {
   declaredOperations,
@@ -111,6 +111,7 @@ export class BootInspection {
     return this.#settle([
       ...tables.flatMap((one) => registrationFindings(one, declared)),
       ...changedNames(declared, now, tables),
+      ...HOST_LIBRARIES.flatMap((one) => unservedFindings(one.unserved(modules, declared))),
       ...problems.map((text) => ({ weight: 'wrong', text }) as const),
       ...unknownNames(this.#application, this.report.routes, names),
     ]);

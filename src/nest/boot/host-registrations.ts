@@ -1,6 +1,6 @@
 import type { Finding } from './boot-routes.js';
 import { type DeclaredOperation, hasOwnScopes } from '../mcp/hosts/mcp-discovery.js';
-import type { HostTables, Registration } from '../mcp/hosts/host-library.js';
+import type { HostTables, Registration, Unserved } from '../mcp/hosts/host-library.js';
 import { needsSomething } from './requirement-boot-checks.js';
 
 /**
@@ -106,10 +106,18 @@ function unregistered(
   return declared
     .filter((one) => one.host.name === host && needsSomething(one))
     .filter((one) => !registrations.some((other) => isMethodOf(other, one)))
-    .map(
-      ({ where, kind, name }) =>
-        `no server of ${host} has the ${kind} "${name}" of ${where}: ${wayIn}`,
-    );
+    .map((one) => noServerText(one, wayIn));
+}
+
+/** Scopes that belong to a name which nobody serves; for hosts whose own tables are not at hand. */
+export function unservedFindings({ operations, wayIn }: Unserved): Finding[] {
+  return operations
+    .filter(needsSomething)
+    .map((one) => ({ weight: 'wrong', text: noServerText(one, wayIn) }));
+}
+
+function noServerText({ host, where, kind, name }: DeclaredOperation, wayIn: string): string {
+  return `no server of ${host.name} has the ${kind} "${name}" of ${where}: ${wayIn}`;
 }
 
 function hasNeeds(one: Registration, declared: readonly DeclaredOperation[]): boolean {

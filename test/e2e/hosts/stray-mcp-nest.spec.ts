@@ -17,18 +17,19 @@ afterAll(async () => {
   await authorizationServer.close();
 });
 
-let stop: (() => Promise<void>) | undefined;
-afterEach(() => stop?.());
+const stops: (() => Promise<void>)[] = [];
+afterEach(() => Promise.all(stops.splice(0).map((stop) => stop())));
 
 async function start(env: Record<string, string>): Promise<string> {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  stop = await processes.run([String(port)], {
+  const stop = await processes.run([String(port)], {
     AUTHPLANE_ISSUER: authorizationServer.issuer,
     AUTHPLANE_BASE_URL: origin,
     AUTHPLANE_DEV_MODE: 'true',
     ...env,
   });
+  stops.push(stop);
   return origin;
 }
 
@@ -74,5 +75,32 @@ describe('9.1g: two applications on one strategy of MCP-Nest 2', () => {
     const origin = await start({ PROVIDED: 'true', ALONE: 'true' });
     expect(await call(origin, 'own', 'x')).toContain('own');
     expect(await ran(origin)).toEqual(['own']);
+  });
+});
+
+describe('9.1g: a strategy of MCP-Nest 2 that does not have a scoped method; the boot fails', () => {
+  const env = { PROVIDED: 'true', ALONE: 'true' };
+  const problem = 'no server of MCP-Nest 2 has the tool "own" of OwnTools.own: list the class in';
+
+  test.each([
+    ['in the providers', { MISPLACED: 'true' }],
+    ['in the providers, before the strategy listens', { MISPLACED: 'true', START: 'init first' }],
+    ['that the strategy has under another name', { START: 'renamed' }],
+  ])('one %s', async (_, how) => {
+    const origin = await start({ ...env, ...how });
+    expect(await (await fetch(origin)).text()).toContain(problem);
+    const allowed = await start({ ...env, ...how, ALLOWED: 'true' });
+    expect(await (await fetch(allowed)).text()).toContain(problem);
+  });
+
+  test.each([
+    ['that listens later', { START: 'init first' }],
+    ['that is connected later', { START: 'init before all' }],
+    ['beside one that is idle and one of another name, and tools in the providers, too', {}],
+    ['that nobody provides', { PROVIDED: 'false', MISPLACED: 'true' }],
+  ])('no false alarm: a strategy %s', async (_, how) => {
+    const origin = await start({ ...env, SEVERAL: 'true', ...how });
+    expect(await call(origin, 'own')).toMatch(/^403 /);
+    expect(await ran(origin)).toEqual([]);
   });
 });

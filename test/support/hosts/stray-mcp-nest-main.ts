@@ -1,8 +1,11 @@
-/** Two applications on one strategy of MCP-Nest 2: the first one serves the tools of both. */
+/**
+ * Two applications on one strategy of MCP-Nest 2: the first one serves the tools of both. And one that is
+ * `ALONE`, whose strategy serves other tools than the decorators say.
+ */
 
 import 'reflect-metadata';
 import { createServer } from 'node:http';
-import { Controller, Get, Module, UseGuards } from '@nestjs/common';
+import { Controller, Get, Module, type Provider, type Type, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import {
@@ -42,6 +45,23 @@ class OtherTools {
   }
 }
 
+@McpController({ server: 'x' })
+class ToolsElsewhere {
+  @Scopes('x')
+  @Tool({ name: 'elsewhere', description: 'x' })
+  elsewhere() {
+    ran.push('elsewhere');
+  }
+}
+
+@McpController()
+class OpenTools {
+  @Tool({ name: 'open', description: 'x' })
+  open() {
+    return 'open';
+  }
+}
+
 @Controller('ran')
 class RanController {
   @Get()
@@ -53,25 +73,76 @@ class RanController {
 @Module({ controllers: [OtherTools] })
 class OtherModule {}
 
+const is = (name: string) => process.env[name] === 'true';
+
+/** Of another name, which nobody connects. */
+const elsewhere = new McpStrategy({ name: 'x', version: '1', server: 'x', transports: [] });
+const idle = new McpStrategy({ name: 'idle', version: '1', transports: [] });
+const controllers: Type[] = [HttpController, RanController, OpenTools];
+// Under tokens of the application's own.
+const providers: Provider[] = is('PROVIDED') ? [{ provide: 'OURS', useValue: strategy }] : [];
+if (is('MISPLACED')) providers.push(OwnTools);
+else controllers.push(OwnTools);
+if (is('SEVERAL')) {
+  controllers.push(ToolsElsewhere);
+  providers.push(OwnTools);
+  for (const useValue of [elsewhere, idle]) providers.push({ provide: Symbol(), useValue });
+}
+
 @Module({
-  imports: [AuthplaneModule.forRoot({ ...authplaneOptionsFromEnv(), scopes: ['x'] })],
-  controllers: [HttpController, OwnTools, RanController],
-  // Under a token of the application's own.
-  providers: process.env['PROVIDED'] === 'true' ? [{ provide: 'OURS', useValue: strategy }] : [],
+  imports: [
+    AuthplaneModule.forRoot({
+      ...authplaneOptionsFromEnv(),
+      scopes: ['x'],
+      allowUnguarded: is('ALLOWED'),
+    }),
+  ],
+  controllers,
+  providers,
 })
 class AppModule {}
+
+/** The strategy reads another name than the guard. */
+async function startRenamed(): Promise<void> {
+  const options = Reflect.getMetadata('mcp:tool', OwnTools.prototype.own) as { name: string };
+  options.name = 'other';
+  await app.startAllMicroservices();
+  options.name = 'own';
+}
+
+const START = {
+  usual: async () => {
+    app.connectMicroservice({ strategy });
+    await app.startAllMicroservices();
+  },
+  renamed: async () => {
+    app.connectMicroservice({ strategy });
+    await startRenamed();
+  },
+  'init first': async () => {
+    app.connectMicroservice({ strategy });
+    await app.init();
+    await app.startAllMicroservices();
+  },
+  'init before all': async () => {
+    await app.init();
+    app.connectMicroservice({ strategy });
+    await app.startAllMicroservices();
+  },
+};
 
 const [port] = process.argv.slice(2);
 const options = { logger: false, abortOnError: false } as const;
 const other = await NestFactory.create(OtherModule, new ExpressAdapter(), options);
-if (process.env['ALONE'] !== 'true') other.connectMicroservice({ strategy });
+if (!is('ALONE')) other.connectMicroservice({ strategy });
 const app = await NestFactory.create(AppModule, new ExpressAdapter(), options);
-app.connectMicroservice({ strategy });
-await app.startAllMicroservices();
-const problem = await app.listen(Number(port)).then(
-  () => undefined,
-  (error: unknown) => String(error),
-);
+const start = START[(process.env['START'] ?? 'usual') as keyof typeof START];
+const problem = await start()
+  .then(() => app.listen(Number(port)))
+  .then(
+    () => undefined,
+    (error: unknown) => String(error),
+  );
 process.on('disconnect', () => process.exit()); // the tests are gone
 if (problem === undefined) process.send?.('ready');
 else {

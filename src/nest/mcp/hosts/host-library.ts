@@ -32,6 +32,13 @@ export interface HostTables {
   readonly wayIn: string;
 }
 
+/** Decorated methods that a host does not have, although it should. */
+export interface Unserved {
+  readonly operations: readonly DeclaredOperation[];
+  /** What to do about them. */
+  readonly wayIn: string;
+}
+
 /**
  * All that this package knows of one library that runs decorated methods and serves them itself. Another
  * one is a file beside `mcp-nest.ts` and a line in the list of `mcp-hosts.ts`; applications add simpler ones
@@ -52,6 +59,8 @@ export interface HostLibrary {
   /** Whether the class of a controller, or one that it extends, serves transports of it. */
   isTransport(type: ClassLike): boolean;
   tables(modules: Modules): HostTables | undefined;
+  /** What is decorated for it and that it does not serve, as far as that can be read without its tables. */
+  unserved(modules: Modules, declared: readonly DeclaredOperation[]): Unserved;
   /** What it serves besides decorated methods, as far as that can be read. */
   namedByHand(modules: Modules): readonly Pick<Registration, 'kind' | 'name'>[];
   /** Why it serves what nobody here could have read. */

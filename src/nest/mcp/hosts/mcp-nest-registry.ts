@@ -2,6 +2,7 @@ import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { ClassLike } from '../../marks/handler-marks.js';
 import type { Registration } from './host-library.js';
 import {
+  type DeclaredOperation,
   type Handler,
   type KnownClass,
   type ModuleOf,
@@ -23,6 +24,8 @@ export const MCP_NEST_1 = 'MCP-Nest 1';
 export const MODULE_ID = 'MCP_MODULE_ID';
 /** Tokens of MCP-Nest 2, for an application that has no decorated method. */
 export const MCP_STRATEGY = 'MCP_STRATEGY';
+/** In the registry of global symbols, for the server without a name and before the names of others. */
+const TRANSPORT = '@rekog/mcp-nest:transport';
 /** The class that `McpHttpControllerFor` makes for the controller of the application to extend. */
 const BOUND_CONTROLLER = 'BoundMcpHttpController';
 const TRANSPORT_CONTROLLERS = [BOUND_CONTROLLER, 'StreamableHttpController'];
@@ -93,22 +96,64 @@ function memberOf(instance: unknown, method: string): Handler[] {
   return typeof member === 'function' ? [member as Handler] : [];
 }
 
+type Named = Pick<Registration, 'kind' | 'name'>;
+
 /** What the strategies of MCP-Nest 2 have besides decorated methods, those that the application provides. */
-export function dynamicInMcpNest2(modules: Modules): Pick<Registration, 'kind' | 'name'>[] {
-  return strategiesIn(modules).flatMap((strategy) =>
-    LISTS.flatMap(([list, kind, member]) => {
-      const method: unknown = Reflect.get(
-        strategy,
-        list === 'getResourceTemplates' ? 'getTemplates' : list,
-      );
-      const found: unknown =
-        typeof method === 'function' ? Reflect.apply(method, strategy, []) : [];
-      return (found as Pick<Entry, 'metadata'>[]).map(({ metadata }) => ({
-        kind,
-        name: String(metadata[member]),
-      }));
-    }),
+export function dynamicInMcpNest2(modules: Modules): Named[] {
+  return strategiesIn(modules).flatMap(listedBy);
+}
+
+/**
+ * Methods that no strategy serves which the application provides for their server. A strategy that nothing is
+ * connected to yet shows nothing.
+ *
+ * @param declared for MCP-Nest 2.
+ */
+export function unservedInMcpNest2(
+  modules: Modules,
+  declared: readonly DeclaredOperation[],
+): DeclaredOperation[] {
+  const strategies = strategiesIn(modules).filter(
+    (strategy) => isListening(strategy) || messageMethods(strategy).length > 0,
   );
+  return declared.filter((one) => {
+    const own = strategies.filter(
+      (strategy) => serverNamedBy(Reflect.get(strategy, 'transportId')) === one.server,
+    );
+    return own.length > 0 && !own.some((strategy) => serves(strategy, one));
+  });
+}
+
+/** Its lists are made when it starts to listen, of the methods that it was handed before. */
+function serves(strategy: object, { kind, name, method }: DeclaredOperation): boolean {
+  return isListening(strategy)
+    ? listedBy(strategy).some((other) => other.kind === kind && other.name === name)
+    : messageMethods(strategy).some((other) => isSameOperation(other, method.handler));
+}
+
+function isListening(strategy: object): boolean {
+  return Reflect.get(strategy, 'built') === true;
+}
+
+function listedBy(strategy: object): Named[] {
+  return LISTS.flatMap(([list, kind, member]) => {
+    const method: unknown = Reflect.get(
+      strategy,
+      list === 'getResourceTemplates' ? 'getTemplates' : list,
+    );
+    const found: unknown = typeof method === 'function' ? Reflect.apply(method, strategy, []) : [];
+    return (found as Pick<Entry, 'metadata'>[]).map(({ metadata }) => ({
+      kind,
+      name: String(metadata[member]),
+    }));
+  });
+}
+
+/** The name, which may be empty, of the server of MCP-Nest 2 that a transport of Nest's stands for. */
+export function serverNamedBy(transport: unknown): string | undefined {
+  const key = typeof transport === 'symbol' ? Symbol.keyFor(transport) : undefined;
+  if (key === TRANSPORT) return '';
+  return key?.startsWith(`${TRANSPORT}:`) ? key.slice(TRANSPORT.length + 1) : undefined;
 }
 
 /**

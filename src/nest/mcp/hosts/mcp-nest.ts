@@ -16,11 +16,11 @@ import {
   MODULE_ID,
   OPERATION_KEYS,
   registeredInMcpNest1,
+  serverNamedBy,
   strayTransports,
+  unservedInMcpNest2,
 } from './mcp-nest-registry.js';
 
-/** In the registry of global symbols, for the server without a name and before the names of others. */
-const TRANSPORT = '@rekog/mcp-nest:transport';
 const MCP_NEST_2_TOKENS: ReadonlySet<unknown> = new Set([MCP_STRATEGY, 'MCP_HTTP_HANDLER']);
 
 /** Tokens of libraries that use the same keys as MCP-Nest and make other names of them. */
@@ -43,7 +43,7 @@ function isLookAlike(token: unknown): boolean {
 const mcpNest2: DiscoveredHost = {
   name: 'MCP-Nest 2',
   operationsOn(method) {
-    const server = serverOf(method);
+    const server = serverNamedBy(Reflect.getMetadata('microservices:transport', method.handler));
     return server === undefined ? [] : operationsOn(method).map((one) => ({ ...one, server }));
   },
 };
@@ -82,14 +82,6 @@ function operationsOn({ handler, name: method }: KnownMethod): HostedOperation[]
   });
 }
 
-/** The name of the server, which may be empty. */
-function serverOf({ handler }: KnownMethod): string | undefined {
-  const transport: unknown = Reflect.getMetadata('microservices:transport', handler);
-  const key = typeof transport === 'symbol' ? Symbol.keyFor(transport) : undefined;
-  if (key === TRANSPORT) return '';
-  return key?.startsWith(`${TRANSPORT}:`) ? key.slice(TRANSPORT.length + 1) : undefined;
-}
-
 function plainToken(token: unknown): unknown {
   return typeof token === 'symbol' ? token.description : token;
 }
@@ -111,6 +103,15 @@ export const mcpNest: HostLibrary = {
     host: MCP_NEST_1,
     registrations: registeredInMcpNest1(modules),
     wayIn: 'import McpModule in its module, or name the class in McpModule.forFeature',
+  }),
+  unserved: (modules, declared) => ({
+    operations: unservedInMcpNest2(
+      modules,
+      declared.filter(({ host }) => host === mcpNest2),
+    ),
+    wayIn:
+      'list the class in the controllers of a module, not in its providers, and change no name when the ' +
+      'application starts',
   }),
   namedByHand: dynamicInMcpNest2,
   problems: (modules, classes, declared) =>

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Modules } from '../../../../src/nest/mcp/hosts/mcp-discovery.js';
+import type { DeclaredOperation, Modules } from '../../../../src/nest/mcp/hosts/mcp-discovery.js';
 import {
   isTransportController,
   registeredInMcpNest1,
+  unservedInMcpNest2,
 } from '../../../../src/nest/mcp/hosts/mcp-nest-registry.js';
 
 class Tools {
@@ -58,5 +59,53 @@ describe('the registry of MCP-Nest 1', () => {
     class StreamableHttpController {}
     class Own extends StreamableHttpController {}
     expect([Own, Tools].map((type) => isTransportController(type as never))).toEqual([true, false]);
+  });
+});
+
+describe('9.1g: the strategies of MCP-Nest 2', () => {
+  const transportId = Symbol.for('@rekog/mcp-nest:transport');
+  const listing = (...names: string[]) => ({
+    transportId,
+    built: true,
+    getTools: () => names.map((name) => ({ metadata: { name } })),
+  });
+  const handed = (...methods: unknown[]) => ({
+    transportId,
+    messageHandlers: new Map(
+      methods.map((mcpMethodRef, at) => [`${at}`, { extras: { mcpMethodRef } }]),
+    ),
+  });
+  const declared = [
+    { kind: 'tool', name: 'greet', server: '', method: { handler: Tools.prototype.run } },
+  ] as unknown as DeclaredOperation[];
+  const unserved = (...strategies: object[]) => {
+    const providers = new Map<unknown, unknown>(
+      strategies.map((instance, at) => [
+        Symbol(`${at}`),
+        { metatype: class McpStrategy {}, instance },
+      ]),
+    );
+    const found = new Map([['one', { providers, controllers: new Map() }]]) as unknown as Modules;
+    return unservedInMcpNest2(found, declared);
+  };
+
+  it('that listen do not serve what they do not list', () => {
+    expect(unserved(listing('other'))).toEqual(declared);
+    expect(unserved(listing())).toEqual(declared);
+    expect(unserved(listing('greet'))).toEqual([]);
+  });
+
+  it('that do not listen yet do not serve what they were not handed', () => {
+    expect(unserved(handed(() => 1))).toEqual(declared);
+    expect(unserved(handed(() => 1, Tools.prototype.run))).toEqual([]);
+  });
+
+  it('say nothing where they are idle, of another server or not there; one of several is enough', () => {
+    expect(unserved()).toEqual([]);
+    expect(unserved(handed())).toEqual([]);
+    const other = Symbol.for('@rekog/mcp-nest:transport:other');
+    expect(unserved({ ...listing(), transportId: other })).toEqual([]);
+    expect(unserved({ ...listing(), transportId: undefined })).toEqual([]);
+    expect(unserved(listing(), listing('greet'))).toEqual([]);
   });
 });
