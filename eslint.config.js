@@ -43,7 +43,7 @@ const LADDERS = {
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],
-  gateway: ['wire', 'options', 'names', 'upstream', 'listing'],
+  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'modern'],
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 

@@ -1,7 +1,11 @@
 import type { ProtocolEra } from '../mcp/answers/consent.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
+import { resolveAdded } from './options/gateway-options.js';
+import type { UpstreamOptions } from './options/upstream-options.js';
+import type { Upstream } from './upstream/upstream.js';
 import { LISTS } from './listing/list-kinds.js';
 import type { BreakerState } from './upstream/upstream-breaker.js';
-import type { UpstreamRegistry } from './upstream-registry.js';
+import type { UpstreamRegistry } from './listing/upstream-registry.js';
 
 /** How an upstream is doing. */
 export interface UpstreamState {
@@ -28,6 +32,66 @@ export class GatewayUpstreams {
   /** @internal Made by `AuthplaneGatewayModule`. */
   constructor(registry: UpstreamRegistry) {
     this.#registry = registry;
+  }
+
+  /**
+   * A further upstream, from the next request on. Clients that listen are told.
+   *
+   * @throws ConfigurationError naming every problem, also when there is one of that name; nothing has
+   * changed then.
+   */
+  async add(name: string, options: UpstreamOptions): Promise<void> {
+    if (this.#registry.get(name) !== undefined) throw this.#error(name, 'is there already');
+    this.#put(name, options);
+  }
+
+  /**
+   * The same name with other options. Calls that are under way finish as they began.
+   *
+   * @throws ConfigurationError naming every problem, also when there is none of that name; nothing has
+   * changed then.
+   */
+  async replace(name: string, options: UpstreamOptions): Promise<void> {
+    this.#required(name);
+    this.#put(name, options);
+  }
+
+  /**
+   * Its operations are unknown from now on. Calls that are under way finish.
+   *
+   * @throws ConfigurationError when there is none of that name.
+   */
+  async remove(name: string): Promise<void> {
+    this.#required(name);
+    this.#registry.remove(name);
+    this.#registry.changed();
+  }
+
+  /**
+   * Forgets its lists and what it speaks: the next request asks anew.
+   *
+   * @throws ConfigurationError when there is none of that name.
+   */
+  async refresh(name: string): Promise<void> {
+    this.#registry.forget(this.#required(name));
+    this.#registry.changed();
+  }
+
+  #put(name: string, options: UpstreamOptions): void {
+    const others = this.#registry.all.map((one) => one.options).filter((one) => one.name !== name);
+    const { devMode } = this.#registry.options;
+    this.#registry.put(resolveAdded(name, options, { others, devMode }));
+    this.#registry.changed();
+  }
+
+  #required(name: string): Upstream {
+    const upstream = this.#registry.get(name);
+    if (upstream !== undefined) return upstream;
+    throw this.#error(name, 'is not there');
+  }
+
+  #error(name: string, problem: string): ConfigurationError {
+    return new ConfigurationError(`gateway: upstreams.${name}: ${problem}`);
   }
 
   /** Of every upstream, in the order of the options. Asks nobody. */

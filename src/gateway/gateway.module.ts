@@ -17,7 +17,7 @@ import { McpGateway } from './gateway.js';
 import { gatewayToken, gatewayUpstreamsToken } from './gateway-tokens.js';
 import { GatewayUpstreams } from './gateway-upstreams.js';
 import { type AuthplaneGatewayOptions, resolveGateway } from './options/gateway-options.js';
-import { UpstreamRegistry } from './upstream-registry.js';
+import { UpstreamRegistry } from './listing/upstream-registry.js';
 
 /** What has to be known before any provider exists. */
 export interface GatewayModuleExtras {

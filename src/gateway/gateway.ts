@@ -14,10 +14,10 @@ import {
 import { requestState } from '../nest/http/request.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
-import { ModernServer } from './modern-server.js';
+import { ModernServer } from './modern/modern-server.js';
 import type { GatewayCaller } from './options/token-strategy.js';
-import type { Pass } from './pass-through.js';
-import type { UpstreamRegistry } from './upstream-registry.js';
+import type { Pass } from './modern/pass-through.js';
+import type { UpstreamRegistry } from './listing/upstream-registry.js';
 import { gatewayAnswer } from './wire/gateway-answer.js';
 import { RpcError } from './wire/gateway-errors.js';
 import {
@@ -101,6 +101,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
 
   /** Called by Nest: running calls get time to end, new ones are refused. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.#modern.listens.endAll();
     await this.#calls.stop(this.#registry.options.shutdownTimeoutMs);
     this.#registry.close();
   }

@@ -42,10 +42,19 @@ export function agents(maxSockets: number): Agents {
   };
 }
 
-/** Closes idle connections. */
+/** Closes all connections. */
 export function destroy({ http, https }: Agents): void {
   http.destroy();
   https.destroy();
+}
+
+/** Closes idle connections now, and others when their calls are over. */
+export function retire({ http, https }: Agents): void {
+  for (const agent of [http, https]) {
+    agent.maxFreeSockets = 0;
+    for (const idle of Object.values(agent.freeSockets))
+      for (const one of idle ?? []) one.destroy();
+  }
 }
 
 /** The name resolution of the system. */

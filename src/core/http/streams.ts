@@ -6,10 +6,10 @@ import { failureOf, noAddressError, OutboundHttpError, StaleSocketError } from '
 import {
   type Agents,
   agents,
-  destroy,
   judging,
   lookupAll,
   type Outgoing,
+  retire,
   streamBySocket,
   unbracketed,
 } from './socket.js';
@@ -71,7 +71,7 @@ export class OutboundStreams {
 
   /** Drops idle connections; those in use end with their calls. */
   close(): void {
-    destroy(this.#agents);
+    retire(this.#agents);
   }
 
   async #attempt(call: Outgoing, isRepeatable: boolean): Promise<IncomingMessage> {

@@ -126,12 +126,9 @@ export class OperationScopes {
   }
 
   #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
-    const known =
-      operation.kind === 'resource'
-        ? this.#resources.find(operation.name)
-        : (this.#byName.get(nameKey(operation)) ?? []);
-    const told = this.#sources.matching(operation);
-    return told.length === 0 ? known : [...known, ...told];
+    const named = this.#byName.get(nameKey(operation));
+    const known = operation.kind === 'resource' ? this.#resources.find(operation.name) : named;
+    return [...(known ?? []), ...this.#sources.matching(operation)];
   }
 }
 

@@ -1,3 +1,4 @@
+import { isStandIn } from '../names/stand-ins.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Catalogue, ListReader } from './catalogue.js';
 import { LISTS, type ListShape } from './list-kinds.js';
@@ -31,6 +32,7 @@ export class RoutingTable {
     name: string,
     reader: ListReader,
   ): Promise<Route | undefined> {
+    if (isStandIn(name)) return undefined;
     const candidates = this.#upstreams().filter(({ names }) => names[kind].mayHave(name));
     const { found, failure } = await this.#search(candidates, LISTS[kind], reader, (list) =>
       list.find(name),
@@ -45,6 +47,7 @@ export class RoutingTable {
    * @throws why a list could not be read in which it may be
    */
   async resource(uri: string, reader: ListReader): Promise<Route | undefined> {
+    if (isStandIn(uri)) return undefined;
     const all = this.#upstreams().filter(({ names }) => names.resource(uri).verdict.isOffered);
     const listed = await this.#search(all, LISTS.resources, reader, (list) => list.find(uri));
     const templates =

@@ -1,5 +1,6 @@
 import { member } from '../../core/lib/members.js';
 import { sha256 } from '../../core/lib/digest.js';
+import { isStandIn } from '../names/stand-ins.js';
 import { UriTable } from '../../core/mcp/uri-table.js';
 import type { RuleVerdict } from '../names/operation-rules.js';
 import type { Offer, UpstreamNames } from '../names/upstream-names.js';
@@ -58,6 +59,7 @@ export function storedList(
     kind === 'tools' || kind === 'prompts' ? names[kind].offer(own) : names.resource(own);
   const items = raw.entries.flatMap((entry): Item[] => {
     const own = String(member(entry, id));
+    if (isStandIn(own)) return [];
     const { name, verdict } = offerOf(own);
     if (!verdict.isOffered) return [];
     const { description } = verdict;

@@ -1,5 +1,6 @@
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
 import type { RequirementSource, ToldRequirement } from '../../core/mcp/requirement-sources.js';
+import { isStandIn } from './stand-ins.js';
 import type { UpstreamNames } from './upstream-names.js';
 
 /** What the rules of upstreams ask of callers, as the guard of the gateway's endpoint asks for it. */
@@ -12,6 +13,7 @@ export class GatewayScopes implements RequirementSource {
   }
 
   matching({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): readonly ToldRequirement[] {
+    if (isStandIn(name)) return [];
     const demands: ToldRequirement[] = [];
     for (const names of this.#names()) demands.push(...names.demandsOf(kind, name));
     return demands;

@@ -18,7 +18,7 @@ const MAX_BYTES = 10_485_760;
 const MAX_ERROR_BYTES = 1_048_576;
 
 /** The gateway asks in its own name, and can do nothing that a server may ask of a client. */
-const META = {
+export const META = {
   'io.modelcontextprotocol/protocolVersion': MODERN,
   'io.modelcontextprotocol/clientInfo': { name: 'authplane-nestjs', version: '0' },
   'io.modelcontextprotocol/clientCapabilities': {},

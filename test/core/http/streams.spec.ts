@@ -66,6 +66,20 @@ describe('14.D: streamed calls to services', () => {
     expect((await trusted.send(request)).statusCode).toBe(200);
   });
 
+  test('what is under way when it is closed ends by itself', async () => {
+    let release: () => void = () => undefined;
+    const { url, sockets } = await serve((_incoming, response) => {
+      response.write('a');
+      release = () => response.end('b');
+    });
+    const one = streams(url);
+    const answer = await one.send(request);
+    one.close();
+    release();
+    expect(await bodyOf(answer)).toBe('ab');
+    while (!sockets[0]?.closed) await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+
   test('a redirect is an answer', async () => {
     const { url, sockets } = await serve((_incoming, response) => {
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { AuthplaneModule, type AuthplaneModuleOptions } from 'authplane-nestjs';
 import {
   AuthplaneGatewayModule,
@@ -187,7 +188,11 @@ export async function startGateway({
       return client;
     },
     close: async () => {
+      // Node's fetch opens a new connection where one was aborted, and never uses it.
+      const server = app.app.getHttpServer() as Server;
+      const unused = setInterval(() => server.closeAllConnections(), 500);
       await app.close();
+      clearInterval(unused);
       await authorizationServer.close();
     },
   };

@@ -27,6 +27,8 @@ export interface RunningUpstream {
   /** Requests that ended before they were answered. */
   readonly aborted: string[];
   intercept: Interception | undefined;
+  /** Tells whoever listens. */
+  readonly notify: ReturnType<typeof createMcpHandler>['notify'];
   stop(): Promise<void>;
   start(): Promise<void>;
 }
@@ -41,13 +43,13 @@ export async function startUpstream(make: MakeServer): Promise<RunningUpstream> 
     response: ServerResponse,
     body: unknown,
   ) => Promise<void>;
-  return listen(await freePort(), serve, () => handler.close());
+  return listen(await freePort(), serve, handler);
 }
 
 async function listen(
   port: number,
   serve: (request: IncomingMessage, response: ServerResponse, body: unknown) => Promise<void>,
-  close: () => Promise<void>,
+  { notify }: Pick<ReturnType<typeof createMcpHandler>, 'notify'>,
 ): Promise<RunningUpstream> {
   const bytes: Buffer[] = [];
   const sockets = new Set<Socket>();
@@ -59,6 +61,7 @@ async function listen(
     asked: [],
     aborted: [],
     intercept: undefined,
+    notify,
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
@@ -104,7 +107,6 @@ async function listen(
     stop: async () => {
       if (server.listening) await stop();
     },
-    close,
   });
 }
 

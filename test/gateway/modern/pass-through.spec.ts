@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exchange, none } from 'authplane-nestjs/gateway';
-import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
+import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import {
   calendarServer,
   type RunningUpstream,
   searchServer,
   startUpstream,
-} from '../support/gateway/upstream-servers.js';
-import { platforms } from '../support/nest/start-app.js';
+} from '../../support/gateway/upstream-servers.js';
+import { platforms } from '../../support/nest/start-app.js';
 
 describe.each(platforms)('14.B: requests of 2026-07-28 pass through on %s', (platform) => {
   let calendar: RunningUpstream;

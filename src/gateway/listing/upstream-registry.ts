@@ -1,21 +1,21 @@
-import type { AuthplaneClient } from '../core/client.js';
-import { AuthplaneError } from '../core/errors/authplane-error.js';
-import type { ResolvedModuleOptions } from '../core/options.js';
-import type { ProtocolEra } from '../mcp/answers/consent.js';
-import { PackageLogger } from '../nest/log/package-logger.js';
-import { SparseWarnings } from '../nest/log/sparse-warnings.js';
-import { Catalogue, type ListReader, type ReadList } from './listing/catalogue.js';
-import { readList } from './listing/list-reader.js';
-import { RoutingTable } from './listing/routing-table.js';
-import { GatewayScopes } from './names/gateway-scopes.js';
-import type { ResolvedGateway } from './options/gateway-options.js';
-import type { ResolvedUpstream } from './options/upstream-options.js';
-import { type Asking, askModern } from './upstream/modern-rpc.js';
-import { Upstream } from './upstream/upstream.js';
-import { UpstreamEra } from './upstream/upstream-era.js';
-import { RpcError, UpstreamError } from './wire/gateway-errors.js';
-import { METHOD_NOT_FOUND } from './wire/json-rpc-answer.js';
-import { MODERN } from './wire/modern-request.js';
+import type { AuthplaneClient } from '../../core/client.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
+import type { ResolvedModuleOptions } from '../../core/options.js';
+import type { ProtocolEra } from '../../mcp/answers/consent.js';
+import { PackageLogger } from '../../nest/log/package-logger.js';
+import { SparseWarnings } from '../../nest/log/sparse-warnings.js';
+import { Catalogue, type ListReader, type ReadList } from './catalogue.js';
+import { readList } from './list-reader.js';
+import { RoutingTable } from './routing-table.js';
+import { GatewayScopes } from '../names/gateway-scopes.js';
+import type { ResolvedGateway } from '../options/gateway-options.js';
+import type { ResolvedUpstream } from '../options/upstream-options.js';
+import { type Asking, askModern } from '../upstream/modern-rpc.js';
+import { Upstream } from '../upstream/upstream.js';
+import { UpstreamEra } from '../upstream/upstream-era.js';
+import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { METHOD_NOT_FOUND } from '../wire/json-rpc-answer.js';
+import { MODERN } from '../wire/modern-request.js';
 
 interface Registered {
   readonly upstream: Upstream;
@@ -34,6 +34,7 @@ export class UpstreamRegistry {
   readonly #client: AuthplaneClient;
   readonly #module: Pick<ResolvedModuleOptions, 'client'>;
   readonly #registered = new Map<string, Registered>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(
     options: ResolvedGateway,
@@ -64,6 +65,32 @@ export class UpstreamRegistry {
     const upstream = new Upstream(options, shared);
     this.#registered.get(options.name)?.upstream.close();
     this.#registered.set(options.name, { upstream, era: new UpstreamEra(upstream, clock) });
+  }
+
+  get(name: string): Upstream | undefined {
+    return this.#registered.get(name)?.upstream;
+  }
+
+  /** Calls that are under way go on. */
+  remove(name: string): void {
+    this.#registered.get(name)?.upstream.close();
+    this.#registered.delete(name);
+  }
+
+  /** Whatever is known of it is asked anew. */
+  forget(upstream: Upstream): void {
+    this.catalogue.forget(upstream);
+    this.#registered.get(upstream.name)?.era.forget();
+  }
+
+  /** Told when upstreams came, went or changed. @returns stops it */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   async eraOf(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {

@@ -1,17 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { InsufficientScopeError } from '../core/errors/token-errors.js';
-import type { Asking } from './upstream/modern-rpc.js';
-import { isRpcError } from './upstream/modern-rpc.js';
-import type { Route } from './listing/routing-table.js';
-import type { Upstream, UpstreamReply } from './upstream/upstream.js';
-import { mappedScopes } from './upstream/scope-map.js';
-import { sentenceFor } from './wire/gateway-answer.js';
-import { RpcError, UpstreamError } from './wire/gateway-errors.js';
-import { INTERNAL_ERROR, INVALID_PARAMS, type RequestId } from './wire/json-rpc-answer.js';
-import type { ModernRequest } from './wire/modern-request.js';
-import { readText } from './wire/read-message.js';
-import { holdsToken, outgoingRequest } from './wire/upstream-request.js';
+import { InsufficientScopeError } from '../../core/errors/token-errors.js';
+import type { Asking } from '../upstream/modern-rpc.js';
+import { isRpcError } from '../upstream/modern-rpc.js';
+import type { Route } from '../listing/routing-table.js';
+import type { Upstream, UpstreamReply } from '../upstream/upstream.js';
+import { mappedScopes } from '../upstream/scope-map.js';
+import { sentenceFor } from '../wire/gateway-answer.js';
+import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { INTERNAL_ERROR, INVALID_PARAMS, type RequestId } from '../wire/json-rpc-answer.js';
+import type { ModernRequest } from '../wire/modern-request.js';
+import { readText } from '../wire/read-message.js';
+import { holdsToken, outgoingRequest } from '../wire/upstream-request.js';
 
 /** A request of 2026-07-28 on its way to an upstream that speaks the same. */
 export interface Passing {

@@ -1,21 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isJsonObject, memberOf } from '../core/lib/members.js';
+import { isJsonObject, memberOf } from '../../core/lib/members.js';
+import { ListenStreams } from './listen-streams.js';
 import { type Pass, type Passing, passThrough } from './pass-through.js';
-import { type ListShape, listShapeOf } from './listing/list-kinds.js';
-import { cursorAfter, type MergedList, mergedList, startOf } from './listing/merged-list.js';
-import type { Route } from './listing/routing-table.js';
-import type { Asking } from './upstream/modern-rpc.js';
-import type { UpstreamRegistry } from './upstream-registry.js';
-import { RpcError, UnknownOperationError } from './wire/gateway-errors.js';
+import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
+import { cursorAfter, type MergedList, mergedList, startOf } from '../listing/merged-list.js';
+import type { Route } from '../listing/routing-table.js';
+import type { Asking } from '../upstream/modern-rpc.js';
+import type { UpstreamRegistry } from '../listing/upstream-registry.js';
+import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
 import {
   INVALID_PARAMS,
   METHOD_NOT_FOUND,
   resultAnswer,
   resultTextAnswer,
   type RpcAnswer,
-} from './wire/json-rpc-answer.js';
-import { MODERN, type ModernRequest } from './wire/modern-request.js';
-import { passedOn } from './wire/upstream-request.js';
+} from '../wire/json-rpc-answer.js';
+import { MODERN, type ModernRequest } from '../wire/modern-request.js';
+import { passedOn } from '../wire/upstream-request.js';
 
 /** What surrounds a request. */
 export interface Surroundings {
@@ -37,10 +38,12 @@ const VERSION = '0.1.0';
 
 /** Answers requests of MCP 2026-07-28, without a session and without an MCP package. */
 export class ModernServer {
+  readonly listens: ListenStreams;
   readonly #registry: UpstreamRegistry;
 
   constructor(registry: UpstreamRegistry) {
     this.#registry = registry;
+    this.listens = new ListenStreams(registry);
   }
 
   /** @throws RpcError, UnknownOperationError, UpstreamError, and what guard and token strategies throw */
@@ -58,6 +61,8 @@ export class ModernServer {
         return this.#resource(request, surroundings);
       case 'completion/complete':
         return this.#completion(request, surroundings);
+      case 'subscriptions/listen':
+        return this.listens.open(request, surroundings.asking);
       default:
         throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
@@ -69,7 +74,12 @@ export class ModernServer {
       ttlMs: 60_000,
       cacheScope: 'private',
       supportedVersions: [MODERN],
-      capabilities: { tools: {}, prompts: {}, resources: {}, completions: {} },
+      capabilities: {
+        tools: { listChanged: true },
+        prompts: { listChanged: true },
+        resources: { listChanged: true, subscribe: true },
+        completions: {},
+      },
       _meta: this.#meta(),
     };
   }

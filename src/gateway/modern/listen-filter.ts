@@ -1,0 +1,57 @@
+import { isJsonObject, memberOf } from '../../core/lib/members.js';
+import { LISTS, type ListKind } from '../listing/list-kinds.js';
+
+/** What a stream of changes is about (MCP 2026-07-28, `subscriptions/listen`). */
+export interface ListenFilter {
+  readonly toolsListChanged?: true;
+  readonly promptsListChanged?: true;
+  readonly resourcesListChanged?: true;
+  readonly resourceSubscriptions?: readonly string[];
+}
+
+const CHANGES = ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged'] as const;
+
+/** Which lists a change of that name is about, and how it is told. */
+const TOLD: Readonly<
+  Record<(typeof CHANGES)[number], { method: string; kinds: readonly ListKind[] }>
+> = {
+  toolsListChanged: { method: 'notifications/tools/list_changed', kinds: ['tools'] },
+  promptsListChanged: { method: 'notifications/prompts/list_changed', kinds: ['prompts'] },
+  resourcesListChanged: {
+    method: 'notifications/resources/list_changed',
+    kinds: ['resources', 'resourceTemplates'],
+  },
+};
+
+/** @returns `undefined` for what is no filter. */
+export function listenFilter(params: unknown): ListenFilter | undefined {
+  const asked = memberOf(params, 'notifications');
+  if (!isJsonObject(asked)) return undefined;
+  const uris: unknown = memberOf(asked, 'resourceSubscriptions') ?? [];
+  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) return undefined;
+  return withUris(asked, uris);
+}
+
+/** The same for some of the resources; an upstream is asked for its own. */
+export function withUris(filter: object, uris: readonly string[]): ListenFilter {
+  const changes = CHANGES.filter((name) => memberOf(filter, name) === true);
+  return {
+    ...Object.fromEntries(changes.map((name) => [name, true])),
+    ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+  };
+}
+
+export function isEmptyFilter(filter: ListenFilter): boolean {
+  return Object.keys(filter).length === 0;
+}
+
+/** All changes of lists that it asks for, as notifications say them. */
+export function changesOf(filter: ListenFilter): string[] {
+  return CHANGES.filter((name) => filter[name] === true).map((name) => TOLD[name].method);
+}
+
+/** The lists that a notification of this method makes old. */
+export function listsChangedBy(method: string) {
+  const told = Object.values(TOLD).find((one) => one.method === method);
+  return told === undefined ? [] : told.kinds.map((kind) => LISTS[kind]);
+}

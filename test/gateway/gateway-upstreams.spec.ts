@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ConfigurationError } from 'authplane-nestjs';
+import { none } from 'authplane-nestjs/gateway';
+import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
+import {
+  calendarServer,
+  type RunningUpstream,
+  searchServer,
+  startUpstream,
+} from '../support/gateway/upstream-servers.js';
+
+describe('14.E: upstreams while the gateway runs', () => {
+  let calendar: RunningUpstream;
+  let search: RunningUpstream;
+  let app: GatewayApp;
+  beforeAll(async () => {
+    calendar = await startUpstream(calendarServer);
+    search = await startUpstream(searchServer);
+    app = await startGateway({
+      scopes: ['write'],
+      gateway: { upstreams: { calendar: { url: calendar.url, token: none() } } },
+    });
+  });
+  afterAll(async () => {
+    await app.close();
+    await calendar.stop();
+    await search.stop();
+  });
+
+  const tools = async (): Promise<string[]> =>
+    (await app.ask('tools/list')).json.result.tools.map(({ name }: { name: string }) => name);
+  const call = (name: string, token?: string) =>
+    app.ask('tools/call', { name, arguments: {} }, token === undefined ? {} : { token });
+
+  test('come, are replaced and go; what they need is asked for from the first call on', async () => {
+    expect(await tools()).toHaveLength(5);
+    await app.upstreams.add('search', { url: search.url, token: none() });
+    expect(await tools()).toContain('search__web');
+    expect((await call('search__web')).json.result.content[0].text).toBe('found');
+    await app.upstreams.replace('search', {
+      url: search.url,
+      token: none(),
+      tools: { web: { scopes: ['write'] } },
+    });
+    expect((await call('search__web', await app.token({ scope: '' }))).status).toBe(403);
+    expect((await call('search__web')).status).toBe(200);
+    await app.upstreams.remove('search');
+    expect(await tools()).not.toContain('search__web');
+    expect((await call('search__web')).json.error.code).toBe(-32602);
+    expect(app.upstreams.states().map(({ name }) => name)).toEqual(['calendar']);
+  });
+
+  test('nothing is half done when an option is wrong', async () => {
+    const wrong = app.upstreams.replace('calendar', {
+      url: 'nonsense',
+      token: none(),
+      prefix: 'A',
+    });
+    await expect(wrong).rejects.toMatchObject({
+      problems: [expect.stringContaining('url'), expect.stringContaining('prefix')],
+    });
+    await expect(app.upstreams.add('calendar', { url: search.url, token: none() })).rejects.toThrow(
+      'is there already',
+    );
+    await expect(app.upstreams.remove('nope')).rejects.toBeInstanceOf(ConfigurationError);
+    await expect(app.upstreams.refresh('nope')).rejects.toThrow('is not there');
+    expect(await tools()).toHaveLength(5);
+  });
+
+  test('calls that are under way finish when their upstream is replaced', async () => {
+    const running = call('calendar__slow');
+    while (!calendar.asked.some(({ body }) => body.includes('"name":"slow"')))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    await app.upstreams.replace('calendar', { url: calendar.url, token: none(), prefix: 'cal' });
+    expect((await running).json.result.content[0].text).toBe('slow ran');
+    expect(await tools()).toContain('cal__slow');
+  });
+
+  test('are asked anew after a refresh, and say how they are', async () => {
+    await tools();
+    const [before] = app.upstreams.states();
+    expect(before).toMatchObject({
+      era: '2026-07-28',
+      breaker: 'closed',
+      toolCount: 5,
+      url: calendar.url,
+    });
+    expect(Date.now() - Number(before?.listedAt)).toBeLessThan(60_000);
+    await app.upstreams.refresh('calendar');
+    expect(app.upstreams.states()[0]).toMatchObject({ era: undefined, toolCount: undefined });
+    const asked = calendar.asked.length;
+    await tools();
+    expect(calendar.asked.slice(asked).map(({ method }) => method)).toEqual([
+      'server/discover',
+      'tools/list',
+    ]);
+  });
+});
