@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
-import { isEventStream, onResponseHead } from '../nest/http/response-rewrite.js';
+import { isEventStream, onResponseHead } from '../nest/http/response-head.js';
 import { requestState } from '../nest/http/request.js';
 import { runningEvents } from '../nest/log/event-log.js';
 

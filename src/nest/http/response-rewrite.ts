@@ -2,6 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import { EventStream } from './event-stream.js';
+import {
+  type Head,
+  type HeadArguments,
+  headerOf,
+  headOf,
+  isEventStream,
+  sendHead,
+  withHeaders,
+} from './response-head.js';
 
 /**
  * Gets the text of one JSON-RPC message, or batch, and returns what is sent instead. In an event stream
@@ -11,21 +20,6 @@ export type RewriteMessage = (json: string, eventType?: string, id?: string) => 
 
 /** What is computed from a body, and would tell of the one before. */
 const VALIDATORS = ['etag', 'content-digest', 'repr-digest', 'digest', 'content-md5'];
-
-type Headers = Record<string, number | string | readonly string[] | undefined>;
-
-/** Told of the status and of one header, whichever way they are set, before they are sent. */
-export function onResponseHead(
-  response: ServerResponse,
-  header: string,
-  listener: (status: number, value: string | undefined) => void,
-): void {
-  const writeHead = response.writeHead.bind(response);
-  response.writeHead = (...args: unknown[]) => {
-    listener(Number(args[0]), headerOf(response, args, header));
-    return writeHead(...(args as [number]));
-  };
-}
 
 /**
  * Rewrites the JSON-RPC messages of an answer, be it a document or an event stream, on its way out. A
@@ -41,11 +35,28 @@ export function rewriteEvents(response: ServerResponse, rewrite: RewriteMessage)
   new Rewriter(response, rewrite, 'left').install();
 }
 
-export function isEventStream(contentType: string): boolean {
-  return /^\s*text\/event-stream\b/i.test(contentType);
-}
+type Callback = (error?: Error | null) => void;
 
-type Callback = (() => void) | undefined;
+/** Parameters of both overloads of `write`: the encoding may be left out. */
+type WriteArguments = [
+  data: unknown,
+  encodingOrCallback?: BufferEncoding | Callback | undefined,
+  callback?: Callback,
+];
+
+/** Parameters of the three overloads of `end`: the data may be left out, too. */
+type EndArguments = [
+  dataOrCallback?: unknown,
+  encodingOrCallback?: BufferEncoding | Callback | undefined,
+  callback?: Callback,
+];
+
+/** What `write` or `end` was told. */
+interface Written {
+  readonly data: unknown;
+  readonly encoding: BufferEncoding;
+  readonly callback: Callback | undefined;
+}
 
 /**
  * `held` until its end, because its length is sent in front; `streamed` event by event; `left` alone,
@@ -63,8 +74,8 @@ class Rewriter {
   readonly #chunks: Buffer[] = [];
   #handling: Handling | undefined;
   #isEvents = false;
-  /** Arguments of `writeHead`, held back until the length is known. */
-  #head: unknown[] | undefined;
+  /** Held back until the length is known. */
+  #head: Head | undefined;
 
   constructor(response: ServerResponse, rewrite: RewriteMessage, documents: Handling) {
     this.#response = response;
@@ -81,53 +92,51 @@ class Rewriter {
 
   install(): void {
     const response = this.#response;
-    response.writeHead = (...args: unknown[]) => this.#writeHead(args);
-    response.write = ((...args: unknown[]) => this.#write(args)) as never;
-    response.end = ((...args: unknown[]) => this.#end(args)) as never;
+    response.writeHead = (...args: HeadArguments) => this.#writeHead(headOf(args));
+    response.write = (...args: WriteArguments) => this.#write(writtenOf(args));
+    response.end = (...args: EndArguments) => this.#end(lastWrittenOf(args));
     response.flushHeaders = () => {
-      if (this.#decide([]) !== 'held') this.#send.flushHeaders();
+      if (this.#decide() !== 'held') this.#send.flushHeaders();
     };
   }
 
-  #writeHead(args: unknown[]): ServerResponse {
-    const handling = this.#decide(args);
-    const head = handling === 'left' ? args : args.map(withoutValidators);
+  #writeHead(given: Head): ServerResponse {
+    const handling = this.#decide(given);
+    const head = handling === 'left' ? given : withoutValidators(given);
     if (handling === 'held') this.#head = head;
-    else this.#send.writeHead(...(head as [number]));
+    else sendHead(this.#send.writeHead, head);
     return this.#response;
   }
 
-  #write(args: unknown[]): boolean {
-    const handling = this.#decide([]);
-    if (handling === 'left') return this.#send.write(...(args as [string]));
-    const { chunk, callback } = chunkOf(args);
+  #write(written: Written): boolean {
+    const { data, encoding, callback } = written;
+    const handling = this.#decide();
+    if (handling === 'left') return this.#send.write(data, encoding, callback);
+    const chunk = bufferOf(written);
     if (handling === 'streamed') {
-      return this.#send.write(this.#events.push(this.#decoder.write(chunk)), () => callback?.());
+      return this.#send.write(this.#events.push(this.#decoder.write(chunk)), callback);
     }
     this.#chunks.push(chunk);
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
 
-  #end(args: unknown[]): ServerResponse {
-    const handling = this.#decide([]);
-    if (handling === 'left') {
-      this.#send.end(...(args as [string]));
-      return this.#response;
-    }
-    const { chunk, callback } = chunkOf(args);
-    if (handling === 'streamed') this.#send.end(this.#rest(chunk), () => callback?.());
-    else this.#endHeld(Buffer.concat([...this.#chunks, chunk]), callback);
+  #end(written: Written): ServerResponse {
+    const { data, encoding, callback } = written;
+    const handling = this.#decide();
+    if (handling === 'left') this.#send.end(data, encoding, callback);
+    else if (handling === 'streamed') this.#send.end(this.#rest(bufferOf(written)), callback);
+    else this.#endHeld(Buffer.concat([...this.#chunks, bufferOf(written)]), callback);
     return this.#response;
   }
 
-  #endHeld(original: Buffer, callback: Callback): void {
+  #endHeld(original: Buffer, callback: Callback | undefined): void {
     const body = isUtf8(original) ? this.#rewritten(original) : original;
     if (this.#head === undefined) this.#announceHead();
     this.#correctLength(body.length);
     Object.assign(this.#response, this.#send); // `end` without a head writes one, by way of writeHead
-    if (this.#head !== undefined) this.#send.writeHead(...(this.#head as [number]));
-    this.#send.end(body, () => callback?.());
+    if (this.#head !== undefined) sendHead(this.#send.writeHead, this.#head);
+    this.#send.end(body, callback);
   }
 
   /** To all who listen above. It is sent by `end`, which then knows the length. */
@@ -146,14 +155,14 @@ class Rewriter {
   #correctLength(length: number): void {
     const response = this.#response;
     if (response.hasHeader('content-length')) response.setHeader('content-length', length);
-    this.#head = this.#head?.map((arg) => withLength(arg, length));
+    if (this.#head !== undefined) this.#head = correctedLength(this.#head, length);
   }
 
   #rest(chunk: Buffer): string {
     return this.#events.push(this.#decoder.end(chunk)) + this.#events.end();
   }
 
-  #decide(head: readonly unknown[]): Handling {
+  #decide(head: Pick<Head, 'headers'> = { headers: undefined }): Handling {
     if (this.#handling !== undefined) return this.#handling;
     const type = headerOf(this.#response, head, 'content-type') ?? '';
     const length = headerOf(this.#response, head, 'content-length');
@@ -170,65 +179,39 @@ class Rewriter {
   }
 }
 
-/** From the arguments of `writeHead`, which win, or as set before. Names are compared in any case. */
-function headerOf(
-  response: ServerResponse,
-  args: readonly unknown[],
-  name: string,
-): string | undefined {
-  const given = args.find((arg) => typeof arg === 'object' && arg !== null);
-  const value = given === undefined ? undefined : headerIn(pairsOf(given), name);
-  const found = (value ?? response.getHeader(name)) as Headers[string];
-  return typeof found === 'object' ? found.join(', ') : found?.toString();
-}
-
-function headerIn(pairs: readonly (readonly [string, unknown])[], name: string): unknown {
-  return pairs.find(([given]) => given.toLowerCase() === name)?.[1];
-}
-
-/** `writeHead` takes an object, a flat list of names and values, or a list of pairs. */
-function pairsOf(headers: object): (readonly [string, unknown])[] {
-  if (!Array.isArray(headers)) return Object.entries(headers as Headers);
-  if (Array.isArray(headers[0])) return headers as [string, unknown][];
-  const flat = headers as unknown[];
-  return flat.flatMap((name, index) =>
-    index % 2 === 0 ? [[String(name), flat[index + 1]] as const] : [],
-  );
-}
-
-function withLength(arg: unknown, length: number): unknown {
-  return withPairs(arg, (pairs) =>
+function correctedLength(head: Head, length: number): Head {
+  return withHeaders(head, (pairs) =>
     pairs.map(([name, value]) =>
       name.toLowerCase() === 'content-length' ? [name, String(length)] : [name, value],
     ),
   );
 }
 
-function withoutValidators(arg: unknown): unknown {
-  return withPairs(arg, (pairs) =>
+function withoutValidators(head: Head): Head {
+  return withHeaders(head, (pairs) =>
     pairs.filter(([name]) => !VALIDATORS.includes(name.toLowerCase())),
   );
 }
 
-type Pairs = (readonly [string, unknown])[];
-
-/** An argument of `writeHead`, if it has headers, with others. */
-function withPairs(arg: unknown, change: (pairs: Pairs) => Pairs): unknown {
-  if (typeof arg !== 'object' || arg === null) return arg;
-  const pairs = change(pairsOf(arg));
-  return Array.isArray(arg) ? pairs.flat() : Object.fromEntries(pairs);
+function writtenOf([data, encodingOrCallback, callback]: WriteArguments): Written {
+  return typeof encodingOrCallback === 'function'
+    ? { data, encoding: 'utf8', callback: encodingOrCallback }
+    : { data, encoding: encodingOrCallback ?? 'utf8', callback };
 }
 
-/** `write` and `end` take chunk, encoding and callback, each of which may be left out. */
-function chunkOf(args: readonly unknown[]): { chunk: Buffer; callback: Callback } {
-  const [data, encoding] = args;
-  const callback = args.find((arg): arg is () => void => typeof arg === 'function');
-  return { chunk: bufferOf(data, encoding), callback };
+/** Unlike `write`, `end` may have a callback only. */
+function lastWrittenOf(args: EndArguments): Written {
+  const [dataOrCallback, ...others] = args;
+  return isCallback(dataOrCallback)
+    ? writtenOf([undefined, dataOrCallback])
+    : writtenOf([dataOrCallback, ...others]);
 }
 
-function bufferOf(data: unknown, encoding: unknown): Buffer {
-  if (typeof data === 'string') {
-    return Buffer.from(data, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
-  }
+function isCallback(value: unknown): value is Callback {
+  return typeof value === 'function';
+}
+
+function bufferOf({ data, encoding }: Written): Buffer {
+  if (typeof data === 'string') return Buffer.from(data, encoding);
   return data instanceof Uint8Array ? Buffer.from(data) : Buffer.alloc(0);
 }

@@ -13,7 +13,7 @@ import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import { AuthplaneHttpException } from './http-refusal.js';
-import { onResponseHead } from '../http/response-rewrite.js';
+import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
 import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
 import { httpRequest, inboundRequest, requestState } from '../http/request.js';

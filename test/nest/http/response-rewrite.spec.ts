@@ -2,7 +2,6 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, get, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
-  onResponseHead,
   rewriteEvents,
   type RewriteMessage,
   rewriteMessages,
@@ -193,25 +192,5 @@ describe('rewriteEvents', () => {
     });
     expect(chunks[0]).toEqual(sent.subarray(0, 3));
     expect(Buffer.concat(chunks)).toEqual(sent);
-  });
-});
-
-describe('onResponseHead', () => {
-  it.each<[string, (response: ServerResponse) => void]>([
-    ['set before', (response) => response.setHeader('Mcp-Session-Id', 'a').end()],
-    ['an object', (response) => response.writeHead(200, { 'MCP-Session-ID': 'a' }).end()],
-    ['a message and an object', (r) => r.writeHead(200, 'OK', { 'mcp-session-id': 'a' }).end()],
-    ['a flat list', (response) => response.writeHead(200, ['mcp-session-id', 'a'] as never).end()],
-    [
-      'an implicit head',
-      (response) => response.setHeader('mcp-session-id', 'a').write('x', () => response.end()),
-    ],
-  ])('sees a header that is %s', async (_, respond) => {
-    const seen: unknown[] = [];
-    await answer((response) => {
-      onResponseHead(response, 'mcp-session-id', (...args) => seen.push(args));
-      respond(response);
-    });
-    expect(seen).toEqual([[200, 'a']]);
   });
 });

@@ -159,7 +159,7 @@ export const EXPRESSIONS: Readonly<
   ],
   'nest/mcp/answers/hiding.ts': [[/^[\x20-\x7e]*$/, 'header']],
   'nest/mcp/answers/json-messages.ts': [[/^\ufeff/, 'body']],
-  'nest/http/response-rewrite.ts': [[/^\s*text\/event-stream\b/i, 'header']],
+  'nest/http/response-head.ts': [[/^\s*text\/event-stream\b/i, 'header']],
   'nest/mcp/state/sessions.ts': [
     [/^sessionId(?:\[|$)/, 'header'],
     [/[?&;#]/, 'header'],

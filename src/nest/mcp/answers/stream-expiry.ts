@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AdmittedCaller } from '../../../core/token/caller.js';
 import { asksForUpdates } from '../../../core/mcp/json-rpc.js';
-import { isEventStream, onResponseHead } from '../../http/response-rewrite.js';
+import { isEventStream, onResponseHead } from '../../http/response-head.js';
 import { type HttpExchange, nodeRequest, nodeResponse } from '../../http/exchange.js';
 
 /** Node's timers take no more. */

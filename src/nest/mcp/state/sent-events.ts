@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isEventStream, onResponseHead } from '../../http/response-rewrite.js';
+import { isEventStream, onResponseHead } from '../../http/response-head.js';
 import { dropHeader } from '../../http/request.js';
 import type { Owner } from './state-owners.js';
 

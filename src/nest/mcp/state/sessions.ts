@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { onResponseHead } from '../../http/response-rewrite.js';
+import { onResponseHead } from '../../http/response-head.js';
 import { urlsOf } from '../../http/request.js';
 import { type Owner, StateOwners } from './state-owners.js';
 

@@ -1,0 +1,92 @@
+import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+
+/** As `writeHead` takes them: an object, a flat list of names and values, or a list of pairs. */
+export type GivenHeaders = OutgoingHttpHeaders | OutgoingHttpHeader[];
+
+/** What `writeHead` was told. Its headers win over those set before. */
+export interface Head {
+  readonly status: number;
+  readonly message: string | undefined;
+  readonly headers: GivenHeaders | undefined;
+}
+
+/** Parameters of both overloads of `writeHead`: the reason may be left out. */
+export type HeadArguments = [
+  status: number,
+  messageOrHeaders?: string | GivenHeaders | undefined,
+  headers?: GivenHeaders | undefined,
+];
+
+type HeaderPairs = [name: string, value: OutgoingHttpHeader | undefined][];
+
+/** Told of the status and of one header, whichever way they are set, before they are sent. */
+export function onResponseHead(
+  response: ServerResponse,
+  header: string,
+  listener: (status: number, value: string | undefined) => void,
+): void {
+  const send = response.writeHead.bind(response);
+  response.writeHead = (...args: HeadArguments) => {
+    const head = headOf(args);
+    listener(head.status, headerOf(response, head, header));
+    return sendHead(send, head);
+  };
+}
+
+export function isEventStream(contentType: string): boolean {
+  return /^\s*text\/event-stream\b/i.test(contentType);
+}
+
+/** As Node reads them. */
+export function headOf([status, messageOrHeaders, headers]: HeadArguments): Head {
+  return typeof messageOrHeaders === 'string'
+    ? { status: Number(status), message: messageOrHeaders, headers: headers ?? undefined }
+    : {
+        status: Number(status),
+        message: undefined,
+        headers: headers ?? messageOrHeaders ?? undefined,
+      };
+}
+
+/** Without a gap where no reason is: others that listen to `writeHead` look for headers by position. */
+export function sendHead(
+  send: ServerResponse['writeHead'],
+  { status, message, headers }: Head,
+): ServerResponse {
+  return message === undefined ? send(status, headers) : send(status, message, headers);
+}
+
+/** A header of the head, or as set before. */
+export function headerOf(
+  response: ServerResponse,
+  head: Pick<Head, 'headers'>,
+  name: string,
+): string | undefined {
+  const value = headerIn(head, name) ?? response.getHeader(name);
+  return typeof value === 'object' ? value.join(', ') : value?.toString();
+}
+
+/** Names are compared in any case. */
+function headerIn({ headers }: Pick<Head, 'headers'>, name: string): HeaderPairs[number][1] {
+  return pairsOf(headers ?? []).find(([given]) => given.toLowerCase() === name)?.[1];
+}
+
+/** The same head with other headers, in their order and spelling. */
+export function withHeaders(head: Head, change: (pairs: HeaderPairs) => HeaderPairs): Head {
+  if (head.headers === undefined) return head;
+  const pairs = change(pairsOf(head.headers));
+  const headers = Array.isArray(head.headers) ? listOf(pairs) : Object.fromEntries(pairs);
+  return { ...head, headers };
+}
+
+function pairsOf(headers: GivenHeaders): HeaderPairs {
+  if (!Array.isArray(headers)) return Object.entries(headers);
+  const list = Array.isArray(headers[0]) ? headers.flat() : headers;
+  return list.flatMap((name, index) =>
+    index % 2 === 0 ? [[String(name), list[index + 1]] satisfies HeaderPairs[number]] : [],
+  );
+}
+
+function listOf(pairs: HeaderPairs): OutgoingHttpHeader[] {
+  return pairs.flatMap(([name, value]) => (value === undefined ? [name] : [name, value]));
+}
