@@ -54,6 +54,7 @@ export const EXPRESSIONS: Readonly<
     [/^[^\s]*/, 'header'],
     [/^[A-Za-z]+/, 'header'],
   ],
+  'core/token/other-caller.ts': [[/^[a-z][a-z0-9_-]{0,31}$/, 'boot']],
   'core/dpop/nonce.ts': [[/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/, 'header']],
   'core/dpop/signer.ts': [[/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'header']],
   'core/http/answer.ts': [
