@@ -19,6 +19,7 @@ export {
   type RevocationChecker,
   type TokenResponse,
   type Authentication,
+  type CachedUserLookup,
   type CalledResource,
   type CallerPlace,
   type CredentialPlace,
@@ -58,6 +59,7 @@ export {
   type ScopeRequirement,
   type RuledOperation,
   type ScopeRule,
+  type UserLookup,
   type VerifiedClaims,
   type VerifiedDPoPProof,
 } from './core/index.js';
@@ -80,6 +82,7 @@ export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
 export {
   AnyScope,
   Claims,
+  CurrentUser,
   type ClaimName,
   McpEndpoint,
   Public,

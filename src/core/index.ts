@@ -55,10 +55,12 @@ export type {
   ResourceOptions,
 } from './options.js';
 export type {
+  CachedUserLookup,
   CalledResource,
   CallerPlace,
   IncomingRequest,
   OtherCredentials,
+  UserLookup,
 } from './caller-settings.js';
 export type { CredentialPlace, OtherCaller } from './token/other-caller.js';
 export type { InboundDPoPOptions } from './dpop/settings.js';

@@ -88,6 +88,8 @@ export class AuthplaneResource {
   readonly metadataUrl: string;
   /** @internal Which consent pages answers to its requests may name. */
   readonly consentPolicy: ConsentPolicy;
+  /** @internal For what is kept beside it. */
+  readonly clock: Clock;
   readonly #metadata: ProtectedResourceMetadata;
   readonly #rules: AccessTokenRules;
   readonly #jwks: Jwks;
@@ -109,6 +111,7 @@ export class AuthplaneResource {
     this.scopes = options.scopes;
     this.metadataUrl = options.metadataUrl;
     this.consentPolicy = dependencies.consentPolicy;
+    this.clock = clock;
     this.#metadata = protectedResourceMetadata(issuer, options);
     this.#jwks = jwks;
     this.#covers = scopeCoverage(options.scopeHierarchy);
@@ -193,7 +196,7 @@ export class AuthplaneResource {
   /** @internal Whoever has shown another credential than an access token, by the scopes of this resource. */
   callerWith(shown: OtherCaller): AdmittedCaller {
     const { resource } = this;
-    return new LocalCaller(shown, { resource, covers: this.#covers, now: () => this.#rules.now() });
+    return new LocalCaller(shown, { resource, covers: this.#covers, now: () => this.clock.now() });
   }
 
   /** How long a token with these claims is still accepted, the clock skew included. */

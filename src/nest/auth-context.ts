@@ -41,7 +41,7 @@ export class CallerSnapshot {
  * to one of those.
  */
 @Injectable()
-export class AuthContext {
+export class AuthContext<User = unknown> {
   /**
    * Claims and token together; `undefined` where there is no caller. Never throws. The token is `''` for a
    * caller who has shown another credential: `claims.method` tells.
@@ -65,6 +65,15 @@ export class AuthContext {
     const { token } = this.#known();
     if (token === '') throw new NoAccessTokenError();
     return token;
+  }
+
+  /**
+   * Who it is in this application: what the option `user` has given. Say of which type where you inject it,
+   * `AuthContext<AppUser>`; nothing checks that. @throws NoCallerError where there is no caller.
+   */
+  get user(): User {
+    this.#known();
+    return requests.getStore()?.user as User;
   }
 
   /**

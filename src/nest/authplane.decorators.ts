@@ -13,7 +13,7 @@ import {
   type Method,
 } from './marks/handler-marks.js';
 import { checkedMethod, checkMethodsOf } from './method-check.js';
-import { callerOf, requestOf, requestState } from './http/request.js';
+import { callerOf, holderOf, requestOf, requestState } from './http/request.js';
 
 /** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */
 export interface ScopesOptions {
@@ -136,6 +136,18 @@ export function Claims(...nameAndPipes: Parameters<typeof claimsParameter>): Par
       `Other claims of the token are in raw`,
   );
 }
+
+/**
+ * Who the caller is in this application, as a handler parameter: what the option `user` has given. Pipes
+ * may follow. `undefined` on a `@Public()` handler; without that option it throws `ConfigurationError`.
+ */
+export const CurrentUser = createParamDecorator((_: undefined, context: ExecutionContext) => {
+  const holder = holderOf(context);
+  if (holder?.current !== undefined && !('user' in holder)) {
+    throw new ConfigurationError('@CurrentUser() needs the option user, which says who that is');
+  }
+  return holder?.user;
+});
 
 function isPublic(context: ExecutionContext): boolean {
   const request = requestOf(context);

@@ -1,4 +1,5 @@
 import { eventCaller } from '../core/events.js';
+import { type AppUsers, withScopesOf } from './callers/app-user.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
 import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
 import {
@@ -44,10 +45,14 @@ export async function letIn(
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
   const caller = await callerOnce(exchange, policy.protectedBy, inspection?.isMcp === true);
   state.judgedBody ??= { body: request.body };
-  admit(exchange, policy, inspection, caller);
+  judge(policy, inspection, caller);
+  if (policy.protectedBy.users !== undefined) {
+    await loadUser(exchange, policy.protectedBy, policy.protectedBy.users, caller);
+  }
+  admit(exchange, policy.protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
-  if (inspection !== undefined && application.publishesUser) publishUser(request, caller);
+  publishUserOf(exchange, policy.protectedBy, application, caller);
   application.streams.watch(exchange, caller);
   keepPrivate(exchange);
   sendAlong(exchange, caller.responseHeaders);
@@ -86,14 +91,37 @@ async function callerOf(
   return new TokenCaller(await resource.authenticate(inboundRequest(exchange.request)), resource);
 }
 
-function admit(
-  { request }: HttpExchange,
+/** @throws InsufficientScopeError, and whatever the rules of an MCP endpoint refuse by. */
+function judge(
   { needs, protectedBy }: RequestPolicy,
   inspection: Inspection | undefined,
   caller: AdmittedCaller,
 ): void {
-  const { resource } = protectedBy;
-  if (inspection === undefined) return resource.requireScopes(caller.claims, needs);
+  if (inspection === undefined) protectedBy.resource.requireScopes(caller.claims, needs);
+  else inspection.judge(caller);
+}
+
+/** Loaded once, however many guards ask; whoever has no scope is never looked up. */
+async function loadUser(
+  { request }: HttpExchange,
+  { resource }: ProtectedResource,
+  users: AppUsers,
+  caller: AdmittedCaller,
+): Promise<void> {
+  const state = requestState(request);
+  state.users ??= new Map();
+  const loading = state.users.get(resource) ?? users.of(caller);
+  state.users.set(resource, loading);
+  state.user = await loading;
+}
+
+function admit(
+  { request }: HttpExchange,
+  { resource }: ProtectedResource,
+  inspection: Inspection | undefined,
+  caller: AdmittedCaller,
+): void {
+  if (inspection === undefined) return;
   inspection.admit(caller);
   const state = requestState(request);
   state.inspectedFor = resource;
@@ -109,6 +137,22 @@ function tellAdmission(
   if (!events.hearsAdmissions) return;
   const operations = (inspection?.operations ?? []).map(({ method, name }) => ({ method, name }));
   events.emit({ type: 'admitted', caller: eventCaller(caller), operations });
+}
+
+/** MCP-Nest reads `request.user`; where there is an option for it, so does the application. */
+function publishUserOf(
+  { request }: HttpExchange,
+  { users, resource }: ProtectedResource,
+  application: ProtectedResources,
+  caller: AdmittedCaller,
+): void {
+  const { inspectedFor, user } = requestState(request);
+  const isForMcpNest = inspectedFor === resource && application.publishesUser;
+  if (users !== undefined) {
+    users.publish(request, isForMcpNest ? withScopesOf(caller, user) : user);
+  } else if (isForMcpNest) {
+    publishUser(request, caller);
+  }
 }
 
 function publish(

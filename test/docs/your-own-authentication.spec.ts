@@ -16,6 +16,7 @@ import {
   sessions,
   signedIn,
 } from '../support/callers/recipes/credentials.module.js';
+import { Users } from '../support/callers/recipes/users.js';
 import { Sessions } from '../support/callers/recipes/sessions.js';
 
 const PAGE = 'docs/your-own-authentication.md';
@@ -41,14 +42,15 @@ describe.each(platforms)('12.1: the recipes on %s', (platform) => {
     sessions.set('ended', { passport: { user: 'carol' }, cookie: { expires: '2001-01-01' } });
     sessions.set('nobody', {});
     signedIn.set('two', { user: 'dave', expiresAt: new Date('2099-01-01') });
+    const of = <T>(type: abstract new (...args: never[]) => T): T =>
+      modules.get(type as never, { strict: false });
     running = await startMcpApp({
       platform,
       mcp: { tools: { read: ['notes:read'], write: ['notes:write'] } },
       options: {
         guard: 'global',
+        user: { load: (claims) => of(Users).of(claims), cacheSeconds: 30 },
         otherCredentials: async (request) => {
-          const of = <T>(type: abstract new (...args: never[]) => T): T =>
-            modules.get(type as never, { strict: false });
           return (
             (await of(ApiKeys).ofHeader(request)) ??
             (await of(ApiKeys).ofAuthorization(request)) ??
@@ -102,5 +104,15 @@ describe.each(platforms)('12.1: the recipes on %s', (platform) => {
     expect(await status('write', { ...stale, 'sec-fetch-site': 'none' })).toBe(401);
     const token = { ...stale, authorization: await running.bearer('notes:write') };
     expect(await status('write', token)).toBe(200);
+  });
+
+  test('a row of a table', async () => {
+    const me = (headers: Record<string, string>) =>
+      fetch(running.mcpUrl.replace('/mcp', '/me'), { headers });
+    const answer = await me({ 'x-api-key': 'rf_abc' });
+    expect(await answer.json()).toEqual({ roles: ['editor'], greeting: 'you are number 7' });
+    expect((await me({ authorization: await running.bearer('', { sub: 'gone' }) })).status).toBe(
+      403,
+    );
   });
 });

@@ -14,7 +14,7 @@ export class InvalidRequestError extends AuthplaneError {
  */
 export class UnsupportedCharsetError extends InvalidRequestError {}
 
-/** A scope rule refuses this caller, and no scope would change that. */
+/** A rule of the application, or its users, have no place for this caller, and no scope would change that. */
 export class OperationRefusedError extends AuthplaneError {
   readonly code = 'access_denied';
 }

@@ -31,12 +31,16 @@ export interface CallerHolder {
   /** What the handler belongs to, for the challenge and for guards further on. */
   resource?: AuthplaneResource;
   application?: GuardedApplication;
+  /** Who the caller is in the application, by its option `user`; not there without it. */
+  user?: unknown;
 }
 
 /** What guards find out about one request, shared by all guards on its way. */
 export interface RequestState extends CallerHolder {
   /** One verification for each resource, however many guards ask. */
   readonly callers: Map<AuthplaneResource, Promise<AdmittedCaller>>;
+  /** The same for the users of the application. */
+  users?: Map<AuthplaneResource, Promise<unknown>>;
   /** What the operation needs, for the challenge; found out when there is one. */
   challengeScopes?: () => string[];
   /** `false`: the handler belongs to a resource that is no MCP endpoint, so that no message was judged. */
@@ -132,6 +136,16 @@ export function callerOf(context: Pick<ExecutionContext, ContextMethods>): Calle
   return known ?? (request && requestState(request).current);
 }
 
+/** What runs for the caller of {@link callerOf}. */
+export function holderOf(
+  context: Pick<ExecutionContext, ContextMethods>,
+): CallerHolder | undefined {
+  const running = context.getType() === 'rpc' ? requests.getStore() : undefined;
+  if (running?.current !== undefined) return running;
+  const request = requestOf(context);
+  return request && requestState(request);
+}
+
 type ContextMethods = 'getType' | 'switchToHttp' | 'switchToRpc';
 
 function rpcRequest(context: Pick<ExecutionContext, 'switchToRpc'>): FrameworkRequest | undefined {
@@ -173,7 +187,7 @@ export function publishUser(request: FrameworkRequest, { claims }: Pick<Caller, 
   for (const target of targets) target.user = claims;
 }
 
-function targetsOf(request: FrameworkRequest): object[] {
+export function targetsOf(request: FrameworkRequest): object[] {
   return [...new Set([request, rawRequest(request)])];
 }
 

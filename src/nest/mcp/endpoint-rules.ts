@@ -35,15 +35,21 @@ export interface Inspection {
   /** What the body asks for by name. */
   readonly operations: readonly EventOperation[];
   /**
-   * Whether this caller may go on; sees to it that the answer says nothing that they must not know of.
-   * The last step: nothing may refuse the request after it.
+   * Whether this caller may go on.
    *
    * @throws SessionNotFoundError, InvalidRequestError, OperationRefusedError, InsufficientScopeError
    */
+  judge(caller: Caller): void;
+  /**
+   * Sees to it that the answer says nothing that the judged caller must not know of. The last step: nothing
+   * may refuse the request after it.
+   */
   admit(caller: Caller): void;
-  /** The same once more, by what the server has taught since. */
+  /** Both once more, by what the server has taught since. */
   admitAgain(caller: Caller): void;
 }
+
+const NOTHING_HIDDEN: McpVerdict = Object.freeze({ needs: NO_SCOPES, hidden: [] });
 
 /** What the rules of all resources of an application share. */
 export interface EndpointSurroundings {
@@ -140,10 +146,10 @@ export class EndpointRules {
 
   /** A request that certainly is one to an MCP server. */
   #messages(exchange: HttpExchange, policy: EndpointPolicy, asked: McpRequest): Inspection {
-    const judge = (caller: Caller): McpVerdict => {
-      const verdict = this.#judge.judge(asked, caller);
+    let verdict: McpVerdict = NOTHING_HIDDEN;
+    const judge = (caller: Caller): void => {
+      verdict = this.#judge.judge(asked, caller);
       this.#resource.requireScopes(caller.claims, addScopeNeeds(policy.needs, verdict.needs));
-      return verdict;
     };
     const { scopes } = this;
     return {
@@ -152,13 +158,18 @@ export class EndpointRules {
       get announcedNeeds() {
         return addScopeNeeds(...asked.operations.map((one) => scopes.announcedNeeds(one)));
       },
-      admit: (caller) => {
+      judge: (caller) => {
         this.#requireOwnSession(exchange, caller);
-        const verdict = judge(caller);
+        judge(caller);
+      },
+      admit: (caller) => {
         this.#answers.watch(exchange, caller);
         this.#answers.conceal(exchange, caller, asked, verdict);
       },
-      admitAgain: (caller) => this.#answers.conceal(exchange, caller, asked, judge(caller)),
+      admitAgain: (caller) => {
+        judge(caller);
+        this.#answers.conceal(exchange, caller, asked, verdict);
+      },
     };
   }
 
@@ -168,10 +179,8 @@ export class EndpointRules {
       isMcp: false,
       announcedNeeds: NO_SCOPES,
       operations: [],
-      admit: (caller) => {
-        judge(caller);
-        this.#answers.watchMaybeStream(exchange, caller);
-      },
+      judge,
+      admit: (caller) => this.#answers.watchMaybeStream(exchange, caller),
       admitAgain: judge,
     };
   }

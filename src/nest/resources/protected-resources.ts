@@ -4,6 +4,7 @@ import type { ResolvedGuardOptions } from '../../core/options.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPath, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
 import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { AppUsers } from '../callers/app-user.js';
 import { OtherCredentialsCheck } from '../callers/other-credentials.js';
 import { AllowedOrigins } from '../mcp/allowed-origins.js';
 import { EndpointRules } from '../mcp/endpoint-rules.js';
@@ -22,6 +23,8 @@ export interface ProtectedResource {
   readonly mcp: EndpointRules;
   /** `undefined`: access tokens only. */
   readonly otherCredentials: OtherCredentialsCheck | undefined;
+  /** `undefined`: nobody asks the application. */
+  readonly users: AppUsers | undefined;
 }
 
 interface ResourcesSurroundings {
@@ -127,6 +130,7 @@ export class ProtectedResources implements GuardedApplication {
       isMcp,
       mcp: new EndpointRules(resource, isMcp ? mcp : {}, surroundings),
       otherCredentials: otherCredentialsOf(resource, options),
+      users: options.user ? new AppUsers(options.user, resource, this.events) : undefined,
     };
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { ApiKeys, ApiKeyTable, type ApiKeyRow } from './api-keys.js';
 import { AuthService, SignedIn } from './auth-service.js';
+import { Greetings, MeController, type UserRow, Users, UserTable } from './users.js';
 import { Sessions, SessionSecret, SessionStore, type StoredSession } from './sessions.js';
 
 export const SECRET = 'a secret of the sessions';
@@ -33,17 +34,34 @@ const authService: AuthService = {
   },
 };
 
+const rows: readonly UserRow[] = ['bob', 'carol', 'dave', 'user-1'].map((sub, at) => ({
+  id: 7 + at,
+  sub,
+  roles: ['editor'],
+}));
+
+const userTable: UserTable = {
+  findBySub: async (sub) => {
+    await Promise.resolve();
+    return rows.find((row) => row.sub === sub) ?? null;
+  },
+};
+
 /** What an application has of its own. */
 @Module({
+  controllers: [MeController],
   providers: [
     ApiKeys,
     Sessions,
     SignedIn,
+    Users,
+    Greetings,
+    { provide: UserTable, useValue: userTable },
     { provide: ApiKeyTable, useValue: apiKeyTable },
     { provide: SessionStore, useValue: sessionStore },
     { provide: AuthService, useValue: authService },
     { provide: SessionSecret, useValue: new SessionSecret(SECRET) },
   ],
-  exports: [ApiKeys, Sessions, SignedIn],
+  exports: [ApiKeys, Sessions, SignedIn, Users],
 })
 export class CredentialsModule {}
