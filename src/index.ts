@@ -97,6 +97,11 @@ export {
 } from './nest/authplane-operations.js';
 export { AuthplaneExceptionFilter } from './nest/authplane.exception-filter.js';
 export { AuthplaneGuard } from './nest/authplane.guard.js';
+export {
+  AuthplaneMiddleware,
+  type AuthplaneMiddlewareFunction,
+  type AuthplaneMiddlewareOptions,
+} from './nest/authplane.middleware.js';
 export { AuthplaneModule } from './nest/authplane.module.js';
 export { AuthplaneProtected } from './nest/marks/authplane-protected.js';
 export {

@@ -28,6 +28,7 @@ import {
   InvalidRequestError,
   OperationRefusedError,
   OriginRefusedError,
+  RequestTooLargeError,
   SessionNotFoundError,
   UnsupportedCharsetError,
 } from './errors/request-errors.js';
@@ -89,6 +90,15 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
       error: 'invalid_request',
       challenged: 'none',
       description: 'JSON has to be sent in UTF-8',
+    },
+  ],
+  [
+    RequestTooLargeError,
+    {
+      status: 413,
+      error: 'invalid_request',
+      challenged: 'none',
+      description: 'The body is too long',
     },
   ],
   [

@@ -23,6 +23,7 @@ import { AfterBootstrap, AfterBootstrapModule } from './boot/after-bootstrap.js'
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
 import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
+import { AuthplaneMiddleware } from './authplane.middleware.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
 import { isAuthplaneGuard } from './marks/handler-marks.js';
@@ -134,6 +135,7 @@ export class AuthplaneModule
         AuthContext,
         AuthplaneGuard,
         { provide: ACTIVE_GUARD, useExisting: AuthplaneGuard },
+        AuthplaneMiddleware,
         AuthplaneOperations,
         Refusals,
         AuthplaneExceptionFilter,
@@ -152,6 +154,7 @@ export class AuthplaneModule
         AuthplaneGuard,
         Refusals,
         AuthplaneExceptionFilter,
+        AuthplaneMiddleware,
         AuthplaneOperations,
       ],
     };

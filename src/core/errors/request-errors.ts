@@ -14,6 +14,9 @@ export class InvalidRequestError extends AuthplaneError {
  */
 export class UnsupportedCharsetError extends InvalidRequestError {}
 
+/** A body of more bytes than `AuthplaneMiddleware` reads itself (RFC 9110 §15.5.14). Answered with 413. */
+export class RequestTooLargeError extends InvalidRequestError {}
+
 /** A rule of the application, or its users, have no place for this caller, and no scope would change that. */
 export class OperationRefusedError extends AuthplaneError {
   readonly code = 'access_denied';

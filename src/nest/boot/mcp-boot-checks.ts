@@ -74,11 +74,11 @@ function openEndpoint(application: Application, route: Route): Finding {
 
 /** No endpoint is a route, so the library must have mounted one itself. */
 function selfMountedLibrary(
-  { usedLibrary }: Application,
+  { usedLibrary, resources }: Application,
   routes: readonly Route[],
 ): HostLibrary | undefined {
   const isServed = routes.some(({ isEndpoint, isBelowEndpoint }) => isEndpoint || isBelowEndpoint);
-  return isServed ? undefined : usedLibrary;
+  return isServed || resources.mounted.has(resources.mcpMain) ? undefined : usedLibrary;
 }
 
 function selfMounted(application: Application, library: HostLibrary): Finding {
@@ -98,7 +98,9 @@ function openOperations(
     ({ resource, isGuarded, isEndpoint, isBelowEndpoint }) =>
       resource === one && isGuarded && (isEndpoint || isBelowEndpoint),
   );
-  if (guarded.length === 0) return [unservedOperations(routes, one)];
+  if (guarded.length === 0 && !application.resources.mounted.has(one)) {
+    return [unservedOperations(routes, one)];
+  }
   return guarded
     .filter(({ isPublic }) => isPublic)
     .map((route) => ({
@@ -120,7 +122,8 @@ function unservedOperations(routes: readonly Route[], one: ProtectedResource): F
       (isJudgedElsewhere
         ? 'checked only where JSON-RPC reaches another guarded route'
         : 'not checked') +
-      `. Guard the controller of the MCP endpoint; one that a library mounts by itself has no guards`,
+      `. Guard the controller of the MCP endpoint; one that a library mounts by itself has no guards: put ` +
+      `AuthplaneMiddleware in front of it`,
   };
 }
 

@@ -133,7 +133,8 @@ function refusalProblem(
   if (isPage) return undefined; // of an application for browsers, on every path
   return status < 500 && status !== 401 && status !== 403
     ? `self-check: ${what} without a token answers ${status}: the endpoint of ${resource} is open to anybody. ` +
-        `No guard of Nest's sees what is mounted with app.use() or as a plugin: serve it from a guarded controller`
+        `No guard of Nest's sees what is mounted with app.use() or as a plugin: serve it from a guarded controller, or put ` +
+        `AuthplaneMiddleware in front of it`
     : `self-check: ${what} without a token answers ${status} without our challenge: a filter, a guard or a ` +
         `middleware of the application answers in its place, and no client of ${resource} can sign in`;
 }

@@ -15,6 +15,7 @@ export function enterRequests(adapter: HttpServer, application: GuardedApplicati
   const enter = (request: object, _response: object, next: Next): void => {
     const state = requestState(request);
     state.application ??= application;
+    Object.assign(request, state.readBody);
     requests.run(state, next);
   };
   const fastify = fastifyOf(adapter);

@@ -53,6 +53,8 @@ export interface RequestState extends CallerHolder {
   judgeAgain?: () => void;
   /** The parsed body as the guard saw it; whatever runs for this request has to get the same object. */
   judgedBody?: { readonly body: unknown };
+  /** Read in front of the platform's parser, which reads it once more: what runs gets this object. */
+  readBody?: { readonly body: object };
 }
 
 /** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */
@@ -104,6 +106,18 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
  */
 function headersOf({ rawHeaders = [], headers = {} }: Partial<IncomingMessage>): HeaderLines {
   return rawHeaders.length > 0 ? rawHeaders : headers;
+}
+
+/** Another value in both views, so that all who look see the same request. */
+export function replaceHeader(
+  { headers, rawHeaders }: IncomingMessage,
+  name: string,
+  value: string,
+): void {
+  headers[name] = value;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) rawHeaders[at + 1] = value;
+  }
 }
 
 /** Takes a header out of both views, so that all who look see the same request. */

@@ -23,7 +23,12 @@ export function unreadableBody(request: ParsedRequest): InvalidRequestError | un
     return isEmpty ? undefined : new InvalidRequestError(NOT_PARSED);
   }
   if (namesOtherCharset(contentType(raw))) return charsetError();
-  return request.rawBody !== undefined && isDeeperThan(MAX_DEPTH, request.body)
+  return request.rawBody === undefined ? undefined : deepJsonProblem(request.body);
+}
+
+/** Of what is to be written as JSON again. */
+export function deepJsonProblem(body: object): InvalidRequestError | undefined {
+  return isDeeperThan(MAX_DEPTH, body)
     ? new InvalidRequestError(`JSON in more than ${MAX_DEPTH} levels`)
     : undefined;
 }
@@ -91,12 +96,12 @@ export function hasUnreadBody({ headers, readableDidRead }: IncomingMessage): bo
  * JSON is UTF-8 (RFC 8259 §8.1). Express decodes by `charset`, Fastify and servers that read the bytes
  * do not. Every mention counts, also one that stands in a quoted value: parsers differ there.
  */
-function namesOtherCharset(type: string): boolean {
+export function namesOtherCharset(type: string): boolean {
   const mentions = type.split('charset').slice(1);
   return mentions.some((rest) => !/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/.test(rest));
 }
 
-function charsetError(): UnsupportedCharsetError {
+export function charsetError(): UnsupportedCharsetError {
   return new UnsupportedCharsetError('JSON in another charset than UTF-8');
 }
 

@@ -48,6 +48,8 @@ export class ProtectedResources implements GuardedApplication {
   readonly main: ProtectedResource;
   /** Controllers that an MCP library has made: endpoints, whatever their path. Known once all modules are there. */
   readonly hostControllers = new Set<object>();
+  /** Those with an endpoint that Nest's router does not serve, behind the middleware. */
+  readonly mounted = new Set<ProtectedResource>();
 
   constructor(
     resource: AuthplaneResource,

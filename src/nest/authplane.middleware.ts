@@ -1,0 +1,119 @@
+import { Injectable, type NestMiddleware } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { AuthplaneError } from '../core/errors/authplane-error.js';
+import { InvalidRequestError } from '../core/errors/request-errors.js';
+import { letIn, type RequestPolicy } from './decision.js';
+import type { HttpExchange } from './http/exchange.js';
+import { requests, requestState } from './http/request.js';
+import { readJson } from './mcp/json-reading.js';
+import { Refusals } from './refusals/refusals.js';
+import type { ProtectedResource } from './resources/protected-resources.js';
+import { ProtectedResources } from './resources/protected-resources.js';
+
+/** What a request goes on with; an error that is none of this package goes along. */
+type Next = (error?: Error) => void;
+
+/** For `app.use` of either platform, routers of Express, and hooks of Fastify. */
+export type AuthplaneMiddlewareFunction = (request: object, reply: object, next: Next) => void;
+
+/** What {@link AuthplaneMiddleware.for} is told. */
+export interface AuthplaneMiddlewareOptions {
+  /** The name that `AuthplaneModule.forFeature` has given; that of `forRoot` if left out. */
+  readonly resource?: string;
+}
+
+/**
+ * The decision of `AuthplaneGuard` for what Nest's router does not serve, and no guard sees: MCP servers
+ * that a library mounts with `app.use`, routers of Express, routes of a Fastify plugin.
+ *
+ * Verifies the caller once per request, however many guards come after it, and asks for the scopes of the
+ * operations in the body before anything is dispatched; hidden lists, sessions, origins, the end of streams and
+ * `AuthContext` are as behind the guard, and so are the answers. Marks of handlers (`@Scopes`, `@Public`,
+ * `@UseResource`) are unknown to it: where Nest's router serves, use the guard.
+ *
+ * @example
+ * const authplane = app.get(AuthplaneMiddleware);
+ * app.use('/mcp', authplane.for(), (request, reply) => server.handle(request, reply, request.body));
+ */
+@Injectable()
+export class AuthplaneMiddleware implements NestMiddleware<object, object> {
+  /** @internal Made by Nest. */
+  constructor(
+    private readonly resources: ProtectedResources,
+    private readonly refusals: Refusals,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  /**
+   * For `consumer.apply(AuthplaneMiddleware)`: as the guard on the resource of `forRoot`, whose path decides what
+   * its MCP endpoint is.
+   */
+  use(request: object, reply: object, next: Next): void {
+    this.#serve({ request, reply } as HttpExchange, policyFor(this.resources.main, false), next);
+  }
+
+  /**
+   * In front of the MCP endpoint of a resource: every request that comes here is one to an MCP server, whatever its
+   * path is. Reads at most 4 MB of JSON in UTF-8 where no parser has, and leaves it at `request.body`, which
+   * the server has to be given; one that reads the request itself reads the same.
+   *
+   * @throws ConfigurationError for a name that no `forFeature` has given.
+   */
+  for({ resource }: AuthplaneMiddlewareOptions = {}): AuthplaneMiddlewareFunction {
+    const protectedBy = this.resources.get(resource);
+    this.resources.mounted.add(protectedBy);
+    const policy = policyFor(protectedBy, protectedBy.isMcp);
+    return (request, reply, next) => this.#serve({ request, reply } as HttpExchange, policy, next);
+  }
+
+  /** What is in front of this may not have entered the request, and all behind it runs in it. */
+  #serve(exchange: HttpExchange, policy: RequestPolicy, next: Next): void {
+    const state = requestState(exchange.request);
+    state.application ??= this.resources;
+    requests.run(state, () => void this.#decide(exchange, policy, next));
+  }
+
+  async #decide(exchange: HttpExchange, policy: RequestPolicy, next: Next): Promise<void> {
+    try {
+      await this.#letIn(exchange, policy);
+    } catch (error) {
+      this.#refuse(error, exchange, next);
+      return;
+    }
+    goOn(next);
+  }
+
+  async #letIn(exchange: HttpExchange, policy: RequestPolicy): Promise<void> {
+    const problem = policy.isMcpEndpoint ? await readJson(exchange.request) : undefined;
+    try {
+      await letIn(exchange, policy, this.resources);
+    } catch (error) {
+      // Whoever has no token is told so first, whatever the body is.
+      throw error instanceof InvalidRequestError ? (problem ?? error) : error;
+    }
+  }
+
+  /** As the filter does, which Nest asks for its own handlers only. */
+  #refuse(error: unknown, exchange: HttpExchange, next: Next): void {
+    if (!(error instanceof AuthplaneError)) {
+      next(error as Error);
+      return;
+    }
+    const { httpAdapter } = this.adapterHost;
+    const answer = this.refusals.ofGuard(error, exchange);
+    httpAdapter.reply(exchange.reply, answer.getResponse(), answer.getStatus());
+  }
+}
+
+function policyFor(protectedBy: ProtectedResource, isMcpEndpoint: boolean): RequestPolicy {
+  return { protectedBy, isPublic: false, needs: protectedBy.baseNeeds, isMcpEndpoint };
+}
+
+/** Nobody waits for this any more who could catch what a handler throws at once. */
+function goOn(next: Next): void {
+  try {
+    next();
+  } catch (error) {
+    next(error as Error);
+  }
+}
