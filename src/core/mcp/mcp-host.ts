@@ -17,8 +17,8 @@ export interface HostOperation {
 }
 
 /**
- * A library that runs decorated methods as tools, resources and prompts, besides MCP-Nest, which is
- * built in. It makes `@Scopes` count on such methods: the guard has to know what they are called.
+ * A library that runs decorated methods as tools, resources and prompts, besides MCP-Nest and mcp-nestjs,
+ * which are built in. It makes `@Scopes` count on such methods: the guard has to know what they are called.
  *
  * @example
  * const host: McpHost = {

@@ -50,7 +50,7 @@ export interface McpOptions {
    * Not the origins of consent pages, which are `consent.allowedOrigins`.
    */
   readonly allowedOrigins?: readonly string[] | false;
-  /** Further libraries that run decorated methods. MCP-Nest 1 and 2 are built in. Default none. */
+  /** Further libraries that run decorated methods. MCP-Nest 1 and 2 and mcp-nestjs are built in. Default none. */
   readonly hosts?: readonly McpHost[];
 }
 

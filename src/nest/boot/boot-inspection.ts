@@ -17,6 +17,7 @@ import {
   HOST_LIBRARIES,
   isHostController,
   libraryOf,
+  runsElsewhere,
 } from '../mcp/hosts/mcp-hosts.js';
 import type { ProtectedResources } from '../resources/protected-resources.js';
 import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
@@ -52,7 +53,7 @@ export class BootInspection {
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
   constructor({ modules, resources, config, adapterHost, extras }: InspectedApplication) {
-    const classes = knownClasses(modules, libraryOf);
+    const classes = knownClasses(modules, { libraryOf, runsElsewhere });
     const hosts = discoveredHosts(
       modules,
       resources.all().flatMap(({ mcp }) => mcp.options.hosts ?? []),

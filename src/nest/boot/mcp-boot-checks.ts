@@ -12,6 +12,7 @@ import { handlerFindings } from './handler-boot-checks.js';
 import type { HostLibrary } from '../mcp/hosts/host-library.js';
 import type { ProtectedResource } from '../resources/protected-resources.js';
 import { plainResourceFindings } from './plain-resource-checks.js';
+import { sideRouteFindings } from './side-route-checks.js';
 import { needsSomething, requirementFindings } from './requirement-boot-checks.js';
 
 export interface BootReport {
@@ -41,6 +42,7 @@ export function bootReport(application: Application): BootReport {
       ...requirementFindings(application, routes),
       ...cacheFindings(application, routes),
       ...plainResourceFindings(application, routes),
+      ...sideRouteFindings(application),
     ],
     routes,
     unprotected: new Set([

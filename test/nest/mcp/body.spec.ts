@@ -413,7 +413,14 @@ describe('mcp-body', () => {
       ' console.log(McpHttpControllerFor({ httpHandlers: {} }).name))';
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', program]);
     const made = { [stdout.trim()]: class {} }[stdout.trim()];
-    const known = { type: made, isController: true, library: undefined, module: {}, methods: [] };
+    const known = {
+      type: made,
+      isController: true,
+      library: undefined,
+      runsElsewhere: false,
+      module: {},
+      methods: [],
+    };
     expect(isHostController(known as KnownClass)).toBe(true);
   });
 

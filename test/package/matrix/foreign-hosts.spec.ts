@@ -7,7 +7,7 @@ import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { freePort } from '../../support/nest/start-app.js';
 import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
 
-// Two libraries that use MCP-Nest's metadata keys with other names. A third, @hmake98/nestjs-mcp, is not
+// Two libraries that use MCP-Nest's metadata keys with other names: mcp-nestjs is built in. A third, @hmake98/nestjs-mcp, is not
 // served by the registry; it uses the same keys and the token MCP_MODULE_OPTIONS as well.
 
 const packed = packPackage();
@@ -19,6 +19,10 @@ interface Result {
   readonly statuses: readonly number[];
   /** Calls that have run, after each of the requests. */
   readonly runs: readonly number[];
+  /** Bodies of `tools/list`. */
+  readonly listed: readonly string[];
+  /** Statuses without a token: `/mcp`, `/sse`, two of the playground, `/messages`. */
+  readonly anonymous: readonly number[];
 }
 
 describe.each(['10.x', '11.x'])('9.1a: on Nest %s', (nest) => {
@@ -49,16 +53,18 @@ describe.each(['10.x', '11.x'])('9.1a: on Nest %s', (nest) => {
     results = await run(app);
   });
 
-  test.each([
-    ['mcp-nestjs, a grouped tool with @Scopes', 'Files.remove'],
-    ['mcp-nestjs, a template with @Scopes', 'Documents.secret'],
-    ['the adapter of sowonai, a tool with @Scopes', 'Greeter.hello'],
-  ])('%s does not start, and names mcp.tools', (name, where) => {
-    expect(results[name]?.boot).toContain(`@Scopes on ${where}: no MCP host that is known here`);
-    expect(results[name]?.boot).toContain('mcp.tools');
+  test('the adapter of sowonai, a tool with @Scopes does not start, and names mcp.tools', () => {
+    const boot = results['the adapter of sowonai, a tool with @Scopes']?.boot;
+    expect(boot).toContain('@Scopes on Greeter.hello: no MCP host that is known here');
+    expect(boot).toContain('mcp.tools');
   });
 
   test.each([
+    'mcp-nestjs, a grouped tool',
+    'mcp-nestjs, a template',
+    'mcp-nestjs, a prompt',
+    'mcp-nestjs, a method of a controller',
+    'mcp-nestjs by forRootAsync',
     'mcp-nestjs, the tool named in the options',
     'mcp-nestjs, the template named in the options',
     'mcp-nestjs as a host, a grouped tool',
@@ -71,6 +77,39 @@ describe.each(['10.x', '11.x'])('9.1a: on Nest %s', (nest) => {
     expect(result?.statuses[1]).toBeLessThan(300);
     expect(result?.runs).toEqual([0, 1]);
     expect(result?.warnings.filter((text) => !/devMode|ms to serialize/.test(text))).toEqual([]);
+  });
+
+  test('12.7: mcp-nestjs lists a hidden tool for those who may use it, and does not know it else', () => {
+    const { listed = [], runs, statuses } = results['mcp-nestjs, a hidden tool'] ?? {};
+    expect(listed.map((list) => list.includes('files_remove'))).toEqual([false, true]);
+    expect([statuses, runs]).toEqual([
+      [200, 200], // "Unknown tool" is a result there
+      [0, 1],
+    ]);
+  });
+
+  test('12.7: messages of HTTP+SSE are judged before a session is looked for', () => {
+    const { statuses, runs } = results['mcp-nestjs, messages of HTTP+SSE'] ?? {};
+    expect([statuses, runs]).toEqual([
+      [403, 404],
+      [0, 0],
+    ]);
+  });
+
+  test('12.7: in the playground methods ask for their scopes themselves', () => {
+    const { boot, statuses, runs, anonymous } = results['mcp-nestjs, the playground'] ?? {};
+    expect(boot).toBe('');
+    expect([statuses, runs]).toEqual([
+      [200, 200], // a failed tool is a result there
+      [0, 1],
+    ]);
+    expect(anonymous).toEqual([401, 401, 401, 401, 401]);
+  });
+
+  test('12.7: what only the options require would run there, so that it does not start', () => {
+    expect(results['mcp-nestjs, the playground beside the options']?.boot).toContain(
+      'PlaygroundController runs tools for bodies that are no JSON-RPC',
+    );
   });
 });
 

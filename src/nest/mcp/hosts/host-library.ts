@@ -58,6 +58,8 @@ export interface HostLibrary {
   ownsController(type: ClassLike, module: ModuleOf): boolean;
   /** Whether the class of a controller, or one that it extends, serves transports of it. */
   isTransport(type: ClassLike): boolean;
+  /** Whether the controller runs operations for bodies that are no JSON-RPC. */
+  runsElsewhere(type: ClassLike, module: ModuleOf): boolean;
   tables(modules: Modules): HostTables | undefined;
   /** What is decorated for it and that it does not serve, as far as that can be read without its tables. */
   unserved(modules: Modules, declared: readonly DeclaredOperation[]): Unserved;

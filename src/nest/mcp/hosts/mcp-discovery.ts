@@ -20,6 +20,8 @@ export interface KnownClass {
   readonly isController: boolean;
   /** Which has made the controller, or has put its transport there. */
   readonly library: HostLibrary | undefined;
+  /** It runs operations for bodies that are no JSON-RPC. */
+  readonly runsElsewhere: boolean;
   /** That has registered it. */
   readonly module: object;
   readonly methods: readonly KnownMethod[];
@@ -59,22 +61,28 @@ export interface DeclaredOperation
   readonly method: KnownMethod;
 }
 
+const PROVIDER = { isController: false, library: undefined, runsElsewhere: false } as const;
+
 /** All classes of the application. Once, at start: guards look nothing up per request. */
 export function knownClasses(
   modules: Modules,
-  libraryOf: (type: ClassLike, module: ModuleOf) => HostLibrary | undefined,
+  known: {
+    readonly libraryOf: (type: ClassLike, module: ModuleOf) => HostLibrary | undefined;
+    readonly runsElsewhere: (type: ClassLike, module: ModuleOf) => boolean;
+  },
 ): KnownClass[] {
   const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
   for (const module of modules.values()) {
     for (const type of [...module.controllers.values()].flatMap(typesOf)) {
       found.set(type, {
         isController: true,
-        library: libraryOf(type, module),
+        library: known.libraryOf(type, module),
+        runsElsewhere: known.runsElsewhere(type, module),
         module,
       });
     }
     for (const type of [...module.providers.values()].flatMap(typesOf)) {
-      if (!found.has(type)) found.set(type, { isController: false, library: undefined, module });
+      if (!found.has(type)) found.set(type, { ...PROVIDER, module });
     }
   }
   const scanner = new MetadataScanner();

@@ -9,11 +9,12 @@ import type {
   Modules,
 } from './mcp-discovery.js';
 import { mcpNest } from './mcp-nest.js';
+import { mcpNestjs } from './mcp-nestjs.js';
 import type { HostLibrary } from './host-library.js';
 import type { ClassLike } from '../../marks/handler-marks.js';
 
 /** All that are built in. */
-export const HOST_LIBRARIES: readonly HostLibrary[] = [mcpNest];
+export const HOST_LIBRARIES: readonly HostLibrary[] = [mcpNest, mcpNestjs];
 
 /**
  * The hosts that are in this application. Who runs a decorated method is told by a module class or a
@@ -32,6 +33,11 @@ export function isMcpOperation(method: object): boolean {
 /** Which library has made the controller, or has put its transport there. */
 export function libraryOf(type: ClassLike, module: ModuleOf): HostLibrary | undefined {
   return HOST_LIBRARIES.find((library) => library.ownsController(type, module));
+}
+
+/** Whether the controller runs operations where no message is judged. */
+export function runsElsewhere(type: ClassLike, module: ModuleOf): boolean {
+  return HOST_LIBRARIES.some((library) => library.runsElsewhere(type, module));
 }
 
 /** Whether the controller serves transports of a library. */

@@ -99,6 +99,7 @@ export const mcpNest: HostLibrary = {
   isThere: hasMcpModule,
   ownsController: (type, module) => isMcpNest1Module(module) || isBoundController(type),
   isTransport: isTransportController,
+  runsElsewhere: () => false,
   tables: (modules) => ({
     host: MCP_NEST_1,
     registrations: registeredInMcpNest1(modules),
