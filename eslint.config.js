@@ -28,7 +28,18 @@ const LAYERS = {
 
 /** Folders inside a layer, from the ground up: each may use those before it (docs/architecture.md). */
 const LADDERS = {
-  core: ['errors', 'lib', 'http', 'discovery', 'token', 'dpop', 'mcp', 'calls', 'operations'],
+  core: [
+    'errors',
+    'lib',
+    'names',
+    'http',
+    'discovery',
+    'token',
+    'dpop',
+    'mcp',
+    'calls',
+    'operations',
+  ],
   nest: [
     'http',
     'log',

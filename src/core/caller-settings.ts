@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { functionProblem, nested, orFalse, seconds } from './lib/option-checks.js';
 import { checksOf, type Settings } from './lib/settings.js';
+import type { PathParams } from './names/path-template.js';
 import type { VerifiedClaims } from './token/verified-claims.js';
 import type { OtherCaller } from './token/other-caller.js';
 
@@ -20,8 +21,8 @@ export interface IncomingRequest {
 export interface CalledResource {
   /** The audience of its tokens. */
   readonly uri: string;
-  /** What the parameters of its path stand for; none where it has none. */
-  readonly params: Readonly<Record<string, string>>;
+  /** What the parameters of `mcpPath` stand for, by their names; none where it has none. */
+  readonly params: PathParams;
 }
 
 /** Where something was asked. */

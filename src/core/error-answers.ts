@@ -30,6 +30,7 @@ import {
   OriginRefusedError,
   RequestTooLargeError,
   SessionNotFoundError,
+  UnknownResourceError,
   UnsupportedCharsetError,
 } from './errors/request-errors.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
@@ -65,6 +66,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
 /** In words what a body says by its code alone. */
 export const SENTENCES: Readonly<Record<string, string>> = {
   ...DESCRIPTIONS,
+  not_found: 'There is no such resource',
   temporarily_unavailable: 'The service cannot check this request right now; try again in a moment',
 };
 
@@ -151,6 +153,7 @@ const ANSWERS: readonly (readonly [abstract new (...args: never) => Error, Answe
   [AuthorizationServerUnavailableError, unavailable],
   [ReplayStoreError, unavailable],
   [CallbackError, unavailable],
+  [UnknownResourceError, { status: 404, error: 'not_found', challenged: 'none' }],
 ];
 
 /** Nothing that a caller could do something about, nor should know of. */

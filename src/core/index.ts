@@ -87,6 +87,8 @@ export {
 } from './resource.js';
 export type { Authentication } from './token/caller.js';
 export { type ProtectedResourceMetadata, type ResourceDescription } from './resource-metadata.js';
+export type { BaseUrlLookup, ResourceLookup, ResourceNamesOptions } from './names/settings.js';
+export type { PathParams } from './names/path-template.js';
 export { type ScopeHierarchy, type ScopeNeeds } from './lib/scopes.js';
 export {
   type ActorClaim,

@@ -35,13 +35,20 @@ import {
 import { resourceWarnings, serverWarnings } from './option-warnings.js';
 import { CALLER_SETTINGS, callerChecks, type CallerOptions } from './caller-settings.js';
 import {
-  joinedResourceProblem,
-  missingResourceProblem,
   type ResolvedResourceIdentity,
   resourceIdentityChecks,
   type ResourceIdentityOptions,
   withResourceIdentityDefaults,
 } from './resource-settings.js';
+import {
+  asOneResource,
+  type OneResource,
+  type ResolvedNames,
+  resourceNamesChecks,
+  type ResourceNamesOptions,
+  resourceProblems,
+  withNames,
+} from './names/settings.js';
 import { type ResolvedToken, TOKEN_SETTINGS, type TokenOptions } from './token/settings.js';
 
 /*
@@ -83,8 +90,12 @@ interface GuardOptions extends CallerOptions {
   readonly mcp?: McpOptions | false;
 }
 
+/** What an application protects: one resource, or one for each of its names or paths. */
+interface ApplicationOptions
+  extends Omit<ResourceOptions, keyof ResourceNamesOptions>, ResourceNamesOptions, GuardOptions {}
+
 /** Options of `AuthplaneModule`. */
-export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, GuardOptions {
+export interface AuthplaneModuleOptions extends ServerOptions, ApplicationOptions {
   /** How this server authenticates, for every call that needs it. Default: it does not. */
   readonly asCredentials?: AsCredentials;
   /**
@@ -98,13 +109,14 @@ export interface AuthplaneModuleOptions extends ServerOptions, ResourceOptions, 
 /**
  * Options of a further resource in the same application. What protects the main resource protects
  * this one too: an option that is left out has the value it has there, and so has a member of
- * `inboundDPoP`; what may be `false` is then switched off. Its own are `resource`, `baseUrl`, `mcpPath`, `scopes`, `resourceMetadata` and the
+ * `inboundDPoP`; what may be `false` is then switched off. Its own are `resource`, `baseUrl`, `mcpPath`, `isResource`,
+ * `scopes`, `resourceMetadata` and the
  * `tools`, `resources`, `prompts` and `methods` of `mcp`.
  */
-export interface FurtherResourceOptions
-  extends
-    Omit<ResourceOptions, 'inboundDPoP' | 'revocationChecker' | 'resourceMetadataUrl'>,
-    Omit<GuardOptions, 'mcp'> {
+export interface FurtherResourceOptions extends Omit<
+  ApplicationOptions,
+  'inboundDPoP' | 'revocationChecker' | 'mcp' | 'resourceMetadataUrl'
+> {
   /** `false` switches DPoP off for this resource. Default: as the main one. */
   readonly inboundDPoP?: InboundDPoPOptions | false;
   /** `false`: nobody is asked about tokens for this resource. Default: as the main one. */
@@ -139,15 +151,20 @@ export interface ResolvedGuardOptions
   readonly warnings: readonly string[];
 }
 
-export interface ResolvedModuleOptions extends ResolvedGuardOptions {
-  readonly client: ResolvedClientOptions;
+/** A resource of an application. */
+export interface ResolvedApplicationOptions extends ResolvedGuardOptions {
+  /** Of several, the first that is known. */
   readonly resource: ResolvedResourceOptions;
+  /** Where there are several. */
+  readonly names: ResolvedNames | undefined;
+}
+
+export interface ResolvedModuleOptions extends ResolvedApplicationOptions {
+  readonly client: ResolvedClientOptions;
   readonly selfCheck: boolean;
 }
 
-export interface ResolvedFurtherOptions extends ResolvedGuardOptions {
-  readonly resource: ResolvedResourceOptions;
-}
+export type ResolvedFurtherOptions = ResolvedApplicationOptions;
 
 const SERVER_SETTINGS: Settings<Required<Pick<ServerOptions, 'clock' | 'verboseErrors'>>> = {
   clock: { check: clockProblem, byDefault: systemClock },
@@ -184,10 +201,12 @@ export function resolveResourceOptions(
 export function resolveModuleOptions(options: AuthplaneModuleOptions): ResolvedModuleOptions {
   requireNone(resourceProblems(options, moduleChecks, devModeOf(options)));
   const client = withClientDefaults(options, options.asCredentials, 'lazy');
-  const resource = withResourceDefaults(options, client.devMode);
+  const names = withNames(options, client.devMode);
+  const resource = withResourceDefaults(asOneResource(options, names), client.devMode);
   return {
     client,
     resource,
+    names,
     devMode: client.devMode,
     ...withDefaults(MODULE_SETTINGS, options),
     ...withGuardDefaults(options),
@@ -204,9 +223,11 @@ export function resolveFurtherOptions(
   main: ResolvedModuleOptions,
 ): ResolvedFurtherOptions {
   requireNone(resourceProblems(options, furtherChecks, main.client.devMode));
-  const resource = withResourceDefaults(options, main.devMode, main.resource);
+  const names = withNames(options, main.devMode);
+  const resource = withResourceDefaults(asOneResource(options, names), main.devMode, main.resource);
   return {
     resource,
+    names,
     devMode: main.devMode,
     ...withGuardDefaults(options, main),
     warnings: resourceWarnings(main.client, resource).filter(
@@ -232,7 +253,7 @@ function withClientDefaults(
 }
 
 function withResourceDefaults(
-  options: FurtherResourceOptions,
+  options: OneResource<FurtherResourceOptions>,
   devMode: boolean,
   main?: ResolvedResourceOptions,
 ): ResolvedResourceOptions {
@@ -284,6 +305,7 @@ const guardChecks: Record<keyof GuardOptions, Check> = {
 
 const furtherChecks: Record<keyof FurtherResourceOptions | 'resourceMetadataUrl', Check> = {
   ...resourceChecks,
+  ...resourceNamesChecks,
   ...guardChecks,
   resourceMetadataUrl: () =>
     'is said for all resources at once: give forRoot a function of the resource',
@@ -294,6 +316,7 @@ const furtherChecks: Record<keyof FurtherResourceOptions | 'resourceMetadataUrl'
 export const moduleChecks: Record<keyof AuthplaneModuleOptions, Check> = {
   ...serverChecks,
   ...resourceChecks,
+  ...resourceNamesChecks,
   ...guardChecks,
   ...checksOf(MODULE_SETTINGS),
   asCredentials: credentialsProblem,
@@ -311,19 +334,4 @@ function requireNone(problems: readonly string[]): void {
 
 function devModeOf(options: ServerOptions | undefined): boolean {
   return options?.devMode === true;
-}
-
-function resourceProblems(
-  options: FurtherResourceOptions | undefined,
-  checks: Readonly<Record<string, Check>>,
-  devMode: boolean,
-): string[] {
-  const missing = missingResourceProblem(options);
-  const problems = [
-    ...problemsOf(options, checks, devMode),
-    ...(missing === undefined ? [] : [missing]),
-  ];
-  if (problems.length > 0) return problems;
-  const joined = joinedResourceProblem(options, devMode);
-  return joined === undefined ? [] : [joined];
 }

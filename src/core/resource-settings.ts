@@ -6,12 +6,14 @@ import {
   scopeListProblem,
 } from './lib/option-checks.js';
 import { checksOf, type Settings, withDefaults } from './lib/settings.js';
+import { CallbackError } from './errors/request-errors.js';
 import { ConfigurationError } from './errors/configuration-error.js';
 import {
   descriptionProblem,
   type ResourceDescription,
   resourceMetadataUrl,
 } from './resource-metadata.js';
+import { joinedUrl, UNRESOLVED_RESOURCE } from './names/settings.js';
 
 /** A URL, or what gives the one of each resource from its URI. */
 export type MetadataUrlOption = string | ((resource: string) => string);
@@ -56,6 +58,8 @@ export interface ResolvedResourceIdentity {
   readonly resourceMetadataUrl: MetadataUrlOption | undefined;
   /** What challenges name. */
   readonly metadataUrl: string;
+  /** The same for another resource. @throws CallbackError */
+  readonly metadataUrlAt: (resource: string) => string;
 }
 
 type Settled = ResourceIdentityOptions &
@@ -82,15 +86,34 @@ export function withResourceIdentityDefaults(
   main?: ResolvedResourceIdentity,
 ): ResolvedResourceIdentity {
   const { scopes, resourceMetadata, ...where } = withDefaults(SETTINGS, options);
-  const resource = where.resource ?? joinedUrl(where);
+  const resource = where.resource ?? joinedUrl(where.baseUrl ?? '', where.mcpPath);
   const hosted = main === undefined ? where.resourceMetadataUrl : forSeveral(main);
   return {
     resource,
     scopes: Object.freeze([...new Set(scopes)]),
     resourceMetadata: Object.freeze({ ...resourceMetadata }),
     resourceMetadataUrl: hosted,
-    metadataUrl: hostedAt(hosted, resource, devMode) ?? resourceMetadataUrl(resource),
+    metadataUrl: metadataUrlOf(hosted, resource, devMode),
+    metadataUrlAt: (uri) => memberMetadataUrl(hosted, uri, devMode),
   };
+}
+
+function metadataUrlOf(
+  hosted: MetadataUrlOption | undefined,
+  resource: string,
+  devMode: boolean,
+): string {
+  const isKnown = resource !== UNRESOLVED_RESOURCE;
+  return (isKnown && hostedAt(hosted, resource, devMode)) || resourceMetadataUrl(resource);
+}
+
+/** Of a resource that a request has asked for: no fault of the application must stop more than that. */
+function memberMetadataUrl(...asked: Parameters<typeof metadataUrlOf>): string {
+  try {
+    return metadataUrlOf(...asked);
+  } catch (cause) {
+    throw new CallbackError('resourceMetadataUrl failed', { cause });
+  }
 }
 
 function metadataUrlProblem(value: unknown, devMode: boolean): string | undefined {
@@ -116,28 +139,4 @@ function hostedAt(
   const problem = documentUrlProblem(url, devMode);
   if (problem === undefined) return String(url);
   throw new ConfigurationError(`resourceMetadataUrl: of ${resource} ${problem}`);
-}
-
-/** The options may be none at all. */
-export function missingResourceProblem(
-  options: ResourceIdentityOptions | undefined,
-): string | undefined {
-  return options?.resource === undefined && options?.baseUrl === undefined
-    ? 'resource: give either resource, or baseUrl (with mcpPath, default "/mcp"); ' +
-        'authplaneOptionsFromEnv() takes them from AUTHPLANE_RESOURCE and AUTHPLANE_BASE_URL'
-    : undefined;
-}
-
-/** What two parts that are good by themselves make together. */
-export function joinedResourceProblem(
-  options: ResourceIdentityOptions | undefined,
-  devMode: boolean,
-): string | undefined {
-  if (options?.baseUrl === undefined) return undefined;
-  const problem = publicUrlProblem(joinedUrl(withDefaults(SETTINGS, options)), devMode);
-  return problem === undefined ? undefined : `baseUrl and mcpPath: ${problem}`;
-}
-
-function joinedUrl({ baseUrl = '', mcpPath }: Pick<Settled, 'baseUrl' | 'mcpPath'>): string {
-  return `${baseUrl.replace(/\/+$/, '')}${mcpPath}`;
 }

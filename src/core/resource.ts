@@ -13,8 +13,11 @@ import {
 } from './token/credentials.js';
 import type { Jwks } from './discovery/jwks.js';
 import type { AuthplaneError } from './errors/authplane-error.js';
+import { ConfigurationError } from './errors/configuration-error.js';
 import { TokenMissingError, TokenRevokedError } from './errors/token-errors.js';
+import { NO_PARAMS, type PathParams } from './names/path-template.js';
 import type { ResolvedResourceOptions } from './options.js';
+import { UNRESOLVED_RESOURCE } from './names/settings.js';
 import { type RevocationCheck, revocationCheck } from './operations/revocation-check.js';
 import type { TokenOperations } from './operations/token-operations.js';
 import { protectedResourceMetadata, type ProtectedResourceMetadata } from './resource-metadata.js';
@@ -78,6 +81,12 @@ export interface ResourceDependencies {
   readonly onUnchecked: (error: AuthplaneError) => void;
 }
 
+/** How a resource belongs to others of the same configuration. */
+interface FamilyMember {
+  readonly family: AuthplaneResource;
+  readonly params: PathParams;
+}
+
 /** One protected resource: which tokens are good for it, and how it says so. Made by `AuthplaneClient.resource`. */
 export class AuthplaneResource {
   /** The resource URI, which is the audience of its tokens. */
@@ -90,11 +99,17 @@ export class AuthplaneResource {
   readonly consentPolicy: ConsentPolicy;
   /** @internal For what is kept beside it. */
   readonly clock: Clock;
+  /** @internal What the parameters of its path stand for. */
+  readonly params: PathParams;
+  /** @internal The same for all resources that one entry of the configuration stands for. */
+  readonly family: AuthplaneResource;
+  readonly #dependencies: ResourceDependencies;
+  readonly #options: ResolvedResourceOptions;
   readonly #metadata: ProtectedResourceMetadata;
   readonly #rules: AccessTokenRules;
   readonly #jwks: Jwks;
   readonly #covers: ScopeCoverage;
-  readonly #verified = new VerifiedTokens();
+  readonly #verified: VerifiedTokens;
   readonly #senderConstraint: SenderConstraint;
   readonly #challengeOptions: ChallengeOptions;
   readonly #requireNotRevoked: RevocationCheck | undefined;
@@ -105,8 +120,16 @@ export class AuthplaneResource {
   };
 
   /** @internal */
-  constructor(dependencies: ResourceDependencies, options: ResolvedResourceOptions) {
-    const { issuer, jwks, clock, operations } = dependencies;
+  constructor(
+    dependencies: ResourceDependencies,
+    options: ResolvedResourceOptions,
+    member?: FamilyMember,
+  ) {
+    const { issuer, jwks, clock } = dependencies;
+    this.#dependencies = dependencies;
+    this.#options = options;
+    this.family = member?.family ?? this;
+    this.params = member?.params ?? NO_PARAMS;
     this.resource = options.resource;
     this.scopes = options.scopes;
     this.metadataUrl = options.metadataUrl;
@@ -123,20 +146,34 @@ export class AuthplaneResource {
       now: () => clock.now(),
     };
     const { inboundDPoP } = options;
-    this.#senderConstraint =
-      inboundDPoP === undefined
-        ? noSenderConstraint
-        : new DPoPConstraint(inboundDPoP, options.resource, clock);
-    this.#requireNotRevoked = checkOf(options, dependencies);
-    operations.onRevoked(this.#forget);
+    this.#senderConstraint = constraintOf(options, clock);
+    if (member === undefined) {
+      this.#verified = new VerifiedTokens();
+      this.#requireNotRevoked = checkOf(options, dependencies);
+      dependencies.operations.onRevoked(this.#forget);
+    } else {
+      this.#verified = member.family.#verified.sharedWith(options.resource);
+      this.#requireNotRevoked = member.family.#requireNotRevoked;
+    }
     this.#challengeOptions = {
       consentPolicy: dependencies.consentPolicy,
-      realm: options.resource,
-      resourceMetadataUrl: this.metadataUrl,
+      ...(options.resource === UNRESOLVED_RESOURCE
+        ? {}
+        : { realm: options.resource, resourceMetadataUrl: this.metadataUrl }),
       verboseErrors: dependencies.verboseErrors,
       schemes: acceptedSchemes(inboundDPoP),
       ...(inboundDPoP === undefined ? {} : { proofAlgorithms: inboundDPoP.allowedProofAlgorithms }),
     };
+  }
+
+  /**
+   * @internal The same under another URI: its own audience, metadata, `htu` and nonces; shared keys,
+   * verdicts on revocation, and room in the memory of verified tokens.
+   */
+  at(resource: string, params: PathParams): AuthplaneResource {
+    const metadataUrl = this.#options.metadataUrlAt(resource);
+    const options = { ...this.#options, resource, metadataUrl };
+    return new AuthplaneResource(this.#dependencies, options, { family: this.family, params });
   }
 
   /** The protected resource metadata (RFC 9728 §2). */
@@ -264,6 +301,27 @@ function checkOf(
     ...{ clock, introspect, failClosed, onUnchecked, clockSkewSeconds },
   });
 }
+
+function constraintOf(
+  { inboundDPoP, resource }: ResolvedResourceOptions,
+  clock: Clock,
+): SenderConstraint {
+  if (resource === UNRESOLVED_RESOURCE) return unresolved;
+  return inboundDPoP === undefined
+    ? noSenderConstraint
+    : new DPoPConstraint(inboundDPoP, resource, clock);
+}
+
+/** No token is for a resource that only a request tells. */
+const unresolved: SenderConstraint = {
+  ...noSenderConstraint,
+  checkHeader: () => {
+    throw new ConfigurationError(
+      'this application has a resource for each of its names or paths, and which one is not known here: ' +
+        'verify tokens where AuthplaneGuard does, in a request',
+    );
+  },
+};
 
 function acceptedSchemes(inboundDPoP: ResolvedResourceOptions['inboundDPoP']): ChallengeScheme[] {
   if (inboundDPoP === undefined) return ['Bearer'];

@@ -7,6 +7,8 @@ import {
 import { Observable } from 'rxjs';
 import { NoAccessTokenError } from '../core/errors/configuration-error.js';
 import { NoCallerError } from '../core/errors/token-errors.js';
+import { NO_PARAMS } from '../core/names/path-template.js';
+import type { CalledResource } from '../core/caller-settings.js';
 import { type Authentication, type Caller, callerByToken } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';
@@ -74,6 +76,17 @@ export class AuthContext<User = unknown> {
   get user(): User {
     this.#known();
     return requests.getStore()?.user as User;
+  }
+
+  /**
+   * The resource that the caller was let in for: its URI, and what the parameters of its path stand for
+   * (`mcpPath: '/mcp/:profile'`; none otherwise). @throws NoCallerError where there is no caller.
+   */
+  get resource(): CalledResource {
+    const holder = requests.getStore();
+    if (holder?.current === undefined) throw new NoCallerError();
+    const params = holder.resource?.params ?? NO_PARAMS;
+    return { uri: holder.current.resource, params };
   }
 
   /**

@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { ScopeRequirement } from '../core/mcp/scope-requirement.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
+import type { AuthplaneResource } from '../core/resource.js';
+import { runningResource } from './http/request.js';
 import { isVisible } from './mcp/answers/lists.js';
 import { ProtectedResources } from './resources/protected-resources.js';
 
@@ -34,7 +36,7 @@ export class AuthplaneOperations {
     return isVisible({ kind, name, method: kind === 'method' ? name : METHODS[kind] }, mcp.scopes, {
       claims,
       method: claims.method,
-      resource: protectedResource.resource,
+      resource: uriIn(runningResource(), protectedResource),
     });
   }
 
@@ -48,6 +50,11 @@ export class AuthplaneOperations {
   declare({ kind, name, scopes, list, resource }: OperationDeclaration): void {
     this.resources.endpoint(resource).mcp.learn({ kind, name, requirement: scopes, list });
   }
+}
+
+/** Of many resources the one that the running request was let in for. */
+function uriIn(running: AuthplaneResource | undefined, asked: AuthplaneResource): string {
+  return running?.family === asked ? running.resource : asked.resource;
 }
 
 const METHODS = { tool: 'tools/call', resource: 'resources/read', prompt: 'prompts/get' } as const;

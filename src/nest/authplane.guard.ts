@@ -116,7 +116,6 @@ export class AuthplaneGuard implements CanActivate {
     const modules = this.moduleRef.get(ModulesContainer, { strict: false });
     const marks = policyOf(placesOf(modules, controller, handler));
     const protectedBy = this.resources.get(marks.resourceName);
-    const { pathname } = new URL(protectedBy.resource.resource);
     return {
       protectedBy,
       isPublic: marks.isPublic,
@@ -125,7 +124,7 @@ export class AuthplaneGuard implements CanActivate {
       isMcpEndpoint:
         marks.isMcpEndpoint ||
         this.resources.hostControllers.has(controller) ||
-        servesPath(controller, handler, pathname),
+        servesPath(controller, handler, protectedBy.path),
     };
   }
 

@@ -76,7 +76,6 @@ export class AuthplaneModule
   /** @internal Made by Nest. */
   constructor(
     private readonly client: AuthplaneClient,
-    private readonly resource: AuthplaneResource,
     private readonly filter: AuthplaneExceptionFilter,
     @Inject(ACTIVE_GUARD) private readonly guard: CanActivate,
     private readonly adapterHost: HttpAdapterHost,
@@ -216,12 +215,12 @@ export class AuthplaneModule
     const { httpAdapter } = this.adapterHost;
     restoreGuards(this.modules);
     if (extras.metadataRoute !== false) {
-      const all = this.resources.all().map(({ resource }) => resource);
-      const atRoot = extras.metadataRoute === 'path' ? undefined : this.resource;
-      httpAdapter.use(resourceMetadataRoute(all, atRoot));
+      const { main } = this.resources;
+      const atRoot = extras.metadataRoute === 'path' ? undefined : main;
+      httpAdapter.use(resourceMetadataRoute(this.resources.all(), atRoot));
     }
     acceptSessionEnds(httpAdapter);
-    const uris = this.resources.endpoints.map(({ resource }) => resource.resource);
+    const uris = this.resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
     watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
     enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
@@ -286,7 +285,9 @@ export class AuthplaneModule
       events.emit({ type: 'protected', resources: guarded, issuer, isReady });
     }
     if (open.length > 0) events.emit({ type: 'open', resources: open });
-    const origins = resources.endpoints.flatMap(({ mcp }) => mcp.originAnnouncement ?? []);
+    const origins = resources.endpoints.flatMap(({ mcp, known }) =>
+      known.flatMap((one) => mcp.at(one).originAnnouncement ?? []),
+    );
     for (const text of new Set(origins)) events.emit({ type: 'set_up', text, isDoubtful: false });
   }
 

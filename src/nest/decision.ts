@@ -28,12 +28,13 @@ export interface RequestPolicy extends EndpointPolicy {
  */
 export async function letIn(
   exchange: HttpExchange,
-  policy: RequestPolicy,
+  asked: RequestPolicy,
   application: ProtectedResources,
 ): Promise<void> {
   const { request } = exchange;
-  const { resource } = policy.protectedBy;
   const state = requestState(request);
+  const policy = asked.protectedBy.many === undefined ? asked : await ofMember(exchange, asked);
+  const { resource } = policy.protectedBy;
   state.resource = resource;
   state.isMcp = policy.protectedBy.isMcp;
   const inspection = inspect(exchange, policy);
@@ -56,6 +57,20 @@ export async function letIn(
   application.streams.watch(exchange, caller);
   keepPrivate(exchange);
   sendAlong(exchange, caller.responseHeaders);
+}
+
+/**
+ * Where the configuration stands for many resources, that of the one which the request was sent to. What
+ * anybody may call elsewhere belongs to none of them.
+ *
+ * @throws UnknownResourceError, CallbackError
+ */
+async function ofMember({ request }: HttpExchange, policy: RequestPolicy): Promise<RequestPolicy> {
+  const { many } = policy.protectedBy;
+  const isElsewhere = policy.isPublic && !policy.isMcpEndpoint && !many?.isAtEndpoint(request);
+  if (many === undefined) return policy;
+  if (isElsewhere) return { ...policy, protectedBy: { ...policy.protectedBy, isMcp: false } };
+  return { ...policy, protectedBy: await many.of(request) };
 }
 
 /** `undefined` where there is nothing to check: nothing of MCP, or an earlier guard has done it. */

@@ -151,7 +151,7 @@ function requireResource(
 ): void {
   if (resourceName === undefined || holder.application === undefined) return;
   const wanted = holder.application.resourceNamed(resourceName);
-  if (holder.resource === wanted) return;
+  if (holder.resource?.family === wanted) return;
   holder.resource = wanted; // the challenge has to name its metadata
   throw new InvalidClaimsError(
     `${where} belongs to ${wanted.resource}, and the token was verified for another resource`,

@@ -62,7 +62,11 @@ const resourcesProvider: Provider = {
     { metadataRoute }: AuthplaneModuleExtras,
     events: Events,
   ) =>
-    new ProtectedResources(resource, options, { events, isMainAtRoot: metadataRoute !== 'path' }),
+    new ProtectedResources(resource, options, {
+      events,
+      isMainAtRoot: metadataRoute !== 'path',
+      clock: options.client.clock,
+    }),
 };
 
 export function addResource(name: string) {

@@ -64,16 +64,15 @@ describe('the resource', () => {
       baseUrl: 'https://api.example.com',
       mcpPath: '/mcp/:profile',
     };
-    expect(moduleProblems(options)).toEqual([expect.stringMatching(/^mcpPath: .*not a parameter/)]);
+    expect(moduleProblems(options)).toEqual([
+      expect.stringMatching(/^mcpPath: .*has parameters: give isResource/),
+    ]);
   });
 
   it.each<[string, unknown[], RegExp]>([
     ['mcpPath', ['mcp', '', '/a?b', '/a#b', '/a b', 1, null], /path that starts with/],
-    [
-      'mcpPath',
-      ['/mcp/:profile', '/:org/mcp', '/mcp/*', '/mcp/{id}'],
-      /not a parameter.*forFeature/,
-    ],
+    ['mcpPath', ['/mcp/:profile', '/:org/mcp'], /has parameters.*isResource.*forFeature/],
+    ['mcpPath', ['/mcp/*', '/mcp/{id}'], /is a pattern/],
     ['scopes', ['a b', {}, null, 1], /list of scope strings/],
     [
       'scopes',

@@ -151,8 +151,8 @@ export function isAnOutage(error: unknown): boolean {
     case 'missing_metadata_endpoint':
     case 'outbound_http_error':
     case 'outbound_overload':
-    case 'replay_store_unavailable':
     case 'callback_failed':
+    case 'replay_store_unavailable':
       return true;
     case 'access_denied':
     case 'configuration_error':
@@ -193,6 +193,7 @@ export function isAnOutage(error: unknown): boolean {
     case 'token_revoked':
     case 'token_too_long':
     case 'unauthorized_client':
+    case 'unknown_resource':
     case 'unsupported_grant_type':
     case 'unsupported_token_type':
     case 'use_dpop_nonce':

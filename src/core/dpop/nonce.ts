@@ -37,6 +37,8 @@ interface NonceSurroundings {
   /** How far the clocks of the processes may be apart, in seconds. */
   readonly clockSkewSeconds: number;
   readonly clock: Clock;
+  /** The resource URI: one that was handed out for another is not accepted. Default: none is told apart. */
+  readonly resource?: string;
 }
 
 /**
@@ -50,20 +52,25 @@ export class DPoPNonces {
   readonly #slotSeconds: number;
   readonly #clockSkewSeconds: number;
   readonly #clock: Clock;
+  readonly #resource: string;
   #slot = Number.NaN;
   #current = '';
   #accepted: readonly Buffer[] = [];
   #next: readonly Buffer[] = [];
 
   /** @param options checked by {@link NONCE_SETTINGS}. */
-  constructor(options: DPoPNonceOptions, { clockSkewSeconds, clock }: NonceSurroundings) {
+  constructor(
+    options: DPoPNonceOptions,
+    { clockSkewSeconds, clock, resource = '' }: NonceSurroundings,
+  ) {
     const { secret, previousSecret, ttlSeconds } = withDefaults(NONCE_SETTINGS, options);
-    this.#secrets = [secret ?? randomBytes(MIN_SECRET_BYTES), previousSecret]
+    this.#secrets = [secret ?? randomNonceSecret(), previousSecret]
       .filter((one) => one !== undefined)
       .map((one) => Buffer.from(one));
     this.#slotSeconds = ttlSeconds / 2;
     this.#clockSkewSeconds = clockSkewSeconds;
     this.#clock = clock;
+    this.#resource = resource;
   }
 
   /** The nonce to hand out now, for the `DPoP-Nonce` header. */
@@ -86,7 +93,7 @@ export class DPoPNonces {
     const slot = Math.floor(now / this.#slotSeconds);
     if (slot === this.#slot) return;
     const noncesOf = (...slots: number[]) =>
-      this.#secrets.flatMap((secret) => slots.map((one) => mac(secret, one)));
+      this.#secrets.flatMap((secret) => slots.map((one) => mac(secret, one, this.#resource)));
     this.#slot = slot;
     this.#current = noncesOf(slot)[0] ?? '';
     this.#accepted = noncesOf(slot, slot - 1).map((nonce) => Buffer.from(nonce));
@@ -102,6 +109,10 @@ export function isNonce(text: string): boolean {
   return NONCE.test(text);
 }
 
+export function randomNonceSecret(): Uint8Array {
+  return randomBytes(MIN_SECRET_BYTES);
+}
+
 /** What is wrong with a secret for nonces, or nothing. Never quotes it. */
 function nonceSecretProblem(secret: unknown): string | undefined {
   if (typeof secret !== 'string' && !types.isUint8Array(secret)) {
@@ -113,8 +124,10 @@ function nonceSecretProblem(secret: unknown): string | undefined {
 }
 
 /** The purpose in front: a secret shared with something else makes no nonces by accident. */
-function mac(secret: Buffer, slot: number): string {
-  return createHmac('sha256', secret).update(`authplane dpop nonce ${slot}`).digest('base64url');
+function mac(secret: Buffer, slot: number, resource: string): string {
+  return createHmac('sha256', secret)
+    .update(`authplane dpop nonce ${slot} ${resource}`)
+    .digest('base64url');
 }
 
 function isEqual(given: Buffer, good: Buffer): boolean {

@@ -92,7 +92,7 @@ export class DPoPConstraint implements SenderConstraint {
     this.#clock = clock;
     this.#origin = htuOrigin(resource);
     this.#pathPrefix = htuPathPrefix(options.publicPathPrefix);
-    this.#nonces = options.nonce?.(clock);
+    this.#nonces = options.nonce?.(clock, resource);
     this.#store = options.replayStore ?? processReplayMemory(resource, clock);
   }
 

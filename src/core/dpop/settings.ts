@@ -8,7 +8,7 @@ import {
   switchOr,
 } from '../lib/option-checks.js';
 import { checksOf, type Settings, withDefaults } from '../lib/settings.js';
-import { type DPoPNonceOptions, DPoPNonces, NONCE_SETTINGS } from './nonce.js';
+import { type DPoPNonceOptions, DPoPNonces, NONCE_SETTINGS, randomNonceSecret } from './nonce.js';
 import { DEFAULT_PROOF_ALGORITHMS, SUPPORTED_PROOF_ALGORITHMS } from './proof-key.js';
 import type { DPoPReplayStore } from './replay-store.js';
 
@@ -47,7 +47,7 @@ export interface ResolvedInboundDPoP {
   readonly clockSkewSeconds: number;
   readonly allowedProofAlgorithms: readonly string[];
   /** A function, which prints no secret, unlike what it was made of. */
-  readonly nonce: ((clock: Clock) => DPoPNonces) | undefined;
+  readonly nonce: ((clock: Clock, resource: string) => DPoPNonces) | undefined;
   /** Nonces are used, and no other process can make them. */
   readonly hasRandomNonceSecret: boolean;
   readonly publicPathPrefix: string;
@@ -104,8 +104,9 @@ function noncesOf(
   clockSkewSeconds: number,
 ): ResolvedInboundDPoP['nonce'] {
   if (nonce === false) return undefined;
-  const options = nonce === true ? {} : nonce;
-  return (clock) => new DPoPNonces(options, { clockSkewSeconds, clock });
+  const given = nonce === true ? {} : nonce;
+  const options = structuredClone({ ...given, secret: given.secret ?? randomNonceSecret() });
+  return (clock, resource) => new DPoPNonces(options, { clockSkewSeconds, clock, resource });
 }
 
 function isRandomSecret(nonce: boolean | DPoPNonceOptions): boolean {

@@ -42,6 +42,7 @@ export type AuthplaneErrorCode =
   | 'token_revoked'
   | 'token_too_long'
   | 'unknown_operation'
+  | 'unknown_resource'
   | 'upstream_busy'
   | 'upstream_failed'
   | 'upstream_rate_limited'

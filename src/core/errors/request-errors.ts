@@ -36,6 +36,14 @@ export class OriginRefusedError extends AuthplaneError {
 }
 
 /**
+ * A request for a host name or a path that is no resource of this application. Answered with 404 and no
+ * challenge, whatever credential came with it.
+ */
+export class UnknownResourceError extends AuthplaneError {
+  readonly code = 'unknown_resource';
+}
+
+/**
  * A function of the application that a request depends on has failed, took too long, or gave what it must
  * not give: nobody can tell whether the request may pass. Answered with 503.
  */

@@ -185,7 +185,7 @@ export function mcpPathProblem(value: unknown): string | undefined {
   return parameter === undefined
     ? undefined
     : `"${parameter}" would be part of the resource as it is written, not a parameter: name the path of ` +
-        'one resource here, and further ones with AuthplaneModule.forFeature';
+        'one resource here; AuthplaneModule takes parameters, together with isResource';
 }
 
 /** Options inside an option. */

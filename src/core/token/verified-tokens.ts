@@ -23,10 +23,18 @@ interface Remembered {
  * has not been verified. Whoever takes an entry out checks times, key, binding and revocation again.
  */
 export class VerifiedTokens {
-  readonly #tokens = new Generations<Remembered>(MAX_TOKENS / 2, {
-    weights: { of: ({ bytes }) => bytes, max: MAX_BYTES / 2 },
-    tags: ({ signedHash }) => [signedHash],
-  });
+  readonly #tokens: Generations<Remembered>;
+  readonly #keyPrefix: string;
+
+  constructor(tokens = newMemory(), keyPrefix = '') {
+    this.#tokens = tokens;
+    this.#keyPrefix = keyPrefix;
+  }
+
+  /** What another resource has verified, in the same bounds: one forgets what the other has no room for. */
+  sharedWith(resource: string): VerifiedTokens {
+    return new VerifiedTokens(this.#tokens, `${resource} `);
+  }
 
   /** Tokens in memory. */
   get size(): number {
@@ -34,11 +42,11 @@ export class VerifiedTokens {
   }
 
   get(token: string): VerifiedAccessToken | undefined {
-    return this.#tokens.get(sha256(token))?.verified;
+    return this.#tokens.get(this.#keyOf(token))?.verified;
   }
 
   set(token: string, verified: VerifiedAccessToken): void {
-    this.#tokens.set(sha256(token), {
+    this.#tokens.set(this.#keyOf(token), {
       verified,
       signedHash: sha256(signingInput(token)),
       bytes: token.length,
@@ -46,11 +54,22 @@ export class VerifiedTokens {
   }
 
   delete(token: string): void {
-    this.#tokens.delete(sha256(token));
+    this.#tokens.delete(this.#keyOf(token));
   }
 
-  /** The token that was revoked, with all spellings of its signature. */
+  #keyOf(token: string): string {
+    return this.#keyPrefix + sha256(token);
+  }
+
+  /** The token that was revoked, with all spellings of its signature, whoever has verified it. */
   forget(token: string): void {
     for (const key of this.#tokens.tagged(sha256(signingInput(token)))) this.#tokens.delete(key);
   }
+}
+
+function newMemory(): Generations<Remembered> {
+  return new Generations(MAX_TOKENS / 2, {
+    weights: { of: ({ bytes }) => bytes, max: MAX_BYTES / 2 },
+    tags: ({ signedHash }) => [signedHash],
+  });
 }

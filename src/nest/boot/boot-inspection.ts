@@ -19,6 +19,7 @@ import {
   libraryOf,
   runsElsewhere,
 } from '../mcp/hosts/mcp-hosts.js';
+import { TRUSTS_EVERY_SENDER, trustsEverySender } from './proxy-trust.js';
 import type { ProtectedResources } from '../resources/protected-resources.js';
 import { declaredNeeds, unknownNames } from './requirement-boot-checks.js';
 import type { CheckedResource } from './self-check.js';
@@ -49,6 +50,7 @@ export class BootInspection {
   readonly #allowUnguarded: boolean;
   readonly #config: ApplicationConfig;
   readonly #hosts: readonly DiscoveredHost[];
+  readonly #adapterHost: HttpAdapterHost;
   readonly report: BootReport;
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
@@ -63,6 +65,7 @@ export class BootInspection {
     this.#hosts = hosts;
     this.#modules = modules;
     this.#config = config;
+    this.#adapterHost = adapterHost;
     this.#allowUnguarded = extras.allowUnguarded ?? false;
     this.#application = {
       classes,
@@ -115,7 +118,15 @@ export class BootInspection {
       ...HOST_LIBRARIES.flatMap((one) => unservedFindings(one.unserved(modules, declared))),
       ...problems.map((text) => ({ weight: 'wrong', text }) as const),
       ...unknownNames(this.#application, this.report.routes, names),
+      ...this.#proxyFindings(),
     ]);
+  }
+
+  /** Settings of the platform, which applications make as late as they listen. */
+  #proxyFindings(): Finding[] {
+    const hasNames = this.#application.resources.all().some(({ many }) => many?.hasNames === true);
+    if (!hasNames || !trustsEverySender(this.#adapterHost.httpAdapter)) return [];
+    return [{ weight: 'doubtful', text: TRUSTS_EVERY_SENDER }];
   }
 
   /** Scopes that somebody needs somewhere. */
@@ -128,25 +139,30 @@ export class BootInspection {
     return this.#application.resources
       .all()
       .filter((one) => this.report.unprotected.has(one) === isOpen)
-      .map(({ resource }) => resource.resource);
+      .map(({ description }) => description);
   }
 
   /** What the running application is to be asked. */
   checkedResources({ metadataRoute = true }: InspectionSettings): CheckedResource[] {
     const { resources, declared } = this.#application;
     const { unprotected, routes } = this.report;
-    return resources.all().map((one) => ({
-      resource: one.resource,
-      servesMetadata:
-        metadataRoute !== false &&
-        one.resource.metadataUrl === resourceMetadataUrl(one.resource.resource),
-      isGuarded:
-        one.isMcp &&
-        !unprotected.has(one) &&
-        !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
-      operation: knownOperation(one, declared),
-      streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
-    }));
+    return resources.all().flatMap((one) => {
+      const checked = {
+        isGuarded:
+          one.isMcp &&
+          !unprotected.has(one) &&
+          !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
+        operation: knownOperation(one, declared),
+        streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
+      };
+      return one.known.map((resource) => ({
+        ...checked,
+        resource,
+        servesMetadata:
+          metadataRoute !== false &&
+          resource.metadataUrl === resourceMetadataUrl(resource.resource),
+      }));
+    });
   }
 
   #settle(findings: readonly Finding[]): string[] {

@@ -59,7 +59,7 @@ export function routesOf({ classes, resources, isGuardedGlobally }: Application)
           isPublic,
           isGuarded: isGuardedGlobally || isGuardedItself(controller, handler),
           isEndpoint: library !== undefined || isMcpEndpoint(controller) || serves,
-          isBelowEndpoint: resource.isMcp && servesBelow(controller, handler, pathOf(resource)),
+          isBelowEndpoint: resource.isMcp && servesBelow(controller, handler, resource.path),
           library,
           module,
         };
@@ -72,7 +72,7 @@ export function servesResource(
   handler: object,
   resource: ProtectedResource,
 ): boolean {
-  return servesPath(controller, handler, pathOf(resource));
+  return servesPath(controller, handler, resource.path);
 }
 
 /** By a guard on the handler or its class. */
@@ -82,8 +82,4 @@ export function isGuardedItself(type: object, handler: object): boolean {
 
 export function nameOf({ controller, name }: Pick<Route, 'controller' | 'name'>): string {
   return `${controller.name}.${name}`;
-}
-
-function pathOf({ resource }: ProtectedResource): string {
-  return new URL(resource.resource).pathname;
 }

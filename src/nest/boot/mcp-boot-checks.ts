@@ -120,7 +120,7 @@ function unservedOperations(routes: readonly Route[], one: ProtectedResource): F
     weight: 'doubtful',
     text:
       `tools, resources or prompts need scopes, and no guarded controller serves the path of ` +
-      `${one.resource.resource} or carries @McpEndpoint(): their scopes are ` +
+      `${one.description} or carries @McpEndpoint(): their scopes are ` +
       (isJudgedElsewhere
         ? 'checked only where JSON-RPC reaches another guarded route'
         : 'not checked') +

@@ -49,7 +49,7 @@ function unadvertisedScopes(application: Application, routes: readonly Route[]):
     return missing.length === 0
       ? []
       : doubtful(
-          `required but not in the option scopes of ${one.resource.resource}: ${missing.join(' ')}. ` +
+          `required but not in the option scopes of ${one.description}: ${missing.join(' ')}. ` +
             `Clients learn of them only from a refusal, and the authorization server may not know them`,
         );
   });
@@ -101,8 +101,8 @@ function partialRequirements(
           )
           .flatMap((other) =>
             doubtful(
-              `mcp: the ${kind} "${name}" has scopes in the options of ${one.resource.resource}, and ` +
-                `${other.library.name} also stands behind ${other.resource.resource}, where they do not count: put them on the ` +
+              `mcp: the ${kind} "${name}" has scopes in the options of ${one.description}, and ` +
+                `${other.library.name} also stands behind ${other.description}, where they do not count: put them on the ` +
                 `method with @Scopes, or into the options of both`,
             ),
           ),

@@ -32,11 +32,17 @@ export class AppUsers {
     option: UserLookup | CachedUserLookup,
     resource: AuthplaneResource,
     events: Pick<Events, 'emit'>,
+    kept = new FlightCache<unknown>({ clock: resource.clock, maxEntries: MAX_USERS }),
   ) {
     this.#option = option;
     this.#resource = resource;
     this.#events = events;
-    this.#kept = new FlightCache({ clock: resource.clock, maxEntries: MAX_USERS });
+    this.#kept = kept;
+  }
+
+  /** Those of another resource, in the same memory, which knows them by its URI. */
+  at(resource: AuthplaneResource): AppUsers {
+    return new AppUsers(this.#option, resource, this.#events, this.#kept);
   }
 
   /**

@@ -90,6 +90,11 @@ export function rawRequest(request: FrameworkRequest): object {
   return request.raw ?? request;
 }
 
+/** As Node has parsed them. */
+export function rawHeaders(request: FrameworkRequest): IncomingMessage['headers'] {
+  return (rawRequest(request) as Partial<IncomingMessage>).headers ?? {};
+}
+
 /** Target and header lines from the wire, not what middleware made of them; of the method Node keeps no copy. */
 export function inboundRequest(request: FrameworkRequest): InboundRequest {
   const raw = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request

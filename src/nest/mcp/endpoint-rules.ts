@@ -59,38 +59,48 @@ export interface EndpointSurroundings {
   readonly devMode: boolean;
 }
 
+/** What the rules of all resources have in common that one entry of the configuration stands for. */
+interface SharedRules {
+  readonly table: OperationTable;
+  readonly judge: OperationJudge;
+  readonly answers: EndpointAnswers;
+}
+
 type GuardedResource = Pick<AuthplaneResource, 'resource' | 'requireScopes'>;
 
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class EndpointRules {
   readonly #resource: GuardedResource;
   readonly #state: McpState;
+  readonly #surroundings: EndpointSurroundings;
   readonly #events: Events;
   readonly #origins: AllowedOrigins;
-  readonly #table: OperationTable;
   readonly #reader: McpRequestReader;
-  readonly #judge: OperationJudge;
-  readonly #answers: EndpointAnswers;
+  readonly #shared: SharedRules;
 
   constructor(
     resource: GuardedResource,
     readonly options: McpOptions,
-    { state, events, devMode }: EndpointSurroundings,
+    surroundings: EndpointSurroundings,
+    shared = sharedRules(options, surroundings),
   ) {
-    const table = new OperationTable(options, events);
-    const hiding = new McpHiding();
+    const { state, events, devMode } = surroundings;
     this.#resource = resource;
     this.#state = state;
     this.#events = events;
-    this.#table = table;
+    this.#surroundings = surroundings;
+    this.#shared = shared;
     this.#origins = new AllowedOrigins(resource, options, devMode);
-    this.#reader = new McpRequestReader(resource.resource, options, table, state);
-    this.#judge = new OperationJudge(options, table, state, hiding, events);
-    this.#answers = new EndpointAnswers(options, table, state, hiding, this.#judge, events);
+    this.#reader = new McpRequestReader(resource.resource, options, shared.table, state);
+  }
+
+  /** The same rules for another resource: its own path and origin, the same operations. */
+  at(resource: GuardedResource): EndpointRules {
+    return new EndpointRules(resource, this.options, this.#surroundings, this.#shared);
   }
 
   get scopes(): OperationScopes {
-    return this.#table.scopes;
+    return this.#shared.table.scopes;
   }
 
   /**
@@ -99,17 +109,17 @@ export class EndpointRules {
    * @param isLibrary a host library serves them, whose lookup of URIs is loose, and whose lists say what a tool needs.
    */
   declare(declared: readonly DeclaredOperation[], isLibrary: boolean): void {
-    this.#table.declare(declared, isLibrary);
+    this.#shared.table.declare(declared, isLibrary);
   }
 
   /** What a server that is wired by hand says when it registers an operation. */
   learn(operation: LearnedOperation): void {
-    this.#table.learn(operation);
+    this.#shared.table.learn(operation);
   }
 
   /** Requirements of operations whose names are made elsewhere, by a gateway. */
   addSource(source: RequirementSource): void {
-    this.#table.addSource(source);
+    this.#shared.table.addSource(source);
   }
 
   /** Which web pages may call, where nobody has said so. */
@@ -119,7 +129,7 @@ export class EndpointRules {
 
   /** The names in the options were compared with those of all servers. */
   knowsAllNames(): void {
-    this.#answers.knowsAllNames();
+    this.#shared.answers.knowsAllNames();
   }
 
   /**
@@ -148,7 +158,7 @@ export class EndpointRules {
   #messages(exchange: HttpExchange, policy: EndpointPolicy, asked: McpRequest): Inspection {
     let verdict: McpVerdict = NOTHING_HIDDEN;
     const judge = (caller: Caller): void => {
-      verdict = this.#judge.judge(asked, caller);
+      verdict = this.#shared.judge.judge(asked, caller);
       this.#resource.requireScopes(caller.claims, addScopeNeeds(policy.needs, verdict.needs));
     };
     const { scopes } = this;
@@ -163,12 +173,12 @@ export class EndpointRules {
         judge(caller);
       },
       admit: (caller) => {
-        this.#answers.watch(exchange, caller);
-        this.#answers.conceal(exchange, caller, asked, verdict);
+        this.#shared.answers.watch(exchange, caller);
+        this.#shared.answers.conceal(exchange, caller, asked, verdict);
       },
       admitAgain: (caller) => {
         judge(caller);
-        this.#answers.conceal(exchange, caller, asked, verdict);
+        this.#shared.answers.conceal(exchange, caller, asked, verdict);
       },
     };
   }
@@ -180,7 +190,7 @@ export class EndpointRules {
       announcedNeeds: NO_SCOPES,
       operations: [],
       judge,
-      admit: (caller) => this.#answers.watchMaybeStream(exchange, caller),
+      admit: (caller) => this.#shared.answers.watchMaybeStream(exchange, caller),
       admitAgain: judge,
     };
   }
@@ -204,4 +214,12 @@ export class EndpointRules {
       ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
       : undefined;
   }
+}
+
+function sharedRules(options: McpOptions, { state, events }: EndpointSurroundings): SharedRules {
+  const table = new OperationTable(options, events);
+  const hiding = new McpHiding();
+  const judge = new OperationJudge(options, table, state, hiding, events);
+  const answers = new EndpointAnswers(options, table, state, hiding, judge, events);
+  return { table, judge, answers };
 }

@@ -29,10 +29,12 @@ export function refusalBody(
   sentence: string,
   request: RefusedRequest,
 ): Challenge['body'] {
-  const code = CODES.get(status);
+  const isOfTransport = 'jsonrpc' in body; // one of its own answers
+  // A 404 of any other kind is not about a session, and there is no server to speak for.
+  const code = status === 404 && !isOfTransport ? undefined : CODES.get(status);
   const id = isMcpClient(request) ? requestId(request.body) : undefined;
   if (code === undefined || id === undefined) return body;
-  const data = 'jsonrpc' in body ? {} : { data: body }; // one of the transport's own answers
+  const data = isOfTransport ? {} : { data: body };
   return { jsonrpc: '2.0', id, error: { code, message: sentence, ...data } };
 }
 

@@ -25,7 +25,6 @@ describe('10.17d: the body of a refusal', () => {
     [400, -32600],
     [401, -32003],
     [403, -32003],
-    [404, -32001],
     [503, -32603],
   ])('%i to a request of an MCP client is a JSON-RPC error %i', (status, code) => {
     const error = { code, message: 'In words', data: body };
@@ -62,6 +61,10 @@ describe('10.17d: the body of a refusal', () => {
     [JSON.parse('{ "__proto__": { "id": 7, "method": "x" } }')],
   ])('%j has nothing to answer: the OAuth object', (message) => {
     expect(shaped(403, mcp, message)).toBe(body);
+  });
+
+  it('12.4: a 404 that is not about a session keeps its object: there is no server that could speak', () => {
+    expect(shaped(404, mcp, request)).toBe(body);
   });
 
   it('what is a failure of the server, or about the bytes, keeps its object', () => {

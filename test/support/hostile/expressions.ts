@@ -92,7 +92,6 @@ export const EXPRESSIONS: Readonly<
     [/[*{}]/, 'boot'],
   ],
   'core/options-from-env.ts': [[/[\s,]+/, 'boot']],
-  'core/resource-settings.ts': [[/\/+$/, 'boot']],
   'core/lib/text.ts': [
     [/[^\x20-\x7e]/g, 'short'],
     [/[^\x20-\x7e]+/g, 'short'],
@@ -108,6 +107,17 @@ export const EXPRESSIONS: Readonly<
     [/[^\w.-]/, 'header'],
     [/\beyJ/, 'header'],
   ],
+  'core/names/host-name.ts': [
+    [/^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'short'],
+  ],
+  'core/names/path-template.ts': [
+    [/^[A-Za-z][A-Za-z0-9_]{0,31}$/, 'boot'],
+    [/^[A-Za-z0-9._~-]{1,128}$/, 'header'],
+    [/[*{}()?+[\]\\!]/, 'boot'],
+  ],
+  'core/names/settings.ts': [[/\/+$/, 'boot']],
+  'nest/resources/by-path.ts': [[/\/$/, 'boot']],
+  'nest/resources/protected-resources.ts': [[/\/+$/, 'boot']],
   'core/resource-metadata.ts': [
     [
       /^resource_(?:name|documentation|policy_uri|tos_uri)(?:#[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8})?$/,

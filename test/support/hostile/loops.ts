@@ -92,6 +92,8 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     requireHeaders: 'boot',
     requireParameters: 'boot',
   },
+  'core/names/path-template.ts': { '#paramsOf': 'boot' },
+  'nest/http/resource-metadata.route.ts': { serveFrom: 'boot' },
   'core/operations/fetch-as.ts': {
     prepare: 'many inbound headers',
     passedOn: 'many inbound headers',

@@ -45,3 +45,17 @@ export async function startApp(
   await app.listen(port, '127.0.0.1');
   return { app, url: await app.getUrl(), close: () => app.close() };
 }
+
+/** On a platform that believes these proxies. */
+export function startTrusting(platform: Platform, proxies: string | boolean = false): StartOptions {
+  if (platform === 'fastify') return { platform, fastify: { trustProxy: proxies } };
+  return {
+    platform,
+    configure: (app) => {
+      const express = app.getHttpAdapter().getInstance() as {
+        set(name: string, value: unknown): unknown;
+      };
+      express.set('trust proxy', proxies);
+    },
+  };
+}
