@@ -60,7 +60,9 @@ class UriIndex<Entry> {
     const isTemplate = literals.length > 1;
     const texts = isTemplate ? [uri] : [uri, ...literals];
     for (const spelling of unique(texts.flatMap((text) => this.#notation.spellings(text)))) {
-      this.#exact.set(spelling, [...(this.#exact.get(spelling) ?? []), entry]);
+      const known = this.#exact.get(spelling);
+      if (known === undefined) this.#exact.set(spelling, [entry]);
+      else known.push(entry); // an upstream of the gateway may list one many times
     }
     if (!isTemplate) return;
     this.#templates.push({ literals, entry });

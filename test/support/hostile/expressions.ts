@@ -125,7 +125,7 @@ export const EXPRESSIONS: Readonly<
     ],
   ],
   'core/mcp/uri-table.ts': [
-    [/\{[^{}]*\}|(?<doubt>[{}])/g, 'boot'],
+    [/\{[^{}]*\}|(?<doubt>[{}])/g, 'body'], // also templates that upstreams list
     [/\{\?[^}]*\}/g, 'boot'],
     [/(?:\{[^{}\\"]*\}|[:*](?!"))[$\u200c\u200d\p{ID_Continue}]*|(?<doubt>[{}\\]|[:*]")/gu, 'boot'],
     [/(?:%[\da-f]{2})+/gi, 'uri'],

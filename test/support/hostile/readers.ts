@@ -1,6 +1,7 @@
 /** Readers of request text, each with a hostile text of any length, for growth.spec.ts. */
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { isCanonicalBase64url, parseCompactJws } from '../../../src/core/token/compact-jws.js';
 import {
   headerLines,
@@ -35,11 +36,12 @@ import { EventStream } from '../../../src/nest/http/event-stream.js';
 import { HiddenNames } from '../../../src/nest/mcp/answers/hidden-names.js';
 import { McpSessions } from '../../../src/nest/mcp/state/sessions.js';
 import { comparablePath } from '../../../src/nest/http/routes.js';
-import { dropHeader } from '../../../src/nest/http/request.js';
+import { dropHeader, replaceHeader } from '../../../src/nest/http/request.js';
 import { hasPlainNameHeader, McpHiding } from '../../../src/nest/mcp/answers/hiding.js';
 import { rewritten } from '../../../src/nest/mcp/answers/json-messages.js';
 import { McpLists } from '../../../src/nest/mcp/answers/lists.js';
 import { parsedText, renewRawBody, unreadableBody } from '../../../src/nest/mcp/body.js';
+import { readJson } from '../../../src/nest/mcp/json-reading.js';
 import { OperationTable } from '../../../src/nest/mcp/declared-operations.js';
 import { OperationJudge } from '../../../src/nest/mcp/operation-judge.js';
 import { SentEvents } from '../../../src/nest/mcp/state/sent-events.js';
@@ -48,35 +50,19 @@ import { McpTasks, withoutTasks } from '../../../src/nest/mcp/state/tasks.js';
 import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
 import { goodRules, proofOf, testKey } from '../tokens/dpop-proofs.js';
 import { LENGTHS } from './expressions.js';
+import { GATEWAY_READERS } from './gateway-readers.js';
+import {
+  BODY,
+  many,
+  nested,
+  ofJson,
+  ofText,
+  pieces,
+  type Reader,
+  reader,
+  wide,
+} from './making-readers.js';
 
-/** `AUTHPLANE_STRESS` measures whole bodies instead of pieces of them. */
-export const BODY = process.env['AUTHPLANE_STRESS'] === undefined ? 131_072 : LENGTHS.body;
-
-export interface Reader {
-  readonly length: number;
-  /** Prepares a text of about this length. @returns what reads it. */
-  readonly reading: (length: number) => () => unknown;
-}
-
-const reader = (length: number, reading: Reader['reading']): Reader => ({ length, reading });
-const ofText = (length: number, atom: string, read: (text: string) => unknown): Reader =>
-  reader(length, (size) => {
-    const text = atom.repeat(Math.ceil(size / atom.length));
-    return () => read(text);
-  });
-const ofJson = (make: (count: number) => unknown, read: (body: unknown) => unknown): Reader =>
-  reader(BODY, (size) => {
-    const body = make(Math.ceil(size / 10));
-    return () => read(body);
-  });
-
-const nested = (count: number) => {
-  let value: unknown = 1;
-  for (let i = 0; i < count; i++) value = { params: value };
-  return value;
-};
-const wide = (count: number) =>
-  Object.fromEntries(Array.from({ length: count }, (_, index) => [`member-${index}`, index]));
 const message = (method: string, params: unknown) => ({ jsonrpc: '2.0', id: 1, method, params });
 const scopes = new OperationScopes(
   ['x://{a}/b/{c}', 'x://secret', 'x://{d}{?q}', '{+all}a'].map((name) => ({
@@ -141,8 +127,6 @@ const textOf = (make: (count: number) => unknown, read: (text: string) => unknow
     const text = JSON.stringify(make(Math.ceil(size / 40)));
     return () => read(text);
   });
-const many = <T>(count: number, one: (index: number) => T) =>
-  Array.from({ length: count }, (_, index) => one(index));
 const result = (value: unknown) => ({ jsonrpc: '2.0', id: 1, result: value });
 
 /** An answer that is a stream, and goes nowhere. */
@@ -159,8 +143,22 @@ function answerOf(pieces: readonly string[]): () => void {
     response.end();
   };
 }
-const pieces = (text: string, length: number) =>
-  many(Math.ceil(text.length / length), (at) => text.slice(at * length, (at + 1) * length));
+/** A request whose body comes as it is read. */
+function unread(chunks: string[]): Readable {
+  const waiting = chunks.map((chunk) => Buffer.from(chunk)).reverse();
+  const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+  const request = Object.assign(
+    new Readable({
+      read() {
+        const chunk = waiting.pop();
+        request.complete = chunk === undefined;
+        request.push(chunk ?? null);
+      },
+    }),
+    { method: 'POST', complete: false, headers, rawHeaders: [] },
+  );
+  return request;
+}
 
 const hidingUris: McpOptions = {
   list: 'hide',
@@ -289,6 +287,18 @@ export const READERS: Readonly<Record<string, Reader>> = {
     const rawHeaders = many(size / 2, () => ['a', 'b']).flat();
     dropHeader({ headers: {}, rawHeaders } as unknown as IncomingMessage, 'a');
   }),
+  'a header that is replaced': reader(LENGTHS.header, (size) => () => {
+    const rawHeaders = many(size / 2, () => ['a', 'b']).flat();
+    replaceHeader({ headers: {}, rawHeaders } as unknown as IncomingMessage, 'a', 'c');
+  }),
+  'a body that nobody has read, in small pieces': reader(BODY, (size) => {
+    const text = JSON.stringify(many(size / 2, () => 1));
+    return () => readJson(unread(pieces(text, 7)) as never);
+  }),
+  'a body that nobody has read, and that is no JSON': reader(BODY, (size) => {
+    const text = '['.repeat(size);
+    return () => readJson(unread(pieces(text, 65_536)) as never);
+  }),
   'a name in a header': ofText(LENGTHS.header, '=?base64?', (value) =>
     hasPlainNameHeader({ headers: { 'mcp-name': value } } as never),
   ),
@@ -391,4 +401,5 @@ export const READERS: Readonly<Record<string, Reader>> = {
   'a signed proof with a long nonce': proofReader((size) => ({ nonce: 'a.'.repeat(size / 2) })),
   'a signed proof with many claims': proofReader((size) => wide(size / 20)),
   'a signed proof with deep claims': proofReader((size) => ({ deep: nested(size / 20) })),
+  ...GATEWAY_READERS,
 };
