@@ -176,7 +176,7 @@ describe.each(HOSTS)('9.1g: %s, and plain handlers beside it', (_, host, control
 
   test('with the scope the same messages run all there is', async () => {
     running = await startSdk('express', 'show', host, controller);
-    await attack(running, agent, { seed: 0, hasSessions, scope: 'x', count: 500 });
+    await attack(running, agent, { seed: 0, hasSessions, scope: 'x', count: 1500 });
     const { tools, prompts, uris, open } = running.targets;
     const names = [...tools, ...prompts, ...uris, 'bound', 'wrapped'];
     const ran = await running.ran();
@@ -199,7 +199,7 @@ describe('9.1g: MCP-Nest 2', () => {
 
   test('with the scope the same messages run all there is', async () => {
     running = await startMcpNest('express', 'show');
-    await attack(running, agent, { seed: 0, scope: 'x', count: 500 });
+    await attack(running, agent, { seed: 0, scope: 'x', count: 1500 });
     const { tools, prompts, open } = running.targets;
     const names = [...tools, ...prompts, 'secret', 'day', 'plan', 'bound'];
     const ran = await running.ran();
