@@ -17,7 +17,8 @@ import {
   SIMULTANEOUS,
   ways,
 } from '../../support/hostile/attack.js';
-import type { Targets } from '../../support/hostile/host-messages.js';
+import { BESIDE_OPEN_TEMPLATES, readAt } from '../../support/hostile/beside-templates.js';
+import { send, type Targets } from '../../support/hostile/host-messages.js';
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
 import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
 
@@ -92,6 +93,22 @@ describe.each([false, true])('9.1g: MCP-Nest 1.9, sessions: %s', (hasSessions) =
     const names = [...targets.tools, ...targets.prompts, 'secret', 'day', 'plan', 'bound'];
     const ran = await running.ran();
     expect(names.filter((name) => name !== 'open' && !ran.includes(name))).toEqual([]);
+  });
+});
+
+describe.each(platforms)('9.9: MCP-Nest 1.9 on %s', (platform) => {
+  test('a hidden URI beside an open template is served as any other one, by the template', async () => {
+    running = await start(mcpNest19(), [platform], TARGETS_19, { MCP_LIST: 'hide' });
+    const { origin, token, ran } = running;
+    for (const [hidden, open] of BESIDE_OPEN_TEMPLATES) {
+      const served = await readAt(`${origin}/mcp`, await token(), open);
+      const answer = await readAt(`${origin}/mcp`, await token(), hidden);
+      expect({ ...answer, text: answer.text.replaceAll('vate', 'vite') }).toEqual(served);
+      expect([open, served.text]).toEqual([open, expect.stringMatching(/the (file|page) /)]);
+    }
+    expect(await ran()).toEqual([]);
+    await readAt(`${origin}/mcp`, await token('x'), 'files://private');
+    expect(await ran()).toEqual(['hidden file']);
   });
 });
 
@@ -222,6 +239,53 @@ describe('9.1a, 9.1g: mcp-nestjs, described as a host', () => {
     const [, read] = await answerTo(request('resources/read', { uri: 'notes://secret' }));
     const [, unread] = await answerTo(request('resources/read', { uri: 'notes://sicret' }));
     expect(read).toBe(unread.replace('sicret', 'secret'));
+  });
+
+  describe('9.3: the body of a GET', () => {
+    const messages = [
+      ['files_remove', (name: string) => request('tools/call', { name, arguments: {} })],
+      ['briefing', (name: string) => request('prompts/get', { name })],
+      ['notes://secret', (uri: string) => request('resources/read', { uri })],
+    ] as const;
+    const paths = ['/mcp', '/messages?sessionId=1', '/sse'];
+
+    /** As `fetch` cannot send it. */
+    const answerTo = async (method: string, path: string, message: object, scope = '') => {
+      const authorization = String(await running?.token(scope));
+      const accept = 'application/json, text/event-stream';
+      const { status, text } = await send(String(running?.origin), agent, {
+        ...{ method, path, body: Buffer.from(JSON.stringify(message)) },
+        headers: { authorization, accept, 'content-type': 'application/json' },
+      });
+      return { status, text: text.replace(/sessionId=\S+/, 'sessionId') }; // another one each time
+    };
+
+    test.each(['GET', 'DELETE'])(
+      'of a %s: the hidden is as the unknown, and runs nothing',
+      async (method) => {
+        const { ran } = await startWith('hide');
+        for (const path of paths) {
+          for (const [name, message] of messages) {
+            const other = `${name.slice(0, -1)}!`;
+            const hidden = await answerTo(method, path, message(name));
+            const unknown = await answerTo(method, path, message(other));
+            expect([path, hidden]).toEqual([
+              path,
+              { ...unknown, text: unknown.text.replaceAll(other, name) },
+            ]);
+            expect(hidden.status).not.toBe(403);
+          }
+        }
+        expect(await ran()).toEqual([]);
+      },
+    );
+
+    test('is judged as that of a POST where nothing is hidden', async () => {
+      const { ran } = await startWith('show');
+      for (const [name, message] of messages)
+        expect((await answerTo('GET', '/sse', message(name))).status).toBe(403); // a route of GET
+      expect(await ran()).toEqual([]);
+    });
   });
 });
 

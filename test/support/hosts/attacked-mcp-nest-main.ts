@@ -102,6 +102,30 @@ class Tools extends Base {
   plan() {
     return { contents: [{ uri: 'https://example.com/secret/x', text: note('plan') }] };
   }
+
+  @Resource({ uri: 'files://private', name: 'hidden_file' })
+  @Scopes('x')
+  hiddenFile() {
+    return { contents: [{ uri: 'files://private', text: note('hidden file') }] };
+  }
+
+  @Resource({ uri: 'files://{name}', name: 'file' })
+  file({ uri, name }: { uri: string; name: string }) {
+    note('open');
+    return { contents: [{ uri, text: `the file ${name}` }] };
+  }
+
+  @Resource({ uri: 'files://pages/private', name: 'hidden_page' })
+  @Scopes('x')
+  hiddenPage() {
+    return { contents: [{ uri: 'files://pages/private', text: note('hidden page') }] };
+  }
+
+  @ResourceTemplate({ uriTemplate: 'files://pages/{name}', name: 'page' })
+  page({ uri, name }: { uri: string; name: string }) {
+    note('open');
+    return { contents: [{ uri, text: `the page ${name}` }] };
+  }
 }
 
 @McpController({ scope: Scope.REQUEST })
