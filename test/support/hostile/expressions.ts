@@ -160,6 +160,12 @@ export const EXPRESSIONS: Readonly<
   'nest/boot/handler-boot-checks.ts': [[/mcp/i, 'boot']],
   'nest/boot/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
   'nest/boot/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
+  'nest/mcp/hosts/mcp-nestjs.ts': [
+    [/^\/|\/$/g, 'boot'],
+    [/\{[^}]*\}|\./g, 'boot'],
+    [/[*+?()[\]|^$\\]/, 'boot'],
+    [/\{[^}]*\}/g, 'boot'],
+  ],
   'nest/mcp/body.ts': [[/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/, 'header']],
   'nest/mcp/answers/hidden-names.ts': [
     [

@@ -125,6 +125,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/after-bootstrap.ts': { constructor: 'boot' },
   'nest/boot/boot-inspection.ts': { constructor: 'boot' },
   'nest/boot/cache-checks.ts': { cachesByUrl: 'boot' },
+  'nest/mcp/hosts/mcp-nestjs.ts': { registryOf: 'boot' },
   'nest/mcp/hosts/mcp-nest-registry.ts': { registryOf: 'boot' },
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
