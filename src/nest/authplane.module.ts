@@ -12,6 +12,8 @@ import {
   APP_GUARD,
   APP_INTERCEPTOR,
   ApplicationConfig,
+  DiscoveryModule,
+  DiscoveryService,
   HttpAdapterHost,
   ModulesContainer,
 } from '@nestjs/core';
@@ -81,6 +83,7 @@ export class AuthplaneModule
     private readonly adapterHost: HttpAdapterHost,
     private readonly applicationConfig: ApplicationConfig,
     private readonly modules: ModulesContainer,
+    private readonly discovery: DiscoveryService,
     private readonly resources: ProtectedResources,
     private readonly afterBootstrap: AfterBootstrap,
     @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
@@ -128,7 +131,7 @@ export class AuthplaneModule
     return {
       module: AuthplaneModule,
       global: options.isGlobal ?? true,
-      imports: [AfterBootstrapModule, ...(options.imports ?? [])],
+      imports: [AfterBootstrapModule, DiscoveryModule, ...(options.imports ?? [])],
       providers: [
         ...coreProviders(options),
         AuthContext,
@@ -248,8 +251,10 @@ export class AuthplaneModule
 
   #inspect(): BootInspection {
     refuseSecond(AuthplaneModule, this.modules);
-    const { modules, resources, applicationConfig: config, adapterHost, extras } = this;
-    const inspection = new BootInspection({ modules, resources, config, adapterHost, extras });
+    const { applicationConfig: config, adapterHost, extras } = this;
+    const { modules, discovery, resources } = this;
+    const application = { modules, discovery, resources, config, adapterHost, extras };
+    const inspection = new BootInspection(application);
     this.#warn([...this.options.warnings, ...inspection.atStart()]);
     this.afterBootstrap.run(() => this.#finish(inspection));
     return inspection;

@@ -1,4 +1,4 @@
-import type { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
+import type { ApplicationConfig, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { ScopeNeeds } from '../../core/lib/scopes.js';
 import { resourceMetadataUrl } from '../../core/resource-metadata.js';
@@ -34,6 +34,7 @@ export interface InspectionSettings {
 
 export interface InspectedApplication {
   readonly modules: Modules;
+  readonly discovery: DiscoveryService;
   readonly resources: ProtectedResources;
   readonly config: ApplicationConfig;
   readonly adapterHost: HttpAdapterHost;
@@ -54,8 +55,9 @@ export class BootInspection {
   readonly report: BootReport;
 
   /** @throws ConfigurationError for `@UseResource` with an unknown name. */
-  constructor({ modules, resources, config, adapterHost, extras }: InspectedApplication) {
-    const classes = knownClasses(modules, { libraryOf, runsElsewhere });
+  constructor(application: InspectedApplication) {
+    const { modules, discovery, resources, config, adapterHost, extras } = application;
+    const classes = knownClasses(discovery, { libraryOf, runsElsewhere });
     const hosts = discoveredHosts(
       modules,
       resources.all().flatMap(({ mcp }) => mcp.options.hosts ?? []),

@@ -1,4 +1,4 @@
-import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
+import { type DiscoveryService, MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationRequirement } from '../../../core/mcp/operation-scopes.js';
 import { NO_SCOPES } from '../../../core/lib/scopes.js';
@@ -65,28 +65,34 @@ const PROVIDER = { isController: false, library: undefined, runsElsewhere: false
 
 /** All classes of the application. Once, at start: guards look nothing up per request. */
 export function knownClasses(
-  modules: Modules,
+  discovery: DiscoveryService,
   known: {
     readonly libraryOf: (type: ClassLike, module: ModuleOf) => HostLibrary | undefined;
     readonly runsElsewhere: (type: ClassLike, module: ModuleOf) => boolean;
   },
 ): KnownClass[] {
-  const found = new Map<ClassLike, Omit<KnownClass, 'type' | 'methods'>>();
-  for (const module of modules.values()) {
-    for (const type of [...module.controllers.values()].flatMap(typesOf)) {
-      found.set(type, {
-        isController: true,
-        library: known.libraryOf(type, module),
-        runsElsewhere: known.runsElsewhere(type, module),
-        module,
-      });
-    }
-    for (const type of [...module.providers.values()].flatMap(typesOf)) {
-      if (!found.has(type)) found.set(type, { ...PROVIDER, module });
-    }
+  const found = new Map<ClassLike, Omit<KnownClass, 'methods'>>();
+  for (const { type, module } of discovery.getControllers().flatMap(registrations)) {
+    found.set(type, {
+      type,
+      module,
+      isController: true,
+      library: known.libraryOf(type, module),
+      runsElsewhere: known.runsElsewhere(type, module),
+    });
+  }
+  for (const one of discovery.getProviders().flatMap(registrations)) {
+    if (!found.has(one.type)) found.set(one.type, { ...one, ...PROVIDER });
   }
   const scanner = new MetadataScanner();
-  return [...found].map(([type, role]) => ({ type, ...role, methods: methodsOf(type, scanner) }));
+  return [...found.values()].map((one) => ({ ...one, methods: methodsOf(one.type, scanner) }));
+}
+
+type DiscoveredWrapper = ReturnType<DiscoveryService['getProviders']>[number];
+
+function registrations(wrapper: DiscoveredWrapper): { type: ClassLike; module: ModuleOf }[] {
+  const { host: module } = wrapper;
+  return module === undefined ? [] : typesOf(wrapper).map((type) => ({ type, module }));
 }
 
 export type ModuleOf = ReturnType<Modules['values']> extends Iterator<infer One> ? One : never;

@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Controller, Injectable, Post, Req, UseGuards } from '@nestjs/common';
-import { ExternalContextCreator } from '@nestjs/core';
+import { Controller, Injectable, Module, Post, Req, Scope, UseGuards } from '@nestjs/common';
+import {
+  DiscoveryModule,
+  DiscoveryService,
+  ExternalContextCreator,
+  NestFactory,
+} from '@nestjs/core';
 import {
   AnyScope,
   AuthContext,
@@ -14,6 +19,7 @@ import {
   type VerifiedClaims,
 } from 'authplane-nestjs';
 import type { Authentication } from '../../../../src/core/token/caller.js';
+import { knownClasses } from '../../../../src/nest/mcp/hosts/mcp-discovery.js';
 import { requestState } from '../../../../src/nest/http/request.js';
 import { platforms } from '../../../support/nest/start-app.js';
 import {
@@ -264,4 +270,61 @@ test('decorators with mistakes throw', () => {
   expect(() => Scopes({ list: 'hide' })).toThrow(ConfigurationError);
   expect(() => Scopes('a', { list: 'filter' as 'hide' })).toThrow(/'show' or 'hide'/);
   expect(() => AnyScope('a b', { list: 'show' })).toThrow(/not a scope/);
+});
+
+describe('knownClasses', () => {
+  @Controller()
+  class Site {}
+  @Injectable()
+  class Plain {
+    run() {
+      return 'ran';
+    }
+  }
+  @Injectable({ scope: Scope.REQUEST })
+  class PerRequest {}
+  class Made {}
+  class MadePerRequest {}
+  class Given {}
+  @Injectable()
+  class InFeature {}
+  @Module({ providers: [InFeature, Site] })
+  class Feature {}
+  @Module({
+    imports: [DiscoveryModule, Feature],
+    controllers: [Site],
+    providers: [
+      Plain,
+      PerRequest,
+      { provide: 'made', useFactory: () => new Made() },
+      {
+        provide: 'later',
+        useFactory: () => new MadePerRequest(),
+        scope: Scope.REQUEST,
+      },
+      { provide: 'given', useValue: new Given() },
+      { provide: 'text', useValue: 'no class' },
+    ],
+  })
+  class App {}
+
+  it('sees controllers, providers and what factories have made, each once and where it stands', async () => {
+    const app = await NestFactory.createApplicationContext(App, { logger: false });
+    const classes = knownClasses(app.get(DiscoveryService), {
+      libraryOf: () => undefined,
+      runsElsewhere: () => false,
+    });
+    await app.close();
+    const own = [Site, Plain, PerRequest, Made, Given, InFeature];
+    const seen = classes.filter(({ type }) => own.some((one) => one === type));
+    expect(new Set(seen.map(({ type }) => type))).toEqual(new Set(own));
+    expect(seen).toHaveLength(own.length);
+    expect(seen.filter(({ isController }) => isController).map(({ type }) => type)).toEqual([Site]);
+    const modules = new Map(seen.map(({ type, module }) => [type.name, module]));
+    expect(modules.get('InFeature')).not.toBe(modules.get('Plain'));
+    expect(seen.find(({ type }) => type.name === 'Plain')?.methods.map(({ name }) => name)).toEqual(
+      ['run'],
+    );
+    expect(classes.map(({ type }) => type.name)).not.toContain('MadePerRequest'); // until it is asked for
+  });
 });
