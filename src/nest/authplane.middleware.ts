@@ -1,10 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { letIn, type RequestPolicy } from './decision.js';
 import type { HttpExchange } from './http/exchange.js';
-import { requests, requestState } from './http/request.js';
+import { rawRequest, requests, requestState } from './http/request.js';
+import { hasUnreadBody, isParsed } from './mcp/body.js';
 import { readJson } from './mcp/json-reading.js';
 import { Refusals } from './refusals/refusals.js';
 import type { ProtectedResource } from './resources/protected-resources.js';
@@ -46,10 +48,25 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
 
   /**
    * For `consumer.apply(AuthplaneMiddleware)`: as the guard on the resource of `forRoot`, whose path decides what
-   * its MCP endpoint is.
+   * its MCP endpoint is. Reads no body: Fastify parses it after this, and then its messages are judged. Only
+   * at the path of the resource they are judged before anything else runs.
    */
   use(request: object, reply: object, next: Next): void {
-    this.#serve({ request, reply } as HttpExchange, policyFor(this.resources.main, false), next);
+    const exchange = { request, reply } as HttpExchange;
+    const { main } = this.resources;
+    if (!this.#isParsedLater(exchange)) return this.#serve(exchange, policyFor(main, false), next);
+    // Next in line may be a server that reads the request itself.
+    if (main.mcp.isAtEndpoint(exchange))
+      return this.#serve(exchange, policyFor(main, main.isMcp), next);
+    requestState(request).whenParsed = (parsed, goOn) =>
+      this.#serve(parsed as HttpExchange, policyFor(main, false), goOn);
+    this.#serve(exchange, policyFor({ ...main, isMcp: false }, false), next);
+  }
+
+  #isParsedLater({ request }: HttpExchange): boolean {
+    const raw = rawRequest(request) as IncomingMessage; // of an HTTP exchange: the platform's request
+    const isFastify = this.adapterHost.httpAdapter.getType() === 'fastify';
+    return isFastify && !isParsed(request.body, raw) && hasUnreadBody(raw);
   }
 
   /**

@@ -253,8 +253,10 @@ export class AuthplaneModule
     refuseSecond(AuthplaneModule, this.modules);
     const { applicationConfig: config, adapterHost, extras } = this;
     const { modules, discovery, resources } = this;
+    // Where it stands only requests can tell, and these are what the self-check sends.
+    const isMiddlewareApplied = this.options.selfCheck && appliesMiddleware(modules);
     const application = { modules, discovery, resources, config, adapterHost, extras };
-    const inspection = new BootInspection(application);
+    const inspection = new BootInspection({ ...application, isMiddlewareApplied });
     this.#warn([...this.options.warnings, ...inspection.atStart()]);
     this.afterBootstrap.run(() => this.#finish(inspection));
     return inspection;
@@ -331,6 +333,17 @@ export class AuthplaneModule
     this.#stopEnforcing?.();
     this.client.close();
   }
+}
+
+/** With `consumer.apply`, in any module. */
+function appliesMiddleware(modules: ModulesContainer): boolean {
+  return [...modules.values()].some(({ middlewares }) =>
+    [...middlewares.values()].some(
+      ({ metatype }) =>
+        metatype === AuthplaneMiddleware ||
+        (typeof metatype === 'function' && metatype.prototype instanceof AuthplaneMiddleware),
+    ),
+  );
 }
 
 function moveToHead(guards: CanActivate[], guard: CanActivate): void {

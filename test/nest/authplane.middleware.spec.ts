@@ -1,4 +1,21 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import {
+  Body,
+  Controller,
+  Logger,
+  type MiddlewareConsumer,
+  Module,
+  Post,
+  UseGuards,
+} from '@nestjs/common';
+import {
+  AuthContext,
+  AuthplaneGuard,
+  AuthplaneMiddleware,
+  ConfigurationError,
+} from 'authplane-nestjs';
+import { platforms } from '../support/nest/start-app.js';
+import { clients, type ClientName, walk } from '../support/hosts/hosts-clients.js';
 import { type Caller, type Message, RawClient } from '../support/hosts/hosts-requests.js';
 import {
   type MountedServer,
@@ -11,6 +28,7 @@ import {
 let server: MountedServer | undefined;
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   await server?.close();
   server = undefined;
 });
@@ -20,6 +38,20 @@ const call = (name: string, args: object = {}): Message => ({
   method: 'tools/call',
   params: { name, arguments: args },
 });
+
+/** The self-check has asked what it asks, and heard the answers. */
+async function untilChecked({ selfChecks }: MountedServer): Promise<void> {
+  const wanted = ['GET /mcp', 'POST /mcp', 'GET /.well-known/oauth-protected-resource/mcp'];
+  const deadline = Date.now() + 10_000;
+  while (wanted.some((one) => !selfChecks.includes(one)) && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  expect(selfChecks).toEqual(expect.arrayContaining(wanted));
+}
+
+const doubts = (warn: jest.SpiedFunction<Logger['warn']>) =>
+  warn.mock.calls.map(([text]) => String(text)).filter((text) => !text.startsWith('devMode'));
+
 const names = Object.keys(mounts) as MountName[];
 
 describe.each(names)('12.5: %s', (mount) => {
@@ -98,5 +130,127 @@ describe.each(names)('12.5: %s, sessions and lists', (mount) => {
     const headers = { origin: 'https://evil.example' };
     expect((await raw.send(call('free'), { scope: READ, headers })).status).toBe(403);
     expect(server.runs).toEqual([]);
+  });
+});
+
+describe.each(names)('12.5: %s, what comes with it', (mount) => {
+  test.each((Object.keys(clients) as ClientName[]).filter((name) => !name.includes('2026')))(
+    '%s gets its tokens, and the scope of the tool when it calls it',
+    async (client) => {
+      server = await startMounted(mount, servers['SDK v1'], { scopes: [READ] });
+      const { asked, result } = await walk(client, server, 'write', {});
+      expect(asked).toEqual([READ, expect.stringContaining('notes:write')]);
+      expect(JSON.stringify(result)).toContain('write for alice');
+    },
+  );
+
+  test('the 2026 era', async () => {
+    server = await startMounted(mount, servers['SDK v2'], { scopes: [READ] });
+    const { asked, result } = await walk('SDK v2 (2026 era)', server, 'write', {});
+    expect(asked).toEqual([READ, expect.stringContaining('notes:write')]);
+    expect(JSON.stringify(result)).toContain('write for alice');
+  });
+
+  test('nothing is said at the start, and nothing by the self-check', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn');
+    server = await startMounted(mount, servers['SDK v1']);
+    await untilChecked(server);
+    expect(doubts(warn)).toEqual([]);
+  });
+
+  test('a name that no forFeature has given', async () => {
+    server = await startMounted(mount, servers['SDK v1']);
+    const middleware = server.app.get(AuthplaneMiddleware);
+    expect(() => middleware.for({ resource: 'nobody' })).toThrow(ConfigurationError);
+  });
+});
+
+/** Answers what a server would, from a body that the platform has parsed. */
+@Controller()
+class PlainController {
+  constructor(private readonly caller: AuthContext) {}
+
+  @Post('mcp')
+  mcp(@Body() body: object) {
+    return { sub: this.caller.claims.sub, body };
+  }
+
+  @Post('guarded')
+  @UseGuards(AuthplaneGuard)
+  guarded(@Body() body: object) {
+    return { sub: this.caller.claims.sub, body };
+  }
+
+  @Post('open')
+  open(@Body() body: object) {
+    return { body };
+  }
+}
+
+@Module({ controllers: [PlainController] })
+class ConsumerModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(AuthplaneMiddleware).forRoutes('mcp', 'guarded');
+  }
+}
+
+describe.each(platforms)('12.5: consumer.apply on %s', (platform) => {
+  let verified = 0;
+  const start = async () => {
+    verified = 0;
+    const revocationChecker = () => {
+      verified += 1;
+      return Promise.resolve(false);
+    };
+    server = await startMounted(
+      [platform, () => undefined],
+      () => () => undefined,
+      { revocationChecker },
+      { imports: [ConsumerModule] },
+    );
+    return server;
+  };
+  const send = async (path: string, body: object, scope: string | null) => {
+    if (server === undefined) throw new Error('not started');
+    const { mcpUrl, authorizationServer } = server;
+    const claims = { sub: 'alice', aud: [mcpUrl], scope: scope ?? '' };
+    const authorization = `Bearer ${await authorizationServer.issueToken(claims)}`;
+    const response = await fetch(new URL(path, mcpUrl), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(scope === null ? {} : { authorization }) },
+      body: JSON.stringify(body),
+    });
+    return [response.status, await response.json()] as const;
+  };
+  const message = (name: string) => ({ jsonrpc: '2.0', id: 1, ...call(name) });
+
+  test('a controller at the endpoint without a guard: scopes before dispatch, the caller, no warning', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn');
+    const running = await start();
+    await untilChecked(running);
+    expect(doubts(warn)).toEqual([]);
+    expect((await send('/mcp', message('read'), null))[0]).toBe(401);
+    expect((await send('/mcp', message('write'), READ))[0]).toBe(403);
+    expect(await send('/mcp', message('read'), READ)).toEqual([
+      201,
+      { sub: 'alice', body: message('read') },
+    ]);
+  });
+
+  test.each(['/guarded', '/mcp'])('%s: verified once, and the body is whole', async (path) => {
+    await start();
+    const big = { order: 'x'.repeat(50_000) };
+    if (path === '/guarded')
+      expect(await send(path, big, READ)).toMatchObject([201, { body: big }]);
+    else await send(path, message('read'), READ);
+    expect(verified).toBe(1);
+  });
+
+  test('messages on another path are judged, too, and what it is not applied to is left alone', async () => {
+    await start();
+    expect((await send('/guarded', message('write'), READ))[0]).toBe(403);
+    expect((await send('/guarded', message('read'), READ))[0]).toBe(201);
+    expect((await send('/guarded', { order: 1 }, null))[0]).toBe(401);
+    expect(await send('/open', { order: 1 }, null)).toEqual([201, { body: { order: 1 } }]);
   });
 });

@@ -39,6 +39,7 @@ export interface InspectedApplication {
   readonly config: ApplicationConfig;
   readonly adapterHost: HttpAdapterHost;
   readonly extras: InspectionSettings;
+  readonly isMiddlewareApplied?: boolean;
 }
 
 /**
@@ -75,6 +76,7 @@ export class BootInspection {
       resources,
       usedLibrary,
       isGuardedGlobally: isGuardedGlobally(config, extras),
+      isMiddlewareApplied: application.isMiddlewareApplied ?? false,
       globalInterceptors: [
         ...config.getGlobalInterceptors(),
         ...config.getGlobalRequestInterceptors().map(({ metatype }) => metatype),

@@ -14,6 +14,8 @@ export interface Application {
   readonly usedLibrary: HostLibrary | undefined;
   /** Guards of the whole application: instances, or this module's own. */
   readonly isGuardedGlobally: boolean;
+  /** `consumer.apply(AuthplaneMiddleware)` stands somewhere; in front of which paths only requests tell. */
+  readonly isMiddlewareApplied: boolean;
   /** Interceptors of the whole application: instances or classes. */
   readonly globalInterceptors: readonly unknown[];
   /** Its microservices are connected to an HTTP application, whose guards they do not inherit. */

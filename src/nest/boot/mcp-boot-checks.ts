@@ -31,7 +31,10 @@ export interface BootReport {
 export function bootReport(application: Application): BootReport {
   const routes = routesOf(application);
   const library = selfMountedLibrary(application, routes);
-  const open = routes.filter(isOpenEndpoint).filter(({ resource }) => resource.isMcp);
+  const open = routes
+    .filter(isOpenEndpoint)
+    .filter(({ resource }) => resource.isMcp)
+    .filter((route) => !isLeftToMiddleware(application, route));
   return {
     findings: [
       ...(library === undefined ? [] : [selfMounted(application, library)]),
@@ -59,6 +62,11 @@ function cacheFindings({ globalInterceptors }: Application, routes: readonly Rou
 
 function isOpenEndpoint({ isEndpoint, isPublic, isGuarded }: Route): boolean {
   return isEndpoint && !isPublic && !isGuarded;
+}
+
+/** Nobody can see from here where a middleware stands; the self-check asks. */
+function isLeftToMiddleware({ isMiddlewareApplied, resources }: Application, { resource }: Route) {
+  return isMiddlewareApplied && resource === resources.main;
 }
 
 /** Whoever asks for scopes, or for a guard in front of everything, does not mean an open endpoint. */
@@ -97,14 +105,16 @@ function openOperations(
 ): Finding[] {
   if (!one.isMcp || !asksForScopes(application, one)) return [];
   const guarded = routes.filter(
-    ({ resource, isGuarded, isEndpoint, isBelowEndpoint }) =>
-      resource === one && isGuarded && (isEndpoint || isBelowEndpoint),
+    (route) =>
+      route.resource === one &&
+      (route.isGuarded || isLeftToMiddleware(application, route)) &&
+      (route.isEndpoint || route.isBelowEndpoint),
   );
   if (guarded.length === 0 && !application.resources.mounted.has(one)) {
     return [unservedOperations(routes, one)];
   }
   return guarded
-    .filter(({ isPublic }) => isPublic)
+    .filter(({ isPublic, isGuarded }) => isPublic && isGuarded)
     .map((route) => ({
       weight: 'open',
       text: `${nameOf(route)} is @Public(): the scopes of its tools are not checked`,

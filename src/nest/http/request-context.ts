@@ -9,14 +9,18 @@ type Next = () => void;
  * Everything behind it runs in the request: guards, interceptors, filters, handlers, and what they
  * start. In front of all routes, so call it before they are made.
  *
- * Fastify loses the asynchronous context while it reads a body; so there it begins after that.
+ * Fastify loses the asynchronous context while it reads a body; so there it begins after that, and goes on
+ * with what had to wait for the body.
  */
 export function enterRequests(adapter: HttpServer, application: GuardedApplication): void {
-  const enter = (request: object, _response: object, next: Next): void => {
+  const enter = (request: object, reply: object, next: Next): void => {
     const state = requestState(request);
     state.application ??= application;
     Object.assign(request, state.readBody);
-    requests.run(state, next);
+    requests.run(state, () => {
+      if (state.whenParsed === undefined) next();
+      else state.whenParsed({ request, reply }, next);
+    });
   };
   const fastify = fastifyOf(adapter);
   if (fastify === undefined) adapter.use?.(enter);

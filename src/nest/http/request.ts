@@ -35,6 +35,12 @@ export interface CallerHolder {
   user?: unknown;
 }
 
+/** The framework's request with its body, and the place for its answer; see `HttpExchange`. */
+interface ParsedExchange {
+  readonly request: FrameworkRequest;
+  readonly reply: object;
+}
+
 /** What guards find out about one request, shared by all guards on its way. */
 export interface RequestState extends CallerHolder {
   /** One verification for each resource, however many guards ask. */
@@ -55,6 +61,8 @@ export interface RequestState extends CallerHolder {
   judgedBody?: { readonly body: unknown };
   /** Read in front of the platform's parser, which reads it once more: what runs gets this object. */
   readBody?: { readonly body: object };
+  /** What has to wait until the platform has read the body, and decides whether the request goes on. */
+  whenParsed?: (exchange: ParsedExchange, goOn: () => void) => void;
 }
 
 /** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */

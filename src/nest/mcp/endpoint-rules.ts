@@ -132,6 +132,11 @@ export class EndpointRules {
     this.#shared.answers.knowsAllNames();
   }
 
+  /** Whether it is sent to the resource itself. */
+  isAtEndpoint(exchange: HttpExchange): boolean {
+    return this.#reader.isAtEndpoint(exchange);
+  }
+
   /**
    * What is asked for; `undefined`: nothing of MCP. What cannot be judged is refused by `admit`, so that a
    * caller without a token is told about the token first.

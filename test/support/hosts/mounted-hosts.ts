@@ -4,7 +4,7 @@ import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer as McpServerV2 } from '@modelcontextprotocol/server';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, ModuleMetadata } from '@nestjs/common';
 import { AuthContext, AuthplaneMiddleware, AuthplaneModule } from 'authplane-nestjs';
 import type { AuthplaneModuleOptions } from 'authplane-nestjs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
@@ -22,6 +22,8 @@ export type Runs = string[];
 
 export interface MountedServer extends HostServer {
   readonly runs: Runs;
+  /** Requests that the application has sent to itself, and that are answered. */
+  readonly selfChecks: string[];
   readonly app: INestApplication;
 }
 
@@ -47,6 +49,7 @@ export async function startMounted(
   mount: MountName | readonly [Platform, Mount],
   host: (caller: AuthContext, runs: Runs) => MountedHandler,
   options: Partial<AuthplaneModuleOptions> = {},
+  module: ModuleMetadata = {},
 ): Promise<MountedServer> {
   const [platform, mountOn] = typeof mount === 'string' ? mounts[mount] : mount;
   const port = await freePort();
@@ -54,12 +57,25 @@ export async function startMounted(
   const mcpUrl = `${baseUrl}/mcp`;
   const scopes = ['notes:read', 'notes:write'];
   const authorizationServer = await startAuthorizationServer({
+    issueRefreshTokens: false, // with one, a v1 client would refresh the old scopes
     resources: [{ uri: mcpUrl, scopes }],
   });
   const runs: Runs = [];
+  const selfChecks: string[] = [];
+  const configure = (made: INestApplication) => {
+    made.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      const asked = `${request.method} ${request.url}`;
+      const isOwn = request.headers['user-agent'] === 'authplane-nestjs self-check';
+      if (isOwn) response.once('close', () => selfChecks.push(asked));
+      next();
+    });
+    mountOn(made, host(made.get(AuthContext), runs));
+  };
   const { app } = await startApp(
     {
+      ...module,
       imports: [
+        ...(module.imports ?? []),
         AuthplaneModule.forRoot({
           issuer: authorizationServer.issuer,
           baseUrl,
@@ -70,13 +86,14 @@ export async function startMounted(
         }),
       ],
     },
-    { platform, port, configure: (made) => mountOn(made, host(made.get(AuthContext), runs)) },
+    { platform, port, configure },
   );
   return {
     app,
     authorizationServer,
     mcpUrl,
     runs,
+    selfChecks,
     close: async () => {
       await app.close();
       await authorizationServer.close();
