@@ -55,6 +55,16 @@ async function ask(key: string, { from = [], expiresIn, issue, signal, ...rest }
   return (await (rest.in ?? cache).get(wanted, signal)).accessToken;
 }
 
+it('9.25: what has ended is forgotten when it is asked for, also where nothing takes its place', async () => {
+  const values = new FlightCache<string>({ clock, maxEntries: 10 });
+  const wanted = { key: 'a', derivedFrom: [], keep: () => ({ seconds: 60 }) };
+  await values.get({ ...wanted, load: async () => 'value' });
+  expect(values.size).toBe(1);
+  clock.advance(60);
+  await thrownBy(values.get({ ...wanted, load: () => Promise.reject(new Error('down')) }));
+  expect(values.size).toBe(0);
+});
+
 describe('10.14d: a flight that everybody has left', () => {
   const rejections = unhandledRejections();
 

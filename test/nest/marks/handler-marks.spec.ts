@@ -69,6 +69,24 @@ describe('policy of a handler', () => {
     expect(handlerPolicy(Sub, Sub.prototype.open).isPublic).toBe(false);
   });
 
+  test('9.25: on one handler scopes win over openness, whichever stands first', () => {
+    class Both {
+      @Public()
+      @Scopes('a')
+      first() {
+        return 1;
+      }
+
+      @AnyScope('a', 'b')
+      @Public()
+      second() {
+        return 1;
+      }
+    }
+    const { first, second } = Both.prototype;
+    expect([first, second].map((one) => handlerPolicy(Both, one).isPublic)).toEqual([false, false]);
+  });
+
   test('9.1h: marks of all classes that belong to a handler, for whatever runs under its name', () => {
     @Scopes('registered')
     @McpEndpoint()
