@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { McpServer } from '@modelcontextprotocol/server';
+import { Controller, Module, Post, Req, Res } from '@nestjs/common';
+import { AuthplaneModule } from 'authplane-nestjs';
+import { AuthplaneGatewayModule, exchange, McpGateway, none } from 'authplane-nestjs/gateway';
+import type { PlatformReply, PlatformRequest } from 'authplane-nestjs/mcp';
+import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
+import {
+  type RunningUpstream,
+  searchServer,
+  startUpstream,
+} from '../support/gateway/upstream-servers.js';
+import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
+
+const CALLERS = process.env['AUTHPLANE_STRESS'] === undefined ? 50 : 1000;
+
+/** Says whose token it got, as an upstream does that keeps something for each user. */
+function whoami(): McpServer {
+  const server = new McpServer({ name: 'who', version: '1' });
+  server.registerTool('whoami', {}, (ctx) => {
+    const token = ctx.http?.req?.headers.get('authorization')?.split('.')[1] ?? '';
+    const { sub, aud } = JSON.parse(Buffer.from(token, 'base64url').toString());
+    return { content: [{ type: 'text', text: `${sub} at ${[aud].flat().join()}` }] };
+  });
+  return server;
+}
+
+describe('14.D: a gateway under attack', () => {
+  let one: RunningUpstream;
+  let two: RunningUpstream;
+  let bad: RunningUpstream;
+  let app: GatewayApp;
+  unhandledRejections(); // there are none at the end
+
+  beforeAll(async () => {
+    one = await startUpstream(whoami);
+    two = await startUpstream(whoami);
+    bad = await startUpstream(searchServer);
+    const scopeMap = (scope: string) => ({ use: [scope] });
+    app = await startGateway({
+      scopes: ['use'],
+      resources: [
+        { url: one.url, scopeMap: scopeMap('one') },
+        { url: two.url, scopeMap: scopeMap('two') },
+      ],
+      gateway: {
+        upstreams: {
+          one: { url: one.url, token: exchange({ scope: 'one' }) },
+          two: { url: two.url, token: exchange({ scope: 'two' }) },
+          bad: {
+            url: bad.url,
+            token: none(),
+            timeoutMs: 300,
+            listTimeoutMs: 300,
+            breaker: { threshold: 3, cooldownSeconds: 1 },
+          },
+        },
+      },
+    });
+  });
+  afterAll(async () => {
+    await app.close();
+    await Promise.all([one, two, bad].map((upstream) => upstream.stop()));
+  });
+
+  const call = (name: string, token?: string) =>
+    app.ask('tools/call', { name, arguments: {} }, token === undefined ? {} : { token });
+  const textOf = async (answer: ReturnType<typeof call>) =>
+    (await answer).json.result.content[0].text as string;
+
+  test("no caller gets what is another one's, and no inbound token is on a socket", async () => {
+    const callers = Array.from({ length: CALLERS }, (_, index) => `user-${index}`);
+    const tokens: string[] = [];
+    for (let round = 0; round < 2; round++) {
+      const crossings = await Promise.all(
+        callers.map(async (sub) => {
+          const token = await app.token({ sub, jti: `${sub}-${round}` }); // renewed in the second round
+          tokens.push(token);
+          const [first, second] = await Promise.all([
+            textOf(call('one__whoami', token)),
+            textOf(call('two__whoami', token)),
+          ]);
+          return first === `${sub} at ${one.url}` && second === `${sub} at ${two.url}` ? 0 : 1;
+        }),
+      );
+      expect(crossings.filter((crossed) => crossed > 0)).toEqual([]);
+    }
+    const wire = one.received() + two.received() + bad.received();
+    expect(tokens.filter((token) => wire.includes(token))).toEqual([]);
+    expect(tokens.filter((token) => wire.includes(token.split('.')[2]!))).toEqual([]); // nor a piece of it
+  });
+
+  test('an upstream that is killed, hangs or sends garbage harms no other, and is back by itself', async () => {
+    expect(await textOf(call('bad__web'))).toBe('found');
+    const misdeeds: RunningUpstream['intercept'][] = [
+      async () => true, // hangs
+      async (_request, response) => (response.destroy(), true),
+      async (_request, response) => (response.writeHead(200).end('garbage'), true),
+      async (_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '999' });
+        response.write('{"jsonrpc"');
+        setTimeout(() => response.destroy(), 5);
+        return true;
+      },
+      async (request, response) => {
+        request.socket.end('HTTP/1.1 200 OK\r\nbroken\0header\r\n\r\n');
+        return response.writableEnded || true;
+      },
+      async (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {');
+        return true; // and stands still
+      },
+    ];
+    for (const misdeed of misdeeds) {
+      bad.intercept = misdeed;
+      const answers = await Promise.all([
+        ...Array.from({ length: 4 }, () => call('bad__web').catch((error: unknown) => error)),
+        ...Array.from({ length: 4 }, () => textOf(call('one__whoami'))),
+      ]);
+      expect(answers.slice(4).every((text) => String(text).startsWith('user-1 at'))).toBe(true);
+    }
+    await bad.stop();
+    const down = await Promise.all(Array.from({ length: 4 }, () => call('bad__web')));
+    expect(down.every(({ status }) => status === 502 || status === 503)).toBe(true);
+    const spared = await call('bad__web');
+    expect(spared.status).toBe(503);
+    expect(spared.headers.get('retry-after')).toBe(
+      String(spared.json.error.data.retryAfterSeconds),
+    );
+    expect(spared.json.error).toMatchObject({
+      message: 'bad is not available',
+      data: { upstream: 'bad' },
+    });
+    expect(app.upstreams.states()[2]).toMatchObject({ name: 'bad', lastError: expect.any(String) });
+    bad.intercept = undefined;
+    await bad.start();
+    let back = await call('bad__web');
+    while (back.status !== 200) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      back = await call('bad__web');
+    }
+    expect(app.upstreams.states()[2]?.breaker).toBe('closed');
+  });
+
+  test('refusals, missing consent and clients that go away never open a breaker', async () => {
+    one.intercept = async (_request, response) => (response.writeHead(404).end(), true);
+    for (let times = 0; times < 8; times++) await call('one__whoami');
+    one.intercept = async (_request, response) => (response.writeHead(401).end(), true);
+    for (let times = 0; times < 8; times++) await call('one__whoami');
+    one.intercept = async () => true;
+    for (let times = 0; times < 8; times++) {
+      const stop = new AbortController();
+      const gone = app.fetch(
+        'tools/call',
+        { name: 'one__whoami', arguments: {} },
+        { signal: stop.signal },
+      );
+      setTimeout(() => stop.abort(), 5);
+      await gone.catch(() => undefined);
+    }
+    one.intercept = undefined;
+    app.authorizationServer.requireConsent({ resource: one.url, flavour: 'connect', user: 'eve' });
+    for (let times = 0; times < 8; times++)
+      await call('one__whoami', await app.token({ sub: 'eve' }));
+    expect(app.upstreams.states()[0]?.breaker).toBe('closed');
+    expect(await textOf(call('one__whoami', await app.token({ sub: 'frank' })))).toContain('frank');
+  });
+
+  test('a gateway without a guard answers nobody', async () => {
+    @Controller('open')
+    class OpenController {
+      constructor(private readonly gateway: McpGateway) {}
+      @Post()
+      handle(@Req() request: PlatformRequest, @Res() reply: PlatformReply) {
+        return this.gateway.serve(request, reply);
+      }
+    }
+    @Module({
+      imports: [
+        AuthplaneGatewayModule.forRoot({ upstreams: { bad: { url: bad.url, token: none() } } }),
+      ],
+      controllers: [OpenController],
+    })
+    class OpenModule {}
+    const open = await startGateway({
+      gateway: { upstreams: {} },
+      metadata: { imports: [OpenModule] },
+    });
+    const asked = bad.asked.length;
+    const response = await fetch(open.mcpUrl.replace('/mcp', '/open'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}',
+    });
+    expect(response.status).toBe(500);
+    expect(bad.asked).toHaveLength(asked);
+    await open.close();
+  });
+});
+
+describe('14.A: the module', () => {
+  test('wrong extras are refused where they stand', () => {
+    const wrong = [
+      { upstreams: {}, path: 3 },
+      { upstreams: {}, name: '' },
+      { upstreams: {}, path: 'mcp', scopes: ['a b'] },
+      { upstreams: {}, scopes: ['a'] },
+    ];
+    for (const options of wrong)
+      expect(() => AuthplaneGatewayModule.forRoot(options as never)).toThrow(/gateway: /);
+    expect(() => AuthplaneGatewayModule.forRootAsync({} as never)).toThrow(/give one of/);
+  });
+
+  test('several gateways are told apart by their resources', async () => {
+    const upstream = await startUpstream(searchServer);
+    const app = await startGateway({
+      gateway: { upstreams: {} },
+      metadata: {
+        imports: [
+          AuthplaneModule.forFeature({ name: 'inner', resource: 'http://127.0.0.1:1/inner' }),
+          AuthplaneGatewayModule.forRootAsync({
+            path: 'inner',
+            name: 'inner',
+            scopes: ['deep'],
+            useFactory: () => ({ upstreams: { search: { url: upstream.url, token: none() } } }),
+          }),
+        ],
+      },
+    });
+    const url = app.mcpUrl.replace('/mcp', '/inner');
+    const ask = async (claims: Record<string, unknown>) => {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${await app.token(claims)}`,
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': 'tools/list',
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/list',
+          params: {
+            _meta: {
+              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+              'io.modelcontextprotocol/clientCapabilities': {},
+            },
+          },
+        }),
+      });
+      return [response.status, await response.text()] as const;
+    };
+    const inner = { aud: ['http://127.0.0.1:1/inner'] };
+    expect((await ask({ scope: 'deep' }))[0]).toBe(401);
+    expect((await ask(inner))[0]).toBe(403);
+    expect((await ask({ ...inner, scope: 'deep' }))[1]).toContain('search__web');
+    expect((await app.ask('tools/list')).json.result.tools).toEqual([]);
+    await app.close();
+    await upstream.stop();
+  });
+});
