@@ -54,7 +54,7 @@ const LADDERS = {
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],
-  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'modern'],
+  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'legacy', 'modern'],
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 

@@ -14,6 +14,10 @@ import {
 import { requestState } from '../nest/http/request.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
+import { legacyFailure } from './legacy/legacy-answer.js';
+import { LegacyServer } from './legacy/legacy-server.js';
+import { MessageStream } from './legacy/message-stream.js';
+import { OperationRouter } from './listing/operation-router.js';
 import { ModernServer } from './modern/modern-server.js';
 import type { GatewayCaller } from './options/token-strategy.js';
 import type { Pass } from './modern/pass-through.js';
@@ -24,17 +28,10 @@ import {
   ACCEPTED,
   errorAnswer,
   INTERNAL_ERROR,
-  INVALID_REQUEST,
   type RpcAnswer,
   sendAnswer,
 } from './wire/json-rpc-answer.js';
-import {
-  isModern,
-  MODERN,
-  type ModernRequest,
-  modernRequest,
-  unsupportedVersion,
-} from './wire/modern-request.js';
+import { isModern, MODERN, type ModernRequest, modernRequest } from './wire/modern-request.js';
 
 /** One inbound request of a caller whom the guard has let in. */
 interface Inbound {
@@ -55,13 +52,16 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   readonly #registry: UpstreamRegistry;
   readonly #protectedBy: () => ProtectedResource;
   readonly #modern: ModernServer;
+  readonly #legacy: LegacyServer;
   readonly #calls = new GatewayCalls();
 
   /** @internal Made by `AuthplaneGatewayModule`. */
   constructor(registry: UpstreamRegistry, protectedBy: () => ProtectedResource) {
     this.#registry = registry;
     this.#protectedBy = protectedBy;
-    this.#modern = new ModernServer(registry);
+    const router = new OperationRouter(registry.routes);
+    this.#modern = new ModernServer(registry, router);
+    this.#legacy = new LegacyServer(registry, router);
   }
 
   /**
@@ -103,29 +103,75 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.#modern.listens.endAll();
     await this.#calls.stop(this.#registry.options.shutdownTimeoutMs);
+    await this.#legacy.sessions.close();
     this.#registry.close();
   }
 
   async #served(inbound: Inbound): Promise<McpServe> {
+    const { raw, body } = inbound;
+    if (raw.method === 'POST') {
+      return isModern(body, raw.headers)
+        ? this.#servedModern(inbound)
+        : this.#servedLegacy(inbound);
+    }
+    if (raw.method !== 'DELETE' || raw.headers['mcp-session-id'] === undefined) {
+      return sending(NOT_ALLOWED);
+    }
+    const { sessions } = this.#legacy;
+    sessions.end(sessions.get(raw.headers['mcp-session-id'], callerKey(inbound.caller)));
+    return sending({ status: 200, text: '' });
+  }
+
+  async #servedModern(inbound: Inbound): Promise<McpServe> {
     let request: ModernRequest | undefined;
     try {
-      if (inbound.raw.method !== 'POST') return sending(NOT_ALLOWED);
-      if (!isModern(inbound.body, inbound.raw.headers)) return sending(notModern(inbound.body));
       request = modernRequest(inbound.body, inbound.raw.headers);
       if (request === undefined) return sending(ACCEPTED);
-      const answer = await this.#modern.answer(request, {
-        headers: inbound.raw.headers,
-        judgeAgain: inbound.judgeAgain,
-        asking: {
-          caller: inbound.caller,
-          callerKey: callerKey(inbound.caller),
-          signal: inbound.signal,
-        },
-      });
+      const answer = await this.#modern.answer(request, surroundings(inbound));
       return typeof answer === 'function' ? passing(answer) : sending(answer);
     } catch (error) {
       return sending(this.#failed(error, request, inbound));
     }
+  }
+
+  async #servedLegacy(inbound: Inbound): Promise<McpServe> {
+    const id = idIn(inbound.body);
+    try {
+      const { answer } = await this.#legacy.answer(inbound.body, surroundings(inbound));
+      if (typeof answer !== 'function') return sending(answer);
+      return async (_request, response) => {
+        const stream = new MessageStream(response);
+        try {
+          await answer(stream);
+        } catch (error) {
+          if (inbound.signal.aborted || id === null) throw error;
+          await stream.end(this.#legacyFailure(error, id, inbound, true) ?? {});
+        }
+      };
+    } catch (error) {
+      if (error instanceof RpcError) return sending(errorAnswer(id, error.rpc, error.status));
+      const failure = id === null ? undefined : this.#legacyFailure(error, id, inbound, false);
+      if (failure === undefined) throw error;
+      return sending({ status: 200, text: JSON.stringify(failure) });
+    }
+  }
+
+  #legacyFailure(
+    error: unknown,
+    id: string | number,
+    { body, raw, caller }: Inbound,
+    hasBegun: boolean,
+  ): object | undefined {
+    this.#registry.log(error);
+    const method = memberOf(body, 'method');
+    return legacyFailure(error, {
+      id,
+      method: typeof method === 'string' ? method : '',
+      capabilities: this.#legacy.sessions.peek(raw.headers['mcp-session-id'])?.client.capabilities,
+      caller: { subject: caller.claims.sub, clientId: caller.claims.clientId },
+      consent: this.#registry.consentPolicy,
+      hasBegun,
+    });
   }
 
   /** @throws what the application's filters answer */
@@ -159,12 +205,12 @@ const STOPPING: RpcAnswer = errorAnswer(
   { 'Retry-After': '5', Connection: 'close' },
 );
 
-/** Streams and sessions of the revisions up to 2025-11-25. */
+/** The stream that clients of the 2025 revisions may open with GET is not offered. */
 const NOT_ALLOWED: RpcAnswer = errorAnswer(
   null,
   { code: -32000, message: 'Method not allowed.' },
   405,
-  { Allow: 'POST' },
+  { Allow: 'POST, DELETE' },
 );
 
 function sending(answer: RpcAnswer, closed?: ServerResponse): McpServe {
@@ -178,17 +224,9 @@ function passing(pass: Pass): McpServe {
   return (_request, response) => pass(response);
 }
 
-/** What a client of an earlier revision hears. */
-function notModern(body: unknown): RpcAnswer {
-  if (Array.isArray(body) || typeof memberOf(body, 'method') !== 'string') {
-    const error = { code: INVALID_REQUEST, message: 'Invalid Request' };
-    return errorAnswer(null, error, 400);
-  }
-  const id = idIn(body);
-  if (id === null) return ACCEPTED;
-  const requested = memberOf(memberOf(body, 'params'), 'protocolVersion');
-  const { rpc, status } = unsupportedVersion(typeof requested === 'string' ? requested : undefined);
-  return errorAnswer(id, rpc, status);
+function surroundings({ raw, judgeAgain, caller, signal }: Inbound) {
+  const asking = { caller, callerKey: callerKey(caller), signal };
+  return { headers: raw.headers, judgeAgain, asking };
 }
 
 function idIn(body: unknown): string | number | null {

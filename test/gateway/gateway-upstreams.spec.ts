@@ -33,7 +33,7 @@ describe('14.E: upstreams while the gateway runs', () => {
     app.ask('tools/call', { name, arguments: {} }, token === undefined ? {} : { token });
 
   test('come, are replaced and go; what they need is asked for from the first call on', async () => {
-    expect(await tools()).toHaveLength(5);
+    expect(await tools()).toHaveLength(6);
     await app.upstreams.add('search', { url: search.url, token: none() });
     expect(await tools()).toContain('search__web');
     expect((await call('search__web')).json.result.content[0].text).toBe('found');
@@ -64,7 +64,7 @@ describe('14.E: upstreams while the gateway runs', () => {
     );
     await expect(app.upstreams.remove('nope')).rejects.toBeInstanceOf(ConfigurationError);
     await expect(app.upstreams.refresh('nope')).rejects.toThrow('is not there');
-    expect(await tools()).toHaveLength(5);
+    expect(await tools()).toHaveLength(6);
   });
 
   test('calls that are under way finish when their upstream is replaced', async () => {
@@ -82,7 +82,7 @@ describe('14.E: upstreams while the gateway runs', () => {
     expect(before).toMatchObject({
       era: '2026-07-28',
       breaker: 'closed',
-      toolCount: 5,
+      toolCount: 6,
       url: calendar.url,
     });
     expect(Date.now() - Number(before?.listedAt)).toBeLessThan(60_000);

@@ -14,6 +14,8 @@ export interface ListReader {
   readonly caller: GatewayCaller;
   readonly callerKey: string;
   readonly signal: AbortSignal;
+  /** What a client of the 2025 revisions declares, on which lists of such an upstream depend. */
+  readonly capabilities?: Readonly<Record<string, unknown>>;
 }
 
 /** A list as it was at some moment. */
@@ -229,8 +231,9 @@ function placeOf(upstream: Upstream, shape?: ListShape): string {
 }
 
 /** What decides about a private list: who asks, and what he may. */
-function keyOf({ caller, callerKey }: ListReader): string {
-  return JSON.stringify([callerKey, [...caller.claims.scopes].sort()]);
+function keyOf({ caller, callerKey, capabilities }: ListReader): string {
+  const declared = Object.keys(capabilities ?? {}).sort();
+  return JSON.stringify([callerKey, [...caller.claims.scopes].sort(), declared]);
 }
 
 /** Of the upstream as a whole, and not of this caller, nor of the way to his token. */

@@ -5,11 +5,15 @@ import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';
 import { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { Catalogue, type ListReader, type ReadList } from './catalogue.js';
-import { readList } from './list-reader.js';
+import type { ListShape } from './list-kinds.js';
+import { type ListPage, listPage } from './list-page.js';
+import { type RawList, readList } from './list-reader.js';
+import { mergedList } from './merged-list.js';
 import { RoutingTable } from './routing-table.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
 import type { ResolvedGateway } from '../options/gateway-options.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
+import { LegacySession } from '../upstream/legacy-session.js';
 import { type Asking, askModern } from '../upstream/modern-rpc.js';
 import { Upstream } from '../upstream/upstream.js';
 import { UpstreamEra } from '../upstream/upstream-era.js';
@@ -93,6 +97,18 @@ export class UpstreamRegistry {
     for (const listener of this.#listeners) listener();
   }
 
+  /**
+   * One page of what all upstreams offer this caller.
+   *
+   * @throws RpcError for a cursor that is not of this list
+   */
+  async page(shape: ListShape, cursor: unknown, reader: ListReader): Promise<ListPage> {
+    const { catalogue, warnings } = this;
+    const merged = await mergedList(this.all, shape, reader, { catalogue, warnings });
+    for (const { error } of merged.unavailable) this.log(error);
+    return listPage(merged, shape, cursor, this.options.pageSize);
+  }
+
   async eraOf(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
     const registered = this.#registered.get(upstream.name);
     if (registered?.upstream === upstream) return registered.era.find(asking);
@@ -127,20 +143,43 @@ export class UpstreamRegistry {
   readonly #read: ReadList = async (upstream, shape, reader) => {
     const end = performance.now() + upstream.options.listTimeoutMs;
     const era = await this.eraOf(upstream, reader);
-    if (era !== MODERN) throw upstream.error('upstream_failed', 'it speaks 2025-11-25', {});
-    return readList(shape, (params) => this.#page(upstream, shape.method, params, reader, end));
+    const left = () => Math.max(1, Math.ceil(end - performance.now()));
+    if (era !== MODERN) return this.#readInSession(upstream, shape, reader, left);
+    return readList(shape, (params) =>
+      this.#listed(upstream, shape.method, () =>
+        askModern(upstream, shape.method, params, { ...reader, timeoutMs: left() }),
+      ),
+    );
   };
 
-  async #page(
+  /** A session for the list alone: what it shows may depend on what the client declares. */
+  async #readInSession(
+    upstream: Upstream,
+    shape: ListShape,
+    reader: ListReader,
+    left: () => number,
+  ): Promise<RawList> {
+    const { capabilities = {} } = reader;
+    const client = { capabilities, clientInfo: undefined };
+    const session = await LegacySession.open(upstream, client, reader);
+    try {
+      return await readList(shape, (params) =>
+        this.#listed(upstream, shape.method, () =>
+          session.ask(shape.method, params, { ...reader, timeoutMs: left() }),
+        ),
+      );
+    } finally {
+      void session.close(reader);
+    }
+  }
+
+  async #listed(
     upstream: Upstream,
     method: string,
-    params: { readonly cursor?: string },
-    reader: ListReader,
-    end: number,
+    ask: () => Promise<Readonly<Record<string, unknown>>>,
   ): Promise<Readonly<Record<string, unknown>>> {
-    const timeoutMs = Math.max(1, Math.ceil(end - performance.now()));
     try {
-      return await askModern(upstream, method, params, { ...reader, timeoutMs });
+      return await ask();
     } catch (error) {
       if (error instanceof RpcError) return this.#unlisted(upstream, method, error);
       throw error;

@@ -1,15 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, memberOf } from '../../core/lib/members.js';
 import { ListenStreams } from './listen-streams.js';
-import { type Pass, type Passing, passThrough } from './pass-through.js';
+import { type Pass, passThrough } from './pass-through.js';
+import { callInSession } from '../legacy/call-in-session.js';
+import type { OperationRouter } from '../listing/operation-router.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
-import { cursorAfter, type MergedList, mergedList, startOf } from '../listing/merged-list.js';
-import type { Route } from '../listing/routing-table.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
-import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
+import { RpcError } from '../wire/gateway-errors.js';
 import {
-  INVALID_PARAMS,
   METHOD_NOT_FOUND,
   resultAnswer,
   resultTextAnswer,
@@ -31,7 +30,6 @@ export interface Surroundings {
 }
 
 const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
-const UNAVAILABLE = 'ai.authplane/unavailable';
 const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 const TASKS = 'io.modelcontextprotocol/tasks';
 const VERSION = '0.1.0';
@@ -40,9 +38,11 @@ const VERSION = '0.1.0';
 export class ModernServer {
   readonly listens: ListenStreams;
   readonly #registry: UpstreamRegistry;
+  readonly #router: OperationRouter;
 
-  constructor(registry: UpstreamRegistry) {
+  constructor(registry: UpstreamRegistry, router: OperationRouter) {
     this.#registry = registry;
+    this.#router = router;
     this.listens = new ListenStreams(registry);
   }
 
@@ -53,18 +53,10 @@ export class ModernServer {
     switch (request.method) {
       case 'server/discover':
         return resultAnswer(request.id, this.#discovered());
-      case 'tools/call':
-        return this.#operation(request, 'tools', surroundings);
-      case 'prompts/get':
-        return this.#operation(request, 'prompts', surroundings);
-      case 'resources/read':
-        return this.#resource(request, surroundings);
-      case 'completion/complete':
-        return this.#completion(request, surroundings);
       case 'subscriptions/listen':
         return this.listens.open(request, surroundings.asking);
       default:
-        throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
+        return this.#operation(request, surroundings);
     }
   }
 
@@ -89,34 +81,16 @@ export class ModernServer {
     shape: ListShape,
     { asking }: Surroundings,
   ): Promise<RpcAnswer> {
-    const { catalogue, warnings, options } = this.#registry;
-    const merged = await mergedList(this.#registry.all, shape, asking, { catalogue, warnings });
-    const start = startOf(params['cursor'], shape.kind, merged.items);
-    if (start === undefined) throw invalidParams('the cursor is not of this list');
-    for (const { error } of merged.unavailable) this.#registry.log(error);
-    return resultTextAnswer(id, this.#page(merged, shape, start, options.pageSize));
-  }
-
-  #page(
-    { items, ttlMs, unavailable }: MergedList,
-    { kind }: ListShape,
-    start: number,
-    size: number,
-  ) {
-    const page = items.slice(start, start + size);
-    const last = page.at(-1);
-    const isLast = last === undefined || start + size >= items.length;
-    const meta = this.#meta(
-      unavailable.length === 0
-        ? {}
-        : { [UNAVAILABLE]: unavailable.map(({ upstream }) => upstream) },
+    const { entries, nextCursor, ttlMs, meta } = await this.#registry.page(
+      shape,
+      params['cursor'],
+      asking,
     );
-    const cursor = isLast ? '' : `,"nextCursor":${JSON.stringify(cursorAfter(kind, last))}`;
-    const entries = page.map(({ text }) => text).join(',');
-    return (
+    const cursor = nextCursor === undefined ? '' : `,"nextCursor":${JSON.stringify(nextCursor)}`;
+    const text =
       `{"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"private",` +
-      `"${kind}":[${entries}]${cursor},"_meta":${JSON.stringify(meta)}}`
-    );
+      `"${shape.kind}":[${entries}]${cursor},"_meta":${JSON.stringify(this.#meta(meta))}}`;
+    return resultTextAnswer(id, text);
   }
 
   #meta(more: Readonly<Record<string, unknown>> = {}) {
@@ -128,74 +102,18 @@ export class ModernServer {
 
   async #operation(
     request: ModernRequest,
-    kind: 'tools' | 'prompts',
-    surroundings: Surroundings,
+    { headers, judgeAgain, asking }: Surroundings,
   ): Promise<Pass> {
-    const name = textIn(request.params, 'name');
-    const what = kind === 'tools' ? 'tool' : 'prompt';
-    const route = await this.#registry.routes.named(kind, name, surroundings.asking);
-    surroundings.judgeAgain();
-    const judged = textIn(request.params, 'name');
-    if (route === undefined || judged !== name) {
-      throw new UnknownOperationError(`Unknown ${what}: ${judged}`);
+    const routed = await this.#router.route(request.method, request.params, asking, judgeAgain);
+    if (routed === undefined) {
+      throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
-    const { own } = route.item;
-    return this.#pass(
-      route,
-      request,
-      { params: { ...request.params, name: own }, name: own },
-      surroundings,
-    );
-  }
-
-  async #resource(request: ModernRequest, surroundings: Surroundings): Promise<Pass> {
-    const uri = textIn(request.params, 'uri');
-    const route = await this.#registry.routes.resource(uri, surroundings.asking);
-    surroundings.judgeAgain();
-    const judged = textIn(request.params, 'uri');
-    if (route === undefined || judged !== uri) {
-      throw new UnknownOperationError(`Unknown resource: ${judged}`);
-    }
-    return this.#pass(route, request, { params: request.params, name: uri }, surroundings);
-  }
-
-  async #completion(request: ModernRequest, surroundings: Surroundings): Promise<Pass> {
-    const { params } = request;
-    const ref = params['ref'];
-    const isPrompt = memberOf(ref, 'type') === 'ref/prompt';
-    const member = isPrompt ? 'name' : 'uri';
-    const name = textIn(ref, member);
-    const { routes } = this.#registry;
-    const { asking } = surroundings;
-    const route = await (isPrompt
-      ? routes.named('prompts', name, asking)
-      : routes.template(name, asking));
-    surroundings.judgeAgain();
-    const judged = textIn(params['ref'], member);
-    if (route === undefined || judged !== name) {
-      throw new UnknownOperationError(`Unknown ${isPrompt ? 'prompt' : 'resource'}: ${judged}`);
-    }
-    const own = { ...objectOf(ref), [member]: route.item.own };
-    const passed = { params: { ...params, ref: own }, name: undefined };
-    return this.#pass(route, request, passed, surroundings);
-  }
-
-  async #pass(
-    route: Route,
-    request: ModernRequest,
-    { params, name }: Pick<Passing, 'params' | 'name'>,
-    { headers, asking }: Surroundings,
-  ): Promise<Pass> {
+    const { route, name } = routed;
+    const params = withoutTasks(routed.params);
     const era = await this.#registry.eraOf(route.upstream, asking);
-    if (era !== MODERN) throw route.upstream.error('upstream_failed', 'it speaks 2025-11-25', {});
-    return passThrough({
-      route,
-      request,
-      params: withoutTasks(params),
-      name,
-      headers: passedOn(headers),
-      asking,
-    });
+    return era === MODERN
+      ? passThrough({ route, request, params, name, headers: passedOn(headers), asking })
+      : callInSession({ route, request, params, asking });
   }
 }
 
@@ -214,14 +132,4 @@ function withoutTasks(
 
 function objectOf(value: unknown): Readonly<Record<string, unknown>> {
   return isJsonObject(value) ? value : {};
-}
-
-function textIn(holder: unknown, member: string): string {
-  const text = memberOf(holder, member);
-  if (typeof text === 'string') return text;
-  throw invalidParams(`${member} must be a string`);
-}
-
-function invalidParams(problem: string): RpcError {
-  return new RpcError(200, { code: INVALID_PARAMS, message: `Invalid params: ${problem}` });
 }

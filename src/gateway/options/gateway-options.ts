@@ -34,6 +34,10 @@ export interface AuthplaneGatewayOptions {
   readonly perCallerInFlight?: number;
   /** Default: 4 for each caller, 1024 together. */
   readonly listenStreams?: ListenStreamOptions;
+  /** Sessions of clients of the revisions up to 2025-11-25; the oldest make room. Default 10,000. */
+  readonly maxSessions?: number;
+  /** Milliseconds after which an unused session ends. Default 600,000. */
+  readonly sessionIdleMs?: number;
   /** Milliseconds that running calls get when the application stops. Default 10,000. */
   readonly shutdownTimeoutMs?: number;
   /** What the gateway calls itself to MCP clients. Default `authplane-gateway`. */
@@ -47,6 +51,8 @@ export interface ResolvedGateway {
   readonly pageSize: number;
   readonly perCallerInFlight: number;
   readonly listenStreams: Required<ListenStreamOptions>;
+  readonly maxSessions: number;
+  readonly sessionIdleMs: number;
   readonly shutdownTimeoutMs: number;
   readonly serverName: string;
   readonly devMode: boolean;
@@ -60,6 +66,8 @@ const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   pageSize: count(1, 100_000),
   perCallerInFlight: count(1, 10_000),
   listenStreams: nested({ perCaller: count(1, 10_000), total: count(1, 1_000_000) }),
+  maxSessions: count(1, 1_000_000),
+  sessionIdleMs: count(1000, 86_400_000),
   shutdownTimeoutMs: count(0, 600_000),
   serverName: textProblem,
 };
@@ -82,6 +90,8 @@ export function resolveGateway(
     pageSize: options.pageSize ?? 1000,
     perCallerInFlight: options.perCallerInFlight ?? 16,
     listenStreams: { perCaller: 4, total: 1024, ...options.listenStreams },
+    maxSessions: options.maxSessions ?? 10_000,
+    sessionIdleMs: options.sessionIdleMs ?? 600_000,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
     serverName: options.serverName ?? 'authplane-gateway',
     devMode,

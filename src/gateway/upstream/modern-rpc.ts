@@ -55,10 +55,10 @@ export async function askModern(
 }
 
 /** @throws UpstreamError for what is no JSON-RPC response. */
-async function readReply(
+export async function readReply(
   upstream: Upstream,
   { status, body, isEvents }: UpstreamReply,
-  id: number,
+  id: number | string,
 ): Promise<Readonly<Record<string, unknown>>> {
   try {
     if (status === 200) return await readResponse(body, { isEvents, id, maxBytes: MAX_BYTES });
@@ -78,7 +78,7 @@ export function isRpcError(value: unknown): value is Record<string, unknown> {
   return isJsonObject(value) && member(value, 'jsonrpc') === '2.0' && 'error' in value;
 }
 
-function rpcErrorOf(error: Readonly<Record<string, unknown>>, status: number): RpcError {
+export function rpcErrorOf(error: Readonly<Record<string, unknown>>, status: number): RpcError {
   const code = member(error, 'code');
   const message = member(error, 'message');
   return new RpcError(status, {

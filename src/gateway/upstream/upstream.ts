@@ -9,7 +9,9 @@ import type { ProofSigner } from '../../core/dpop/signer.js';
 import { UpstreamNames } from '../names/upstream-names.js';
 import type { UpstreamToken } from '../options/token-strategy.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
-import { UpstreamError, type UpstreamErrorCode } from '../wire/gateway-errors.js';
+import { RpcError, UpstreamError, type UpstreamErrorCode } from '../wire/gateway-errors.js';
+import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
+import { holdsToken } from '../wire/upstream-request.js';
 import { Bulkhead } from './bulkhead.js';
 import { CallDeadline } from './call-deadline.js';
 import { type Health, type Passage, UpstreamBreaker } from './upstream-breaker.js';
@@ -88,9 +90,11 @@ export class Upstream {
    * The answer once its status is known: of any kind but 401, redirects, failures of the server, and
    * what is neither JSON nor an event stream.
    *
+   * @throws RpcError for a request that holds the inbound token
    * @throws UpstreamError, what the token strategy throws, and the reason of the signal
    */
   async call(call: UpstreamCall): Promise<UpstreamReply> {
+    if (holdsToken(call, call.caller.token)) throw tokenInRequest();
     const passage = this.#enterBreaker();
     let leave: (() => void) | undefined;
     const progress = { hasLeft: false };
@@ -284,6 +288,11 @@ interface FailureDetails {
   readonly retryAfterSeconds?: number | undefined;
   readonly maybeExecuted?: boolean;
   readonly status?: number;
+}
+
+function tokenInRequest(): RpcError {
+  const problem = 'it holds the access token of this request, which must not be passed on';
+  return new RpcError(200, { code: INVALID_PARAMS, message: `Invalid params: ${problem}` });
 }
 
 const SILENT = 'it did not answer in time';

@@ -52,10 +52,13 @@ export function outgoingRequest(
 }
 
 /** Whether the inbound token stands anywhere in it, spelt out or encoded as headers may be. */
-export function holdsToken({ headers, body }: OutgoingRequest, token: string): boolean {
+export function holdsToken(
+  { headers, body = '' }: Partial<OutgoingRequest>,
+  token: string,
+): boolean {
   if (token === '') return false; // nothing that could be passed on
   if (body.includes(token)) return true;
-  return Object.values(headers).some(
+  return Object.values(headers ?? {}).some(
     (value) => value.includes(token) || textOfHeader(value)?.includes(token) === true,
   );
 }

@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { toNodeHandler } from '@modelcontextprotocol/node';
-import { createMcpHandler, McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
+import {
+  createMcpHandler,
+  inputRequired,
+  McpServer,
+  ResourceTemplate,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { freePort } from '../nest/start-app.js';
 
@@ -145,6 +150,21 @@ export function calendarServer(): McpServer {
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
     return { content: [{ type: 'text', text: 'slow ran' }] };
+  });
+  server.registerTool('invite', { description: 'Asks whom' }, (ctx) => {
+    const answers = ctx.mcpReq.inputResponses as
+      Record<string, { content?: { name?: string } }> | undefined;
+    const name = answers?.['whom']?.content?.name;
+    if (name !== undefined) return { content: [{ type: 'text', text: `invited ${name}` }] };
+    const params = {
+      mode: 'form' as const,
+      message: 'Whom?',
+      requestedSchema: {
+        type: 'object' as const,
+        properties: { name: { type: 'string' as const } },
+      },
+    };
+    return inputRequired({ inputRequests: { whom: inputRequired.elicit(params) } });
   });
   server.registerTool('fails', { description: 'Fails' }, () => ({
     isError: true,

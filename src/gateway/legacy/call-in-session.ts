@@ -1,0 +1,104 @@
+import type { ServerResponse } from 'node:http';
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import type { Route } from '../listing/routing-table.js';
+import { LegacySession } from '../upstream/legacy-session.js';
+import type { Asking } from '../upstream/modern-rpc.js';
+import { refusal } from '../upstream/upstream-refusal.js';
+import type { UpstreamReply } from '../upstream/upstream.js';
+import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
+import type { ModernRequest } from '../wire/modern-request.js';
+import { type Message, messagesOf, MessageStream } from './message-stream.js';
+import { modernResult, withoutReserved } from './reserved-meta.js';
+
+/** A request of 2026-07-28 to an upstream of an earlier revision. */
+export interface CallInSession {
+  readonly route: Route;
+  readonly request: ModernRequest;
+  /** With the upstream's own names. */
+  readonly params: Message;
+  readonly asking: Omit<Asking, 'timeoutMs'>;
+}
+
+const META = 'io.modelcontextprotocol/';
+const MISSING_CAPABILITY = -32021;
+
+/** What a client has to declare to be asked. */
+const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
+  ['elicitation/create', 'elicitation'],
+  ['sampling/createMessage', 'sampling'],
+  ['roots/list', 'roots'],
+]);
+
+/**
+ * One call in a session of its own. No capabilities are declared in it, because a client without a session
+ * cannot be asked while a call runs: a server that would ask does something else, or says so.
+ *
+ * @throws UpstreamError, RpcError, InsufficientScopeError, and what the token strategy throws
+ */
+export async function callInSession(
+  call: CallInSession,
+): Promise<(response: ServerResponse) => Promise<void>> {
+  const { route, request, params, asking } = call;
+  const { id, method } = request;
+  const clientInfo = memberOf(params['_meta'], `${META}clientInfo`);
+  const { upstream, item } = route;
+  const session = await LegacySession.open(upstream, { capabilities: {}, clientInfo }, asking);
+  try {
+    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
+      item.verdict;
+    const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
+    const operation = { method, name: item.own };
+    const reply = await session.send(message, { ...asking, strategy, timeoutMs, operation });
+    if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
+    return (response) =>
+      relay(call, session, reply, new MessageStream(response)).finally(
+        () => void session.close(asking),
+      );
+  } catch (error) {
+    void session.close(asking);
+    throw error;
+  }
+}
+
+async function relay(
+  { route, request, asking }: CallInSession,
+  session: LegacySession,
+  reply: UpstreamReply,
+  stream: MessageStream,
+): Promise<void> {
+  const { id, method, params } = request;
+  for await (const message of messagesOf(reply)) {
+    const asked = member(message, 'method');
+    if (typeof asked !== 'string') {
+      if (member(message, 'id') !== id) continue;
+      const result = member(message, 'result');
+      return stream.end(
+        isJsonObject(result) ? { ...message, result: modernResult(result, method) } : message,
+      );
+    }
+    if (!Object.hasOwn(message, 'id')) {
+      await stream.send(message);
+      continue;
+    }
+    const { token: strategy, timeoutMs } = route.upstream.options;
+    const error = { code: METHOD_NOT_FOUND, message: 'Method not found' };
+    const answer = { jsonrpc: '2.0', id: member(message, 'id'), error };
+    session.tell(answer, { ...asking, strategy, timeoutMs }).catch(() => undefined); // the call has failed
+    return stream.end({ jsonrpc: '2.0', id, error: cannotAsk(route, asked, params) });
+  }
+  throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});
+}
+
+function cannotAsk({ upstream }: Route, method: string, params: Message): RpcErrorObject {
+  const capability = QUESTIONS.get(method) ?? method;
+  const declared = memberOf(params['_meta'], `${META}clientCapabilities`);
+  const message = `${upstream.name} asks with ${method} while the call runs, which this protocol revision has not`;
+  const data = { upstream: upstream.name };
+  return memberOf(declared, capability) === undefined
+    ? {
+        code: MISSING_CAPABILITY,
+        message,
+        data: { ...data, requiredCapabilities: { [capability]: {} } },
+      }
+    : { code: INTERNAL_ERROR, message, data };
+}

@@ -1,0 +1,205 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
+import type { OperationRouter } from '../listing/operation-router.js';
+import type { UpstreamRegistry } from '../listing/upstream-registry.js';
+import type { Asking } from '../upstream/modern-rpc.js';
+import { RpcError } from '../wire/gateway-errors.js';
+import {
+  ACCEPTED,
+  INVALID_REQUEST,
+  METHOD_NOT_FOUND,
+  type RequestId,
+  resultAnswer,
+  resultTextAnswer,
+  type RpcAnswer,
+} from '../wire/json-rpc-answer.js';
+import { MODERN } from '../wire/modern-request.js';
+import type { ClientSession, QuestionAnswer } from './client-session.js';
+import { LEGACY } from '../upstream/legacy-session.js';
+import type { Message } from './message-stream.js';
+import { withoutReserved } from './reserved-meta.js';
+import { callLegacy, callModern, type Relay } from './session-call.js';
+import { Sessions } from './sessions.js';
+
+/** What surrounds a message of a client. */
+export interface LegacyInbound {
+  readonly headers: IncomingHttpHeaders;
+  readonly judgeAgain: () => void;
+  readonly asking: Omit<Asking, 'timeoutMs'>;
+}
+
+/** An answer, and the session that it belongs to. */
+export interface LegacyAnswer {
+  readonly answer: RpcAnswer | Relay;
+  readonly session?: ClientSession;
+}
+
+const REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26'];
+const CAPABILITIES = { tools: {}, prompts: {}, resources: {}, completions: {}, logging: {} };
+const VERSION = '0.1.0';
+
+/** Answers clients of the revisions up to 2025-11-25, which have sessions. */
+export class LegacyServer {
+  readonly sessions: Sessions;
+  readonly #registry: UpstreamRegistry;
+  readonly #router: OperationRouter;
+
+  constructor(registry: UpstreamRegistry, router: OperationRouter) {
+    this.#registry = registry;
+    this.#router = router;
+    this.sessions = new Sessions(registry.options);
+  }
+
+  /** @throws RpcError, UnknownOperationError, UpstreamError, and what guard and token strategies throw */
+  async answer(body: unknown, inbound: LegacyInbound): Promise<LegacyAnswer> {
+    if (!isJsonObject(body) || member(body, 'jsonrpc') !== '2.0') throw invalidRequest();
+    const id = member(body, 'id');
+    const method = member(body, 'method');
+    if (method === 'initialize') return this.#initialize(requestId(id), body, inbound);
+    const session = this.sessions.get(inbound.headers['mcp-session-id'], inbound.asking.callerKey);
+    if (typeof method !== 'string') return this.#answered(session, body);
+    if (!Object.hasOwn(body, 'id')) return this.#told(session, method, body, inbound);
+    const params = member(body, 'params');
+    const asked = { id: requestId(id), method, params: isJsonObject(params) ? params : {} };
+    return { answer: await this.#request(session, asked, inbound), session };
+  }
+
+  #initialize(id: RequestId, body: Message, { asking }: LegacyInbound): LegacyAnswer {
+    const params = member(body, 'params');
+    const capabilities = memberOf(params, 'capabilities');
+    const session = this.sessions.open(asking.callerKey, {
+      capabilities: isJsonObject(capabilities) ? capabilities : {},
+      clientInfo: memberOf(params, 'clientInfo'),
+    });
+    const asked = memberOf(params, 'protocolVersion');
+    const result = {
+      protocolVersion: REVISIONS.find((one) => one === asked) ?? LEGACY,
+      capabilities: CAPABILITIES,
+      serverInfo: { name: this.#registry.options.serverName, version: VERSION },
+    };
+    const answer = resultAnswer(id, result);
+    return { answer: { ...answer, headers: { 'Mcp-Session-Id': session.id } }, session };
+  }
+
+  #answered(session: ClientSession, body: Message): LegacyAnswer {
+    const error = member(body, 'error');
+    const answer = isJsonObject(error) ? { error } : { result: member(body, 'result') };
+    session.answer(member(body, 'id'), answer as QuestionAnswer); // as it came, for whoever has asked
+    return { answer: ACCEPTED };
+  }
+
+  async #told(
+    session: ClientSession,
+    method: string,
+    body: Message,
+    { asking }: LegacyInbound,
+  ): Promise<LegacyAnswer> {
+    if (method === 'notifications/cancelled') {
+      const id = memberOf(member(body, 'params'), 'requestId');
+      session.cancel(id, new Error('the client has cancelled the call'));
+    }
+    if (method === 'notifications/roots/list_changed') {
+      for (const upstream of await session.upstreamSessions()) {
+        const { token: strategy, timeoutMs } = upstream.upstream.options;
+        const signal = AbortSignal.timeout(timeoutMs);
+        const message = { jsonrpc: '2.0', method };
+        upstream.tell(message, { ...asking, signal, strategy, timeoutMs }).catch(() => undefined); // hears of it later
+      }
+    }
+    return { answer: ACCEPTED };
+  }
+
+  async #request(
+    session: ClientSession,
+    asked: { readonly id: RequestId; readonly method: string; readonly params: Message },
+    inbound: LegacyInbound,
+  ): Promise<RpcAnswer | Relay> {
+    const { id, method, params } = asked;
+    const shape = listShapeOf(method);
+    if (shape !== undefined) return this.#list(id, shape, params, session, inbound);
+    if (method === 'ping') return resultAnswer(id, {});
+    if (method === 'logging/setLevel') return this.#setLevel(session, id, params, inbound);
+    return this.#operation(session, asked, inbound);
+  }
+
+  async #list(
+    id: RequestId,
+    shape: ListShape,
+    { cursor }: Message,
+    session: ClientSession,
+    { asking }: LegacyInbound,
+  ): Promise<RpcAnswer> {
+    const { capabilities } = session.client;
+    const page = await this.#registry.page(shape, cursor, { ...asking, capabilities });
+    const members = [`"${shape.kind}":[${page.entries}]`];
+    if (page.nextCursor !== undefined)
+      members.push(`"nextCursor":${JSON.stringify(page.nextCursor)}`);
+    if (page.meta !== undefined) members.push(`"_meta":${JSON.stringify(page.meta)}`);
+    return resultTextAnswer(id, `{${members.join(',')}}`);
+  }
+
+  /** 2026-07-28 has the level in each request; open sessions are told. */
+  async #setLevel(
+    session: ClientSession,
+    id: RequestId,
+    { level }: Message,
+    { asking }: LegacyInbound,
+  ): Promise<RpcAnswer> {
+    if (typeof level === 'string') session.logLevel = level;
+    await Promise.allSettled(
+      (await session.upstreamSessions()).map((upstream) => {
+        const { connectTimeoutMs: timeoutMs } = upstream.upstream.options;
+        return upstream.ask('logging/setLevel', { level }, { ...asking, timeoutMs });
+      }),
+    );
+    return resultAnswer(id, {});
+  }
+
+  async #operation(
+    session: ClientSession,
+    {
+      id,
+      method,
+      params,
+    }: { readonly id: RequestId; readonly method: string; readonly params: Message },
+    { judgeAgain, asking }: LegacyInbound,
+  ): Promise<Relay> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([asking.signal, stop.signal]);
+    const end = session.begin(id, (reason) => stop.abort(reason));
+    try {
+      const { capabilities } = session.client;
+      const mine = { ...asking, signal, capabilities };
+      const routed = await this.#router.route(method, params, mine, judgeAgain);
+      if (routed === undefined) {
+        throw new RpcError(200, { code: METHOD_NOT_FOUND, message: 'Method not found' });
+      }
+      const { route, name } = routed;
+      const call = {
+        session,
+        route,
+        id,
+        method,
+        name,
+        asking: mine,
+        params: withoutReserved(routed.params),
+      };
+      const era = await this.#registry.eraOf(route.upstream, mine);
+      const relay = await (era === MODERN ? callModern(call) : callLegacy(call));
+      return (stream) => relay(stream).finally(end);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+}
+
+function requestId(id: unknown): RequestId {
+  if (typeof id === 'string' || Number.isSafeInteger(id)) return id as RequestId; // checked here
+  throw invalidRequest();
+}
+
+function invalidRequest(): RpcError {
+  return new RpcError(400, { code: INVALID_REQUEST, message: 'Invalid Request' });
+}

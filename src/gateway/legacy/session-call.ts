@@ -1,0 +1,201 @@
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import type { Route } from '../listing/routing-table.js';
+import { type Asking, META } from '../upstream/modern-rpc.js';
+import type { UpstreamReply } from '../upstream/upstream.js';
+import { refusal } from '../upstream/upstream-refusal.js';
+import { type RequestId, INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
+import { outgoingRequest } from '../wire/upstream-request.js';
+import type { ClientSession, QuestionAnswer } from './client-session.js';
+import type { LegacySession } from '../upstream/legacy-session.js';
+import { type Message, messagesOf, type MessageStream } from './message-stream.js';
+import { legacyResult } from './reserved-meta.js';
+
+/** One operation in the session of a client, on its way to its upstream. */
+export interface SessionCall {
+  readonly session: ClientSession;
+  readonly route: Route;
+  readonly id: RequestId;
+  readonly method: string;
+  /** With the upstream's own names. */
+  readonly params: Message;
+  /** What `Mcp-Name` says, for methods that name something. */
+  readonly name: string | undefined;
+  readonly asking: Omit<Asking, 'timeoutMs'>;
+}
+
+/** Passes what comes on to the client. */
+export type Relay = (stream: MessageStream) => Promise<void>;
+
+/** As the SDKs, and enough for any form. */
+const MAX_ROUNDS = 10;
+const NO_ANSWER = { code: INTERNAL_ERROR, message: 'No answer' };
+
+/**
+ * To an upstream of the same era: its messages are passed on as they are. What it asks goes to the client on the
+ * stream of the very call, under an id of the gateway's own, and the answer back to the session that asked.
+ *
+ * @throws UpstreamError, RpcError, and what the token strategy throws
+ */
+export async function callLegacy(call: SessionCall): Promise<Relay> {
+  const { session, route, id, method, params, asking } = call;
+  const message = { jsonrpc: '2.0', id, method, params };
+  let upstream = await session.with(route.upstream, asking);
+  let reply = await send(upstream, message, call);
+  if (reply.status === 404 && upstream.hasId) {
+    reply.body.on('error', () => undefined).destroy();
+    upstream = await session.reopened(upstream, asking); // nothing was answered: once more
+    reply = await send(upstream, message, call);
+  }
+  if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
+  return (stream) => relay(call, upstream, reply, stream);
+}
+
+function send(upstream: LegacySession, message: object, call: SessionCall): Promise<UpstreamReply> {
+  const { route, method, asking } = call;
+  const { token = route.upstream.options.token, timeoutMs = route.upstream.options.timeoutMs } =
+    route.item.verdict;
+  const operation = { method, name: route.item.own };
+  return upstream.send(message, { ...asking, strategy: token, operation, timeoutMs });
+}
+
+async function relay(
+  { session, route, id, asking }: SessionCall,
+  upstream: LegacySession,
+  reply: UpstreamReply,
+  stream: MessageStream,
+): Promise<void> {
+  const cancel = () => tellCancelled(upstream, id, asking);
+  asking.signal.addEventListener('abort', cancel, { once: true });
+  for await (const message of messagesOf(reply)) {
+    const isCall = typeof member(message, 'method') === 'string';
+    if (!isCall && member(message, 'id') === id) {
+      asking.signal.removeEventListener('abort', cancel);
+      return stream.end(message);
+    }
+    if (!isCall) continue;
+    if (!Object.hasOwn(message, 'id')) await stream.send(message);
+    else {
+      const back = (answer: QuestionAnswer) =>
+        tellAnswer(upstream, member(message, 'id'), answer, asking);
+      await stream.send({ ...message, id: session.question(back) });
+    }
+  }
+  throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});
+}
+
+/** A session outlives the connection of a call: the upstream has to be told. */
+function tellCancelled(
+  upstream: LegacySession,
+  requestId: RequestId,
+  asking: Omit<Asking, 'timeoutMs'>,
+): void {
+  const { token: strategy, connectTimeoutMs: timeoutMs } = upstream.upstream.options;
+  const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
+  const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+  upstream.tell(message, call).catch(() => undefined); // it is gone itself
+}
+
+/** With the token of the call that was asked about. */
+function tellAnswer(
+  upstream: LegacySession,
+  id: unknown,
+  answer: QuestionAnswer,
+  asking: Omit<Asking, 'timeoutMs'>,
+): void {
+  const { token: strategy, timeoutMs } = upstream.upstream.options;
+  const message = { jsonrpc: '2.0', id, ...answer };
+  upstream.tell(message, { ...asking, strategy, timeoutMs }).catch(() => undefined); // its call fails, too
+}
+
+/**
+ * To an upstream of 2026-07-28, which asks by its result: the client is asked on the stream of the call, and the
+ * call is made again with the answers.
+ *
+ * @throws UpstreamError, RpcError, and what the token strategy throws
+ */
+export async function callModern(call: SessionCall): Promise<Relay> {
+  const first = await sendModern(call, call.params);
+  return async (stream) => {
+    let reply = first;
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const message = await answerIn(call, reply, stream);
+      const result = member(message, 'result');
+      if (!isJsonObject(result)) return stream.end(message);
+      if (member(result, 'resultType') !== 'input_required') {
+        return stream.end({ ...message, result: legacyResult(result) });
+      }
+      const inputResponses = await inputs(call, member(result, 'inputRequests'), stream);
+      const requestState = member(result, 'requestState');
+      reply = await sendModern(call, {
+        ...call.params,
+        inputResponses,
+        ...(requestState === undefined ? {} : { requestState }),
+      });
+    }
+    throw call.route.upstream.error('upstream_failed', 'it asks again and again', {});
+  };
+}
+
+async function sendModern(call: SessionCall, params: Message): Promise<UpstreamReply> {
+  const { session, route, id, method, name, asking } = call;
+  const { token = route.upstream.options.token, timeoutMs = route.upstream.options.timeoutMs } =
+    route.item.verdict;
+  const { capabilities, clientInfo } = session.client;
+  const own = isJsonObject(params['_meta']) ? params['_meta'] : {};
+  const meta = {
+    ...own,
+    ...META,
+    'io.modelcontextprotocol/clientCapabilities': capabilities,
+    ...(isJsonObject(clientInfo) ? { 'io.modelcontextprotocol/clientInfo': clientInfo } : {}),
+    ...(session.logLevel === undefined
+      ? {}
+      : { 'io.modelcontextprotocol/logLevel': session.logLevel }),
+  };
+  const reply = await route.upstream.call({
+    ...asking,
+    ...outgoingRequest({ id, method, params: { ...params, _meta: meta }, name }),
+    method: 'POST',
+    strategy: token,
+    operation: { method, name: route.item.own },
+    timeoutMs,
+  });
+  if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
+  return reply;
+}
+
+/** The response; notifications in front of it are passed on. */
+async function answerIn(
+  call: SessionCall,
+  reply: UpstreamReply,
+  stream: MessageStream,
+): Promise<Message> {
+  for await (const message of messagesOf(reply)) {
+    if (typeof member(message, 'method') === 'string') {
+      const params = member(message, 'params');
+      await stream.send(
+        isJsonObject(params) ? { ...message, params: legacyResult(params) } : message,
+      );
+    } else if (member(message, 'id') === call.id) return message;
+  }
+  throw call.route.upstream.error('upstream_failed', 'its answer ended without a result', {});
+}
+
+/** What the client answers to each question; one that fails is declined, as far as it can be. */
+async function inputs(
+  { session, asking }: SessionCall,
+  requests: unknown,
+  stream: MessageStream,
+): Promise<Message> {
+  const asked = Object.entries(isJsonObject(requests) ? requests : {});
+  const answers = asked.map(async ([key, question]) => {
+    const answer = await new Promise<QuestionAnswer>((resolve) => {
+      const id = session.question(resolve);
+      asking.signal.addEventListener('abort', () => resolve({ error: NO_ANSWER }), { once: true });
+      const method = memberOf(question, 'method');
+      void stream.send({ jsonrpc: '2.0', id, method, params: memberOf(question, 'params') ?? {} });
+    });
+    asking.signal.throwIfAborted();
+    return [key, 'result' in answer ? answer.result : { action: 'cancel' }] as const;
+  });
+  return Object.fromEntries(await Promise.all(answers));
+}

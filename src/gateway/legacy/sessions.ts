@@ -1,0 +1,72 @@
+import { SessionNotFoundError } from '../../core/errors/request-errors.js';
+import type { ResolvedGateway } from '../options/gateway-options.js';
+import { ClientSession } from './client-session.js';
+import type { SessionClient } from '../upstream/legacy-session.js';
+
+const SWEEP_MS = 30_000;
+
+/** The sessions of all clients; each belongs to the caller who opened it. */
+export class Sessions {
+  readonly #options: Pick<ResolvedGateway, 'maxSessions' | 'sessionIdleMs'>;
+  readonly #open = new Map<string, ClientSession>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(options: Pick<ResolvedGateway, 'maxSessions' | 'sessionIdleMs'>) {
+    this.#options = options;
+    this.#sweep = setInterval(() => this.#endIdle(), SWEEP_MS).unref();
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The one that was not used for longest makes room. */
+  open(callerKey: string, client: SessionClient): ClientSession {
+    const session = new ClientSession(callerKey, client);
+    if (this.#open.size >= this.#options.maxSessions) {
+      const [oldest] = this.#open.values();
+      if (oldest !== undefined) this.end(oldest);
+    }
+    this.#open.set(session.id, session);
+    return session;
+  }
+
+  /** @throws SessionNotFoundError for one that is not there, or that somebody else has opened */
+  get(id: unknown, callerKey: string): ClientSession {
+    const session = typeof id === 'string' ? this.#open.get(id) : undefined;
+    if (session?.callerKey !== callerKey) {
+      throw new SessionNotFoundError(
+        'an MCP session of the gateway that this caller has not opened',
+      );
+    }
+    session.lastUsed = performance.now();
+    this.#open.delete(session.id); // the last one is the last to go
+    this.#open.set(session.id, session);
+    return session;
+  }
+
+  /** Without counting as use, and whoever asks. */
+  peek(id: unknown): ClientSession | undefined {
+    return typeof id === 'string' ? this.#open.get(id) : undefined;
+  }
+
+  /** Its sessions with upstreams end, too. */
+  end(session: ClientSession): void {
+    this.#open.delete(session.id);
+    void session.close();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    const all = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(all.map((session) => session.close()));
+  }
+
+  #endIdle(): void {
+    const since = performance.now() - this.#options.sessionIdleMs;
+    for (const session of this.#open.values()) {
+      if (!session.isBusy && session.lastUsed < since) this.end(session);
+    }
+  }
+}

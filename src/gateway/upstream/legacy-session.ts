@@ -1,0 +1,139 @@
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import type { TokenStrategy } from '../options/token-strategy.js';
+import { readReply, rpcErrorOf, type Asking } from './modern-rpc.js';
+import type { Upstream, UpstreamReply } from './upstream.js';
+
+/** The newest of the revisions that have sessions. */
+export const LEGACY = '2025-11-25';
+
+/** What the client in front declares, for the upstream. */
+export interface SessionClient {
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly clientInfo: unknown;
+}
+
+/** One message in a session. */
+export interface LegacyCall extends Asking {
+  readonly strategy: TokenStrategy;
+  readonly operation: { readonly method: string; readonly name?: string };
+}
+
+const GATEWAY_INFO = { name: 'authplane-nestjs', version: '0' };
+const INITIALIZE_ID = 'authplane-initialize';
+
+/**
+ * A session with an upstream of a revision up to 2025-11-25. It belongs to one session of one client, or to
+ * one call; each request has the token of whoever makes it.
+ */
+export class LegacySession {
+  readonly upstream: Upstream;
+  readonly #id: string | undefined;
+  readonly #version: string;
+
+  private constructor(upstream: Upstream, id: string | undefined, version: string) {
+    this.upstream = upstream;
+    this.#id = id;
+    this.#version = version;
+  }
+
+  /** @throws UpstreamError, RpcError, and what the token strategy throws */
+  static async open(
+    upstream: Upstream,
+    client: SessionClient,
+    asking: Omit<Asking, 'timeoutMs'>,
+  ): Promise<LegacySession> {
+    const strategy = upstream.options.token;
+    const call = { ...asking, strategy, timeoutMs: upstream.options.connectTimeoutMs };
+    const { capabilities, clientInfo = GATEWAY_INFO } = client;
+    const params = { protocolVersion: LEGACY, capabilities, clientInfo };
+    const message = { jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params };
+    const first = new LegacySession(upstream, undefined, LEGACY);
+    const reply = await first.send(message, { ...call, operation: { method: 'initialize' } });
+    const id = reply.body.headers['mcp-session-id'];
+    const result = resultOf(
+      upstream,
+      await readReply(upstream, reply, INITIALIZE_ID),
+      reply.status,
+    );
+    const version = memberOf(result, 'protocolVersion');
+    const session = new LegacySession(
+      upstream,
+      typeof id === 'string' ? id : undefined,
+      typeof version === 'string' ? version : LEGACY,
+    );
+    await session.tell({ jsonrpc: '2.0', method: 'notifications/initialized' }, call);
+    return session;
+  }
+
+  /** Whether the upstream can forget it. */
+  get hasId(): boolean {
+    return this.#id !== undefined;
+  }
+
+  /** @throws UpstreamError, and what the token strategy throws */
+  send(message: object, call: LegacyCall): Promise<UpstreamReply> {
+    return this.upstream.call({
+      ...call,
+      method: 'POST',
+      headers: { ...this.#headers(), 'content-type': 'application/json' },
+      body: JSON.stringify(message),
+    });
+  }
+
+  /** A notification, or the answer to a question. */
+  async tell(message: object, call: Omit<LegacyCall, 'operation'>): Promise<void> {
+    const method = memberOf(message, 'method');
+    const operation = { method: typeof method === 'string' ? method : 'response' };
+    const { body } = await this.send(message, { ...call, operation });
+    body.on('error', () => undefined);
+    body.resume();
+  }
+
+  /** The result of a request that changes nothing. */
+  async ask(
+    method: string,
+    params: object,
+    asking: Asking,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const id = 'authplane-1';
+    const strategy = this.upstream.options.token;
+    const message = { jsonrpc: '2.0', id, method, params };
+    const reply = await this.send(message, { ...asking, strategy, operation: { method } });
+    return resultOf(this.upstream, await readReply(this.upstream, reply, id), reply.status);
+  }
+
+  /** Never rejects: a session that cannot be ended ends by itself. */
+  async close(asking: Omit<Asking, 'timeoutMs' | 'signal'>): Promise<void> {
+    if (this.#id === undefined) return;
+    const { connectTimeoutMs: timeoutMs, token: strategy } = this.upstream.options;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const call = { ...asking, signal, timeoutMs, strategy, operation: { method: 'DELETE' } };
+    const request = { ...call, method: 'DELETE', headers: this.#headers() } as const;
+    await this.upstream.call(request).then(
+      ({ body }) => void body.on('error', () => undefined).resume(),
+      () => undefined,
+    );
+  }
+
+  #headers(): Readonly<Record<string, string>> {
+    return {
+      accept: 'application/json, text/event-stream',
+      'accept-encoding': 'identity',
+      'mcp-protocol-version': this.#version,
+      'user-agent': 'authplane-nestjs',
+      ...(this.#id === undefined ? {} : { 'mcp-session-id': this.#id }),
+    };
+  }
+}
+
+function resultOf(
+  upstream: Upstream,
+  response: Readonly<Record<string, unknown>>,
+  status: number,
+): Readonly<Record<string, unknown>> {
+  const error = member(response, 'error');
+  if (isJsonObject(error)) throw rpcErrorOf(error, status);
+  const result = member(response, 'result');
+  if (isJsonObject(result)) return result;
+  throw upstream.error('upstream_failed', 'its answer has no result', {});
+}

@@ -1,0 +1,53 @@
+import { InsufficientScopeError } from '../../core/errors/token-errors.js';
+import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
+import { readText } from '../wire/read-message.js';
+import { isRpcError, rpcErrorOf } from './modern-rpc.js';
+import { mappedScopes } from './scope-map.js';
+import type { Upstream, UpstreamReply } from './upstream.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
+
+/** Where the refused operation was sent. */
+interface Refused {
+  readonly upstream: Upstream;
+  readonly item: { readonly verdict: { readonly token: TokenStrategy | undefined } };
+}
+
+const MAX_BYTES = 1_048_576;
+
+/**
+ * What a 4xx of an upstream means: a scope of the gateway that the caller lacks, an error that the upstream
+ * states as JSON-RPC, or a failure.
+ *
+ * @returns InsufficientScopeError, RpcError with the status, or UpstreamError
+ */
+export async function refusal(
+  { upstream, item }: Refused,
+  { status, body }: UpstreamReply,
+  caller: GatewayCaller,
+): Promise<Error> {
+  if (status === 403) {
+    const strategy = item.verdict.token ?? upstream.options.token;
+    const challenge = body.headers['www-authenticate'];
+    const scopes = mappedScopes(challenge, { upstream, strategy, caller });
+    if (scopes !== undefined) {
+      body.on('error', () => undefined).destroy();
+      if (scopes.length > 0) return new InsufficientScopeError(scopes);
+      const details = { maybeExecuted: false };
+      return upstream.error('upstream_refused', 'it answers insufficient_scope', details);
+    }
+  }
+  const message = parsed(await readText(body, MAX_BYTES).catch(() => ''));
+  const error = isRpcError(message) ? member(message, 'error') : undefined;
+  if (status >= 400 && isJsonObject(error)) return rpcErrorOf(error, status);
+  return upstream.error('upstream_failed', `it answers ${status} without a JSON-RPC message`, {
+    status,
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
