@@ -23,6 +23,8 @@ import { TokenResponse } from '../../../src/core/operations/token-response.js';
 import { Events } from '../../../src/core/events.js';
 import { OperationScopes } from '../../../src/core/mcp/operation-scopes.js';
 import type { McpOptions } from '../../../src/core/mcp/settings.js';
+import { hostName } from '../../../src/core/names/host-name.js';
+import { PathTemplate } from '../../../src/core/names/path-template.js';
 import { quoted } from '../../../src/core/lib/text.js';
 import { fetchAs } from '../../../src/core/operations/fetch-as.js';
 import { UriTable } from '../../../src/core/mcp/uri-table.js';
@@ -200,6 +202,16 @@ export const READERS: Readonly<Record<string, Reader>> = {
     canonicalHtu(`https://${host}`),
   ),
   'a request target': ofText(LENGTHS.header, '/a/..', (path) => requestUrl('https://h', '', path)),
+  'a host name': ofText(LENGTHS.header, 'a.', hostName),
+  'a host name of letters': ofText(LENGTHS.header, 'a', hostName),
+  ...Object.fromEntries(
+    ['/a', '/', 'a', '%41', '/mcp/a'].map((atom) => [
+      `a path of ${atom} for a template`,
+      ofText(LENGTHS.header, atom, (path) =>
+        new PathTemplate('/mcp/:profile/:other').match(`/mcp/a${path}`),
+      ),
+    ]),
+  ),
   'a path to compare': ofText(LENGTHS.header, '/%2e%2e', comparablePath),
   'session ids in a query': ofText(LENGTHS.header, 'sessionId=a&', (query) =>
     new McpSessions().names({ url: `/?${query}`, headers: {} } as IncomingMessage),
