@@ -27,6 +27,13 @@ describe('DPoPNonces (RFC 9449 §9)', () => {
     expect(noncesWith().current()).toMatch(/^[A-Za-z0-9_-]{43}$/);
   });
 
+  it('12.4: one that was handed out for another resource is not accepted', () => {
+    const nonceOf = (resource: string) =>
+      new DPoPNonces({ secret: SECRET }, { clock: systemClock, clockSkewSeconds: 30, resource });
+    const [a, b] = [nonceOf('https://a.example'), nonceOf('https://b.example')];
+    expect([a.check(a.current()), b.check(a.current())]).toEqual([true, false]);
+  });
+
   it('T36: accepts its own, refuses missing, foreign and malformed ones', () => {
     const nonces = noncesWith();
     const nonce = nonces.current();

@@ -78,6 +78,22 @@ describe('VerifiedTokens', () => {
     expect(tokens.get(`${HEADER}.other.s`)?.claims.jti).toBe('b');
   });
 
+  it('12.4: resources share the room and no token; forgetting one is for all of them', () => {
+    const tokens = new VerifiedTokens();
+    const [a, b] = [tokens.sharedWith('https://a.example'), tokens.sharedWith('https://b.example')];
+    const value = verified('a');
+    a.set('h.c.s', value);
+    expect([a.get('h.c.s'), b.get('h.c.s'), tokens.get('h.c.s')]).toEqual([
+      value,
+      undefined,
+      undefined,
+    ]);
+    b.set('h.c.s', value);
+    expect(tokens.size).toBe(2);
+    tokens.forget('h.c.s');
+    expect([a.get('h.c.s'), b.get('h.c.s'), tokens.size]).toEqual([undefined, undefined, 0]);
+  });
+
   it('T59: 10,000 tokens later an unused one is gone', () => {
     const tokens = new VerifiedTokens();
     tokens.set('unused', verified('a'));
