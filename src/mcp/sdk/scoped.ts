@@ -1,6 +1,5 @@
-import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
+import { TokenMissingError } from '../../core/errors/token-errors.js';
 import type { Caller } from '../../core/token/caller.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';
@@ -9,7 +8,7 @@ import type { RuledOperation } from '../../core/mcp/scope-requirement.js';
 import { decoded } from '../../core/mcp/uri-table.js';
 import { canonical } from '../../core/mcp/uri-reader.js';
 import type { AuthplaneOperations } from '../../nest/authplane-operations.js';
-import { FORBIDDEN, JsonRpcError } from '../../nest/refusals/json-rpc-error.js';
+import { OperationRefusal } from '../../nest/refusals/operation-refusal.js';
 import { memberOf } from '../../core/lib/members.js';
 import { mcpCall } from '../answers/call.js';
 import { type HandlerRequirement, requirementOf } from './requires.js';
@@ -134,12 +133,12 @@ class ScopedServer {
     });
   }
 
-  /** @throws JsonRpcError */
+  /** @throws OperationRefusal */
   #require({ scopes }: HandlerRequirement, operation: Named, args: readonly unknown[]): void {
     try {
       requireOperation(scopes, validated(operation, args), runningCaller());
     } catch (error) {
-      const refusal = new JsonRpcError({ code: FORBIDDEN, ...said(error), cause: error });
+      const refusal = new OperationRefusal(error);
       const call = mcpCall({ sdkContext: args.at(-1), sessionCapabilities: undefined });
       if (call !== undefined) this.#thrown.remember(refusal, call);
       throw refusal;
@@ -201,17 +200,4 @@ function validated({ kind, method, name }: Named, args: readonly unknown[]): Rul
 function comparable(variables: object): RuledOperation['variables'] {
   const texts = Object.entries(variables).map(([name, value]) => [name, decoded(String(value))]);
   return Object.fromEntries(texts) as RuledOperation['variables'];
-}
-
-/** What a client may read of a refusal. */
-function said(error: unknown): { readonly message: string; readonly data: object } {
-  if (error instanceof InsufficientScopeError) {
-    const scope = error.requiredScopes.join(' ');
-    return {
-      message: `This operation needs an access token with these scopes: ${scope}`,
-      data: { error: error.code, scope },
-    };
-  }
-  const code = error instanceof AuthplaneError ? error.code : 'access_denied';
-  return { message: 'This operation is not allowed for this caller.', data: { error: code } };
 }

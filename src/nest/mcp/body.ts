@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { InvalidRequestError, UnsupportedCharsetError } from '../../core/errors/request-errors.js';
+import { isObject } from '../../core/lib/members.js';
 import { type FrameworkRequest, rawRequest } from '../http/request.js';
 
 /** What a body parser leaves; `rawBody` is Nest's option of that name. */
@@ -117,10 +118,6 @@ function isDeeperThan(limit: number, body: object): boolean {
     level = level.flatMap((value) => Object.values(value).filter(isObject));
   }
   return false;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 function nodeRequest(request: ParsedRequest): IncomingMessage {

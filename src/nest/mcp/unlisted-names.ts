@@ -1,6 +1,7 @@
 import type { OperationKind } from '../../core/mcp/json-rpc.js';
 import type { OperationRequirement } from '../../core/mcp/operation-scopes.js';
-import { isJson, type Json } from './answers/json-messages.js';
+import { isJsonObject } from '../../core/lib/members.js';
+import type { Json } from './answers/json-messages.js';
 
 type Named = Pick<OperationRequirement, 'kind' | 'name'>;
 
@@ -31,7 +32,7 @@ export class UnlistedNames {
   /** @returns what the list lacks whose last page this message is. */
   see(message: unknown): Named[] {
     if (!this.isWatching) return [];
-    if (!isJson(message) || !isJson(message['result'])) return [];
+    if (!isJsonObject(message) || !isJsonObject(message['result'])) return [];
     const { result } = message;
     return LISTS.flatMap(([member, kind]) => this.#compare(result, member, kind));
   }

@@ -282,8 +282,10 @@ describe.each(platforms)('%s', (platform) => {
     async (name) => {
       const { post } = await start(platform, name, true);
       const first = await post(call('add_note', { text: 'a' }), { scope: '' });
+      const sentence = 'The access token lacks a scope that this operation needs: notes:write';
       expect(errorIn(first)).toMatchObject({
         code: -32003,
+        message: expect.stringContaining(sentence), // the guard's
         data: { error: 'insufficient_scope', scope: 'notes:write' },
       });
       expectStepUp(await post(call('add_note', { text: 'a' }), { scope: '' }), 'notes:write');

@@ -1,9 +1,5 @@
 export type Json = Readonly<Record<string, unknown>>;
 
-export function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /**
  * The text of a JSON-RPC message, or batch, with each message replaced. The very same text where each is
  * returned as it was.

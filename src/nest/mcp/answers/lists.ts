@@ -2,7 +2,7 @@ import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
 import { challengeScopes } from '../../../core/lib/scopes.js';
 import type { Caller } from '../../../core/token/caller.js';
-import { isJson } from './json-messages.js';
+import { isJsonObject } from '../../../core/lib/members.js';
 
 interface ListMember {
   readonly member: string;
@@ -49,15 +49,16 @@ export class McpLists {
 
   /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */
   #tellsOfHidden(message: unknown, caller: Caller): boolean {
-    if (!this.#scopes.hides || !isJson(message) || message['method'] !== UPDATED) return false;
+    if (!this.#scopes.hides || !isJsonObject(message) || message['method'] !== UPDATED)
+      return false;
     const params = message['params'];
-    const uri = isJson(params) ? params['uri'] : undefined;
+    const uri = isJsonObject(params) ? params['uri'] : undefined;
     const resource = { kind: 'resource', method: 'resources/subscribe' } as const;
     return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, caller);
   }
 
   #changed(message: unknown, caller: Caller): unknown {
-    if (!isJson(message) || !isJson(message['result'])) return message;
+    if (!isJsonObject(message) || !isJsonObject(message['result'])) return message;
     const { result } = message;
     const list = LISTS.find(({ member }) => Array.isArray(result[member]));
     if (list === undefined) return message;
@@ -80,7 +81,7 @@ export class McpLists {
   }
 
   #isShown(entry: unknown, { kind, id, method }: ListMember, caller: Caller): boolean {
-    const name = isJson(entry) ? entry[id] : undefined;
+    const name = isJsonObject(entry) ? entry[id] : undefined;
     if (!this.#scopes.hides || typeof name !== 'string') return true;
     return isVisible({ kind, name, method }, this.#scopes, caller);
   }
@@ -90,9 +91,10 @@ export class McpLists {
    * enforces its own, without alternatives and hierarchies, so they cannot be set instead.
    */
   #withSchemes(entry: unknown, { kind }: ListMember): unknown {
-    if (!this.#namesSchemes || kind !== 'tool' || !isJson(entry)) return entry;
+    if (!this.#namesSchemes || kind !== 'tool' || !isJsonObject(entry)) return entry;
     const { name, _meta: meta } = entry;
-    if (typeof name !== 'string' || !isJson(meta) || !('securitySchemes' in meta)) return entry;
+    if (typeof name !== 'string' || !isJsonObject(meta) || !('securitySchemes' in meta))
+      return entry;
     const scopes = challengeScopes(this.#scopes.staticNeeds({ kind, name }));
     if (scopes.length === 0) return entry;
     const securitySchemes = [{ type: 'oauth2', scopes }];

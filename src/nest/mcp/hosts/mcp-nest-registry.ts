@@ -1,3 +1,4 @@
+import { isObject } from '../../../core/lib/members.js';
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { ClassLike } from '../../marks/handler-marks.js';
 import type { Registration } from './host-library.js';
@@ -204,7 +205,7 @@ function strategiesIn(modules: Modules): object[] {
   const instances = wrappers
     .filter(([token, wrapper]) => token === MCP_STRATEGY || typesOf(wrapper).some(isStrategy))
     .map(([, { instance }]): unknown => instance)
-    .filter((instance): instance is object => typeof instance === 'object' && instance !== null);
+    .filter(isObject);
   return [...new Set(instances)];
 }
 

@@ -1,3 +1,4 @@
+import { isObject } from '../../../core/lib/members.js';
 import type { HostLibrary } from './host-library.js';
 import type {
   DeclaredOperation,
@@ -84,10 +85,6 @@ function operationsOn({ handler, name: method }: KnownMethod): HostedOperation[]
 
 function plainToken(token: unknown): unknown {
   return typeof token === 'symbol' ? token.description : token;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 /** MCP-Nest 1.9 and 2. */

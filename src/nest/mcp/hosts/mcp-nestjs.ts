@@ -1,3 +1,4 @@
+import { isObject } from '../../../core/lib/members.js';
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { ClassLike } from '../../marks/handler-marks.js';
 import type { HostLibrary, Registration } from './host-library.js';
@@ -112,7 +113,7 @@ function isExpression(uri: string): boolean {
 
 function marksOf(handler: object, key: string): Marks | undefined {
   const marks: unknown = Reflect.getMetadata(key, handler);
-  return typeof marks === 'object' && marks !== null ? marks : undefined;
+  return isObject(marks) ? marks : undefined;
 }
 
 function isText(value: unknown): value is string {

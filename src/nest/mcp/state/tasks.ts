@@ -1,5 +1,5 @@
 import type { ScopeNeeds } from '../../../core/lib/scopes.js';
-import { isJson } from '../answers/json-messages.js';
+import { isJsonObject } from '../../../core/lib/members.js';
 import { type Owner, StateOwners } from './state-owners.js';
 
 /**
@@ -24,11 +24,11 @@ export class McpTasks {
 
 /** A message without the tasks in its list that are not shown. */
 export function withoutTasks(message: unknown, isShown: (taskId: string) => boolean): unknown {
-  if (!isJson(message) || !isJson(message['result'])) return message;
+  if (!isJsonObject(message) || !isJsonObject(message['result'])) return message;
   const { result } = message;
   if (!Array.isArray(result['tasks'])) return message;
   const tasks = result['tasks'] as unknown[];
-  const kept = tasks.filter((task) => isJson(task) && isShown(String(task['taskId'])));
+  const kept = tasks.filter((task) => isJsonObject(task) && isShown(String(task['taskId'])));
   return kept.length === tasks.length
     ? message
     : { ...message, result: { ...result, tasks: kept } };
@@ -36,9 +36,9 @@ export function withoutTasks(message: unknown, isShown: (taskId: string) => bool
 
 /** `task` in a result of 2025-11-25; the result itself in the extension for 2026-07-28. */
 function taskMadeIn(message: unknown): string | undefined {
-  if (!isJson(message) || !isJson(message['result'])) return undefined;
+  if (!isJsonObject(message) || !isJsonObject(message['result'])) return undefined;
   const { result } = message;
   const task = result['resultType'] === 'task' ? result : result['task'];
-  const id = isJson(task) ? task['taskId'] : undefined;
+  const id = isJsonObject(task) ? task['taskId'] : undefined;
   return typeof id === 'string' ? id : undefined;
 }
