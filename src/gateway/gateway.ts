@@ -17,7 +17,9 @@ import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
 import { legacyFailure } from './legacy/legacy-answer.js';
 import { LegacyServer } from './legacy/legacy-server.js';
 import { MessageStream } from './legacy/message-stream.js';
+import type { ListKind } from './listing/list-kinds.js';
 import { OperationRouter } from './listing/operation-router.js';
+import { type GatewayCallOptions, OwnCalls } from './own-calls.js';
 import { ModernServer } from './modern/modern-server.js';
 import type { GatewayCaller } from './options/token-strategy.js';
 import type { Pass } from './modern/pass-through.js';
@@ -54,11 +56,13 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   readonly #modern: ModernServer;
   readonly #legacy: LegacyServer;
   readonly #calls = new GatewayCalls();
+  readonly #own: OwnCalls;
 
   /** @internal Made by `AuthplaneGatewayModule`. */
   constructor(registry: UpstreamRegistry, protectedBy: () => ProtectedResource) {
     this.#registry = registry;
     this.#protectedBy = protectedBy;
+    this.#own = new OwnCalls(registry, protectedBy);
     const router = new OperationRouter(registry.routes);
     this.#modern = new ModernServer(registry, router);
     this.#legacy = new LegacyServer(registry, router);
@@ -88,6 +92,34 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
       };
       return this.#served(inbound);
     });
+  }
+
+  /**
+   * What this caller is offered, as the entries of a list say it. An upstream that cannot be asked is left
+   * out.
+   */
+  list(
+    kind: ListKind,
+    caller: GatewayCaller,
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return this.#own.list(kind, caller);
+  }
+
+  /**
+   * Calls a tool by its exposed name, for code of the application: with the rules, tokens and limits of calls
+   * of clients, and without questions to a user.
+   *
+   * @returns the result, also one with `isError`.
+   * @throws UnknownOperationError when this caller is not offered it.
+   * @throws InsufficientScopeError, OperationRefusedError
+   * @throws UpstreamError, ConsentRequiredError, AuthorizationServerUnavailableError
+   */
+  call(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    options: GatewayCallOptions,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    return this.#own.call(name, args, options);
   }
 
   /**

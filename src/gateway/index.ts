@@ -6,6 +6,8 @@
  */
 
 export { McpGateway } from './gateway.js';
+export type { ListKind } from './listing/list-kinds.js';
+export type { GatewayCallOptions } from './own-calls.js';
 export {
   AuthplaneGatewayModule,
   type AuthplaneGatewayOptionsFactory,

@@ -60,6 +60,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'gateway/names/stand-ins.ts': { isStandIn: 'gateway: a name that may be a stand-in' },
   'gateway/names/upstream-names.ts': { constructor: 'boot' },
   'gateway/options/upstream-options.ts': { upstreamProblems: 'boot' },
+  'gateway/own-calls.ts': { list: 'bounded', resultOf: 'bounded' },
   'gateway/upstream/bulkhead.ts': {
     '#isQueueFull': 'bounded',
     '#leave': 'bounded',

@@ -1,0 +1,179 @@
+import { OperationRefusedError } from '../core/errors/request-errors.js';
+import { isJsonObject, member, memberOf } from '../core/lib/members.js';
+import { quoted } from '../core/lib/text.js';
+import type { McpOperation } from '../core/mcp/json-rpc.js';
+import type { Caller } from '../core/token/caller.js';
+import type { ProtectedResource } from '../nest/resources/protected-resources.js';
+import { type Message, messagesOf } from './legacy/message-stream.js';
+import { legacyResult } from './legacy/reserved-meta.js';
+import { LISTS, type ListKind } from './listing/list-kinds.js';
+import { mergedList } from './listing/merged-list.js';
+import type { Route } from './listing/routing-table.js';
+import type { UpstreamRegistry } from './listing/upstream-registry.js';
+import type { GatewayCaller } from './options/token-strategy.js';
+import { LegacySession } from './upstream/legacy-session.js';
+import { type Asking, META } from './upstream/modern-rpc.js';
+import { refusal } from './upstream/upstream-refusal.js';
+import type { UpstreamReply } from './upstream/upstream.js';
+import { RpcError, UnknownOperationError } from './wire/gateway-errors.js';
+import { MODERN } from './wire/modern-request.js';
+import { outgoingRequest } from './wire/upstream-request.js';
+
+/** How {@link McpGateway.call} is made. */
+export interface GatewayCallOptions {
+  /** Whose token is exchanged, and whose scopes count. */
+  readonly caller: GatewayCaller;
+  /** Ends the call. Default: nothing does but `timeoutMs` of the upstream. */
+  readonly signal?: AbortSignal;
+  /** Told what the upstream says of its progress. Default: it is not asked to. */
+  readonly onProgress?: (progress: Readonly<Record<string, unknown>>) => void;
+}
+
+const ID = 'authplane-call';
+
+/** Lists and calls of the application's own code, by the same rules as those of clients. */
+export class OwnCalls {
+  readonly #registry: UpstreamRegistry;
+  readonly #protectedBy: () => ProtectedResource;
+
+  constructor(registry: UpstreamRegistry, protectedBy: () => ProtectedResource) {
+    this.#registry = registry;
+    this.#protectedBy = protectedBy;
+  }
+
+  async list(kind: ListKind, caller: GatewayCaller): Promise<readonly Message[]> {
+    const { catalogue, warnings, all } = this.#registry;
+    const shape = LISTS[kind];
+    const asking = askingFor(caller, new AbortController().signal);
+    const { items, unavailable } = await mergedList(all, shape, asking, { catalogue, warnings });
+    for (const { error } of unavailable) this.#registry.log(error);
+    const method = USES[kind];
+    const shown = items.filter(({ name }) => {
+      const params = { [shape.operation === 'resource' ? 'uri' : 'name']: name, arguments: {} };
+      return !this.#verdict({ kind: shape.operation, method, name, params }, caller).hidden;
+    });
+    return shown.map(({ text }) => JSON.parse(text) as Message);
+  }
+
+  async call(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    { caller, signal = new AbortController().signal, onProgress }: GatewayCallOptions,
+  ): Promise<Message> {
+    const asking = askingFor(caller, signal);
+    const route = await this.#registry.routes.named('tools', name, asking);
+    const params = { name, arguments: args };
+    const operation = { kind: 'tool', method: 'tools/call', name, params } as const;
+    const { hidden, refusal: refused, needs } = this.#verdict(operation, caller);
+    if (route === undefined || hidden) throw new UnknownOperationError(`Unknown tool: ${name}`);
+    if (refused !== undefined)
+      throw new OperationRefusedError(`${quoted(name)}: ${refused.reason}`);
+    this.#protectedBy().resource.requireScopes(caller.claims, needs);
+    const own = { ...params, name: route.item.own };
+    const era = await this.#registry.eraOf(route.upstream, asking);
+    return era === MODERN
+      ? this.#modern(route, own, asking, onProgress)
+      : this.#legacy(route, own, asking, onProgress);
+  }
+
+  #verdict(operation: McpOperation, { claims }: GatewayCaller) {
+    const { mcp, resource } = this.#protectedBy();
+    const caller: Caller = { claims, method: claims.method, resource: resource.resource };
+    return mcp.scopes.judge(operation, caller);
+  }
+
+  async #modern(
+    route: Route,
+    params: Message,
+    asking: Omit<Asking, 'timeoutMs'>,
+    onProgress: GatewayCallOptions['onProgress'],
+  ): Promise<Message> {
+    const { upstream, item } = route;
+    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
+      item.verdict;
+    const meta = onProgress === undefined ? META : { ...META, progressToken: ID };
+    const message = {
+      id: ID,
+      method: 'tools/call',
+      params: { ...params, _meta: meta },
+      name: item.own,
+    };
+    const reply = await upstream.call({
+      ...asking,
+      ...outgoingRequest(message),
+      method: 'POST',
+      strategy,
+      operation: { method: 'tools/call', name: item.own },
+      timeoutMs,
+    });
+    return resultOf(route, reply, asking, onProgress);
+  }
+
+  async #legacy(
+    route: Route,
+    params: Message,
+    asking: Omit<Asking, 'timeoutMs'>,
+    onProgress: GatewayCallOptions['onProgress'],
+  ): Promise<Message> {
+    const { upstream, item } = route;
+    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
+      item.verdict;
+    const session = await LegacySession.open(
+      upstream,
+      { capabilities: {}, clientInfo: undefined },
+      asking,
+    );
+    try {
+      const meta = onProgress === undefined ? {} : { _meta: { progressToken: ID } };
+      const message = {
+        jsonrpc: '2.0',
+        id: ID,
+        method: 'tools/call',
+        params: { ...params, ...meta },
+      };
+      const operation = { method: 'tools/call', name: item.own };
+      const reply = await session.send(message, { ...asking, strategy, timeoutMs, operation });
+      return await resultOf(route, reply, asking, onProgress);
+    } finally {
+      void session.close(asking);
+    }
+  }
+}
+
+const USES: Readonly<Record<ListKind, string>> = {
+  tools: 'tools/call',
+  prompts: 'prompts/get',
+  resources: 'resources/read',
+  resourceTemplates: 'resources/read',
+};
+
+function askingFor(caller: GatewayCaller, signal: AbortSignal): Omit<Asking, 'timeoutMs'> {
+  const { issuer, sub, clientId } = caller.claims;
+  return { caller, callerKey: [issuer, sub, clientId].join('\0'), signal };
+}
+
+async function resultOf(
+  route: Route,
+  reply: UpstreamReply,
+  { caller }: Pick<Asking, 'caller'>,
+  onProgress: GatewayCallOptions['onProgress'],
+): Promise<Message> {
+  const { upstream } = route;
+  if (reply.status !== 200) {
+    const error = await refusal(route, reply, caller);
+    if (!(error instanceof RpcError)) throw error;
+    throw upstream.error('upstream_failed', `it answers with error ${error.rpc.code}`, {});
+  }
+  for await (const message of messagesOf(reply)) {
+    if (member(message, 'method') === 'notifications/progress') {
+      const params = member(message, 'params');
+      if (isJsonObject(params)) onProgress?.(params);
+    } else if (member(message, 'id') === ID) {
+      const result = member(message, 'result');
+      if (isJsonObject(result)) return legacyResult(result);
+      const code = memberOf(member(message, 'error'), 'code');
+      throw upstream.error('upstream_failed', `it answers with error ${Number(code)}`, {});
+    }
+  }
+  throw upstream.error('upstream_failed', 'its answer ended without a result', {});
+}
