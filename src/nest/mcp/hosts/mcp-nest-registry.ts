@@ -21,8 +21,15 @@ export const OPERATION_KEYS: readonly (readonly [key: string, OperationKind, mem
 ];
 
 export const MCP_NEST_1 = 'MCP-Nest 1';
-/** The token by which a module of MCP-Nest 1 knows itself. */
-export const MODULE_ID = 'MCP_MODULE_ID';
+/** The token by which a module of MCP-Nest 1 knows itself, from 1.6 on. */
+const MODULE_ID = 'MCP_MODULE_ID';
+/** The one of its options, which earlier ones have, too. */
+const MODULE_OPTIONS = 'MCP_OPTIONS';
+/** The class of its registry, from 1.5 to the last 1.9. */
+const REGISTRIES: ReadonlySet<string> = new Set([
+  'McpRegistryService',
+  'McpRegistryDiscoveryService',
+]);
 /** Tokens of MCP-Nest 2, for an application that has no decorated method. */
 export const MCP_STRATEGY = 'MCP_STRATEGY';
 /** In the registry of global symbols, for the server without a name and before the names of others. */
@@ -45,11 +52,16 @@ const LISTS: readonly (readonly [list: string, OperationKind, member: string])[]
   ['getResourceTemplates', 'resource', 'uriTemplate'],
 ];
 
+export function isMcpNest1Module({ providers }: Pick<ModuleOf, 'providers'>): boolean {
+  if (providers.has(MODULE_ID)) return true;
+  return providers.has(MODULE_OPTIONS) && registryOf({ providers }) !== undefined;
+}
+
 /** All that the servers of MCP-Nest 1 have registered. */
 export function registeredInMcpNest1(modules: Modules): Registration[] {
   return [...modules.values()].flatMap((module) => {
-    const id: unknown = module.providers.get(MODULE_ID)?.instance;
-    const registry = registryOf(module);
+    const registry = isMcpNest1Module(module) ? registryOf(module) : undefined;
+    const id: unknown = module.providers.get(MODULE_ID)?.instance ?? '';
     if (typeof id !== 'string' || registry === undefined) return [];
     return LISTS.flatMap(([list, kind, member]) =>
       entriesOf(registry, list, id).map((entry) => ({
@@ -63,9 +75,9 @@ export function registeredInMcpNest1(modules: Modules): Registration[] {
   });
 }
 
-function registryOf({ providers }: ModuleOf): object | undefined {
+function registryOf({ providers }: Pick<ModuleOf, 'providers'>): object | undefined {
   for (const [token, { instance }] of providers) {
-    const isRegistry = typeof token === 'function' && token.name === 'McpRegistryDiscoveryService';
+    const isRegistry = typeof token === 'function' && REGISTRIES.has(token.name);
     if (isRegistry && typeof instance === 'object') return instance as object;
   }
   return undefined;

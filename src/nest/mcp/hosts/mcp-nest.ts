@@ -5,16 +5,15 @@ import type {
   DiscoveredHost,
   HostedOperation,
   KnownMethod,
-  ModuleOf,
   Modules,
 } from './mcp-discovery.js';
 import {
   dynamicInMcpNest2,
   isBoundController,
+  isMcpNest1Module,
   isTransportController,
   MCP_NEST_1,
   MCP_STRATEGY,
-  MODULE_ID,
   OPERATION_KEYS,
   registeredInMcpNest1,
   serverNamedBy,
@@ -69,10 +68,6 @@ function hasMcpModule(modules: Modules): boolean {
   );
 }
 
-function isMcpNest1Module({ providers }: Pick<ModuleOf, 'providers'>): boolean {
-  return providers.has(MODULE_ID);
-}
-
 function operationsOn({ handler, name: method }: KnownMethod): HostedOperation[] {
   return OPERATION_KEYS.flatMap(([key, kind, member]) => {
     const options: unknown = Reflect.getMetadata(key, handler);
@@ -87,7 +82,7 @@ function plainToken(token: unknown): unknown {
   return typeof token === 'symbol' ? token.description : token;
 }
 
-/** MCP-Nest 1.9 and 2. */
+/** MCP-Nest 1.5 to 1.9, and 2. */
 export const mcpNest: HostLibrary = {
   name: 'MCP-Nest',
   hosts: (modules) => [...mcpNest1(modules), mcpNest2],

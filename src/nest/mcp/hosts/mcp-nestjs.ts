@@ -25,7 +25,11 @@ const TRANSPORTS: ReadonlySet<string> = new Set(['StreamableHttpController', 'Ss
 const PLAYGROUND = 'PlaygroundController';
 
 /** Of others that would run the same methods under names of their own. */
-const OTHERS: ReadonlySet<unknown> = new Set(['MCP_MODULE_ID', 'MCP_MODULE_OPTIONS']);
+const OTHERS: ReadonlySet<unknown> = new Set([
+  'MCP_MODULE_ID',
+  'MCP_OPTIONS',
+  'MCP_MODULE_OPTIONS',
+]);
 const OTHER_MODULE = 'McpAdapterModule';
 
 type Marks = Readonly<Partial<Record<'name' | 'uri' | 'uriTemplate', unknown>>>;
