@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { isKeyFor, isSameAlgorithm } from '../lib/algorithms.js';
+import { CURVES, isKeyFor, isSameAlgorithm } from '../lib/algorithms.js';
 import { quoted } from '../lib/text.js';
 import { DocumentRefused } from './remote-document.js';
 import { isWeakRsaModulus } from '../lib/rsa-strength.js';
@@ -10,7 +10,6 @@ const MAX_KEYS = 5000;
 const IMPORTED_AT_ONCE = 100;
 /** Members that only a private or a symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1). */
 const SECRET_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
-const CURVES = ['P-256', 'P-384', 'P-521', 'Ed25519'];
 
 /** A public key of the authorization server, imported once. */
 export interface VerificationKey extends KeyShape {

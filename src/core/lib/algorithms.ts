@@ -25,6 +25,11 @@ const rules: ReadonlyMap<string, AlgorithmRule> = new Map([
 
 export const SUPPORTED_ALGORITHMS: readonly string[] = [...rules.keys()];
 
+/** Of keys that make one of these signatures. */
+export const CURVES: readonly string[] = [
+  ...new Set([...rules.values()].flatMap(({ crv }) => crv ?? [])),
+];
+
 export const DEFAULT_ALGORITHMS: readonly string[] = ['ES256', 'RS256', 'PS256', 'EdDSA'];
 
 /** Two names of one algorithm: with keys of Ed25519 only, `EdDSA` means nothing else (RFC 9864 §2.2). */
