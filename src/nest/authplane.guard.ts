@@ -9,7 +9,7 @@ import { placesOf } from './handler-places.js';
 import { exchangeOf } from './http/exchange.js';
 import { callerOf, requestOf, requestState } from './http/request.js';
 import { servesPath } from './http/routes.js';
-import { IS_AUTHPLANE_GUARD, policyOf } from './marks/handler-marks.js';
+import { IS_AUTHPLANE_GUARD, isAuthplaneGuard, policyOf } from './marks/handler-marks.js';
 import { Refusals } from './refusals/refusals.js';
 import { ProtectedResources } from './resources/protected-resources.js';
 
@@ -142,4 +142,20 @@ async function verdictOf(guard: CanActivate, context: ExecutionContext): Promise
 
 function nameOf(context: ExecutionContext): string {
   return `${context.getClass().name}.${context.getHandler().name}`;
+}
+
+/** By tests, with `overrideProvider` or `overrideGuard`. */
+export function isGuardReplaced(
+  active: CanActivate,
+  modules: Pick<ModulesContainer, 'values'>,
+): boolean {
+  const used = [...modules.values()].map(({ injectables }) => injectables.get(AuthplaneGuard));
+  return [active, ...used.map((wrapper): unknown => wrapper?.instance)].some(
+    (guard) => guard !== undefined && guard !== null && !isAuthplaneGuard(guard),
+  );
+}
+
+export function moveToHead(guards: CanActivate[], guard: CanActivate): void {
+  const index = guards.indexOf(guard);
+  if (index > 0) guards.unshift(...guards.splice(index, 1));
 }

@@ -24,11 +24,10 @@ import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { AfterBootstrap, AfterBootstrapModule } from './boot/after-bootstrap.js';
 import { AuthContext, AuthContextInterceptor } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
-import { ACTIVE_GUARD, AuthplaneGuard } from './authplane.guard.js';
+import { ACTIVE_GUARD, AuthplaneGuard, isGuardReplaced, moveToHead } from './authplane.guard.js';
 import { AuthplaneMiddleware } from './authplane.middleware.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
-import { isAuthplaneGuard } from './marks/handler-marks.js';
 import { restoreGuards } from './handler-places.js';
 import {
   type AuthplaneFeatureAsyncOptions,
@@ -237,7 +236,7 @@ export class AuthplaneModule
    * @throws ConfigurationError for what is not as protected as it says.
    */
   async onModuleInit(): Promise<void> {
-    this.resources.isEnforced = !this.#isGuardReplaced();
+    this.resources.isEnforced = !isGuardReplaced(this.guard, this.modules);
     try {
       const { needs } = this.#inspect();
       await this.client.start();
@@ -312,16 +311,6 @@ export class AuthplaneModule
     }
   }
 
-  /** By tests, with `overrideProvider` or `overrideGuard`. */
-  #isGuardReplaced(): boolean {
-    const used = [...this.modules.values()].map(({ injectables }) =>
-      injectables.get(AuthplaneGuard),
-    );
-    return [this.guard, ...used.map((wrapper): unknown => wrapper?.instance)].some(
-      (guard) => guard !== undefined && guard !== null && !isAuthplaneGuard(guard),
-    );
-  }
-
   /** Before the server waits for its last answer: these have no end of their own. */
   beforeApplicationShutdown(): void {
     this.#selfCheck?.stop();
@@ -344,9 +333,4 @@ function appliesMiddleware(modules: ModulesContainer): boolean {
         (typeof metatype === 'function' && metatype.prototype instanceof AuthplaneMiddleware),
     ),
   );
-}
-
-function moveToHead(guards: CanActivate[], guard: CanActivate): void {
-  const index = guards.indexOf(guard);
-  if (index > 0) guards.unshift(...guards.splice(index, 1));
 }
