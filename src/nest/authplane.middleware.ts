@@ -58,8 +58,11 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     // Next in line may be a server that reads the request itself.
     if (main.mcp.isAtEndpoint(exchange))
       return this.#serve(exchange, policyFor(main, main.isMcp), next);
-    requestState(request).whenParsed = (parsed, goOn) =>
+    const state = requestState(request);
+    state.whenParsed = (parsed, goOn) => {
+      delete state.judgedBody; // of now, which is none
       this.#serve(parsed as HttpExchange, policyFor(main, false), goOn);
+    };
     this.#serve(exchange, policyFor({ ...main, isMcp: false }, false), next);
   }
 

@@ -6,6 +6,8 @@ import {
   type MiddlewareConsumer,
   Module,
   Post,
+  Req,
+  Res,
   UseGuards,
 } from '@nestjs/common';
 import {
@@ -14,6 +16,7 @@ import {
   AuthplaneMiddleware,
   ConfigurationError,
 } from 'authplane-nestjs';
+import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
 import { platforms } from '../support/nest/start-app.js';
 import { clients, type ClientName, walk } from '../support/hosts/hosts-clients.js';
 import { type Caller, type Message, RawClient } from '../support/hosts/hosts-requests.js';
@@ -181,6 +184,14 @@ class PlainController {
     return { sub: this.caller.claims.sub, body };
   }
 
+  @Post('served')
+  served(@Req() request: PlatformRequest, @Res() reply: PlatformReply) {
+    return serveMcp(request, reply, () => (_, response, body) => {
+      response.end(JSON.stringify({ sub: this.caller.claims.sub, body }));
+      return Promise.resolve();
+    });
+  }
+
   @Post('open')
   open(@Body() body: object) {
     return { body };
@@ -190,7 +201,7 @@ class PlainController {
 @Module({ controllers: [PlainController] })
 class ConsumerModule {
   configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(AuthplaneMiddleware).forRoutes('mcp', 'guarded');
+    consumer.apply(AuthplaneMiddleware).forRoutes('mcp', 'guarded', 'served');
   }
 }
 
@@ -250,6 +261,8 @@ describe.each(platforms)('12.5: consumer.apply on %s', (platform) => {
     await start();
     expect((await send('/guarded', message('write'), READ))[0]).toBe(403);
     expect((await send('/guarded', message('read'), READ))[0]).toBe(201);
+    expect((await send('/served', message('write'), READ))[0]).toBe(403);
+    expect(await send('/served', message('read'), READ)).toMatchObject([201, { sub: 'alice' }]);
     expect((await send('/guarded', { order: 1 }, null))[0]).toBe(401);
     expect(await send('/open', { order: 1 }, null)).toEqual([201, { body: { order: 1 } }]);
   });
