@@ -202,6 +202,32 @@ describe('14.D: a gateway under attack', () => {
   });
 });
 
+describe('14.D: the end of the application', () => {
+  test('running calls are answered, and their connections closed', async () => {
+    const upstream = await startUpstream(searchServer);
+    const app = await startGateway({
+      gateway: { upstreams: { search: { url: upstream.url, token: none() } } },
+    });
+    await app.ask('tools/list');
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    upstream.intercept = async (_request, _response, body) => {
+      if (body.includes('tools/call')) await released;
+      return false;
+    };
+    const running = app.ask('tools/call', { name: 'search__web', arguments: {} });
+    while (!upstream.asked.some(({ method }) => method === 'tools/call'))
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const closed = app.app.close();
+    release();
+    const answer = await running;
+    expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close']);
+    await closed;
+    await app.close();
+    await upstream.stop();
+  });
+});
+
 describe('14.A: the module', () => {
   test('wrong extras are refused where they stand', () => {
     const wrong = [

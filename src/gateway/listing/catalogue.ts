@@ -27,6 +27,12 @@ export interface ListEntry {
   readonly ttlMs: number;
 }
 
+/** As it is kept: what it weighs, and by what it is found besides its key. */
+interface StoredEntry extends ListEntry {
+  readonly weight: number;
+  readonly tags: readonly string[];
+}
+
 /** Reads all pages of one list, however the upstream is reached. */
 export type ReadList = (
   upstream: Upstream,
@@ -52,7 +58,7 @@ export class Catalogue {
   readonly #read: ReadList;
   readonly #clock: Clock;
   readonly #warnings: SparseWarnings;
-  readonly #entries: Generations<ListEntry & { readonly weight: number }>;
+  readonly #entries: Generations<StoredEntry>;
   readonly #texts = new Map<string, WeakRef<StoredList>>();
   readonly #collected = new FinalizationRegistry<string>((key) => {
     if (this.#texts.get(key)?.deref() === undefined) this.#texts.delete(key);
@@ -68,7 +74,7 @@ export class Catalogue {
     this.#warnings = warnings;
     this.#entries = new Generations(MAX_ENTRIES, {
       weights: { of: ({ weight }) => weight, max: MAX_BYTES },
-      tags: () => [],
+      tags: ({ tags }) => tags,
     });
   }
 
@@ -111,18 +117,18 @@ export class Catalogue {
 
   /** Whoever asks for it next reads it anew. */
   forget(upstream: Upstream, shape?: ListShape): void {
-    const start = placeOf(upstream, shape);
-    for (const [key] of this.#entries) if (key.startsWith(start)) this.#entries.delete(key);
-    for (const key of this.#failures.keys()) if (key.startsWith(start)) this.#failures.delete(key);
+    const place = placeOf(upstream, shape);
+    for (const key of this.#entries.tagged(place)) this.#entries.delete(key);
+    for (const key of this.#failures.keys()) if (key.startsWith(place)) this.#failures.delete(key);
   }
 
   /** Of any caller: the newest. */
   newest(upstream: Upstream, shape: ListShape): ListEntry | undefined {
-    const start = placeOf(upstream, shape);
     let newest: ListEntry | undefined;
-    for (const [key, entry] of this.#entries) {
-      if (!key.startsWith(start)) continue;
-      if (newest === undefined || entry.readAt > newest.readAt) newest = entry;
+    for (const key of this.#entries.tagged(placeOf(upstream, shape))) {
+      const entry = this.#entries.peek(key);
+      if (entry !== undefined && !(newest !== undefined && newest.readAt >= entry.readAt))
+        newest = entry;
     }
     return newest;
   }
@@ -205,7 +211,8 @@ export class Catalogue {
     const readAt = this.#clock.elapsed();
     const freshUntil = readAt + ttlMs / 1000;
     const weight = SHARED_BYTES + (isNew ? list.bytes : 0);
-    const entry = { list, readAt, freshUntil, ttlMs, weight };
+    const tags = [place, placeOf(upstream)];
+    const entry = { list, readAt, freshUntil, ttlMs, weight, tags };
     this.#entries.set(scope === 'public' ? place : place + keyOf(reader), entry);
     return entry;
   }
