@@ -20,7 +20,12 @@ import {
 import { BESIDE_OPEN_TEMPLATES, readAt } from '../../support/hostile/beside-templates.js';
 import { send, type Targets } from '../../support/hostile/host-messages.js';
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
-import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
+import {
+  compileApp,
+  installApp,
+  packPackage,
+  PROJECT,
+} from '../../support/package/packed-package.js';
 
 if (isFull) jest.setTimeout(3_600_000);
 

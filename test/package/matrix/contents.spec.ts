@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, posix, relative } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { entries, importsOf, manifest, packPackage, PROJECT } from './packed-package.js';
+import {
+  entries,
+  importsOf,
+  manifest,
+  packPackage,
+  PROJECT,
+} from '../../support/package/packed-package.js';
 
 const packed = packPackage();
 afterAll(() => packed.remove());

@@ -7,7 +7,7 @@ import {
   node,
   packPackage,
   specifier,
-} from './packed-package.js';
+} from '../../support/package/packed-package.js';
 
 const NEST = ['@nestjs/common', '@nestjs/core', 'rxjs'];
 

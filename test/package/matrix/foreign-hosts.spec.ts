@@ -5,7 +5,12 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { freePort } from '../../support/nest/start-app.js';
-import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
+import {
+  compileApp,
+  installApp,
+  packPackage,
+  PROJECT,
+} from '../../support/package/packed-package.js';
 
 // Two libraries that use MCP-Nest's metadata keys with other names: mcp-nestjs is built in. A third, @hmake98/nestjs-mcp, is not
 // served by the registry; it uses the same keys and the token MCP_MODULE_OPTIONS as well.

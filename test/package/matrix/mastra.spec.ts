@@ -8,7 +8,7 @@ import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { type ClientName, walk } from '../../support/hosts/hosts-clients.js';
 import { type Era, type HostServer, RawClient } from '../../support/hosts/hosts-requests.js';
 import { freePort } from '../../support/nest/start-app.js';
-import { installApp, packPackage, PROJECT } from './packed-package.js';
+import { installApp, packPackage, PROJECT } from '../../support/package/packed-package.js';
 
 const packed = packPackage();
 afterAll(() => packed.remove());

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { installApp, node, packPackage, PROJECT, writeJson } from './packed-package.js';
+import {
+  installApp,
+  node,
+  packPackage,
+  PROJECT,
+  writeJson,
+} from '../../support/package/packed-package.js';
 
 /** Nest and @nestjs/config, which has its own numbers. */
 const MAJORS = [

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
+import {
+  compileApp,
+  installApp,
+  packPackage,
+  PROJECT,
+} from '../../support/package/packed-package.js';
 
 const packed = packPackage();
 afterAll(() => packed.remove());

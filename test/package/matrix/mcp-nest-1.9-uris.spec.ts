@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decoded, UriTable } from '../../../src/core/mcp/uri-table.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
-import { installApp, node, packPackage, writeJson } from './packed-package.js';
+import { installApp, node, packPackage, writeJson } from '../../support/package/packed-package.js';
 
 const COUNT = process.env['AUTHPLANE_STRESS'] === undefined ? 10_000 : 200_000;
 

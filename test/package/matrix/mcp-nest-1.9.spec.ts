@@ -15,7 +15,12 @@ import {
   SCOPES,
 } from '../../support/hosts/hosts-suite.js';
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
-import { compileApp, installApp, packPackage, PROJECT } from './packed-package.js';
+import {
+  compileApp,
+  installApp,
+  packPackage,
+  PROJECT,
+} from '../../support/package/packed-package.js';
 
 const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');
 

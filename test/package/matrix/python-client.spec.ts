@@ -17,7 +17,12 @@ import {
 import type { TokenClaims } from 'authplane-nestjs/testing';
 import { NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
 import { platforms } from '../../support/nest/start-app.js';
-import { type NotesApp, recordRequests, sendPlainRefusals, startNotesApp } from './notes-app.js';
+import {
+  type NotesApp,
+  recordRequests,
+  sendPlainRefusals,
+  startNotesApp,
+} from '../../support/package/notes-app.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-python-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

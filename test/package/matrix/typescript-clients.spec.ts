@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { TokenClaims } from 'authplane-nestjs/testing';
-import { type NotesApp, recordRequests, sendPlainRefusals, startNotesApp } from './notes-app.js';
+import {
+  type NotesApp,
+  recordRequests,
+  sendPlainRefusals,
+  startNotesApp,
+} from '../../support/package/notes-app.js';
 import { type Outcome, TypeScriptClients } from './typescript-clients/clients.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-typescript-'));

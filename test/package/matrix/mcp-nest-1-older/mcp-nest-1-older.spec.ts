@@ -5,7 +5,12 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { freePort } from '../../../support/nest/start-app.js';
-import { compileApp, installApp, packPackage, PROJECT } from '../packed-package.js';
+import {
+  compileApp,
+  installApp,
+  packPackage,
+  PROJECT,
+} from '../../../support/package/packed-package.js';
 
 const packed = packPackage();
 afterAll(() => packed.remove());

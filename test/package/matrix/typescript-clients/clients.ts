@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { freePort } from '../../../support/nest/start-app.js';
-import { installPackages, PROJECT } from '../packed-package.js';
+import { installPackages, PROJECT } from '../../../support/package/packed-package.js';
 
 /** Some of the clients need a newer Node than this package; it is in the registry, too. */
 const NODE = `node-${process.platform}-${process.arch}`;

@@ -5,9 +5,9 @@ import {
   type StandInAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import type { FastifyInstance } from 'fastify';
-import { McpController, mcp, NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
-import { SCOPES } from '../../support/hosts/hosts-suite.js';
-import { freePort, type Platform, startApp } from '../../support/nest/start-app.js';
+import { McpController, mcp, NotesServer } from '../hosts/hosts-sdk-v2.js';
+import { SCOPES } from '../hosts/hosts-suite.js';
+import { freePort, type Platform, startApp } from '../nest/start-app.js';
 
 /** A guarded server for clients that somebody else has written, and its authorization server. */
 export interface NotesApp {
