@@ -83,7 +83,9 @@ export * from './core/errors/server-errors.js';
 export * from './core/errors/configuration-error.js';
 export * from './core/errors/oauth-errors.js';
 export { AuthContext, type CallerSnapshot } from './nest/auth-context.js';
+export type { AllowedCaller, AllowRule } from './nest/callers/allow-rule.js';
 export {
+  Allow,
   AnyScope,
   Claims,
   CurrentUser,

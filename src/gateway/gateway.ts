@@ -1,3 +1,4 @@
+import type { Eventually } from '../core/lib/deadline.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { NoCallerError } from '../core/errors/token-errors.js';
@@ -41,7 +42,7 @@ interface Inbound {
   readonly body: unknown;
   readonly caller: GatewayCaller;
   readonly signal: AbortSignal;
-  readonly judgeAgain: () => void;
+  readonly judgeAgain: () => Eventually<void>;
 }
 
 /**

@@ -48,10 +48,13 @@ export class OwnCalls {
     const { items, unavailable } = await mergedList(all, shape, asking, { catalogue, warnings });
     for (const { error } of unavailable) this.#registry.log(error);
     const method = USES[kind];
-    const shown = items.filter(({ name }) => {
-      const params = { [shape.operation === 'resource' ? 'uri' : 'name']: name, arguments: {} };
-      return !this.#verdict({ kind: shape.operation, method, name, params }, caller).hidden;
-    });
+    const verdicts = await Promise.all(
+      items.map(async ({ name }) => {
+        const params = { [shape.operation === 'resource' ? 'uri' : 'name']: name, arguments: {} };
+        return this.#verdict({ kind: shape.operation, method, name, params }, caller);
+      }),
+    );
+    const shown = items.filter((_, at) => verdicts[at]?.hidden === false);
     return shown.map(({ text }) => JSON.parse(text) as Message);
   }
 
@@ -64,7 +67,7 @@ export class OwnCalls {
     const route = await this.#registry.routes.named('tools', name, asking);
     const params = { name, arguments: args };
     const operation = { kind: 'tool', method: 'tools/call', name, params } as const;
-    const { hidden, refusal: refused, needs } = this.#verdict(operation, caller);
+    const { hidden, refusal: refused, needs } = await this.#verdict(operation, caller);
     if (route === undefined || hidden) throw new UnknownOperationError(`Unknown tool: ${name}`);
     if (refused !== undefined)
       throw new OperationRefusedError(`${quoted(name)}: ${refused.reason}`);

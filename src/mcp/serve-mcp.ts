@@ -64,7 +64,7 @@ export async function serveMcp(
   const raw = reply.raw ?? (reply as ServerResponse); // Express: Node's response itself
   const signal = abortedWithoutAnswer(raw);
   const serve = await prepare(signal);
-  requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
+  await requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
   takeOver(raw, reply);
   sendHeadOfStreams(raw);
   try {

@@ -12,6 +12,7 @@ import {
   markResource,
   type Method,
 } from './marks/handler-marks.js';
+import type { AllowRule } from './callers/allow-rule.js';
 import { checkedMethod, checkMethodsOf } from './method-check.js';
 import { callerOf, holderOf, requestOf, requestState } from './http/request.js';
 
@@ -49,6 +50,21 @@ export function Scopes(...scopes: ScopesArguments): ClassDecorator & MethodDecor
  */
 export function AnyScope(...scopes: ScopesArguments): ClassDecorator & MethodDecorator {
   return scopesDecorator('@AnyScope', scopes, (any) => ({ all: [], anyOf: [any] }));
+}
+
+/**
+ * The handler, every handler of the class, or the tool, resource or prompt, is for callers of whom the
+ * rule says `true`: by roles and other claims, by the user, by arguments. Adds up with `@Scopes`, and is asked
+ * after the scopes and the option `user`, and once more where the method runs, for whoever has called it. Anything else is a 403 without a
+ * challenge; what the rule throws, and more than 5 seconds, a 503. Lists do not ask it.
+ *
+ * @throws ConfigurationError for what is no function.
+ */
+export function Allow<User = unknown>(rule: AllowRule<User>): ClassDecorator & MethodDecorator {
+  if (typeof rule !== 'function')
+    throw new ConfigurationError('@Allow: the rule must be a function');
+  const needs = { all: [], anyOf: [], rules: [rule as AllowRule] };
+  return protectingDecorator('@Allow', (marked) => markNeeds(marked, needs));
 }
 
 /**

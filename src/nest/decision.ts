@@ -1,5 +1,7 @@
 import { eventCaller } from '../core/events.js';
+import { requireAllowed, rulesToAsk } from './callers/allow-rule.js';
 import { type AppUsers, withScopesOf } from './callers/app-user.js';
+import type { Eventually } from '../core/lib/deadline.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
 import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
 import {
@@ -18,6 +20,8 @@ import type { ProtectedResource, ProtectedResources } from './resources/protecte
 export interface RequestPolicy extends EndpointPolicy {
   readonly protectedBy: ProtectedResource;
 }
+
+const NO_RULES: Inspection['rules'] = [];
 
 /**
  * Lets a request in, or throws why not: the whole decision, for whoever has one to make, a guard or what
@@ -46,9 +50,15 @@ export async function letIn(
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
   const caller = await callerOnce(exchange, policy.protectedBy, inspection?.isMcp === true);
   state.judgedBody ??= { body: request.body };
-  judge(policy, inspection, caller);
+  const judging = judge(policy, inspection, caller);
+  if (judging instanceof Promise) await judging;
   if (policy.protectedBy.users !== undefined) {
     await loadUser(exchange, policy.protectedBy, policy.protectedBy.users, caller);
+  }
+  const rules = rulesToAsk(policy.needs, inspection?.rules ?? NO_RULES, state);
+  if (rules.length > 0) {
+    await requireAllowed(rules, caller, state);
+    state.asked = [...(state.asked ?? []), ...rules];
   }
   admit(exchange, policy.protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
@@ -111,9 +121,10 @@ function judge(
   { needs, protectedBy }: RequestPolicy,
   inspection: Inspection | undefined,
   caller: AdmittedCaller,
-): void {
-  if (inspection === undefined) protectedBy.resource.requireScopes(caller.claims, needs);
-  else inspection.judge(caller);
+): Eventually<void> {
+  return inspection === undefined
+    ? protectedBy.resource.requireScopes(caller.claims, needs)
+    : inspection.judge(caller);
 }
 
 /** Loaded once, however many guards ask; whoever has no scope is never looked up. */

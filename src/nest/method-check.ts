@@ -5,6 +5,7 @@ import {
   NoCallerError,
 } from '../core/errors/token-errors.js';
 import { challengeScopes } from '../core/lib/scopes.js';
+import { askedAgain, requireAllowed } from './callers/allow-rule.js';
 import { meetsNeeds } from '../core/token/caller.js';
 import {
   type ClassLike,
@@ -38,25 +39,31 @@ export function enforceIn(application: GuardedApplication): () => void {
 export function checkedMethod(prototype: object, key: string | symbol, method: Method): Method {
   if (checkedMethods.has(method)) return method;
   let policy: HandlerPolicy | undefined;
-  const requireCaller = () => {
+  const refuse = (error: unknown): never => {
+    throw error instanceof AuthplaneError && isOperation(prototype, key)
+      ? new OperationRefusal(error)
+      : error;
+  };
+  const requireCaller = (): Promise<void> | undefined => {
     policy ??= declaredPolicy(prototype, key, method);
-    if (policy.isPublic) return;
+    if (policy.isPublic) return undefined;
     try {
-      requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
+      const allowed = requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
+      return allowed?.catch(refuse);
     } catch (error) {
-      throw error instanceof AuthplaneError && isOperation(prototype, key)
-        ? new OperationRefusal(error)
-        : error;
+      return refuse(error);
     }
   };
   const checked: Method = isAsync(method)
     ? async function (this: unknown, ...args) {
-        requireCaller();
+        const required = requireCaller();
+        if (required !== undefined) await required;
         return Reflect.apply(method, this, args);
       }
     : function (this: unknown, ...args) {
-        requireCaller();
-        return Reflect.apply(method, this, args);
+        const required = requireCaller();
+        if (required === undefined) return Reflect.apply(method, this, args);
+        return required.then((): unknown => Reflect.apply(method, this, args));
       };
   copyAppearance(method, checked);
   keepOperationRefusals(prototype, key, { value: checked });
@@ -122,9 +129,10 @@ function isOperation(prototype: object, key: string | symbol): boolean {
   return isMcpOperation(method);
 }
 
-function requireCallerOf(policy: HandlerPolicy, where: string): void {
+/** A promise where rules are to be asked once more. */
+function requireCallerOf(policy: HandlerPolicy, where: string): Promise<void> | undefined {
   const holder = requests.getStore();
-  if (!isEnforced(holder)) return;
+  if (!isEnforced(holder)) return undefined;
   if (holder?.current === undefined) {
     throw new NoCallerError(
       `${where} is for callers that AuthplaneGuard has let in, and runs for none: ` +
@@ -132,9 +140,12 @@ function requireCallerOf(policy: HandlerPolicy, where: string): void {
     );
   }
   requireResource(holder, policy, where);
-  if (meetsNeeds(holder.current, policy.needs)) return;
-  const { scopes: grantedScopes } = holder.current.claims;
-  throw new InsufficientScopeError(challengeScopes(policy.needs), { grantedScopes });
+  if (!meetsNeeds(holder.current, policy.needs)) {
+    const { scopes: grantedScopes } = holder.current.claims;
+    throw new InsufficientScopeError(challengeScopes(policy.needs), { grantedScopes });
+  }
+  const { rules } = policy.needs;
+  return rules && requireAllowed(askedAgain(rules, holder), holder.current, holder);
 }
 
 /** Tests may have replaced the guard; then nothing is enforced in that application. */

@@ -53,3 +53,24 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
       .finally(() => signal.removeEventListener('abort', stop));
   });
 }
+
+/** Known now, or later: what functions of an application give may be either. */
+export type Eventually<T> = T | Promise<T>;
+
+/** No promise is made where everything is known already. */
+export function whenKnown<T, Result>(
+  value: Eventually<T>,
+  next: (known: T) => Eventually<Result>,
+): Eventually<Result> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** All of them, in their order; a failure of one is that of all. */
+export function whenAllKnown<T, Result>(
+  values: readonly Eventually<T>[],
+  next: (known: readonly T[]) => Eventually<Result>,
+): Eventually<Result> {
+  return values.some((value) => value instanceof Promise)
+    ? Promise.all(values).then(next)
+    : next(values as readonly T[]);
+}

@@ -13,7 +13,12 @@ export interface ScopeNeeds {
   readonly all: readonly string[];
   /** One of each group. */
   readonly anyOf: readonly (readonly string[])[];
+  /** @internal What is asked besides scopes (`@Allow`); not there where nothing is. */
+  readonly rules?: readonly AccessRule[];
 }
+
+/** @internal A function of the application; who asks it knows with what. */
+export type AccessRule = (...asked: never[]) => unknown;
 
 export const NO_SCOPES: ScopeNeeds = Object.freeze({ all: [], anyOf: [] });
 
@@ -31,9 +36,13 @@ export function scopeCoverage(hierarchy: ScopeHierarchy | undefined): ScopeCover
 
 /** Requirements add up: class and handler, module and tool. */
 export function addScopeNeeds(...needs: readonly ScopeNeeds[]): ScopeNeeds {
+  const rules = needs.some((need) => need.rules !== undefined)
+    ? { rules: [...new Set(needs.flatMap((need) => need.rules ?? []))] }
+    : undefined;
   return {
     all: [...new Set(needs.flatMap((need) => need.all))],
     anyOf: needs.flatMap((need) => need.anyOf),
+    ...rules,
   };
 }
 

@@ -1,20 +1,20 @@
 import { inspect } from 'node:util';
-import { AuthplaneError } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
+import { type Eventually, whenAllKnown, whenKnown } from '../lib/deadline.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
 import { NO_SOURCES } from './requirement-sources.js';
 import { UriTable } from './uri-table.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
 import { UriReader } from './uri-reader.js';
 import { type Caller, meetsNeeds } from '../token/caller.js';
+import { type Demand, demandOf, type Refusal } from './scope-demand.js';
 import {
   type RequiredScopes,
   type ScopeRule,
   scopeNeeds,
   type RuledOperation,
-  requirementProblem,
 } from './scope-requirement.js';
 
 /** One requirement, wherever it was declared. */
@@ -34,12 +34,6 @@ export interface OperationVerdict {
   readonly hidden: boolean;
   /** A rule refuses this caller; no scope helps. */
   readonly refusal?: Refusal;
-}
-
-export interface Refusal {
-  readonly reason: string;
-  /** What a rule threw or wrongly returned. */
-  readonly fault?: unknown;
 }
 
 const NOTHING_NEEDED: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
@@ -94,29 +88,28 @@ export class OperationScopes {
     return this.#matching(operation).some(({ requirement }) => typeof requirement === 'function');
   }
 
-  judge(operation: McpOperation, caller: Caller): OperationVerdict {
+  /**
+   * A promise where a rule is asynchronous.
+   *
+   * @throws CallbackError, later, when such a rule fails.
+   */
+  judge(operation: McpOperation, caller: Caller): Eventually<OperationVerdict> {
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
-    const demands = requirements.flatMap((one) =>
+    const asked = requirements.flatMap((one) =>
       this.#demandsOf(one, operation, caller).map((demand) => ({ hidden: one.hidden, demand })),
     );
-    if (demands.some(({ hidden, demand }) => hidden && !isMet(demand, caller))) {
-      return { needs: NO_SCOPES, hidden: true };
-    }
-    const refusal = demands.map(({ demand }) => demand).find(isRefusal);
-    const needs = demands.map(({ demand }) => (isRefusal(demand) ? NO_SCOPES : demand));
-    return {
-      needs: addScopeNeeds(...needs),
-      hidden: false,
-      ...(refusal === undefined ? {} : { refusal }),
-    };
+    return whenAllKnown(
+      asked.map(({ demand }) => demand),
+      (demands) => verdictOf(demands, asked, caller),
+    );
   }
 
   #demandsOf(
     { kind, name, requirement }: OperationRequirement,
     operation: McpOperation,
     caller: Caller,
-  ): (ScopeNeeds | Refusal)[] {
+  ): Eventually<Demand>[] {
     if (typeof requirement !== 'function') return [scopeNeeds(requirement)];
     const reader = kind === 'resource' ? this.#readers.get(name) : undefined;
     const asked = reader === undefined ? [withoutUri(operation)] : readings(operation, reader);
@@ -135,18 +128,36 @@ export class OperationScopes {
 /**
  * The second look at one requirement, where the operation runs.
  *
- * @throws InsufficientScopeError, OperationRefusedError
+ * @throws InsufficientScopeError, OperationRefusedError; CallbackError where an asynchronous rule fails
  */
 export function requireOperation(
   requirement: OperationRequirement['requirement'],
   operation: RuledOperation,
   caller: Caller,
-): void {
-  const demand = demandOf(requirement, operation, caller);
-  if (isRefusal(demand)) {
-    throw new OperationRefusedError(demand.reason, { cause: demand.fault });
+): Eventually<void> {
+  return whenKnown(demandOf(requirement, operation, caller), (demand) => {
+    if (isRefusal(demand)) {
+      throw new OperationRefusedError(demand.reason, { cause: demand.fault });
+    }
+    if (!isMet(demand, caller)) throw new InsufficientScopeError(challengeScopes(demand));
+  });
+}
+
+function verdictOf(
+  demands: readonly Demand[],
+  requirements: readonly Pick<OperationRequirement, 'hidden'>[],
+  caller: Caller,
+): OperationVerdict {
+  if (demands.some((demand, at) => requirements[at]?.hidden === true && !isMet(demand, caller))) {
+    return { needs: NO_SCOPES, hidden: true };
   }
-  if (!isMet(demand, caller)) throw new InsufficientScopeError(challengeScopes(demand));
+  const refusal = demands.find(isRefusal);
+  const needs = demands.map((demand) => (isRefusal(demand) ? NO_SCOPES : demand));
+  return {
+    needs: addScopeNeeds(...needs),
+    hidden: false,
+    ...(refusal === undefined ? {} : { refusal }),
+  };
 }
 
 /** What is needed whoever calls; a rule says nothing before it has a caller. */
@@ -195,69 +206,11 @@ class UnreadableUri implements RuledOperation {
   }
 }
 
-function demandOf(
-  requirement: OperationRequirement['requirement'],
-  operation: RuledOperation,
-  caller: Caller,
-): ScopeNeeds | Refusal {
-  if (typeof requirement !== 'function') return scopeNeeds(requirement);
-  try {
-    return answerOf(requirement(operation, caller.claims));
-  } catch (error) {
-    if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
-    const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';
-    return { reason, fault: error };
-  }
-}
-
-/**
- * A function of the application may return anything, a promise for example. Where it has nothing to ask
- * for it may say so in any shape; only an empty `any` asks for one of nothing.
- */
-function answerOf(answer: unknown): ScopeNeeds | Refusal {
-  if (answer === false) return { reason: 'its rule refuses this caller' };
-  const asked = withoutEmptyParts(answer);
-  if (isEmptyList(asked)) return NO_SCOPES;
-  const problem = typeof asked === 'function' ? 'a function' : requirementProblem(asked);
-  if (problem === undefined) return scopeNeeds(asked as RequiredScopes);
-  if (isThenable(answer)) Promise.resolve(answer).catch(() => undefined); // must not end the process
-  return {
-    reason: 'its rule is broken',
-    fault: new ConfigurationError(
-      `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
-    ),
-  };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value;
-}
-
-/** An empty list where nothing is left. */
-function withoutEmptyParts(answer: unknown): unknown {
-  if (!isPlainObject(answer)) return answer;
-  const parts = Object.entries(answer).filter(
-    ([name, scopes]) => scopes !== undefined && !(name === 'all' && isEmptyList(scopes)),
-  );
-  return parts.length === 0 ? [] : Object.fromEntries(parts);
-}
-
-/** Of an instance of a class the own members may not be all there is. */
-function isPlainObject(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
-}
-
-function isRefusal(demand: ScopeNeeds | Refusal): demand is Refusal {
+function isRefusal(demand: Demand): demand is Refusal {
   return 'reason' in demand;
 }
 
-function isMet(demand: ScopeNeeds | Refusal, caller: Caller): boolean {
+function isMet(demand: Demand, caller: Caller): boolean {
   return !isRefusal(demand) && meetsNeeds(caller, demand);
 }
 

@@ -45,6 +45,7 @@ const readTables = new WeakMap<RequirementTable, ReadTable>();
  * is no JSON-RPC message, too many operations or too long URIs.
  * @throws TokenMissingError when a rule has to be asked, and there are no `claims`.
  * @throws OperationRefusedError when a rule refuses, or `unknownMethods: 'refuse'` does.
+ * @throws CallbackError when an asynchronous rule fails.
  * @throws ConfigurationError for a wrong table.
  *
  * @example
@@ -60,26 +61,26 @@ export async function requiredScopes(
   const { scopes, refusesUnknown } = readTable(table);
   requireMessages(body);
   const operations = [...operationsOf(body), ...methodsOf(body)];
-  const needs = operations.map((operation) => {
+  const asked = operations.map((operation) => {
     if (refusesUnknown && isUnknown(operation, scopes)) {
       throw new OperationRefusedError('a method that nobody knows');
     }
     return needsOf(operation, scopes, claims);
   });
-  const { all, anyOf } = addScopeNeeds(...needs);
+  const { all, anyOf } = addScopeNeeds(...(await Promise.all(asked)));
   return { all: [...all], any: anyOf.map((group) => [...group]) };
 }
 
-function needsOf(
+async function needsOf(
   operation: McpOperation,
   scopes: OperationScopes,
   claims: VerifiedClaims | undefined,
-): ScopeNeeds {
+): Promise<ScopeNeeds> {
   if (!scopes.hasRule(operation)) return scopes.staticNeeds(operation);
   if (claims === undefined) {
     throw new TokenMissingError(`what this ${operation.kind} needs depends on who asks`);
   }
-  const { needs, refusal } = scopes.judge(operation, callerWith(claims));
+  const { needs, refusal } = await scopes.judge(operation, callerWith(claims));
   if (refusal === undefined) return needs;
   throw new OperationRefusedError(refusal.reason, { cause: refusal.fault });
 }

@@ -1,4 +1,5 @@
 import type { McpOperation } from './json-rpc.js';
+import type { Eventually } from '../lib/deadline.js';
 import { scopeListProblem } from '../lib/option-checks.js';
 import type { ScopeNeeds } from '../lib/scopes.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
@@ -41,11 +42,14 @@ export interface RuledOperation extends McpOperation {
  * (nested braces, quoted names) throws a `ConfigurationError`.
  *
  * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
+ *
+ * It may be asynchronous. Then it has 5 seconds, and what it rejects with, other than an
+ * `InsufficientScopeError`, is a 503: nobody can tell what is needed.
  */
 export type ScopeRule = (
   operation: RuledOperation,
   claims: VerifiedClaims,
-) => RequiredScopes | false;
+) => Eventually<RequiredScopes | false>;
 
 /** What an operation needs: always the same scopes, or a rule that looks at the call. */
 export type ScopeRequirement = RequiredScopes | ScopeRule;

@@ -1,3 +1,4 @@
+import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
@@ -25,7 +26,7 @@ import { Sessions } from './sessions.js';
 /** What surrounds a message of a client. */
 export interface LegacyInbound {
   readonly headers: IncomingHttpHeaders;
-  readonly judgeAgain: () => void;
+  readonly judgeAgain: () => Eventually<void>;
   readonly asking: Omit<Asking, 'timeoutMs'>;
 }
 

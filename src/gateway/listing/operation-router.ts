@@ -1,3 +1,4 @@
+import type { Eventually } from '../../core/lib/deadline.js';
 import { isJsonObject, memberOf } from '../../core/lib/members.js';
 import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
@@ -39,14 +40,14 @@ export class OperationRouter {
     method: string,
     params: Params,
     reader: ListReader,
-    judgeAgain: () => void,
+    judgeAgain: () => Eventually<void>,
   ): Promise<RoutedOperation | undefined> {
     const place = this.#placeIn(method, params, reader);
     if (place === undefined) return undefined;
     const { what, holder, member } = place;
     const name = textIn(holder, member);
     const route = await place.find(name);
-    judgeAgain();
+    await judgeAgain();
     const judged = textIn(holder, member);
     if (route === undefined || judged !== name) {
       throw new UnknownOperationError(`Unknown ${what}: ${judged}`);

@@ -1,3 +1,4 @@
+import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, memberOf } from '../../core/lib/members.js';
 import { ListenStreams } from './listen-streams.js';
@@ -25,7 +26,7 @@ export interface Surroundings {
    *
    * @throws as the guard does
    */
-  readonly judgeAgain: () => void;
+  readonly judgeAgain: () => Eventually<void>;
   readonly asking: Omit<Asking, 'timeoutMs'>;
 }
 

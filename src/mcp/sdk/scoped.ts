@@ -3,6 +3,7 @@ import { TokenMissingError } from '../../core/errors/token-errors.js';
 import type { Caller } from '../../core/token/caller.js';
 import { requests } from '../../nest/http/request.js';
 import type { McpOperation, OperationKind } from '../../core/mcp/json-rpc.js';
+import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
 import { requireOperation } from '../../core/mcp/operation-scopes.js';
 import type { RuledOperation } from '../../core/mcp/scope-requirement.js';
 import { decoded } from '../../core/mcp/uri-table.js';
@@ -117,8 +118,7 @@ class ScopedServer {
   #bound(needs: HandlerRequirement, operation: Named): Callable {
     this.#declare(needs, operation);
     return (...args: unknown[]) => {
-      this.#require(needs, operation, args);
-      return needs.handler(...args);
+      return whenKnown(this.#require(needs, operation, args), () => needs.handler(...args));
     };
   }
 
@@ -134,15 +134,26 @@ class ScopedServer {
   }
 
   /** @throws OperationRefusal */
-  #require({ scopes }: HandlerRequirement, operation: Named, args: readonly unknown[]): void {
+  #require(
+    { scopes }: HandlerRequirement,
+    operation: Named,
+    args: readonly unknown[],
+  ): Eventually<void> {
     try {
-      requireOperation(scopes, validated(operation, args), runningCaller());
+      const required = requireOperation(scopes, validated(operation, args), runningCaller());
+      return required instanceof Promise
+        ? required.catch((error: unknown) => this.#refuse(error, args))
+        : required;
     } catch (error) {
-      const refusal = new OperationRefusal(error);
-      const call = mcpCall({ sdkContext: args.at(-1), sessionCapabilities: undefined });
-      if (call !== undefined) this.#thrown.remember(refusal, call);
-      throw refusal;
+      return this.#refuse(error, args);
     }
+  }
+
+  #refuse(error: unknown, args: readonly unknown[]): never {
+    const refusal = new OperationRefusal(error);
+    const call = mcpCall({ sdkContext: args.at(-1), sessionCapabilities: undefined });
+    if (call !== undefined) this.#thrown.remember(refusal, call);
+    throw refusal;
   }
 }
 

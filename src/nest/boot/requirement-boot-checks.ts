@@ -159,7 +159,9 @@ function isSame(one: Named, other: Named): boolean {
 }
 
 export function needsSomething(one: Requirement): boolean {
-  return typeof one.requirement === 'function' || scopesIn(staticNeeds(one)).length > 0;
+  if (typeof one.requirement === 'function') return true;
+  const needs = staticNeeds(one);
+  return needs.rules !== undefined || scopesIn(needs).length > 0;
 }
 
 function scopesIn({ all, anyOf }: ScopeNeeds): string[] {

@@ -2,6 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
+import type { Eventually } from '../../core/lib/deadline.js';
+import type { AccessRule } from '../../core/lib/scopes.js';
+import type { McpOperation } from '../../core/mcp/json-rpc.js';
 import type { Events } from '../../core/events.js';
 import type { AuthplaneResource, InboundRequest } from '../../core/resource.js';
 import type { AdmittedCaller, Caller } from '../../core/token/caller.js';
@@ -33,6 +36,14 @@ export interface CallerHolder {
   application?: GuardedApplication;
   /** Who the caller is in the application, by its option `user`; not there without it. */
   user?: unknown;
+  /** What `@Allow` was asked about, and said yes to. */
+  asked?: readonly RulesAsked[];
+}
+
+/** Rules, and the operation that they were asked about; none: the handler. */
+export interface RulesAsked {
+  readonly rules: readonly AccessRule[];
+  readonly operation: McpOperation | undefined;
 }
 
 /** The framework's request with its body, and the place for its answer; see `HttpExchange`. */
@@ -56,7 +67,7 @@ export interface RequestState extends CallerHolder {
   /** The MCP operations of the body have been checked for this resource. */
   inspectedFor?: AuthplaneResource;
   /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
-  judgeAgain?: () => void;
+  judgeAgain?: () => Eventually<void>;
   /** The parsed body as the guard saw it; whatever runs for this request has to get the same object. */
   judgedBody?: { readonly body: unknown };
   /** Read in front of the platform's parser, which reads it once more: what runs gets this object. */

@@ -236,9 +236,11 @@ function firstMark<Mark>(
 
 /** Each requirement once, however many places repeat it. */
 function uniteNeeds(...needs: readonly ScopeNeeds[]): ScopeNeeds {
-  const { all, anyOf } = addScopeNeeds(...needs);
+  const { all, anyOf, ...rules } = addScopeNeeds(...needs);
   const groups = new Map(anyOf.map((group) => [group.join(' '), group]));
-  return all.length === 0 && groups.size === 0 ? NO_SCOPES : { all, anyOf: [...groups.values()] };
+  return all.length === 0 && groups.size === 0 && rules.rules === undefined
+    ? NO_SCOPES
+    : { all, anyOf: [...groups.values()], ...rules };
 }
 
 function isNothing(needs: ScopeNeeds): boolean {

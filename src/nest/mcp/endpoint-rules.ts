@@ -1,5 +1,6 @@
 import { eventCaller, type EventOperation, type Events } from '../../core/events.js';
 import { OriginRefusedError, SessionNotFoundError } from '../../core/errors/request-errors.js';
+import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import type { OperationScopes } from '../../core/mcp/operation-scopes.js';
@@ -14,6 +15,7 @@ import { type LearnedOperation, OperationTable } from './declared-operations.js'
 import { EndpointAnswers } from './endpoint-answers.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
 import { MAYBE_STREAM, type McpRequest, McpRequestReader } from './mcp-request.js';
+import type { RulesAsked } from '../http/request.js';
 import { type McpVerdict, OperationJudge } from './operation-judge.js';
 import type { McpState } from './state/server-state.js';
 import { ownerOf } from './state/state-owners.js';
@@ -39,17 +41,19 @@ export interface Inspection {
    *
    * @throws SessionNotFoundError, InvalidRequestError, OperationRefusedError, InsufficientScopeError
    */
-  judge(caller: Caller): void;
+  judge(caller: Caller): Eventually<void>;
+  /** What the judged operations ask of their caller besides scopes. */
+  readonly rules: readonly RulesAsked[];
   /**
    * Sees to it that the answer says nothing that the judged caller must not know of. The last step: nothing
    * may refuse the request after it.
    */
   admit(caller: Caller): void;
   /** Both once more, by what the server has taught since. */
-  admitAgain(caller: Caller): void;
+  admitAgain(caller: Caller): Eventually<void>;
 }
 
-const NOTHING_HIDDEN: McpVerdict = Object.freeze({ needs: NO_SCOPES, hidden: [] });
+const NOTHING_HIDDEN: McpVerdict = Object.freeze({ needs: NO_SCOPES, hidden: [], rules: [] });
 
 /** What the rules of all resources of an application share. */
 export interface EndpointSurroundings {
@@ -162,10 +166,11 @@ export class EndpointRules {
   /** A request that certainly is one to an MCP server. */
   #messages(exchange: HttpExchange, policy: EndpointPolicy, asked: McpRequest): Inspection {
     let verdict: McpVerdict = NOTHING_HIDDEN;
-    const judge = (caller: Caller): void => {
-      verdict = this.#shared.judge.judge(asked, caller);
-      this.#resource.requireScopes(caller.claims, addScopeNeeds(policy.needs, verdict.needs));
-    };
+    const judge = (caller: Caller): Eventually<void> =>
+      whenKnown(this.#shared.judge.judge(asked, caller), (known) => {
+        verdict = known;
+        this.#resource.requireScopes(caller.claims, addScopeNeeds(policy.needs, known.needs));
+      });
     const { scopes } = this;
     return {
       operations: asked.operations,
@@ -175,16 +180,19 @@ export class EndpointRules {
       },
       judge: (caller) => {
         this.#requireOwnSession(exchange, caller);
-        judge(caller);
+        return judge(caller);
+      },
+      get rules() {
+        return verdict.rules;
       },
       admit: (caller) => {
         this.#shared.answers.watch(exchange, caller);
         this.#shared.answers.conceal(exchange, caller, asked, verdict);
       },
-      admitAgain: (caller) => {
-        judge(caller);
-        this.#shared.answers.conceal(exchange, caller, asked, verdict);
-      },
+      admitAgain: (caller) =>
+        whenKnown(judge(caller), () =>
+          this.#shared.answers.conceal(exchange, caller, asked, verdict),
+        ),
     };
   }
 
@@ -195,6 +203,7 @@ export class EndpointRules {
       announcedNeeds: NO_SCOPES,
       operations: [],
       judge,
+      rules: [],
       admit: (caller) => this.#shared.answers.watchMaybeStream(exchange, caller),
       admitAgain: judge,
     };

@@ -1,15 +1,14 @@
 import type { Events } from '../../core/events.js';
 import { OperationRefusedError } from '../../core/errors/request-errors.js';
+import { type Eventually, whenAllKnown, whenKnown } from '../../core/lib/deadline.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import { type FoundOperation, isOfMcp, type McpOperation } from '../../core/mcp/json-rpc.js';
 import type { McpOptions } from '../../core/mcp/settings.js';
-import type {
-  OperationScopes,
-  OperationVerdict,
-  Refusal,
-} from '../../core/mcp/operation-scopes.js';
+import type { OperationScopes, OperationVerdict } from '../../core/mcp/operation-scopes.js';
+import type { Refusal } from '../../core/mcp/scope-demand.js';
 import { type Caller, meetsNeeds } from '../../core/token/caller.js';
+import type { RulesAsked } from '../http/request.js';
 import type { HiddenName, McpHiding } from './answers/hiding.js';
 import type { OperationTable } from './declared-operations.js';
 import type { McpRequest } from './mcp-request.js';
@@ -22,11 +21,26 @@ export interface McpVerdict {
   readonly needs: ScopeNeeds;
   /** What must look to this caller as if it did not exist. */
   readonly hidden: readonly HiddenName[];
+  /** What is asked of single operations besides scopes. */
+  readonly rules: readonly RulesAsked[];
 }
 
 interface SeenVerdict extends OperationVerdict {
   readonly standIn?: string;
 }
+
+const MAX_ASKED_STAND_INS = 5;
+const CANNOT_HIDE: SeenVerdict = Object.freeze({
+  needs: NO_SCOPES,
+  hidden: true,
+  refusal: { reason: 'its URI cannot be hidden' },
+});
+/** There is a verdict for each operation. */
+const UNKNOWN: SeenVerdict = Object.freeze({
+  needs: NO_SCOPES,
+  hidden: false,
+  refusal: { reason: 'nobody has judged it' },
+});
 
 /** Which scopes the operations and tasks of a request need, and what of them is hidden from its caller. */
 export class OperationJudge {
@@ -54,24 +68,44 @@ export class OperationJudge {
     return this.#table.scopes;
   }
 
-  /** @throws InvalidRequestError, OperationRefusedError */
-  judge({ operations, tasks, problem }: McpRequest, caller: Caller): McpVerdict {
-    if (problem !== undefined) throw problem;
+  /**
+   * A promise where a rule is asynchronous.
+   *
+   * @throws InvalidRequestError, OperationRefusedError, CallbackError
+   */
+  judge(request: McpRequest, caller: Caller): Eventually<McpVerdict> {
+    if (request.problem !== undefined) throw request.problem;
+    const seen = request.operations.map((operation) => this.#seen(operation, caller));
+    return whenAllKnown(seen, (verdicts) => this.#together(request, verdicts, caller));
+  }
+
+  #together(
+    { operations, tasks }: McpRequest,
+    verdicts: readonly SeenVerdict[],
+    caller: Caller,
+  ): McpVerdict {
     const hidden: HiddenName[] = [];
     const needs: ScopeNeeds[] = [];
-    for (const operation of operations) {
-      const verdict = this.#verdictOn(operation, caller);
-      const seen: SeenVerdict = verdict.hidden ? this.#seenInstead(operation, caller) : verdict;
-      if (seen.refusal !== undefined) throw this.#refused(operation, seen.refusal);
-      if (seen.standIn !== undefined) hidden.push({ ...operation, standIn: seen.standIn });
-      needs.push(seen.needs);
+    const rules: RulesAsked[] = [];
+    for (const [at, operation] of operations.entries()) {
+      const { refusal, standIn, needs: needed } = verdicts[at] ?? UNKNOWN;
+      if (refusal !== undefined) throw this.#refused(operation, refusal);
+      if (standIn !== undefined) hidden.push({ ...operation, standIn });
+      if (needed.rules !== undefined) rules.push({ rules: needed.rules, operation });
+      needs.push(needed);
     }
     for (const task of tasks) {
       const needed = this.#needsOfTask(task.name, caller);
       if (needed === undefined) hidden.push(this.#hiding.hidden(task));
       else needs.push(needed);
     }
-    return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden };
+    return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden, rules };
+  }
+
+  #seen(operation: FoundOperation, caller: Caller): Eventually<SeenVerdict> {
+    return whenKnown(this.#verdictOn(operation, caller), (verdict) =>
+      verdict.hidden ? this.#seenInstead(operation, caller) : verdict,
+    );
   }
 
   /** Whether the list of tasks names it to this caller. */
@@ -80,7 +114,7 @@ export class OperationJudge {
     return needs !== undefined && meetsNeeds(caller, needs);
   }
 
-  #verdictOn(operation: FoundOperation, caller: Caller): OperationVerdict {
+  #verdictOn(operation: FoundOperation, caller: Caller): Eventually<OperationVerdict> {
     const isRefused =
       this.#refusesUnknown &&
       operation.kind === 'method' &&
@@ -94,12 +128,31 @@ export class OperationJudge {
    * The stand-in for what is hidden, judged as anything else of its name would be: others may serve it,
    * for scopes of their own. A server would run what must not run where the stand-in is hidden itself.
    */
-  #seenInstead(operation: FoundOperation, caller: Caller): SeenVerdict {
+  #seenInstead(operation: FoundOperation, caller: Caller): Eventually<SeenVerdict> {
     for (const standIn of this.#hiding.standInsFor(operation)) {
       const verdict = this.#scopes.judge(renamed(operation, standIn), caller);
+      if (verdict instanceof Promise) return this.#seenLater(verdict, standIn, operation, caller);
       if (!verdict.hidden) return { ...verdict, standIn };
     }
-    return { needs: NO_SCOPES, hidden: true, refusal: { reason: 'its URI cannot be hidden' } };
+    return CANNOT_HIDE;
+  }
+
+  /** Where a rule has to be waited for; so only a few stand-ins are tried. */
+  async #seenLater(
+    first: Promise<OperationVerdict>,
+    standIn: string,
+    operation: FoundOperation,
+    caller: Caller,
+  ): Promise<SeenVerdict> {
+    const verdict = await first;
+    if (!verdict.hidden) return { ...verdict, standIn };
+    let tries = 0;
+    for (const another of this.#hiding.standInsFor(operation)) {
+      if (++tries > MAX_ASKED_STAND_INS) break;
+      const next = await this.#scopes.judge(renamed(operation, another), caller);
+      if (!next.hidden) return { ...next, standIn: another };
+    }
+    return CANNOT_HIDE;
   }
 
   /** What the call needed that has made it; `undefined` where this caller must not know of it. */

@@ -268,7 +268,7 @@ describe.each(platforms)('scopes of MCP operations on %s', (platform) => {
       open: broken(() => {
         throw new TypeError('cannot read properties');
       }),
-      read: broken(async () => Promise.resolve(['a'])),
+      read: broken(async () => Promise.resolve('a')),
       write: broken((_, claims: { requireScope(scope: string): void }) => {
         claims.requireScope('mcp:late');
         return [];

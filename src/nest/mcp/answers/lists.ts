@@ -113,5 +113,8 @@ export function isVisible(
   caller: Caller,
 ): boolean {
   const params = { [kind === 'resource' ? 'uri' : 'name']: name, arguments: {} };
-  return !scopes.judge({ kind, name, method, params }, caller).hidden;
+  const verdict = scopes.judge({ kind, name, method, params }, caller);
+  if (!(verdict instanceof Promise)) return !verdict.hidden;
+  verdict.catch(() => undefined); // not known now
+  return false;
 }
