@@ -1,6 +1,8 @@
 import type { ProtocolEra } from '../mcp/answers/consent.js';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { resolveAdded } from './options/gateway-options.js';
+import type { PinFile } from './options/pins.js';
+import type { GatewayCaller } from './options/token-strategy.js';
 import type { UpstreamOptions } from './options/upstream-options.js';
 import type { Upstream } from './upstream/upstream.js';
 import { LISTS } from './listing/list-kinds.js';
@@ -75,6 +77,24 @@ export class GatewayUpstreams {
   async refresh(name: string): Promise<void> {
     this.#registry.forget(this.#required(name));
     this.#registry.changed();
+  }
+
+  /**
+   * What the tools of all upstreams with `pin` are like now: the content of the file `pins`, to be reviewed
+   * and kept in the repository.
+   *
+   * @param caller who is shown all of them.
+   * @throws why an upstream could not be listed.
+   */
+  async pins(caller: GatewayCaller): Promise<PinFile> {
+    const { issuer, sub, clientId } = caller.claims;
+    const callerKey = [issuer, sub, clientId].join('\0');
+    const tools: Record<string, Readonly<Record<string, string>>> = {};
+    for (const upstream of this.#registry.all.filter(({ options }) => options.pin !== 'off')) {
+      const signal = AbortSignal.timeout(upstream.options.timeoutMs);
+      tools[upstream.name] = await this.#registry.toolPins(upstream, { caller, callerKey, signal });
+    }
+    return { version: 1, tools };
   }
 
   #put(name: string, options: UpstreamOptions): void {

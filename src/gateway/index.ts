@@ -33,6 +33,7 @@ export {
   type UpstreamTokenFunction,
   type UpstreamTokenRequest,
 } from './options/token-strategy.js';
+export type { PinFile, PinMode } from './options/pins.js';
 export type {
   OperationRule,
   OperationRules,

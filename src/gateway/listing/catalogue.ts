@@ -1,7 +1,9 @@
 import type { Clock } from '../../core/lib/clock.js';
 import { Generations } from '../../core/lib/generations.js';
+import { member } from '../../core/lib/members.js';
 import { quoted } from '../../core/lib/text.js';
 import type { SparseWarnings } from '../../nest/log/sparse-warnings.js';
+import { type PinFile, pinOf } from '../options/pins.js';
 import type { GatewayCaller } from '../options/token-strategy.js';
 import { UpstreamError } from '../wire/gateway-errors.js';
 import type { ListShape } from './list-kinds.js';
@@ -58,6 +60,7 @@ export class Catalogue {
   readonly #read: ReadList;
   readonly #clock: Clock;
   readonly #warnings: SparseWarnings;
+  readonly #pins: PinFile | undefined;
   readonly #entries: Generations<StoredEntry>;
   readonly #texts = new Map<string, WeakRef<StoredList>>();
   readonly #collected = new FinalizationRegistry<string>((key) => {
@@ -68,7 +71,8 @@ export class Catalogue {
   readonly #scopes = new Map<string, 'public' | 'private'>();
   readonly #failures = new Map<string, { readonly at: number; readonly error: UpstreamError }>();
 
-  constructor(read: ReadList, clock: Clock, warnings: SparseWarnings) {
+  constructor(read: ReadList, clock: Clock, warnings: SparseWarnings, pins?: PinFile) {
+    this.#pins = pins;
     this.#read = read;
     this.#clock = clock;
     this.#warnings = warnings;
@@ -206,7 +210,10 @@ export class Catalogue {
     const place = placeOf(upstream, shape);
     const scope = upstream.options.listsAre ?? raw.scope ?? 'private';
     this.#scopes.set(place, scope);
-    const { list, isNew } = this.#shared(place, storedList(raw, shape, upstream.names));
+    const { list, isNew } = this.#shared(
+      place,
+      storedList(raw, shape, upstream.names, this.#pinCheck(upstream, shape)),
+    );
     const ttlMs = Math.min(raw.ttlMs ?? DEFAULT_TTL_MS, STALE_SECONDS * 1000);
     const readAt = this.#clock.elapsed();
     const freshUntil = readAt + ttlMs / 1000;
@@ -215,6 +222,21 @@ export class Catalogue {
     const entry = { list, readAt, freshUntil, ttlMs, weight, tags };
     this.#entries.set(scope === 'public' ? place : place + keyOf(reader), entry);
     return entry;
+  }
+
+  /** Tools alone have definitions that a model follows. */
+  #pinCheck({ name: upstream, options: { pin } }: Upstream, { kind }: ListShape) {
+    if (pin === 'off' || kind !== 'tools') return () => false;
+    const pinned = this.#pins?.tools[upstream] ?? {};
+    return (tool: Readonly<Record<string, unknown>>): boolean => {
+      const own = String(member(tool, 'name'));
+      const isSame = Object.hasOwn(pinned, own) && pinned[own] === pinOf(tool);
+      if (isSame) return false;
+      const becomes = pin === 'block' ? 'it is blocked' : 'it is offered all the same';
+      const text = `${upstream}: the tool ${quoted(own)} is not the one that was reviewed; ${becomes}`;
+      this.#warnings.warn(`pin ${upstream}`, text);
+      return pin === 'block';
+    };
   }
 
   #shared(place: string, list: StoredList): { list: StoredList; isNew: boolean } {

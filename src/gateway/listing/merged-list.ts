@@ -38,7 +38,7 @@ export async function mergedList(
       return;
     }
     const { list, ttlMs: ttl } = outcome.value;
-    items.push([...list.items]);
+    items.push(list.items.filter(({ isBlocked }) => !isBlocked));
     if (ttl > 0 && list.items.length > 0) ttlMs = Math.min(ttlMs, ttl);
   });
   return {

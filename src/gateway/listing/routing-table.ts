@@ -1,4 +1,6 @@
 import { isStandIn } from '../names/stand-ins.js';
+import { quoted } from '../../core/lib/text.js';
+import type { UpstreamError } from '../wire/gateway-errors.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Catalogue, ListReader } from './catalogue.js';
 import { LISTS, type ListShape } from './list-kinds.js';
@@ -8,6 +10,11 @@ import type { Item, StoredList } from './stored-list.js';
 export interface Route {
   readonly upstream: Upstream;
   readonly item: Item;
+}
+
+function blocked({ upstream, item }: Route): UpstreamError {
+  const reason = `the tool ${quoted(item.own)} is not the one that was reviewed (pins)`;
+  return upstream.error('upstream_unavailable', reason, { maybeExecuted: false });
 }
 
 /**
@@ -38,7 +45,10 @@ export class RoutingTable {
       list.find(name),
     );
     if (found.length === 0 && failure !== undefined) throw failure.error;
-    return found.length === 1 ? found[0] : undefined;
+    const [only, second] = found;
+    if (second !== undefined) return undefined;
+    if (only?.item.isBlocked === true) throw blocked(only);
+    return only;
   }
 
   /**

@@ -16,6 +16,8 @@ export interface Item {
   /** JSON of its entry in a list. */
   readonly text: string;
   readonly verdict: RuleVerdict;
+  /** Its definition is not the one that was reviewed: shown to nobody, and not called. */
+  readonly isBlocked: boolean;
 }
 
 /** What an upstream offers of one kind, named and ready to be sent. Never changes. */
@@ -30,7 +32,7 @@ export class StoredList {
   constructor(items: readonly Item[]) {
     this.items = items;
     this.bytes = items.reduce((sum, { text }) => sum + text.length, 0);
-    this.digest = sha256(items.map(({ own, text }) => `${own.length}:${own}${text}`).join('\n'));
+    this.digest = sha256(items.map(distinguished).join('\n'));
   }
 
   /** The item of this exposed name; of two with one name neither. */
@@ -49,11 +51,16 @@ export class StoredList {
   }
 }
 
+function distinguished({ own, text, isBlocked }: Item): string {
+  return `${own.length}:${own}${text}${isBlocked ? ' blocked' : ''}`;
+}
+
 /** Names and texts of what is offered; the rest is left out. */
 export function storedList(
   raw: RawList,
   { kind, id }: ListShape,
   names: UpstreamNames,
+  isBlocked: (entry: Readonly<Record<string, unknown>>) => boolean = () => false,
 ): StoredList {
   const offerOf = (own: string): Offer =>
     kind === 'tools' || kind === 'prompts' ? names[kind].offer(own) : names.resource(own);
@@ -64,7 +71,7 @@ export function storedList(
     if (!verdict.isOffered) return [];
     const { description } = verdict;
     const shown = { ...entry, [id]: name, ...(description === undefined ? {} : { description }) };
-    return [{ name, own, verdict, text: JSON.stringify(shown) }];
+    return [{ name, own, verdict, text: JSON.stringify(shown), isBlocked: isBlocked(entry) }];
   });
   return new StoredList(items);
 }

@@ -5,13 +5,14 @@ import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';
 import { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { Catalogue, type ListReader, type ReadList } from './catalogue.js';
-import type { ListShape } from './list-kinds.js';
+import { LISTS, type ListShape } from './list-kinds.js';
 import { type ListPage, listPage } from './list-page.js';
 import { type RawList, readList } from './list-reader.js';
 import { mergedList } from './merged-list.js';
 import { RoutingTable } from './routing-table.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
 import type { ResolvedGateway } from '../options/gateway-options.js';
+import { pinOf } from '../options/pins.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { LegacySession } from '../upstream/legacy-session.js';
 import { type Asking, askModern } from '../upstream/modern-rpc.js';
@@ -50,7 +51,7 @@ export class UpstreamRegistry {
     this.#client = client;
     this.#module = module;
     this.warnings = new SparseWarnings(this.#logger);
-    this.catalogue = new Catalogue(this.#read, module.client.clock, this.warnings);
+    this.catalogue = new Catalogue(this.#read, module.client.clock, this.warnings, options.pins);
     this.routes = new RoutingTable(() => this.all, this.catalogue);
     this.scopes = new GatewayScopes(() => this.all.map(({ names }) => names));
     for (const upstream of options.upstreams) this.put(upstream);
@@ -107,6 +108,15 @@ export class UpstreamRegistry {
     const merged = await mergedList(this.all, shape, reader, { catalogue, warnings });
     for (const { error } of merged.unavailable) this.log(error);
     return listPage(merged, shape, cursor, this.options.pageSize);
+  }
+
+  /** Of the tools that an upstream offers this caller, whatever is pinned. */
+  async toolPins(
+    upstream: Upstream,
+    reader: ListReader,
+  ): Promise<Readonly<Record<string, string>>> {
+    const { entries } = await this.#read(upstream, LISTS.tools, reader);
+    return Object.fromEntries(entries.map((tool) => [String(tool['name']), pinOf(tool)]));
   }
 
   async eraOf(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {

@@ -7,6 +7,7 @@ import {
   problemsOf,
   textProblem,
 } from '../../core/lib/option-checks.js';
+import { type PinFile, readPins } from './pins.js';
 import {
   resolveUpstream,
   type ResolvedUpstream,
@@ -28,6 +29,8 @@ export interface AuthplaneGatewayOptions {
   readonly upstreams: Readonly<Record<string, UpstreamOptions>>;
   /** Longer exposed names are shortened; many models take no more than 64 characters. Default 64. */
   readonly maxNameLength?: number;
+  /** File of reviewed definitions, for upstreams with `pin`; made by `GatewayUpstreams.pins`. Default: none. */
+  readonly pins?: string;
   /** Entries of one page of a list; many clients ask for no second page. Default 1000. */
   readonly pageSize?: number;
   /** Calls of one caller that are under way on one upstream at once; further ones wait. Default 16. */
@@ -48,6 +51,7 @@ export interface AuthplaneGatewayOptions {
 export interface ResolvedGateway {
   readonly upstreams: readonly ResolvedUpstream[];
   readonly maxNameLength: number;
+  readonly pins: PinFile | undefined;
   readonly pageSize: number;
   readonly perCallerInFlight: number;
   readonly listenStreams: Required<ListenStreamOptions>;
@@ -63,6 +67,7 @@ const upstreamsProblem: Check = (value) => (isTable(value) ? undefined : 'must b
 const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   upstreams: upstreamsProblem,
   maxNameLength: count(40, 128),
+  pins: textProblem,
   pageSize: count(1, 100_000),
   perCallerInFlight: count(1, 10_000),
   listenStreams: nested({ perCaller: count(1, 10_000), total: count(1, 1_000_000) }),
@@ -83,10 +88,12 @@ export function resolveGateway(
   const upstreams = Object.entries(isTable(given) ? given : {});
   problems.push(...upstreams.flatMap(([name, one]) => upstreamProblems(name, one, devMode)));
   if (problems.length === 0) problems.push(...namingProblems(resolveAll(upstreams)));
+  if (problems.length === 0) problems.push(...pinProblems(options));
   if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
   return {
     upstreams: resolveAll(upstreams),
     maxNameLength: options.maxNameLength ?? 64,
+    pins: options.pins === undefined ? undefined : readPins(options.pins),
     pageSize: options.pageSize ?? 1000,
     perCallerInFlight: options.perCallerInFlight ?? 16,
     listenStreams: { perCaller: 4, total: 1024, ...options.listenStreams },
@@ -114,6 +121,21 @@ export function resolveAdded(
 
 function resolveAll(upstreams: readonly (readonly [string, unknown])[]): ResolvedUpstream[] {
   return upstreams.map(([name, options]) => resolveUpstream(name, options as UpstreamOptions)); // checked
+}
+
+/** What is pinned to nothing would be pinned to anything. */
+function pinProblems({ pins, upstreams }: AuthplaneGatewayOptions): string[] {
+  const pinned = Object.entries(upstreams).filter(([, { pin = 'off' }]) => pin !== 'off');
+  if (pins === undefined) {
+    return pinned.map(([name]) => `upstreams.${name}.pin: needs the file pins of the gateway`);
+  }
+  try {
+    readPins(pins);
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : '';
+    return [`pins: cannot be read (${reason.slice(0, 200)})`];
+  }
 }
 
 /** Two upstreams under one name would take tools from each other. */

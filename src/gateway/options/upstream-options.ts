@@ -15,6 +15,7 @@ import {
 } from '../../core/lib/option-checks.js';
 import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
+import type { PinMode } from './pins.js';
 import type { TokenStrategy } from './token-strategy.js';
 
 /** What is said about tools or prompts of an upstream. */
@@ -75,6 +76,11 @@ export interface UpstreamOptions {
   readonly scopeMap?: Readonly<Record<string, readonly string[]>>;
   /** `'public'`: its lists are the same for everybody. Default: as its answers say, else private. */
   readonly listsAre?: 'public' | 'private';
+  /**
+   * What becomes of a tool whose name, description or schema is not the one in the file `pins` of the gateway:
+   * `'warn'` says so in the log, `'block'` shows it to nobody and answers its calls with 503. Default `'off'`.
+   */
+  readonly pin?: PinMode;
   /** Which MCP revision it speaks; `'auto'` asks it. Default `'auto'`. */
   readonly era?: 'auto' | ProtocolEra;
   /** Milliseconds until the answer begins; then each byte may take as long. Default 60,000. */
@@ -135,6 +141,7 @@ export function resolveUpstream(name: string, options: UpstreamOptions): Resolve
     defaultOffered: options.defaultOffered ?? true,
     scopeMap: options.scopeMap ?? {},
     listsAre: options.listsAre,
+    pin: options.pin ?? 'off',
     era: options.era ?? 'auto',
     timeoutMs: options.timeoutMs ?? 60_000,
     listTimeoutMs: options.listTimeoutMs ?? 3000,
@@ -209,6 +216,7 @@ const upstreamChecks: Record<keyof UpstreamOptions, Check> = {
   defaultOffered: booleanProblem,
   scopeMap: mapOf(scopeListProblem),
   listsAre: oneOf('public', 'private'),
+  pin: oneOf('off', 'warn', 'block'),
   era: oneOf('auto', '2026-07-28', '2025-11-25'),
   timeoutMs: count(1, LONGEST_CALL_MS),
   listTimeoutMs: count(1, LONGEST_CALL_MS),

@@ -132,7 +132,9 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
     ['{?', '{', '{a', '{a}', '%41', '/'].map((atom) => [
       `gateway: a template of ${atom}`,
       ofText(BODY, atom, (text) =>
-        new StoredList([{ name: text, own: text, text, verdict: {} as never }]).matching('x://a'),
+        new StoredList([
+          { name: text, own: text, text, verdict: {} as never, isBlocked: false },
+        ]).matching('x://a'),
       ),
     ]),
   ),

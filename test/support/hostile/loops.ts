@@ -27,6 +27,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/http/fetch.ts': { readBody: 'bounded' },
   'core/http/socket.ts': { retire: 'bounded', exchangeBySocket: 'bounded' },
   'gateway/gateway-calls.ts': { stop: 'bounded' },
+  'gateway/gateway-upstreams.ts': { pins: 'bounded' },
   'gateway/legacy/call-in-session.ts': { relay: 'bounded' },
   'gateway/legacy/client-session.ts': { close: 'bounded' },
   'gateway/legacy/legacy-server.ts': { '#told': 'bounded' },
