@@ -1,5 +1,7 @@
 /** Readers of the gateway: of text of its clients, and of what upstreams answer. */
 import { Readable } from 'node:stream';
+import { type Message, messagesOf } from '../../../src/gateway/legacy/message-stream.js';
+import { legacyResult, modernResult } from '../../../src/gateway/legacy/reserved-meta.js';
 import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
 import { readList } from '../../../src/gateway/listing/list-reader.js';
 import { startOf } from '../../../src/gateway/listing/merged-list.js';
@@ -115,6 +117,25 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
     (n) => ({ notifications: { ...wide(n), resourceSubscriptions: many(n, () => 'x://y') } }),
     listenFilter,
   ),
+  'gateway: metadata of many names': ofJson(
+    (n) => ({ ...wide(n), _meta: wide(n) }),
+    (params) => [
+      legacyResult(params as Message),
+      modernResult(params as Message, 'resources/read'),
+    ],
+  ),
+  'gateway: messages of an upstream with sessions': reader(BODY, (size) => {
+    const chunks = pieces('data: {"id":2}\n\n'.repeat(size / 16), 1000).map((one) =>
+      Buffer.from(one),
+    );
+    return async () => {
+      let count = 0;
+      const body = Readable.from(chunks) as never;
+      for await (const one of messagesOf({ status: 200, isEvents: true, body }))
+        count += Number(one['id']);
+      return count;
+    };
+  }),
   'gateway: a cursor': ofText(BODY, 'eyJr', (cursor) => startOf(cursor, 'tools', [])),
   'gateway: an answer': ofAnswer(65_536, false, repeated('{"id":')),
   'gateway: an answer in small pieces': ofAnswer(7, false, repeated('"id":1,')),
