@@ -6,9 +6,6 @@ import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { exposedName, type Naming, ownNameIn } from './exposed-names.js';
 import { RuleTable, type RuleVerdict } from './operation-rules.js';
 
-/** Kinds whose names get a prefix. */
-export type NamedKind = 'tool' | 'prompt';
-
 /** Shortened names that are remembered, of one kind of one upstream. */
 const MAX_SHORTENED = 5000;
 

@@ -64,7 +64,7 @@ export function modernRequest(
 }
 
 /** What a client of the 2025 revisions hears where only 2026-07-28 is served. */
-export function unsupportedVersion(requested: string | undefined): RpcError {
+function unsupportedVersion(requested: string | undefined): RpcError {
   return new RpcError(400, {
     code: UNSUPPORTED_VERSION,
     message: 'Unsupported protocol version',

@@ -12,7 +12,7 @@ type EventOf<Type extends AuthplaneEvent['type']> = Extract<
 >;
 
 /** Writes what operators read, each line under the name of the part of this package that it is about. */
-export class EventLog {
+class EventLog {
   readonly #module = new PackageLogger('AuthplaneModule');
   readonly #guard = new PackageLogger('AuthplaneGuard');
   readonly #mcp = new PackageLogger('AuthplaneMcp');

@@ -36,7 +36,7 @@ describe('RFC 9449 §4.2: the key of a proof', () => {
     'RFC 7638: %s has the thumbprint that others compute, and can be imported',
     async (alg, pair) => {
       const read = readProofJwk({ ...publicJwk(pair), kid: 'any', use: 'sig', alg }, alg);
-      expect(read.jkt).toBe(await calculateJwkThumbprint(publicJwk(pair) as never));
+      expect(read.jkt).toBe(await calculateJwkThumbprint(publicJwk(pair)));
       expect(importProofKey(read).equals(pair.publicKey)).toBe(true);
       expect(read.jwk).not.toHaveProperty('kid');
     },

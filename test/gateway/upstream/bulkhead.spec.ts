@@ -33,15 +33,18 @@ describe('14.D: calls at once', () => {
     const { order, enter } = bulkhead(4, 2, 2);
     const leave = await enter('greedy');
     await enter('greedy');
-    const more = [enter('greedy'), enter('greedy')];
+    const stop = new AbortController();
+    const more = [enter('greedy', 60_000, stop.signal), enter('greedy', 60_000, stop.signal)];
     await expect(enter('greedy')).rejects.toBeInstanceOf(Busy);
     await Promise.all([enter('x'), enter('y')]); // free places are for others
-    const others = [enter('z'), enter('w')]; // and so is the queue
+    const others = [enter('z', 60_000, stop.signal), enter('w', 60_000, stop.signal)]; // and so is the queue
     expect(order).toEqual(['greedy', 'greedy', 'x', 'y']);
     leave();
     await more[0]; // came before the others
     expect(order).toEqual(['greedy', 'greedy', 'x', 'y', 'greedy']);
-    void others;
+    stop.abort(new Error('gone'));
+    const ends = await Promise.allSettled([more[1], ...others]);
+    expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   });
 
   test('waiting has an end: a deadline, and a client that goes away', async () => {

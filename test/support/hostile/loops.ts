@@ -158,8 +158,9 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     replaced: 'a body that nobody has read, in small pieces',
   },
   'nest/mcp/operation-judge.ts': {
-    judge: 'hidden URIs in a batch',
+    '#together': 'hidden URIs in a batch',
     '#seenInstead': 'hidden URIs in a batch',
+    '#seenLater': 'bounded',
   },
   'nest/mcp/unlisted-names.ts': { constructor: 'boot', '#compare': 'a list in an answer' },
   'nest/mcp/answers/hidden-names.ts': {
