@@ -1,7 +1,7 @@
 import type { Eventually } from '../core/lib/deadline.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import { NoCallerError } from '../core/errors/token-errors.js';
+import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
 import { memberOf } from '../core/lib/members.js';
@@ -74,11 +74,13 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
    * answer is there has its own status: 401 and 403 with a challenge, 429, 502, 503, 504.
    *
    * @throws what the application's filters answer: a missing scope, an authorization server that is away.
+   * @throws TokenMissingError for a request without a credential: no upstream is called for nobody.
    * @throws NoCallerError when no `AuthplaneGuard` has let the request in.
    */
   serve(request: PlatformRequest, reply: PlatformReply): Promise<void> {
     return serveMcp(request, reply, async (client) => {
       const state = requestState(request);
+      if (state.isAnonymous === true) throw new TokenMissingError();
       if (state.current === undefined) {
         throw new NoCallerError('a gateway without a guard: put AuthplaneGuard on its controller');
       }

@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { NoAccessTokenError } from '../core/errors/configuration-error.js';
-import { NoCallerError } from '../core/errors/token-errors.js';
+import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import { NO_PARAMS } from '../core/names/path-template.js';
 import type { CalledResource } from '../core/caller-settings.js';
 import { type Authentication, type Caller, callerByToken } from '../core/token/caller.js';
@@ -52,9 +52,13 @@ export class AuthContext<User = unknown> {
     return authenticationOf(requests.getStore()?.current);
   }
 
-  /** The verified claims. @throws NoCallerError where there is no caller. */
+  /**
+   * The verified claims. With `mcp.authentication: 'when-needed'` they are `undefined` in a request without
+   * any credential, which the type does not say: read `current?.claims` there.
+   * @throws NoCallerError where there is no caller.
+   */
   get claims(): VerifiedClaims {
-    return this.#known().claims;
+    return isAnonymous() ? (undefined as unknown as VerifiedClaims) : this.#known().claims;
   }
 
   /**
@@ -64,7 +68,7 @@ export class AuthContext<User = unknown> {
    * @throws NoCallerError where there is no caller.
    */
   get token(): string {
-    const { token } = this.#known();
+    const token = isAnonymous() ? '' : this.#known().token;
     if (token === '') throw new NoAccessTokenError();
     return token;
   }
@@ -74,7 +78,7 @@ export class AuthContext<User = unknown> {
    * `AuthContext<AppUser>`; nothing checks that. @throws NoCallerError where there is no caller.
    */
   get user(): User {
-    this.#known();
+    if (!isAnonymous()) this.#known();
     return requests.getStore()?.user as User;
   }
 
@@ -84,17 +88,19 @@ export class AuthContext<User = unknown> {
    */
   get resource(): CalledResource {
     const holder = requests.getStore();
-    if (holder?.current === undefined) throw new NoCallerError();
-    const params = holder.resource?.params ?? NO_PARAMS;
-    return { uri: holder.current.resource, params };
+    const uri = holder?.isAnonymous ? holder.resource?.resource : holder?.current?.resource;
+    if (uri === undefined) throw new NoCallerError();
+    return { uri, params: holder?.resource?.params ?? NO_PARAMS };
   }
 
   /**
    * For requirements that only the handler knows.
    * @throws InsufficientScopeError
+   * @throws TokenMissingError in a request without any credential.
    * @throws NoCallerError where there is no caller.
    */
   requireScope(scope: string): void {
+    if (isAnonymous()) throw new TokenMissingError();
     this.claims.requireScope(scope);
   }
 
@@ -124,6 +130,11 @@ export class AuthContext<User = unknown> {
     if (current === undefined) throw new NoCallerError();
     return current;
   }
+}
+
+/** Let in without any credential: see `mcp.authentication`. */
+function isAnonymous(): boolean {
+  return requests.getStore()?.isAnonymous === true;
 }
 
 function authenticationOf(caller: Caller | undefined): Authentication | undefined {
@@ -157,9 +168,9 @@ export class AuthContextInterceptor implements NestInterceptor {
 /** In an RPC context what runs already is the right one, where it is known: see `callerOf`. */
 function holderOf(context: ExecutionContext): CallerHolder | undefined {
   const current = callerOf(context);
-  if (current === undefined) return undefined;
   const running = requests.getStore();
-  if (running?.current === current) return running;
+  if (current !== undefined && running?.current === current) return running;
   const request = requestOf(context);
-  return request && requestState(request);
+  const state = request && requestState(request);
+  return current === undefined && state?.isAnonymous !== true ? undefined : state;
 }

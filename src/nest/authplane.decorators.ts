@@ -167,7 +167,9 @@ export const CurrentUser = createParamDecorator((_: undefined, context: Executio
 
 function isPublic(context: ExecutionContext): boolean {
   const request = requestOf(context);
-  return request !== undefined && requestState(request).isPublic === true;
+  if (request === undefined) return false;
+  const { isPublic: isPublicHandler, isAnonymous } = requestState(request);
+  return isPublicHandler === true || isAnonymous === true;
 }
 
 function scopesDecorator(

@@ -90,6 +90,7 @@ export class AuthplaneGuard implements CanActivate {
     const current = callerOf(context);
     if (current === undefined || resource === undefined) {
       if (isPublic && isPublicRoute === true) return true;
+      if (requestState(request).isAnonymous === true && needsNothing(ownNeeds)) return true;
       throw new TokenMissingError(
         `${nameOf(context)} runs for no HTTP request that AuthplaneGuard has let in: put the guard on ` +
           `the controller of the MCP endpoint, too`,
@@ -158,4 +159,8 @@ export function isGuardReplaced(
 export function moveToHead(guards: CanActivate[], guard: CanActivate): void {
   const index = guards.indexOf(guard);
   if (index > 0) guards.unshift(...guards.splice(index, 1));
+}
+
+function needsNothing({ all, anyOf, rules }: ScopeNeeds): boolean {
+  return all.length + anyOf.length === 0 && rules === undefined;
 }

@@ -2,8 +2,10 @@ import { eventCaller } from '../core/events.js';
 import { requireAllowed, rulesToAsk } from './callers/allow-rule.js';
 import { type AppUsers, withScopesOf } from './callers/app-user.js';
 import type { Eventually } from '../core/lib/deadline.js';
-import { addScopeNeeds, challengeScopes, NO_SCOPES } from '../core/lib/scopes.js';
-import { type AdmittedCaller, TokenCaller } from '../core/token/caller.js';
+import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
+import { TokenMissingError } from '../core/errors/token-errors.js';
+import { isWithoutCredentials } from '../core/token/credentials.js';
+import { type AdmittedCaller, AnonymousCaller, TokenCaller } from '../core/token/caller.js';
 import {
   type HttpExchange,
   keepPrivate,
@@ -11,7 +13,13 @@ import {
   nodeResponse,
   sendAlong,
 } from './http/exchange.js';
-import { inboundRequest, publishCaller, publishUser, requestState } from './http/request.js';
+import {
+  inboundRequest,
+  publishCaller,
+  publishNobody,
+  publishUser,
+  requestState,
+} from './http/request.js';
 import { runListenersIn } from './http/request-context.js';
 import type { EndpointPolicy, Inspection } from './mcp/endpoint-rules.js';
 import type { ProtectedResource, ProtectedResources } from './resources/protected-resources.js';
@@ -48,11 +56,11 @@ export async function letIn(
   }
   state.challengeScopes = () =>
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
-  const caller = await callerOnce(exchange, policy.protectedBy, inspection?.isMcp === true);
+  const caller = await callerOnce(exchange, policy.protectedBy, inspection);
   state.judgedBody ??= { body: request.body };
   const judging = judge(policy, inspection, caller);
   if (judging instanceof Promise) await judging;
-  if (policy.protectedBy.users !== undefined) {
+  if (policy.protectedBy.users !== undefined && caller.isAnonymous !== true) {
     await loadUser(exchange, policy.protectedBy, policy.protectedBy.users, caller);
   }
   const rules = rulesToAsk(policy.needs, inspection?.rules ?? NO_RULES, state);
@@ -63,7 +71,9 @@ export async function letIn(
   admit(exchange, policy.protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
-  publishUserOf(exchange, policy.protectedBy, application, caller);
+  if (caller.isAnonymous !== true) {
+    publishUserOf(exchange, policy.protectedBy, application, caller);
+  }
   application.streams.watch(exchange, caller);
   keepPrivate(exchange);
   sendAlong(exchange, caller.responseHeaders);
@@ -94,13 +104,13 @@ function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | un
 function callerOnce(
   exchange: HttpExchange,
   protectedBy: ProtectedResource,
-  isMcp: boolean,
+  inspection: Inspection | undefined,
 ): Promise<AdmittedCaller> {
   const { callers } = requestState(exchange.request);
   const { resource } = protectedBy;
   let caller = callers.get(resource);
   if (caller === undefined) {
-    caller = callerOf(exchange, protectedBy, isMcp);
+    caller = callerOf(exchange, protectedBy, inspection);
     callers.set(resource, caller);
   }
   return caller;
@@ -109,11 +119,15 @@ function callerOnce(
 async function callerOf(
   exchange: HttpExchange,
   { resource, otherCredentials }: ProtectedResource,
-  isMcp: boolean,
+  inspection: Inspection | undefined,
 ): Promise<AdmittedCaller> {
+  const isMcp = inspection?.isMcp === true;
   const other = otherCredentials && (await otherCredentials.callerOf(exchange, isMcp));
   if (other !== undefined) return other;
-  return new TokenCaller(await resource.authenticate(inboundRequest(exchange.request)), resource);
+  const inbound = inboundRequest(exchange.request);
+  return inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)
+    ? new AnonymousCaller(resource.resource)
+    : new TokenCaller(await resource.authenticate(inbound), resource);
 }
 
 /** @throws InsufficientScopeError, and whatever the rules of an MCP endpoint refuse by. */
@@ -122,9 +136,18 @@ function judge(
   inspection: Inspection | undefined,
   caller: AdmittedCaller,
 ): Eventually<void> {
+  if (caller.isAnonymous === true) requireOpen(needs, inspection);
   return inspection === undefined
     ? protectedBy.resource.requireScopes(caller.claims, needs)
     : inspection.judge(caller);
+}
+
+/** @throws TokenMissingError where nobody may come without a credential, whichever guard has found none. */
+function requireOpen(needs: ScopeNeeds, inspection: Inspection | undefined): void {
+  const { all, anyOf, rules } = needs;
+  const isOpen = inspection?.admitsAnybody ?? true; // judged before
+  if (!isOpen || all.length + anyOf.length > 0 || rules !== undefined)
+    throw new TokenMissingError();
 }
 
 /** Loaded once, however many guards ask; whoever has no scope is never looked up. */
@@ -187,11 +210,16 @@ function publish(
   caller: AdmittedCaller,
 ): void {
   const state = requestState(exchange.request);
-  if (state.current === undefined) {
+  if (state.current === undefined && state.isAnonymous !== true) {
     runListenersIn(state, nodeRequest(exchange));
     runListenersIn(state, nodeResponse(exchange));
   }
-  state.current = caller;
   state.application = application;
+  if (caller.isAnonymous === true) {
+    state.isAnonymous = true;
+    publishNobody(exchange.request);
+    return;
+  }
+  state.current = caller;
   publishCaller(exchange.request, caller);
 }

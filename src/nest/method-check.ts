@@ -3,6 +3,7 @@ import {
   InsufficientScopeError,
   InvalidClaimsError,
   NoCallerError,
+  TokenMissingError,
 } from '../core/errors/token-errors.js';
 import { challengeScopes } from '../core/lib/scopes.js';
 import { askedAgain, requireAllowed } from './callers/allow-rule.js';
@@ -133,6 +134,7 @@ function isOperation(prototype: object, key: string | symbol): boolean {
 function requireCallerOf(policy: HandlerPolicy, where: string): Promise<void> | undefined {
   const holder = requests.getStore();
   if (!isEnforced(holder)) return undefined;
+  if (holder?.isAnonymous === true) return requireNothing(policy, holder, where);
   if (holder?.current === undefined) {
     throw new NoCallerError(
       `${where} is for callers that AuthplaneGuard has let in, and runs for none: ` +
@@ -146,6 +148,15 @@ function requireCallerOf(policy: HandlerPolicy, where: string): Promise<void> | 
   }
   const { rules } = policy.needs;
   return rules && requireAllowed(askedAgain(rules, holder), holder.current, holder);
+}
+
+/** @throws TokenMissingError for what nobody may run without a caller. */
+function requireNothing(policy: HandlerPolicy, holder: CallerHolder, where: string): undefined {
+  const { all, anyOf, rules } = policy.needs;
+  if (all.length + anyOf.length > 0 || rules !== undefined) {
+    throw new TokenMissingError(`${where} needs a caller, and the request has shown no credential`);
+  }
+  requireResource(holder, policy, where);
 }
 
 /** Tests may have replaced the guard; then nothing is enforced in that application. */

@@ -269,6 +269,7 @@ describe('a further resource', () => {
     expect(resource.inboundDPoP).toEqual(main.resource.inboundDPoP);
     expect(mcp).toEqual({
       allowedOrigins: ['https://app.example.com'],
+      authentication: 'required',
       list: 'hide',
       sessionBinding: true,
       unknownMethods: 'pass',

@@ -200,6 +200,19 @@ describe('14.D: a gateway under attack', () => {
     expect(bad.asked).toHaveLength(asked);
     await open.close();
   });
+
+  test('with mcp.authentication: when-needed nobody is still asked to sign in', async () => {
+    const free = await startGateway({
+      gateway: { upstreams: { bad: { url: bad.url, token: none() } } },
+      options: { mcp: { authentication: 'when-needed' } },
+    });
+    const asked = bad.asked.length;
+    const response = await free.fetch('tools/list', {}, { token: null });
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('resource_metadata=');
+    expect(bad.asked).toHaveLength(asked);
+    await free.close();
+  });
 });
 
 describe('14.D: the end of the application', () => {

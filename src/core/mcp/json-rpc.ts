@@ -183,6 +183,25 @@ export function methodsOf(body: unknown): FoundOperation[] {
   });
 }
 
+/** What anybody may send who has shown no credential, as far as what it names needs none. */
+const OPEN_METHODS: ReadonlySet<string> = new Set([
+  ...FINDERS.keys(),
+  ...LISTS,
+  'initialize',
+  'server/discover',
+  'ping',
+  'logging/setLevel',
+]);
+
+/** Whether all messages of the body are such that may need no caller; answers to the server are. */
+export function isOpen(body: unknown): boolean {
+  return messagesOf(body).every((message) => {
+    const method = ownString(message, 'method');
+    if (method === undefined) return !Object.hasOwn(message, 'method');
+    return OPEN_METHODS.has(method) || (isOfMcp(method) && method.startsWith('notifications/'));
+  });
+}
+
 /** Whether the MCP specification has this method, in any revision. */
 export function isOfMcp(method: string): boolean {
   return MCP_METHODS.has(method);

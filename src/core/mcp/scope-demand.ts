@@ -30,9 +30,10 @@ export type Demand = ScopeNeeds | Refusal;
 export function demandOf(
   requirement: RequiredScopes | ScopeRule | ScopeNeeds,
   operation: RuledOperation,
-  { claims }: Pick<Caller, 'claims'>,
+  { claims, isAnonymous }: Pick<Caller, 'claims' | 'isAnonymous'>,
 ): Eventually<Demand> {
   if (typeof requirement !== 'function') return scopeNeeds(requirement);
+  if (isAnonymous === true) return { reason: 'its rule needs a caller' };
   try {
     const answer: unknown = requirement(operation, claims);
     return isThenable(answer) ? laterDemand(answer) : answerOf(answer);

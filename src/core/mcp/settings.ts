@@ -43,6 +43,14 @@ export interface McpOptions {
    */
   readonly sessionBinding?: boolean;
   /**
+   * `'when-needed'` lets requests without any credential pass to the MCP endpoint, as far as they ask for
+   * nothing that needs one: `initialize`, `server/discover`, `ping`, lists, and operations without scopes, rules
+   * and `@Allow`. All else is a 401 with the challenge, and so is a credential that is not good. In
+   * such a request there is no caller: `AuthContext.current` and `@Claims()` are `undefined`. Default
+   * `'required'`.
+   */
+  readonly authentication?: 'required' | 'when-needed';
+  /**
    * Origins of web pages that may call the MCP endpoint, such as `https://app.example.com`; a request
    * with another `Origin` gets 403 before anything else (MCP, Transports, Security Warning). Default: the
    * origin of the resource itself, and with `devMode` loopback on every port. `false`: not checked. A
@@ -56,7 +64,7 @@ export interface McpOptions {
 
 /** {@link McpOptions} with their defaults. */
 export type ResolvedMcp = McpOptions &
-  Required<Pick<McpOptions, 'unknownMethods' | 'list' | 'sessionBinding'>>;
+  Required<Pick<McpOptions, 'unknownMethods' | 'list' | 'sessionBinding' | 'authentication'>>;
 
 type OwnName = 'tools' | 'resources' | 'prompts' | 'methods' | 'hosts';
 
@@ -74,6 +82,7 @@ const ENDPOINT_SETTINGS: Settings<Omit<ResolvedMcp, OwnName>> = {
   unknownMethods: { check: oneOf('pass', 'refuse'), byDefault: 'pass' },
   list: { check: oneOf('show', 'hide'), byDefault: 'show' },
   sessionBinding: { check: booleanProblem, byDefault: true },
+  authentication: { check: oneOf('required', 'when-needed'), byDefault: 'required' },
   allowedOrigins: { check: orFalse(originListProblem) },
 };
 

@@ -34,6 +34,8 @@ export interface Caller {
   readonly resource: string;
   /** The token, for whoever exchanges it; none where something else was shown. */
   readonly authentication?: Authentication | undefined;
+  /** Nobody: no credential was shown. Never seen by what runs for the request. */
+  readonly isAnonymous?: true;
 }
 
 /** A caller whose credential a resource has just accepted, and can be asked about again. */
@@ -112,6 +114,26 @@ export class LocalCaller implements AdmittedCaller {
   /** By our own clock, which has also set the end: there is no skew. */
   secondsLeft(): number {
     return this.claims.expiresAt - this.#now();
+  }
+}
+
+/** Whoever has shown no credential, where that is enough for some things: without scopes, and the same for all. */
+export class AnonymousCaller implements AdmittedCaller {
+  readonly isAnonymous = true;
+  readonly method = 'anonymous';
+  readonly responseHeaders = {};
+  readonly claims: VerifiedClaims;
+
+  constructor(readonly resource: string) {
+    const { method } = this;
+    this.claims = new VerifiedClaims(
+      valuesOf({ method, sub: '', scopes: [] }, resource),
+      () => false,
+    );
+  }
+
+  secondsLeft(): number {
+    return Infinity;
   }
 }
 

@@ -56,6 +56,12 @@ export function parseCredentials(headers: HeaderLines): Credentials {
   return { scheme, token };
 }
 
+/** Whether the request shows no credential at all; one that nobody here takes is one, too. */
+export function isWithoutCredentials(headers: HeaderLines): boolean {
+  const [line, ...others] = headerLines(headers, 'authorization');
+  return others.length === 0 && (line === undefined || NOTHING_BEHIND.test(line));
+}
+
 /** The scheme a request came with, for the challenge; whether the rest is good does not matter. */
 export function presentedScheme(headers: HeaderLines): Credentials['scheme'] | undefined {
   return schemeOf(/^[A-Za-z]+/.exec(headerLines(headers, 'authorization')[0] ?? '')?.[0]);

@@ -156,6 +156,7 @@ export class BootInspection {
           one.isMcp &&
           !unprotected.has(one) &&
           !endpointsOf(one, routes).some(({ isPublic }) => isPublic),
+        admitsAnybody: one.mcp.options.authentication === 'when-needed',
         operation: knownOperation(one, declared),
         streams: unguardedStreams(one, routes, this.#config.getGlobalPrefix()),
       };

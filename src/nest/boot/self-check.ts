@@ -17,6 +17,8 @@ export interface CheckedResource {
   readonly servesMetadata: boolean;
   /** `false` where the boot has said already that the endpoint is open. */
   readonly isGuarded: boolean;
+  /** `true`: what needs no scope passes without a token. */
+  readonly admitsAnybody?: boolean;
   readonly operation?: KnownOperation | undefined;
   /** Paths of event streams that no guard stands on. */
   readonly streams: readonly string[];
@@ -97,13 +99,14 @@ async function metadataProblem(
 }
 
 async function endpointProblem(
-  { resource, isGuarded, operation }: CheckedResource,
+  { resource, isGuarded, operation, admitsAnybody = false }: CheckedResource,
   ask: Ask,
 ): Promise<string | undefined> {
   if (!isGuarded) return undefined;
   const path = pathOf(resource.resource);
-  const got = await ask({ path });
-  const problem = refusalProblem(`GET ${path}`, got, resource);
+  const problem = admitsAnybody
+    ? undefined
+    : refusalProblem(`GET ${path}`, await ask({ path }), resource);
   if (problem !== undefined || operation === undefined) return problem;
   const posted = await ask({
     path,

@@ -31,6 +31,8 @@ export interface GuardedApplication {
 export interface CallerHolder {
   /** Who is calling; set when a guard has let the request pass. */
   current?: Caller;
+  /** The request was let in without any credential: there is nobody. */
+  isAnonymous?: boolean;
   /** What the handler belongs to, for the challenge and for guards further on. */
   resource?: AuthplaneResource;
   application?: GuardedApplication;
@@ -213,6 +215,11 @@ export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): Fr
 export function publishCaller(request: FrameworkRequest, caller: Caller): void {
   const auth = authInfo(caller);
   for (const target of targetsOf(request)) Object.assign(target, { auth });
+}
+
+/** Nobody: what stands there is not of ours. */
+export function publishNobody(request: FrameworkRequest): void {
+  for (const target of targetsOf(request)) Object.assign(target, { auth: undefined });
 }
 
 /**

@@ -1,5 +1,11 @@
 import { eventCaller, type EventOperation, type Events } from '../../core/events.js';
-import { OriginRefusedError, SessionNotFoundError } from '../../core/errors/request-errors.js';
+import type { IncomingMessage } from 'node:http';
+import {
+  OperationRefusedError,
+  OriginRefusedError,
+  SessionNotFoundError,
+} from '../../core/errors/request-errors.js';
+import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
 import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
@@ -7,7 +13,7 @@ import type { OperationScopes } from '../../core/mcp/operation-scopes.js';
 import type { RequirementSource } from '../../core/mcp/requirement-sources.js';
 import type { McpOptions } from '../../core/mcp/settings.js';
 import type { AuthplaneResource } from '../../core/resource.js';
-import type { Caller } from '../../core/token/caller.js';
+import { AnonymousCaller, type Caller } from '../../core/token/caller.js';
 import { type HttpExchange, nodeRequest } from '../http/exchange.js';
 import { AllowedOrigins } from './allowed-origins.js';
 import { McpHiding } from './answers/hiding.js';
@@ -32,6 +38,8 @@ export interface EndpointPolicy {
 export interface Inspection {
   /** It certainly is for an MCP server. */
   readonly isMcp: boolean;
+  /** Somebody without any credential may ask. */
+  readonly admitsAnybody: boolean;
   /** What a caller without credentials is told to ask for. */
   readonly announcedNeeds: ScopeNeeds;
   /** What the body asks for by name. */
@@ -169,18 +177,21 @@ export class EndpointRules {
     const judge = (caller: Caller): Eventually<void> =>
       whenKnown(this.#shared.judge.judge(asked, caller), (known) => {
         verdict = known;
-        this.#resource.requireScopes(caller.claims, addScopeNeeds(policy.needs, known.needs));
+        const needs = addScopeNeeds(policy.needs, known.needs);
+        this.#resource.requireScopes(caller.claims, needs);
+        if (caller.isAnonymous === true) requireNothing(needs);
       });
     const { scopes } = this;
     return {
       operations: asked.operations,
       isMcp: true,
+      admitsAnybody: this.#admitsAnybody(exchange, policy),
       get announcedNeeds() {
         return addScopeNeeds(...asked.operations.map((one) => scopes.announcedNeeds(one)));
       },
       judge: (caller) => {
         this.#requireOwnSession(exchange, caller);
-        return judge(caller);
+        return caller.isAnonymous === true ? asAnybody(asked, () => judge(caller)) : judge(caller);
       },
       get rules() {
         return verdict.rules;
@@ -200,6 +211,7 @@ export class EndpointRules {
     const judge = ({ claims }: Caller) => this.#resource.requireScopes(claims, needs);
     return {
       isMcp: false,
+      admitsAnybody: false,
       announcedNeeds: NO_SCOPES,
       operations: [],
       judge,
@@ -217,17 +229,53 @@ export class EndpointRules {
     throw new SessionNotFoundError(`an MCP session ${problem}`);
   }
 
+  /** At the very path of the resource, and where a handler of an MCP endpoint is: nowhere else. */
+  #admitsAnybody(exchange: HttpExchange, { isMcpEndpoint }: EndpointPolicy): boolean {
+    return (
+      this.options.authentication === 'when-needed' &&
+      isMcpEndpoint &&
+      this.#reader.isAtEndpoint(exchange)
+    );
+  }
+
+  /** Nobody may use what nobody knows; what nobody has opened is the first caller's. */
+  #isOfAnother(request: IncomingMessage, caller: Caller): boolean {
+    const { sessions } = this.#state;
+    const owner = ownerOf(caller);
+    if (caller.isAnonymous === true) return sessions.namesOther(request, owner);
+    if (this.options.authentication === 'when-needed') {
+      sessions.handOver(request, ownerOf(new AnonymousCaller(caller.resource)), owner);
+    }
+    return sessions.isForeign(request, owner);
+  }
+
   #sessionProblem(exchange: HttpExchange, caller: Caller): string | undefined {
     const request = nodeRequest(exchange);
     const { sessions } = this.#state;
     const bindsState = this.options.sessionBinding !== false;
-    if (bindsState && sessions.isForeign(request, ownerOf(caller))) {
+    if (bindsState && this.#isOfAnother(request, caller)) {
       return 'that is not known to be of this user and client';
     }
     return this.scopes.hides && sessions.namesUnseenStream(request)
       ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
       : undefined;
   }
+}
+
+/** @throws TokenMissingError for whatever a caller is needed for. */
+function asAnybody(asked: McpRequest, judge: () => Eventually<void>): Eventually<void> {
+  if (!asked.isOpen || asked.tasks.length > 0) throw new TokenMissingError();
+  try {
+    return judge();
+  } catch (error) {
+    const needsCaller =
+      error instanceof InsufficientScopeError || error instanceof OperationRefusedError;
+    throw needsCaller ? new TokenMissingError() : error;
+  }
+}
+
+function requireNothing({ all, anyOf, rules }: ScopeNeeds): void {
+  if (all.length + anyOf.length > 0 || rules !== undefined) throw new TokenMissingError();
 }
 
 function sharedRules(options: McpOptions, { state, events }: EndpointSurroundings): SharedRules {

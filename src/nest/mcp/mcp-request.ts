@@ -6,6 +6,7 @@ import {
   type FoundName,
   type FoundOperation,
   isJsonRpc,
+  isOpen,
   mayMakeTask,
   methodsOf,
   operationsOf,
@@ -29,6 +30,8 @@ export interface McpRequest {
   readonly wantsTasks: boolean;
   /** Whether the answer may name a task that it has made. */
   readonly mayMakeTask: boolean;
+  /** Whether its messages are such that may need no caller. */
+  readonly isOpen: boolean;
   /** Why the body cannot be judged; to be thrown once the caller is known. */
   readonly problem?: AuthplaneError;
 }
@@ -42,6 +45,7 @@ const NOTHING: McpRequest = Object.freeze({
   wantsList: false,
   wantsTasks: false,
   mayMakeTask: false,
+  isOpen: true,
 });
 
 /** Reads what requests ask for that may be for the MCP servers behind one resource. */
@@ -125,6 +129,7 @@ export class McpRequestReader {
         wantsList: asksForList(body),
         wantsTasks: this.#bindsState && asksForTasks(body),
         mayMakeTask: this.#bindsState && mayMakeTask(body),
+        isOpen: isOpen(body),
       };
     } catch (error) {
       return { ...NOTHING, problem: error as AuthplaneError }; // nothing else is thrown there

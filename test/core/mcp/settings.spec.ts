@@ -31,6 +31,7 @@ describe('mcp', () => {
   it('has the defaults of the contract', () => {
     expect(resolveModuleOptions(VALID).mcp).toEqual({
       unknownMethods: 'pass',
+      authentication: 'required',
       list: 'show',
       sessionBinding: true,
     });

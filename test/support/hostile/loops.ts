@@ -146,6 +146,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     dropHeader: 'a header that is dropped',
     replaceHeader: 'a header that is replaced',
     publishCaller: 'bounded',
+    publishNobody: 'bounded',
     publishUser: 'bounded',
   },
   'nest/http/response-rewrite.ts': { '#removeValidators': 'bounded' },
@@ -163,6 +164,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#seenLater': 'bounded',
   },
   'nest/mcp/unlisted-names.ts': { constructor: 'boot', '#compare': 'a list in an answer' },
+  'nest/mcp/state/sessions.ts': { handOver: 'bounded' },
   'nest/mcp/answers/hidden-names.ts': {
     '#respelt': 'stand-ins of a URI of "a/"',
     lastLetterOf: 'the stand-in of a name',

@@ -20,6 +20,16 @@ export class McpSessions {
     return sessionIdsOf(request).some((id) => this.#owners.isForeign(id, owner));
   }
 
+  /** Whether this request names a session that is not known to be this owner's. */
+  namesOther(request: IncomingMessage, owner: Owner): boolean {
+    return sessionIdsOf(request).some((id) => !this.#owners.isOf(id, owner));
+  }
+
+  /** A session that was opened without a caller becomes that of its first one. */
+  handOver(request: IncomingMessage, from: Owner, to: Owner): void {
+    for (const id of sessionIdsOf(request)) this.#owners.handOver(id, from, to);
+  }
+
   /** Whether this request names a session, so that it is certainly one to an MCP server. */
   names(request: IncomingMessage): boolean {
     return sessionIdsOf(request).some((id) => this.#owners.knows(id));

@@ -51,6 +51,19 @@ export class StateOwners<Note = undefined> {
     return false;
   }
 
+  /** Whether it is known to be of this owner. */
+  isOf(id: string, owner: Owner): boolean {
+    return this.#owned.get(id)?.owner === owner;
+  }
+
+  /** To another owner, if it is of the first. */
+  handOver(id: string, from: Owner, to: Owner): void {
+    const owned = this.#owned.get(id);
+    if (owned?.owner !== from) return;
+    this.forget(id);
+    this.remember(id, to, owned.note);
+  }
+
   /** The first one to be seen with an id owns it. */
   remember(id: string, owner: Owner, note: Note): void {
     if (this.#owned.has(id)) return;
