@@ -15,7 +15,7 @@ import type { TokenOperations } from '../../../src/core/operations/token-operati
 import {
   countingTokens,
   jwt,
-  setUp,
+  setUpAnswering,
   type Setup,
   thrownBy,
   tokenBody,
@@ -32,11 +32,8 @@ let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

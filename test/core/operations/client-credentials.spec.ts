@@ -1,17 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
-import { countingTokens, setUp, type Setup } from '../../support/servers/client-setup.js';
-import { replyJson, replyRaw } from '../../support/servers/scripted-server.js';
+import { setUpAnswering, type Setup } from '../../support/servers/client-setup.js';
+import { replyJson } from '../../support/servers/scripted-server.js';
 
 let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

@@ -7,13 +7,12 @@ import type { ExchangeRequest } from '../../../src/core/operations/exchange.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import {
   ACCESS_TOKEN_TYPE,
-  countingTokens,
   jwt,
-  setUp,
+  setUpAnswering,
   type Setup,
   thrownBy,
 } from '../../support/servers/client-setup.js';
-import { replyJson, replyProblem, replyRaw } from '../../support/servers/scripted-server.js';
+import { replyProblem } from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -22,11 +21,8 @@ let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

@@ -5,18 +5,15 @@ import { ConfigurationError } from '../../../src/core/errors/configuration-error
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import type { HttpAnswer } from '../../../src/core/http/answer.js';
 import { readIntrospectionResponse } from '../../../src/core/operations/introspection.js';
-import { countingTokens, setUp, type Setup, thrownBy } from '../../support/servers/client-setup.js';
+import { setUpAnswering, type Setup, thrownBy } from '../../support/servers/client-setup.js';
 import { replyJson, replyRaw } from '../../support/servers/scripted-server.js';
 
 let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

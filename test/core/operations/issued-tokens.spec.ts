@@ -7,23 +7,20 @@ import type { TokenOperations } from '../../../src/core/operations/token-operati
 import {
   countingTokens,
   jwt,
-  setUp,
+  setUpAnswering,
   type Setup,
   thrownBy,
   tokenBody,
 } from '../../support/servers/client-setup.js';
-import { replyJson, replyProblem, replyRaw } from '../../support/servers/scripted-server.js';
+import { replyJson, replyProblem } from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
 
 let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

@@ -4,9 +4,8 @@ import { ConfigurationError } from '../../../src/core/errors/configuration-error
 import { ServerError } from '../../../src/core/errors/oauth-errors.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import {
-  countingTokens,
   jwt,
-  setUp,
+  setUpAnswering,
   type Setup,
   thrownBy,
   tokenBody,
@@ -17,11 +16,8 @@ let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

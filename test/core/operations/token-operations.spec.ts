@@ -4,29 +4,20 @@ import { clientAuthentication } from '../../../src/core/calls/client-authenticat
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import {
-  countingTokens,
   SECRET,
-  setUp,
+  setUpAnswering,
   type Setup,
   thrownBy,
   tokenBody,
 } from '../../support/servers/client-setup.js';
-import {
-  type Reply,
-  replyJson,
-  replyProblem,
-  replyRaw,
-} from '../../support/servers/scripted-server.js';
+import { type Reply, replyJson, replyProblem } from '../../support/servers/scripted-server.js';
 
 let setup: Setup;
 let operations: TokenOperations;
 
 beforeEach(async () => {
-  setup = await setUp();
+  setup = await setUpAnswering();
   operations = setup.operations;
-  setup.server.on('/token_endpoint', countingTokens());
-  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
-  setup.server.on('/revocation_endpoint', replyRaw('', 200));
 });
 
 afterEach(() => setup.close());

@@ -4,7 +4,7 @@ import {
   TokenOperations,
   type TokenOperationsOptions,
 } from '../../../src/core/operations/token-operations.js';
-import { replyJson, type Reply, ScriptedServer } from './scripted-server.js';
+import { replyJson, replyRaw, type Reply, ScriptedServer } from './scripted-server.js';
 import { ManualClock } from '../tokens/manual-clock.js';
 
 export const ISSUER = 'https://auth.example.com';
@@ -47,6 +47,15 @@ export async function setUp(options: Partial<TokenOperationsOptions> = {}): Prom
       await server.close();
     },
   };
+}
+
+/** The same, and each endpoint answers as a server does where nothing is wrong. */
+export async function setUpAnswering(): Promise<Setup> {
+  const setup = await setUp();
+  setup.server.on('/token_endpoint', countingTokens());
+  setup.server.on('/introspection_endpoint', replyJson({ active: true }));
+  setup.server.on('/revocation_endpoint', replyRaw('', 200));
+  return setup;
 }
 
 /** A token answer as AuthPlane gives it; members may be replaced, or left out with `undefined`. */
