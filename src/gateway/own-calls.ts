@@ -9,6 +9,7 @@ import { legacyResult } from './legacy/reserved-meta.js';
 import { LISTS, type ListKind } from './listing/list-kinds.js';
 import { mergedList } from './listing/merged-list.js';
 import type { Route } from './listing/routing-table.js';
+import { callTerms } from './upstream/call-terms.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
 import type { GatewayCaller } from './options/token-strategy.js';
 import { LegacySession } from './upstream/legacy-session.js';
@@ -92,8 +93,7 @@ export class OwnCalls {
     onProgress: GatewayCallOptions['onProgress'],
   ): Promise<Message> {
     const { upstream, item } = route;
-    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
-      item.verdict;
+    const terms = callTerms(route);
     const meta = onProgress === undefined ? META : { ...META, progressToken: ID };
     const message = {
       id: ID,
@@ -104,10 +104,9 @@ export class OwnCalls {
     const reply = await upstream.call({
       ...asking,
       ...outgoingRequest(message),
+      ...terms,
       method: 'POST',
-      strategy,
       operation: { method: 'tools/call', name: item.own },
-      timeoutMs,
     });
     return resultOf(route, reply, asking, onProgress);
   }
@@ -119,8 +118,7 @@ export class OwnCalls {
     onProgress: GatewayCallOptions['onProgress'],
   ): Promise<Message> {
     const { upstream, item } = route;
-    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
-      item.verdict;
+    const terms = callTerms(route);
     const session = await LegacySession.open(
       upstream,
       { capabilities: {}, clientInfo: undefined },
@@ -135,7 +133,7 @@ export class OwnCalls {
         params: { ...params, ...meta },
       };
       const operation = { method: 'tools/call', name: item.own };
-      const reply = await session.send(message, { ...asking, strategy, timeoutMs, operation });
+      const reply = await session.send(message, { ...asking, ...terms, operation });
       return await resultOf(route, reply, asking, onProgress);
     } finally {
       void session.close(asking);

@@ -1,5 +1,6 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { Route } from '../listing/routing-table.js';
+import { callTerms } from '../upstream/call-terms.js';
 import { type Asking, META } from '../upstream/modern-rpc.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
@@ -52,10 +53,8 @@ export async function callLegacy(call: SessionCall): Promise<Relay> {
 
 function send(upstream: LegacySession, message: object, call: SessionCall): Promise<UpstreamReply> {
   const { route, method, asking } = call;
-  const { token = route.upstream.options.token, timeoutMs = route.upstream.options.timeoutMs } =
-    route.item.verdict;
   const operation = { method, name: route.item.own };
-  return upstream.send(message, { ...asking, strategy: token, operation, timeoutMs });
+  return upstream.send(message, { ...asking, ...callTerms(route), operation });
 }
 
 async function relay(
@@ -138,8 +137,6 @@ export async function callModern(call: SessionCall): Promise<Relay> {
 
 async function sendModern(call: SessionCall, params: Message): Promise<UpstreamReply> {
   const { session, route, id, method, name, asking } = call;
-  const { token = route.upstream.options.token, timeoutMs = route.upstream.options.timeoutMs } =
-    route.item.verdict;
   const { capabilities, clientInfo } = session.client;
   const own = isJsonObject(params['_meta']) ? params['_meta'] : {};
   const meta = {
@@ -155,9 +152,8 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
     ...asking,
     ...outgoingRequest({ id, method, params: { ...params, _meta: meta }, name }),
     method: 'POST',
-    strategy: token,
+    ...callTerms(route),
     operation: { method, name: route.item.own },
-    timeoutMs,
   });
   if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
   return reply;

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Route } from '../listing/routing-table.js';
+import { callTerms } from '../upstream/call-terms.js';
 import type { Upstream, UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import { sentenceFor } from '../wire/gateway-answer.js';
@@ -39,14 +40,12 @@ export async function passThrough(passing: Passing): Promise<Pass> {
   const { upstream, item } = route;
   const { id, method } = request;
   const outgoing = outgoingRequest({ id, method, params, name }, headers);
-  const { token = upstream.options.token, timeoutMs = upstream.options.timeoutMs } = item.verdict;
   const reply = await upstream.call({
     ...asking,
     ...outgoing,
+    ...callTerms(route),
     method: 'POST',
-    strategy: token,
     operation: { method, name: item.own },
-    timeoutMs,
   });
   if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
   return (response) => pipe(upstream, reply, id, response);

@@ -1,16 +1,11 @@
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
-import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/token-strategy.js';
 import { readText } from '../wire/read-message.js';
 import { isRpcError, rpcErrorOf } from './modern-rpc.js';
 import { mappedScopes } from './scope-map.js';
-import type { Upstream, UpstreamReply } from './upstream.js';
+import { callTerms, type Destination } from './call-terms.js';
+import type { UpstreamReply } from './upstream.js';
 import { isJsonObject, member } from '../../core/lib/members.js';
-
-/** Where the refused operation was sent. */
-interface Refused {
-  readonly upstream: Upstream;
-  readonly item: { readonly verdict: { readonly token: TokenStrategy | undefined } };
-}
 
 const MAX_BYTES = 1_048_576;
 
@@ -21,12 +16,13 @@ const MAX_BYTES = 1_048_576;
  * @returns InsufficientScopeError, RpcError with the status, or UpstreamError
  */
 export async function refusal(
-  { upstream, item }: Refused,
+  destination: Destination,
   { status, body }: UpstreamReply,
   caller: GatewayCaller,
 ): Promise<Error> {
+  const { upstream } = destination;
   if (status === 403) {
-    const strategy = item.verdict.token ?? upstream.options.token;
+    const { strategy } = callTerms(destination);
     const challenge = body.headers['www-authenticate'];
     const scopes = mappedScopes(challenge, { upstream, strategy, caller });
     if (scopes !== undefined) {
