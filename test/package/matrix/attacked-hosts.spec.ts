@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent } from 'node:http';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
@@ -150,21 +150,29 @@ describe.each(platforms)(
   },
 );
 
-describe('9.1a, 9.1g: mcp-nestjs, described as a host', () => {
-  let app: string;
-  beforeAll(() => {
-    const dependencies = { ...NEST_11, 'mcp-nestjs': '1.0.6', zod: '3.25.x' };
-    app = appOf('mcp-nestjs-attacked', 'foreign-hosts', dependencies);
+const TARGETS_MCP_NESTJS: Targets = {
+  tools: ['files_remove', 'named', 'files_open'],
+  prompts: ['briefing'],
+  uris: ['notes://secret', 'notes://days/monday'],
+  paths: ['/mcp', '/plain/bound', '/messages'],
+  open: 'files_open',
+};
+
+let mcpNestjsApp: string | undefined;
+function mcpNestjs(): string {
+  mcpNestjsApp ??= appOf('mcp-nestjs-attacked', 'foreign-hosts', {
+    ...NEST_11,
+    '@nestjs/platform-fastify': '11.x',
+    'mcp-nestjs': '1.0.6',
+    zod: '3.25.x',
   });
-  const targets: Targets = {
-    tools: ['files_remove', 'named', 'files_open'],
-    prompts: ['briefing'],
-    uris: ['notes://secret', 'notes://days/monday'],
-    paths: ['/mcp', '/plain/bound', '/messages'],
-    open: 'files_open',
-  };
+  return mcpNestjsApp;
+}
+
+/** On Fastify its controllers find what they call on Express, see foreign-hosts/answers.ts.txt. */
+describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (platform) => {
   const startWith = async (list: 'show' | 'hide', env: Record<string, string> = {}) => {
-    running = await start(app, [], targets, { MCP_LIST: list, ...env });
+    running = await start(mcpNestjs(), [platform], TARGETS_MCP_NESTJS, { MCP_LIST: list, ...env });
     return running;
   };
 
@@ -196,7 +204,7 @@ describe('9.1a, 9.1g: mcp-nestjs, described as a host', () => {
 
   test.each([
     ['text/plain; a=application/json', 'parsed'],
-    ['application/json', 'unparsed'],
+    [platform === 'fastify' ? 'text/plain' : 'application/json', 'unparsed'], // Fastify parses JSON itself
   ])('9.1d: nor is a body of %s run that is %s', async (type, bodies) => {
     const { ran } = await startWith('show', { BODIES: bodies });
     const { path, close } = await openStream();
@@ -287,10 +295,50 @@ describe('9.1a, 9.1g: mcp-nestjs, described as a host', () => {
 
     test('is judged as that of a POST where nothing is hidden', async () => {
       const { ran } = await startWith('show');
+      const refused = platform === 'fastify' ? 400 : 403; // Fastify parses no body of a GET
       for (const [name, message] of messages)
-        expect((await answerTo('GET', '/sse', message(name))).status).toBe(403); // a route of GET
+        expect((await answerTo('GET', '/sse', message(name))).status).toBe(refused); // a route of GET
       expect(await ran()).toEqual([]);
     });
+  });
+});
+
+describe('9: mcp-nestjs on Fastify as it comes, where it can answer nothing', () => {
+  const startIt = async () => {
+    const env = { MCP_LIST: 'show', ANSWERS: 'as they come', PLAYGROUND: 'true' };
+    running = await start(mcpNestjs(), ['fastify'], TARGETS_MCP_NESTJS, env);
+    return running;
+  };
+
+  test('nobody gets in without a token, and nothing runs without its scope', async () => {
+    const { ran, origin } = await startIt();
+    const body = JSON.stringify(calling('files_remove'));
+    for (const path of ['/mcp', '/sse', '/messages', '/mcp-playground/api/tools']) {
+      const method = path === '/mcp' || path === '/messages' ? 'POST' : 'GET';
+      const headers = { 'content-type': 'application/json' };
+      const init = method === 'POST' ? { method, headers, body } : {};
+      const answer = await fetch(`${origin}${path}`, init);
+      expect([path, answer.status]).toEqual([path, 401]);
+      expect(answer.headers.get('www-authenticate')).toContain('resource_metadata');
+    }
+    expect(await posted('/mcp', body)).toBe(403);
+    const playing = JSON.stringify({ name: 'files_remove', arguments: {} });
+    const played = await post('/mcp-playground/api/tools/call', playing);
+    expect([played.status, await played.text()]).toEqual([
+      200,
+      expect.stringContaining('"isError":true'),
+    ]);
+    expect(await ran()).toEqual([]);
+  });
+
+  test('with the scope a call runs, and its controllers fail at the answer', async () => {
+    const { ran } = await startIt();
+    const body = JSON.stringify(calling('files_remove'));
+    expect(await posted('/mcp', body, { scope: 'x' })).toBe(500);
+    expect(await ran()).toEqual(['files_remove']);
+    const playing = JSON.stringify({ name: 'files_remove', arguments: {} });
+    expect(await posted('/mcp-playground/api/tools/call', playing, { scope: 'x' })).toBe(200);
+    expect(await ran()).toEqual(['files_remove', 'files_remove']);
   });
 });
 
@@ -342,8 +390,11 @@ async function openStream(): Promise<{ path: string; close(): Promise<void> }> {
 function appOf(name: string, folder: string, dependencies: Record<string, string>): string {
   const app = installApp(packed, name, dependencies);
   mkdirSync(join(app, 'src'));
-  const source = join(PROJECT, 'test/package/matrix', folder, 'attacked.ts.txt');
-  writeFileSync(join(app, 'src/attacked.ts'), readFileSync(source, 'utf8'));
+  const sources = join(PROJECT, 'test/package/matrix', folder);
+  for (const name of ['attacked.ts', 'answers.ts']) {
+    const source = join(sources, `${name}.txt`);
+    if (existsSync(source)) copyFileSync(source, join(app, 'src', name));
+  }
   compileApp(app);
   return app;
 }

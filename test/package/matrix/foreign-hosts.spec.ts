@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import { freePort } from '../../support/nest/start-app.js';
+import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
 import {
   compileApp,
   installApp,
@@ -30,32 +30,47 @@ interface Result {
   readonly anonymous: readonly number[];
 }
 
-describe.each(['10.x', '11.x'])('9.1a: on Nest %s', (nest) => {
+const apps = new Map<string, string>();
+
+/** Installed once for both platforms. */
+function appOn(nest: string): string {
+  const known = apps.get(nest);
+  if (known !== undefined) return known;
+  const app = installApp(
+    packed,
+    `foreign-hosts-${nest}`,
+    {
+      '@sowonai/nestjs-mcp-adapter': '0.1.3',
+      'mcp-nestjs': '1.0.6',
+      '@modelcontextprotocol/sdk': '1.x',
+      '@nestjs/common': nest,
+      '@nestjs/core': nest,
+      '@nestjs/platform-express': nest,
+      '@nestjs/platform-fastify': nest,
+      '@types/node': '20.x',
+      'reflect-metadata': '0.2.x',
+      rxjs: '7.x',
+      zod: '3.25.x',
+    },
+    '--legacy-peer-deps', // the adapter asks for platform-express 11
+  );
+  mkdirSync(join(app, 'src'));
+  const sources = join(PROJECT, 'test/package/matrix/foreign-hosts');
+  for (const name of ['main.ts', 'answers.ts'])
+    copyFileSync(join(sources, `${name}.txt`), join(app, 'src', name));
+  compileApp(app);
+  apps.set(nest, app);
+  return app;
+}
+
+const everywhere = ['10.x', '11.x'].flatMap((nest) => platforms.map((on) => [nest, on] as const));
+
+/** On Fastify the controllers of mcp-nestjs find what they call on Express, see foreign-hosts/answers.ts.txt. */
+describe.each(everywhere)('9.1a: on Nest %s, %s', (nest, platform) => {
   let results: Record<string, Result>;
 
   beforeAll(async () => {
-    const app = installApp(
-      packed,
-      `foreign-hosts-${nest}`,
-      {
-        '@sowonai/nestjs-mcp-adapter': '0.1.3',
-        'mcp-nestjs': '1.0.6',
-        '@modelcontextprotocol/sdk': '1.x',
-        '@nestjs/common': nest,
-        '@nestjs/core': nest,
-        '@nestjs/platform-express': nest,
-        '@types/node': '20.x',
-        'reflect-metadata': '0.2.x',
-        rxjs: '7.x',
-        zod: '3.25.x',
-      },
-      '--legacy-peer-deps', // the adapter asks for platform-express 11
-    );
-    mkdirSync(join(app, 'src'));
-    const source = join(PROJECT, 'test/package/matrix/foreign-hosts/main.ts.txt');
-    writeFileSync(join(app, 'src/main.ts'), readFileSync(source, 'utf8'));
-    compileApp(app);
-    results = await run(app);
+    results = await run(appOn(nest), platform);
   });
 
   test('the adapter of sowonai, a tool with @Scopes does not start, and names mcp.tools', () => {
@@ -118,7 +133,7 @@ describe.each(['10.x', '11.x'])('9.1a: on Nest %s', (nest) => {
   });
 });
 
-async function run(app: string): Promise<Record<string, Result>> {
+async function run(app: string, platform: Platform): Promise<Record<string, Result>> {
   const port = String(await freePort());
   const resource = `http://127.0.0.1:${port}/mcp`;
   const authorizationServer = await startAuthorizationServer();
@@ -130,6 +145,7 @@ async function run(app: string): Promise<Record<string, Result>> {
         ...process.env,
         NODE_OPTIONS: '',
         MCP_PORT: port,
+        MCP_PLATFORM: platform,
         AUTHPLANE_ISSUER: authorizationServer.issuer,
         TOKENS: JSON.stringify(tokens),
       },

@@ -220,6 +220,63 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
     expect(missing.text).toContain('not found');
   });
 
+  describe('9.9: what docs/scopes.md says that remains', () => {
+    it.each<[string, McpOptions['resources'], string, (uri: string) => string, boolean]>([
+      [
+        'takes ASCII only',
+        HIDDEN.resources,
+        'calendar://days/monday',
+        (uri) => (/^[ -~]*$/.test(uri) ? 'not found' : 'no ASCII'),
+        true,
+      ],
+      [
+        'measures what it has escaped',
+        HIDDEN.resources,
+        'calendar://days/monday',
+        (uri) => `${new URL(uri).href.length} characters`,
+        true,
+      ],
+      [
+        'counts, where nothing but the scheme is fixed',
+        { 'calendar://{+path}': ['r:days'] },
+        'calendar://days/monday',
+        (uri) => `${uri.length} characters`,
+        true,
+      ],
+      [
+        'repeats it whole, where nothing but the scheme is fixed',
+        { 'calendar://{+path}': ['r:days'] },
+        'calendar://days/monday',
+        (uri) => `no ${uri}`,
+        false,
+      ],
+    ])('a server that %s', async (_, resources, uri, shown, isTold) => {
+      const asked: string[] = [];
+      @Controller('mcp')
+      @UseGuards(AuthplaneGuard)
+      class AnsweringController {
+        @Post()
+        take(@Req() { body }: { body: { params: { uri: string } } }) {
+          asked.push(body.params.uri);
+          return {
+            jsonrpc: '2.0',
+            id: 1,
+            error: { code: -32002, message: shown(body.params.uri) },
+          };
+        }
+      }
+      const mcp: McpOptions = { list: 'hide', resources: resources ?? {} };
+      await start({ platform, mcp, controller: AnsweringController });
+      const body = JSON.stringify(request('resources/read', { uri }));
+      const hidden = await exchange(body, {});
+      const missing = await exchange(body.replace('calendar', 'calender'), {});
+      const same = withoutIds(hidden).replaceAll('calendar', 'calender') === withoutIds(missing);
+      expect(same).toBe(!isTold);
+      expect(asked).toHaveLength(2);
+      expect(asked).not.toContain(uri); // whatever it says, it was not asked for what is hidden
+    });
+  });
+
   it('behind a catch-all that needs scopes, too, it is refused plainly', async () => {
     const resources = { '{+any}': ['r:any'] };
     const { post, runs } = await start({ platform, mcp: { list: 'hide', resources } });
