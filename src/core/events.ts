@@ -1,4 +1,5 @@
 import type { AuthplaneError } from './errors/authplane-error.js';
+import { memberOf } from './lib/members.js';
 import type { OperationKind } from './mcp/json-rpc.js';
 import type { Caller } from './token/caller.js';
 
@@ -31,6 +32,10 @@ export type AuthplaneEvent =
       readonly by: 'guard' | 'handler';
       readonly error: AuthplaneError;
       readonly caller?: EventCaller;
+      /** URI of the protected resource. */
+      readonly resource?: string;
+      /** What the message asked for, where it was one of JSON-RPC. */
+      readonly operation?: EventOperation;
     }
   /** A handler that nobody can guard was about to run. */
   | { readonly type: 'refused_context'; readonly where: string; readonly context: string }
@@ -120,6 +125,15 @@ function tell(listener: EventListener, event: AuthplaneEvent): void {
   } catch {
     // The listener's own to report.
   }
+}
+
+/** What a message asks for; `undefined` for what is none, or is answered by nobody. */
+export function eventOperation(message: unknown): EventOperation | undefined {
+  const method = memberOf(message, 'method');
+  if (typeof method !== 'string' || memberOf(message, 'id') === undefined) return undefined;
+  const params = memberOf(message, 'params');
+  const name = memberOf(params, 'name') ?? memberOf(params, 'uri');
+  return { method, name: typeof name === 'string' ? name : '' };
 }
 
 export function eventCaller({ method, resource, claims }: Caller): EventCaller {

@@ -6,6 +6,7 @@ import type { GatewayCaller } from './options/token-strategy.js';
 import type { UpstreamOptions } from './options/upstream-options.js';
 import type { Upstream } from './upstream/upstream.js';
 import { LISTS } from './listing/list-kinds.js';
+import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import type { BreakerState } from './upstream/upstream-breaker.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
 
@@ -21,19 +22,41 @@ export interface UpstreamState {
   readonly breaker: BreakerState;
   /** Code of its last failure; `undefined` when the last call went well. */
   readonly lastError: string | undefined;
+  /**
+   * Since when it has failed at every call: no connection, no answer in time, status 5xx, no JSON.
+   * `undefined` when the last one went well, or was refused.
+   */
+  readonly failingSince: Date | undefined;
+  /** While `breaker` is not closed: seconds until it is asked again, and callers get 503 until then. */
+  readonly retryAfterSeconds: number;
   /** Tools that it offers, by the newest list; `undefined`: never listed. */
   readonly toolCount: number | undefined;
   /** When that list was read. */
   readonly listedAt: Date | undefined;
 }
 
+/** A tool of an upstream, and what it takes to call it. */
+export interface OfferedTool {
+  /** What clients call it. */
+  readonly name: string;
+  /** What the upstream calls it. */
+  readonly own: string;
+  /** What callers need for it beside what the endpoint asks of everybody: all of `all`, one of each of `any`. */
+  readonly scopes: {
+    readonly all: readonly string[];
+    readonly any: readonly (readonly string[])[];
+  };
+}
+
 /** The upstreams of a gateway while it runs. */
 export class GatewayUpstreams {
   readonly #registry: UpstreamRegistry;
+  readonly #protectedBy: () => ProtectedResource;
 
   /** @internal Made by `AuthplaneGatewayModule`. */
-  constructor(registry: UpstreamRegistry) {
+  constructor(registry: UpstreamRegistry, protectedBy: () => ProtectedResource) {
     this.#registry = registry;
+    this.#protectedBy = protectedBy;
   }
 
   /**
@@ -124,9 +147,32 @@ export class GatewayUpstreams {
         era: this.#registry.knownEraOf(upstream),
         breaker: upstream.breaker.state,
         lastError: upstream.lastError,
+        failingSince: this.#dateOf(upstream.breaker.failingSince),
+        retryAfterSeconds: upstream.breaker.secondsLeft,
         toolCount: newest?.list.items.length,
-        listedAt: newest === undefined ? undefined : this.#registry.dateOf(newest.readAt),
+        listedAt: this.#dateOf(newest?.readAt),
       };
     });
+  }
+
+  /**
+   * The tools of one upstream, by the newest list that anybody has read of it, and the scopes that callers
+   * need here. Asks nobody. Empty when it was never listed.
+   *
+   * @throws ConfigurationError when there is none of that name.
+   */
+  tools(name: string): readonly OfferedTool[] {
+    const newest = this.#registry.catalogue.newest(this.#required(name), LISTS.tools);
+    const { scopes } = this.#protectedBy().mcp;
+    return (newest?.list.items ?? [])
+      .filter(({ isBlocked }) => !isBlocked)
+      .map(({ name: exposed, own }) => {
+        const { all, anyOf } = scopes.staticNeeds({ kind: 'tool', name: exposed });
+        return { name: exposed, own, scopes: { all, any: anyOf } };
+      });
+  }
+
+  #dateOf(elapsed: number | undefined): Date | undefined {
+    return elapsed === undefined ? undefined : this.#registry.dateOf(elapsed);
   }
 }

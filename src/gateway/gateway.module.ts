@@ -121,12 +121,13 @@ export class AuthplaneGatewayModule {
           provide: gatewayToken(name),
           inject: [registry, ProtectedResources],
           useFactory: (made: UpstreamRegistry, resources: ProtectedResources) =>
-            new McpGateway(made, () => resources.endpoint(name)),
+            new McpGateway(made, () => resources.endpoint(name), resources.events),
         },
         {
           provide: gatewayUpstreamsToken(name),
-          inject: [registry],
-          useFactory: (made: UpstreamRegistry) => new GatewayUpstreams(made),
+          inject: [registry, ProtectedResources],
+          useFactory: (made: UpstreamRegistry, resources: ProtectedResources) =>
+            new GatewayUpstreams(made, () => resources.endpoint(name)),
         },
       ],
       exports: [gatewayToken(name), gatewayUpstreamsToken(name)],

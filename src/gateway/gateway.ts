@@ -4,6 +4,7 @@ import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
+import { eventCaller, type Events } from '../core/events.js';
 import { memberOf } from '../core/lib/members.js';
 import type { McpCall } from '../mcp/answers/call.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from '../mcp/serve-mcp.js';
 import { requestState } from '../nest/http/request.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
+import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
 import { legacyFailure } from './legacy/legacy-answer.js';
 import { LegacyServer } from './legacy/legacy-server.js';
@@ -43,6 +45,7 @@ interface Inbound {
   readonly caller: GatewayCaller;
   readonly signal: AbortSignal;
   readonly judgeAgain: () => Eventually<void>;
+  readonly decision: PendingDecision | undefined;
 }
 
 /**
@@ -58,12 +61,18 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   readonly #legacy: LegacyServer;
   readonly #calls = new GatewayCalls();
   readonly #own: OwnCalls;
+  readonly #decisions: GatewayDecisions;
 
   /** @internal Made by `AuthplaneGatewayModule`. */
-  constructor(registry: UpstreamRegistry, protectedBy: () => ProtectedResource) {
+  constructor(
+    registry: UpstreamRegistry,
+    protectedBy: () => ProtectedResource,
+    events: Pick<Events, 'onEvent'>,
+  ) {
     this.#registry = registry;
     this.#protectedBy = protectedBy;
     this.#own = new OwnCalls(registry, protectedBy);
+    this.#decisions = new GatewayDecisions(events, () => protectedBy().resource.resource);
     const router = new OperationRouter(registry.routes);
     this.#modern = new ModernServer(registry, router);
     this.#legacy = new LegacyServer(registry, router);
@@ -86,15 +95,30 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
       }
       const response = reply.raw ?? (reply as unknown as ServerResponse);
       if (this.#calls.isStopping) return sending(STOPPING, response);
+      const caller = eventCaller(state.current);
+      const decision = this.#decisions.begin(request.body, caller, client);
       const inbound = {
         raw: nodeRequest(request),
         body: request.body,
         caller: callerOf(state.current),
         signal: this.#calls.begin(response, client),
         judgeAgain: () => state.judgeAgain?.(),
+        decision,
       };
-      return this.#served(inbound);
+      return decision === undefined
+        ? this.#served(inbound)
+        : decision.follow(() => this.#served(inbound));
     });
+  }
+
+  /**
+   * Tells how each request of a client ends, those included that the guard refuses: for a log, a metric, or a
+   * page. Calls of {@link McpGateway.call} are the application's own and are not told.
+   *
+   * @returns what ends it.
+   */
+  onDecision(listener: DecisionListener): () => void {
+    return this.#decisions.onDecision(listener);
   }
 
   /**
@@ -194,10 +218,11 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   #legacyFailure(
     error: unknown,
     id: string | number,
-    { body, raw, caller }: Inbound,
+    { body, raw, caller, decision }: Inbound,
     hasBegun: boolean,
   ): object | undefined {
     this.#registry.log(error);
+    decision?.end(error);
     const method = memberOf(body, 'method');
     return legacyFailure(error, {
       id,
@@ -212,6 +237,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   /** @throws what the application's filters answer */
   #failed(error: unknown, request: ModernRequest | undefined, inbound: Inbound): RpcAnswer {
     this.#registry.log(error);
+    inbound.decision?.end(error);
     if (request === undefined && error instanceof RpcError) {
       return errorAnswer(idIn(inbound.body), error.rpc, error.status);
     }
@@ -259,8 +285,9 @@ function passing(pass: Pass): McpServe {
   return (_request, response) => pass(response);
 }
 
-function surroundings({ raw, judgeAgain, caller, signal }: Inbound) {
-  const asking = { caller, callerKey: callerKey(caller), signal };
+function surroundings({ raw, judgeAgain, caller, signal, decision }: Inbound) {
+  const onRoute = decision?.onRoute;
+  const asking = { caller, callerKey: callerKey(caller), signal, onRoute };
   return { headers: raw.headers, judgeAgain, asking };
 }
 

@@ -5,6 +5,12 @@
  * @packageDocumentation
  */
 
+export type {
+  DecisionCaller,
+  DecisionListener,
+  DecisionOutcome,
+  GatewayDecision,
+} from './decisions.js';
 export { McpGateway } from './gateway.js';
 export type { ListKind } from './listing/list-kinds.js';
 export type { GatewayCallOptions } from './own-calls.js';
@@ -16,7 +22,7 @@ export {
   type GatewayModuleOptions,
 } from './gateway.module.js';
 export { gatewayToken, gatewayUpstreamsToken } from './gateway-tokens.js';
-export { GatewayUpstreams, type UpstreamState } from './gateway-upstreams.js';
+export { GatewayUpstreams, type OfferedTool, type UpstreamState } from './gateway-upstreams.js';
 export type { AuthplaneGatewayOptions, ListenStreamOptions } from './options/gateway-options.js';
 export {
   clientCredentials,

@@ -57,6 +57,7 @@ export async function letIn(
   state.challengeScopes = () =>
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
   const caller = await callerOnce(exchange, policy.protectedBy, inspection);
+  state.known = caller;
   state.judgedBody ??= { body: request.body };
   const judging = judge(policy, inspection, caller);
   if (judging instanceof Promise) await judging;

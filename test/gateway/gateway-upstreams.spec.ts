@@ -50,6 +50,42 @@ describe('14.E: upstreams while the gateway runs', () => {
     expect(app.upstreams.states().map(({ name }) => name)).toEqual(['calendar']);
   });
 
+  test('14.8: name the tools that they offer, and what callers need for each', async () => {
+    await app.upstreams.replace('calendar', {
+      url: calendar.url,
+      token: none(),
+      tools: {
+        'debug_*': false,
+        create_event: { scopes: ['write'] },
+        list_events: { as: 'events' },
+      },
+    });
+    expect(app.upstreams.tools('calendar')).toEqual([]); // never listed
+    await tools();
+    expect(app.upstreams.tools('calendar').slice(0, 2)).toEqual([
+      { name: 'events', own: 'list_events', scopes: { all: [], any: [] } },
+      { name: 'calendar__create_event', own: 'create_event', scopes: { all: ['write'], any: [] } },
+    ]);
+    expect(() => app.upstreams.tools('nope')).toThrow('is not there');
+    await app.upstreams.replace('calendar', { url: calendar.url, token: none() });
+  });
+
+  test('14.8: say since when they fail, and how long they are spared', async () => {
+    const breaker = { threshold: 1, cooldownSeconds: 60 };
+    await app.upstreams.add('search', { url: search.url, token: none(), breaker });
+    const state = () => app.upstreams.states()[1];
+    await call('search__web');
+    expect(state()).toMatchObject({ failingSince: undefined, retryAfterSeconds: 0 });
+    search.intercept = (_request, response) => (response.writeHead(500).end(), true);
+    const before = Date.now();
+    expect((await call('search__web')).status).toBe(502);
+    search.intercept = undefined;
+    expect((await call('search__web')).headers.get('retry-after')).toBe('60');
+    expect(state()).toMatchObject({ breaker: 'open', retryAfterSeconds: 60 });
+    expect(Math.abs(Number(state()?.failingSince) - before)).toBeLessThan(30_000);
+    await app.upstreams.remove('search');
+  });
+
   test('nothing is half done when an option is wrong', async () => {
     const wrong = app.upstreams.replace('calendar', {
       url: 'nonsense',

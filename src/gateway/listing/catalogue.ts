@@ -18,6 +18,8 @@ export interface ListReader {
   readonly signal: AbortSignal;
   /** What a client of the 2025 revisions declares, on which lists of such an upstream depend. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
+  /** Told which upstream an operation is for, once that is known. */
+  readonly onRoute?: ((upstream: string) => void) | undefined;
 }
 
 /** A list as it was at some moment. */

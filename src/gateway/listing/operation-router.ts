@@ -47,6 +47,7 @@ export class OperationRouter {
     const { what, holder, member } = place;
     const name = textIn(holder, member);
     const route = await place.find(name);
+    if (route !== undefined) reader.onRoute?.(route.upstream.name);
     await judgeAgain();
     const judged = textIn(holder, member);
     if (route === undefined || judged !== name) {

@@ -12,6 +12,8 @@ export interface Asking {
   readonly callerKey: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** Told which upstream an operation is for, once that is known. */
+  readonly onRoute?: ((upstream: string) => void) | undefined;
 }
 
 const MAX_BYTES = 10_485_760;

@@ -23,6 +23,7 @@ export class UpstreamBreaker {
   #failures = 0;
   #openSince: number | undefined;
   #probeSince: number | undefined;
+  #failingSince: number | undefined;
 
   constructor(options: Required<UpstreamBreakerOptions> | false, clock: Clock) {
     this.#options = options;
@@ -32,6 +33,11 @@ export class UpstreamBreaker {
   get state(): BreakerState {
     if (this.#openSince === undefined) return 'closed';
     return this.secondsLeft > 0 && this.#probeSince === undefined ? 'open' : 'half-open';
+  }
+
+  /** Of the first of its failures in a row; `undefined`: the last call went well. */
+  get failingSince(): number | undefined {
+    return this.#failingSince;
   }
 
   /** Until it lets a call through; 0: it does. */
@@ -62,13 +68,16 @@ export class UpstreamBreaker {
   }
 
   #note(health: Health, isProbe: boolean): void {
-    if (health === 'unknown' || this.#options === false) return;
+    if (health === 'unknown') return;
     if (this.#openSince !== undefined && !isProbe) return; // begun before it opened: the probe knows better
     if (health === 'up') {
       this.#failures = 0;
       this.#openSince = undefined;
+      this.#failingSince = undefined;
       return;
     }
+    this.#failingSince ??= this.#clock.elapsed();
+    if (this.#options === false) return;
     this.#failures++;
     if (this.#failures >= this.#options.threshold) this.#openSince = this.#clock.elapsed();
   }

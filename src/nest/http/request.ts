@@ -58,6 +58,8 @@ interface ParsedExchange {
 export interface RequestState extends CallerHolder {
   /** One verification for each resource, however many guards ask. */
   readonly callers: Map<AuthplaneResource, Promise<AdmittedCaller>>;
+  /** Whose credential is good, whatever becomes of the request. */
+  known?: Caller;
   /** The same for the users of the application. */
   users?: Map<AuthplaneResource, Promise<unknown>>;
   /** What the operation needs, for the challenge; found out when there is one. */

@@ -7,11 +7,12 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { catchError, type Observable, throwError } from 'rxjs';
-import { eventCaller, Events } from '../../core/events.js';
+import { eventCaller, eventOperation, Events } from '../../core/events.js';
 import { publicSentence } from '../../core/challenge.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
+import type { Caller } from '../../core/token/caller.js';
 import { AuthplaneHttpException } from './http-refusal.js';
 import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
@@ -56,9 +57,13 @@ export class Refusals {
     exchange: HttpExchange,
   ): AuthplaneHttpException {
     const { request } = exchange;
-    const { challengeScopes, resource = this.resource, current } = requestState(request);
-    const caller = current && { caller: eventCaller(current) };
-    this.events.emit({ type: 'refused', by, error, ...caller });
+    const { challengeScopes, resource = this.resource, current, known } = requestState(request);
+    this.events.emit({
+      type: 'refused',
+      by,
+      error,
+      ...askedBy(current ?? known, resource, request),
+    });
     const needed = challengeScopes?.() ?? [];
     const challenge = resource.challenge(announced, {
       headers: inboundRequest(request).headers,
@@ -83,6 +88,20 @@ export class RefusalsInterceptor implements NestInterceptor {
       .handle()
       .pipe(catchError((error) => throwError(() => this.refusals.ofHandler(error, context))));
   }
+}
+
+/** Of whom, and for what; as far as it is known. */
+function askedBy(
+  caller: Caller | undefined,
+  { resource }: AuthplaneResource,
+  { body }: { readonly body?: unknown },
+) {
+  const operation = eventOperation(body);
+  return {
+    resource,
+    ...(caller === undefined || caller.isAnonymous === true ? {} : { caller: eventCaller(caller) }),
+    ...(operation === undefined ? {} : { operation }),
+  };
 }
 
 /** A client that asks for just what is missing would get a token without what it had (RFC 6750 §3.1). */

@@ -49,9 +49,23 @@ describe('14.D: the breaker of an upstream', () => {
     expect(one.secondsLeft).toBe(30);
   });
 
-  test('switched off it never opens', () => {
+  test('switched off it never opens, and knows since when calls fail', () => {
     const one = new UpstreamBreaker(false, { now: () => 0, elapsed: () => 0 });
     for (let times = 0; times < 100; times++) one.enter()?.leave('down');
-    expect(one.state).toBe('closed');
+    expect([one.state, one.failingSince]).toEqual(['closed', 0]);
+  });
+
+  test('14.8: it fails since the first failure in a row, until a call goes well', () => {
+    const { one, call, wait } = breaker();
+    wait(5);
+    call('down');
+    wait(5);
+    call('down');
+    wait(30);
+    call('down');
+    expect(one.failingSince).toBe(5);
+    wait(30);
+    call('up');
+    expect(one.failingSince).toBeUndefined();
   });
 });
