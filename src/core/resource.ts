@@ -21,7 +21,9 @@ import { UNRESOLVED_RESOURCE } from './names/settings.js';
 import { type RevocationCheck, revocationCheck } from './operations/revocation-check.js';
 import type { TokenOperations } from './operations/token-operations.js';
 import { protectedResourceMetadata, type ProtectedResourceMetadata } from './resource-metadata.js';
+import { type Eventually, whenKnown } from './lib/deadline.js';
 import {
+  type CheckedBinding,
   DPoPConstraint,
   type DPoPRequest,
   noSenderConstraint,
@@ -201,11 +203,20 @@ export class AuthplaneResource {
    *
    * @throws TokenMissingError, MalformedCredentialsError, and everything {@link verify} throws.
    */
-  async authenticate({ method, url, headers }: InboundRequest): Promise<Authentication> {
+  async authenticate(request: InboundRequest): Promise<Authentication> {
+    return this.authenticateNow(request);
+  }
+
+  /**
+   * @internal As {@link authenticate}, and at once where nothing has to be waited for: a token that is
+   * remembered, is bound to no key and about which nobody is asked. Refuses at once, too, where it can.
+   */
+  authenticateNow({ method, url, headers }: InboundRequest): Eventually<Authentication> {
     const { scheme, token } = parseCredentials(headers);
     const request = { method, url, proofs: headerLines(headers, 'dpop'), scheme };
-    const claims = await this.#verifyBound(token, request);
-    return { claims, token, scheme, responseHeaders: this.#responseHeaders(claims) };
+    return whenKnown(this.#verifyBound(token, request), (claims) => {
+      return { claims, token, scheme, responseHeaders: this.#responseHeaders(claims) };
+    });
   }
 
   /**
@@ -219,7 +230,7 @@ export class AuthplaneResource {
    * whether the token was revoked.
    * @throws ReplayStoreError when nobody can tell whether the proof is new.
    */
-  verify(token: string, { dpopRequest }: VerifyOptions = {}): Promise<VerifiedClaims> {
+  async verify(token: string, { dpopRequest }: VerifyOptions = {}): Promise<VerifiedClaims> {
     const { method = '', url = '/', proof } = dpopRequest ?? {};
     const proofs = typeof proof === 'string' ? [proof] : (proof ?? []);
     return this.#verifyBound(token, { method, url, proofs });
@@ -256,14 +267,20 @@ export class AuthplaneResource {
     }
   }
 
-  async #verifyBound(token: string, request: DPoPRequest): Promise<VerifiedClaims> {
+  #verifyBound(token: string, request: DPoPRequest): Eventually<VerifiedClaims> {
     if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
-    const claims = this.#remembered(token) ?? (await this.#verifyNew(token));
-    const bound = await this.#senderConstraint.check(token, claims, request);
-    await this.#requireNotRevoked?.(bound.claims, token);
-    await bound.useProof?.();
-    return bound.claims;
+    return whenKnown(this.#remembered(token) ?? this.#verifyNew(token), (claims) =>
+      whenKnown(this.#senderConstraint.check(token, claims, request), (bound) =>
+        this.#admit(token, bound),
+      ),
+    );
+  }
+
+  #admit(token: string, { claims, useProof }: CheckedBinding): Eventually<VerifiedClaims> {
+    const isChecked = this.#requireNotRevoked?.(claims, token);
+    if (isChecked === undefined && useProof === undefined) return claims;
+    return whenKnown(isChecked, () => whenKnown(useProof?.(), () => claims));
   }
 
   #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {

@@ -10,6 +10,7 @@ import {
   MalformedCredentialsError,
   TokenExpiredError,
   TokenMissingError,
+  TokenRevokedError,
 } from '../../src/core/errors/token-errors.js';
 import { NOW, RESOURCE, type SigningKey, signingKey } from '../support/tokens/keys-and-tokens.js';
 import { hashOf, proofOf, testKey } from '../support/tokens/dpop-proofs.js';
@@ -63,6 +64,33 @@ describe('authenticate', () => {
       DPoPBindingMismatchError,
       /./,
     );
+  });
+});
+
+describe('13.2: authenticateNow', () => {
+  it('answers at once who sends a token that is remembered', async () => {
+    const line = authorization(`Bearer ${trusting.mint(key)}`);
+    const first = await trusting.resource.authenticateNow(line);
+    expect(trusting.resource.authenticateNow(line)).toEqual(first);
+  });
+
+  it('refuses at once what is no credential, and a remembered token that has ended', async () => {
+    const line = authorization(`Bearer ${trusting.mint(key, { claims: { exp: NOW + 100 } })}`);
+    await trusting.resource.authenticateNow(line);
+    trusting.clock.advance(160);
+    expect(() => trusting.resource.authenticateNow(line)).toThrow(TokenExpiredError);
+    expect(() => trusting.resource.authenticateNow(request([]))).toThrow(TokenMissingError);
+  });
+
+  it('waits where somebody is asked whether the token was revoked', async () => {
+    const revocationChecker = () => true;
+    const resource = trusting.client.resource({ resource: RESOURCE, revocationChecker });
+    const line = authorization(`Bearer ${trusting.mint(key)}`);
+    for (let times = 0; times < 2; times++) {
+      const answer = resource.authenticateNow(line);
+      expect(answer).toBeInstanceOf(Promise);
+      await expect(answer).rejects.toBeInstanceOf(TokenRevokedError);
+    }
   });
 });
 

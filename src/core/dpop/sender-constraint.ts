@@ -12,6 +12,7 @@ import {
 import { InvalidClaimsError } from '../errors/token-errors.js';
 import { htuOrigin, htuPathPrefix, requestUrl } from './htu.js';
 import type { Clock } from '../lib/clock.js';
+import { type Eventually, whenKnown } from '../lib/deadline.js';
 import type { ResolvedInboundDPoP } from './settings.js';
 import { checkReplay, type DPoPReplayStore, processReplayMemory } from './replay-store.js';
 import { isJsonObject, member } from '../lib/members.js';
@@ -36,7 +37,7 @@ export interface SenderConstraint {
   /** Before anything costly. @throws DPoPMultipleProofsError */
   checkHeader(request: DPoPRequest): void;
   /** @throws DPoPError, InvalidClaimsError */
-  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Promise<CheckedBinding>;
+  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Eventually<CheckedBinding>;
   /** The nonce to send along, if this resource uses nonces. */
   readonly nonce: string | undefined;
 }
@@ -51,14 +52,14 @@ export interface CheckedBinding {
    *
    * @throws DPoPReplayDetectedError, ReplayStoreError
    */
-  readonly useProof?: () => Promise<void>;
+  readonly useProof?: () => Eventually<void>;
 }
 
 /** DPoP is switched off: what uses it is refused. */
 export const noSenderConstraint: SenderConstraint = {
   nonce: undefined,
   checkHeader: () => undefined,
-  check: async (_token, claims, request) => {
+  check: (_token, claims, request) => {
     // A `cnf` of any shape was meant as a constraint; it is never taken for an unbound token.
     if (Object.hasOwn(claims.raw, 'cnf')) {
       throw new DPoPNotSupportedError(
@@ -106,11 +107,7 @@ export class DPoPConstraint implements SenderConstraint {
     }
   }
 
-  async check(
-    token: string,
-    claims: VerifiedClaims,
-    request: DPoPRequest,
-  ): Promise<CheckedBinding> {
+  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Eventually<CheckedBinding> {
     const jkt = confirmedKey(claims);
     const [proof] = request.proofs;
     if (jkt === undefined) {
@@ -125,12 +122,11 @@ export class DPoPConstraint implements SenderConstraint {
     if (request.scheme === 'Bearer') {
       throw new DPoPBindingMismatchError('a token bound to a key came under the scheme Bearer');
     }
-    const checked = await verifyDPoPProof(proof, this.#rules(token, jkt, request));
-    const { replayKey, expiresAt } = checked;
-    return {
-      claims: claims.boundBy(checked.proof),
+    const checked = verifyDPoPProof(proof, this.#rules(token, jkt, request));
+    return whenKnown(checked, ({ proof: shown, replayKey, expiresAt }) => ({
+      claims: claims.boundBy(shown),
       useProof: () => checkReplay(this.#store, replayKey, expiresAt, { proofKey: jkt }),
-    };
+    }));
   }
 
   /** An unbound token is a bearer token, and has to come as one. */
