@@ -34,6 +34,7 @@ const LADDERS = {
     'names',
     'http',
     'discovery',
+    'jws',
     'token',
     'dpop',
     'mcp',

@@ -1,4 +1,4 @@
-import { requireValidNow, verifyAccessToken, type AccessTokenRules } from './token/access-token.js';
+import type { AccessTokenRules } from './token/access-token.js';
 import { type Challenge, type ChallengeOptions, toChallenge } from './challenge.js';
 import type { ChallengeScheme } from './error-answers.js';
 import type { Clock } from './lib/clock.js';
@@ -35,6 +35,7 @@ import {
   requireScopeNeeds,
   type ScopeCoverage,
 } from './lib/scopes.js';
+import { TokenVerifier } from './token/token-verifier.js';
 import type { VerifiedClaims } from './token/verified-claims.js';
 import { VerifiedTokens } from './token/verified-tokens.js';
 
@@ -109,15 +110,15 @@ export class AuthplaneResource {
   readonly #options: ResolvedResourceOptions;
   readonly #metadata: ProtectedResourceMetadata;
   readonly #rules: AccessTokenRules;
-  readonly #jwks: Jwks;
   readonly #covers: ScopeCoverage;
   readonly #verified: VerifiedTokens;
+  readonly #verifier: TokenVerifier;
   readonly #senderConstraint: SenderConstraint;
   readonly #challengeOptions: ChallengeOptions;
   readonly #requireNotRevoked: RevocationCheck | undefined;
   /** Held here only, so that it ends with this resource. */
   readonly #forget = (token: string): void => {
-    this.#verified.forget(token);
+    this.#verifier.forget(token);
     this.#requireNotRevoked?.forget(token);
   };
 
@@ -138,7 +139,6 @@ export class AuthplaneResource {
     this.consentPolicy = dependencies.consentPolicy;
     this.clock = clock;
     this.#metadata = protectedResourceMetadata(issuer, options);
-    this.#jwks = jwks;
     this.#covers = scopeCoverage(options.scopeHierarchy);
     this.#rules = {
       issuer,
@@ -157,6 +157,7 @@ export class AuthplaneResource {
       this.#verified = member.family.#verified.sharedWith(options.resource);
       this.#requireNotRevoked = member.family.#requireNotRevoked;
     }
+    this.#verifier = new TokenVerifier(this.#rules, jwks, this.#verified);
     this.#challengeOptions = {
       consentPolicy: dependencies.consentPolicy,
       ...(options.resource === UNRESOLVED_RESOURCE
@@ -270,7 +271,7 @@ export class AuthplaneResource {
   #verifyBound(token: string, request: DPoPRequest): Eventually<VerifiedClaims> {
     if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
-    return whenKnown(this.#remembered(token) ?? this.#verifyNew(token), (claims) =>
+    return whenKnown(this.#verifier.verify(token), (claims) =>
       whenKnown(this.#senderConstraint.check(token, claims, request), (bound) =>
         this.#admit(token, bound),
       ),
@@ -287,24 +288,6 @@ export class AuthplaneResource {
     const { nonce } = this.#senderConstraint;
     if (dpopProof === undefined || nonce === undefined) return {};
     return { 'DPoP-Nonce': nonce, 'Cache-Control': 'no-store' };
-  }
-
-  #remembered(token: string): VerifiedClaims | undefined {
-    if (token.length > this.#rules.resource.maxTokenLength) return undefined; // a hash of megabytes takes too long
-    const known = this.#verified.get(token);
-    if (known === undefined) return undefined;
-    if (!this.#jwks.holds(known.key)) {
-      this.#verified.delete(token); // its key was withdrawn, or the key set is too old to be used
-      return undefined;
-    }
-    requireValidNow(known.claims, this.#rules);
-    return known.claims;
-  }
-
-  async #verifyNew(token: string): Promise<VerifiedClaims> {
-    const verified = await verifyAccessToken(token, this.#rules);
-    this.#verified.set(token, verified);
-    return verified.claims;
   }
 }
 

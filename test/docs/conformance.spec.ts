@@ -18,8 +18,8 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
   ],
   'A server without OAuth metadata': ['test/testing/endpoints/discovery.spec.ts', 'well-known'],
   '`kid` is optional': ['test/core/discovery/jwks.spec.ts', 'no kid'],
-  '`jku` and `x5u` are fetched': ['test/core/token/compact-jws.spec.ts', "'jku', 'jwk', 'x5u'"],
-  'A nested JWT': ['test/core/token/compact-jws.spec.ts', "'cty'"],
+  '`jku` and `x5u` are fetched': ['test/core/jws/compact-jws.spec.ts', "'jku', 'jwk', 'x5u'"],
+  'A nested JWT': ['test/core/jws/compact-jws.spec.ts', "'cty'"],
   'Unknown members of a key': ['test/core/dpop/proof.spec.ts', 'refuses the jwk member %s'],
   'A key is used with one algorithm': [
     'test/core/discovery/jwks.spec.ts',

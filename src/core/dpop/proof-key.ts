@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { algorithmRule, isSameAlgorithm } from '../lib/algorithms.js';
-import { isCanonicalBase64url } from '../token/compact-jws.js';
+import { isCanonicalBase64url } from '../jws/compact-jws.js';
 import { sha256 } from '../lib/digest.js';
 import type { ClaimRule } from '../errors/token-errors.js';
 import { InvalidDPoPProofError } from '../errors/dpop-errors.js';

@@ -1,18 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
-import {
-  brokenTextRule,
-  brokenTimeRule,
-  isClaimText,
-  isNumericDate,
-} from '../token/claim-values.js';
+import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from '../jws/claim-values.js';
 import {
   type CompactJws,
   isCanonicalBase64url,
   MAX_PROOF_LENGTH,
   parseCompactJws,
-} from '../token/compact-jws.js';
-import { signatureFailure } from '../token/jws-signature.js';
+} from '../jws/compact-jws.js';
+import { signatureFailure } from '../jws/jws-signature.js';
 import { sha256, tupleHash } from '../lib/digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './proof-key.js';
 import {

@@ -1,4 +1,4 @@
-import { brokenTextRule } from '../token/claim-values.js';
+import { brokenTextRule } from '../jws/claim-values.js';
 import type { Credentials } from '../token/credentials.js';
 import { ProofKeys } from './proof-key.js';
 import type { DPoPNonces } from './nonce.js';

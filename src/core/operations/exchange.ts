@@ -3,7 +3,7 @@ import { NoAccessTokenError } from '../errors/configuration-error.js';
 import { InvalidGrantError } from '../errors/oauth-errors.js';
 import { TokenExpiredError } from '../errors/token-errors.js';
 import { type Check, textListProblem, textProblem } from '../lib/option-checks.js';
-import { expiryOf } from '../token/unverified-claims.js';
+import { expiryOf } from '../jws/unverified-claims.js';
 import type { TokenGrant } from './issued-tokens.js';
 import {
   isPresent,

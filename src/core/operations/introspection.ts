@@ -1,4 +1,4 @@
-import { plainNumber } from '../token/claim-values.js';
+import { plainNumber } from '../jws/claim-values.js';
 import type { HttpAnswer } from '../http/answer.js';
 import { deepFreeze } from '../lib/strict-json.js';
 import { member, textOf } from '../lib/members.js';

@@ -1,7 +1,7 @@
 import type { AuthorizationServerCalls, CallOptions, Operation, Parameter } from '../calls/call.js';
 import { ProtocolError } from '../errors/server-errors.js';
 import { thumbprintIn } from '../token/confirmation.js';
-import { unverifiedClaim } from '../token/unverified-claims.js';
+import { unverifiedClaim } from '../jws/unverified-claims.js';
 import { TokenCache } from './token-cache.js';
 import { readTokenResponse, type TokenResponse } from './token-response.js';
 

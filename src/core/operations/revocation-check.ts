@@ -1,4 +1,4 @@
-import { isNumericDate, plainNumber } from '../token/claim-values.js';
+import { isNumericDate, plainNumber } from '../jws/claim-values.js';
 import type { Clock } from '../lib/clock.js';
 import { within } from '../lib/deadline.js';
 import { sha256 } from '../lib/digest.js';
@@ -7,7 +7,7 @@ import { AuthplaneError } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { TokenRevokedError } from '../errors/token-errors.js';
 import type { IntrospectionResponse } from './introspection.js';
-import { signingInput } from '../token/signing-input.js';
+import { signingInput } from '../jws/signing-input.js';
 import { member } from '../lib/members.js';
 import type { RevocationChecker } from './settings.js';
 import { FlightCache } from './token-cache.js';

@@ -3,8 +3,8 @@ import { untilAborted } from '../lib/deadline.js';
 import { sha256, tupleHash } from '../lib/digest.js';
 import { Generations } from '../lib/generations.js';
 import type { TokenResponse } from './token-response.js';
-import { signingInput } from '../token/signing-input.js';
-import { expiryOf } from '../token/unverified-claims.js';
+import { signingInput } from '../jws/signing-input.js';
+import { expiryOf } from '../jws/unverified-claims.js';
 
 /** After a renewal that failed. */
 const RENEWAL_PAUSE_SECONDS = 2;

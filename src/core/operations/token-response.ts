@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
-import { plainNumber, unlessEmpty } from '../token/claim-values.js';
+import { plainNumber, unlessEmpty } from '../jws/claim-values.js';
 import type { HttpAnswer } from '../http/answer.js';
 import { deepFreeze } from '../lib/strict-json.js';
 import { member, textOf } from '../lib/members.js';
-import { unverifiedClaim } from '../token/unverified-claims.js';
+import { unverifiedClaim } from '../jws/unverified-claims.js';
 import { schemeOf } from '../token/credentials.js';
 import { thumbprintIn } from '../token/confirmation.js';
 import { type AskedFor, protocolError, requireObject } from '../calls/oauth-answer.js';

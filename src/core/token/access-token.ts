@@ -1,13 +1,13 @@
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
-import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from './claim-values.js';
-import { type CompactJws, parseCompactJws } from './compact-jws.js';
+import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from '../jws/claim-values.js';
+import { type CompactJws, parseCompactJws } from '../jws/compact-jws.js';
 import {
   InvalidClaimsError,
   InvalidSignatureError,
   TokenExpiredError,
 } from '../errors/token-errors.js';
 import type { VerificationKey } from '../discovery/key-set.js';
-import { signatureFailure } from './jws-signature.js';
+import { signatureFailure } from '../jws/jws-signature.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { isJsonObject, member } from '../lib/members.js';

@@ -1,7 +1,7 @@
 import { CallbackError } from '../errors/request-errors.js';
 import { isTable } from '../lib/option-checks.js';
 import { isScopeToken } from '../lib/scopes.js';
-import { isClaimText, isNumericDate } from './claim-values.js';
+import { isClaimText, isNumericDate } from '../jws/claim-values.js';
 import { ACCESS_TOKEN } from './verified-claims.js';
 
 /**

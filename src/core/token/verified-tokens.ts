@@ -1,7 +1,7 @@
 import type { VerifiedAccessToken } from './access-token.js';
 import { sha256 } from '../lib/digest.js';
 import { Generations } from '../lib/generations.js';
-import { signingInput } from './signing-input.js';
+import { signingInput } from '../jws/signing-input.js';
 
 const MAX_TOKENS = 10_000;
 /** Of token text; what is kept of a token is some times that. Full with tokens of more than 1.6 KB. */

@@ -29,7 +29,7 @@ export const EXPRESSIONS: Readonly<
   'gateway/wire/read-message.ts': [[/\r\n|[\r\n]/, 'body']],
   'core/discovery/authorization-server.ts': [[/\/+$/, 'boot']],
   'core/challenge-text.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
-  'core/token/claim-values.ts': [
+  'core/jws/claim-values.ts': [
     [/\p{Surrogate}/u, 'token'],
     [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
   ],
@@ -39,7 +39,7 @@ export const EXPRESSIONS: Readonly<
     [/^[\x20-\x7e]+$/, 'boot'],
     [/^basic /i, 'boot'],
   ],
-  'core/token/compact-jws.ts': [
+  'core/jws/compact-jws.ts': [
     [/^e[3wy]/, 'token'],
     [/^[A-Za-z0-9_-]+$/, 'token'],
   ],

@@ -124,7 +124,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'core/calls/call.ts': { '#attempt': 'bounded' },
   'core/operations/revocations.ts': { '#tell': 'bounded' },
-  'core/token/compact-jws.ts': {
+  'core/jws/compact-jws.ts': {
     parseCompactJws: 'a token of letters',
     threeSegments: 'a token of dots',
   },

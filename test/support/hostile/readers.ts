@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { isCanonicalBase64url, parseCompactJws } from '../../../src/core/token/compact-jws.js';
+import { isCanonicalBase64url, parseCompactJws } from '../../../src/core/jws/compact-jws.js';
 import {
   headerLines,
   parseCredentials,
@@ -28,10 +28,10 @@ import { PathTemplate } from '../../../src/core/names/path-template.js';
 import { quoted } from '../../../src/core/lib/text.js';
 import { fetchAs } from '../../../src/core/operations/fetch-as.js';
 import { UriTable } from '../../../src/core/mcp/uri-table.js';
-import { signingInput } from '../../../src/core/token/signing-input.js';
+import { signingInput } from '../../../src/core/jws/signing-input.js';
 import { deepFreeze, parseStrictJson } from '../../../src/core/lib/strict-json.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
-import { unverifiedClaim } from '../../../src/core/token/unverified-claims.js';
+import { unverifiedClaim } from '../../../src/core/jws/unverified-claims.js';
 import { verifyDPoPProof } from '../../../src/core/dpop/proof.js';
 import { consentResponses } from '../../../src/mcp/answers/consent.js';
 import { EventStream } from '../../../src/nest/http/event-stream.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { unverifiedClaim } from '../../../src/core/token/unverified-claims.js';
+import { unverifiedClaim } from '../../../src/core/jws/unverified-claims.js';
 
 const part = (text: string) => Buffer.from(text).toString('base64url');
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { MAX_PROOF_LENGTH, parseCompactJws } from '../../../src/core/token/compact-jws.js';
+import { MAX_PROOF_LENGTH, parseCompactJws } from '../../../src/core/jws/compact-jws.js';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import {
   InvalidClaimsError,

@@ -4,7 +4,7 @@ import {
   isNumericDate,
   plainNumber,
   unlessEmpty,
-} from '../../../src/core/token/claim-values.js';
+} from '../../../src/core/jws/claim-values.js';
 
 describe('isNumericDate', () => {
   it.each([0, 1, 0.5, 1_700_000_000.123, 99_999_999_999])('RFC 7519 §2: %p is one', (value) => {

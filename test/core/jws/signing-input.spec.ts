@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { signingInput } from '../../../src/core/token/signing-input.js';
+import { signingInput } from '../../../src/core/jws/signing-input.js';
 
 const encoded = (text: string) => Buffer.from(text).toString('base64url');
 const HEADER = encoded('{"alg":"ES256"}');
