@@ -298,9 +298,13 @@ export class AuthplaneModule
   }
 
   #watchItself(inspection: BootInspection): void {
-    if (!this.options.selfCheck) return;
-    this.#selfCheck = new SelfCheck(inspection.checkedResources(this.extras), (message) =>
-      this.#warn([message]),
+    const { resource, selfCheck } = this.options;
+    if (!selfCheck) return;
+    const isHosted = resource.resourceMetadataUrl !== undefined;
+    this.#selfCheck = new SelfCheck(
+      inspection.checkedResources(this.extras),
+      inspection.checkedTemplates(this.extras, isHosted),
+      (message) => this.#warn([message]),
     );
     this.#selfCheck.watch(this.adapterHost);
   }

@@ -194,6 +194,13 @@ export function knownResources({ baseUrls, template, mcpPath }: ResolvedNames): 
   );
 }
 
+/** Where there is one for each path: their URIs with the parameters, as far as the names are known. */
+export function resourceTemplates({ baseUrls, template, mcpPath }: ResolvedNames): string[] {
+  if (template === undefined || typeof baseUrls === 'function') return [];
+  const bases = typeof baseUrls === 'string' ? [baseUrls] : [...baseUrls.values()];
+  return bases.map((base) => joinedUrl(base, mcpPath));
+}
+
 /** Options with one resource or none. */
 export type OneResource<Options> = Omit<Options, 'baseUrl'> & {
   readonly baseUrl?: string;

@@ -170,6 +170,12 @@ export class BootInspection {
     });
   }
 
+  /** Resources of which no name is known, and whose documents nobody else serves. */
+  checkedTemplates({ metadataRoute = true }: InspectionSettings, isHosted: boolean): string[] {
+    if (metadataRoute === false || isHosted) return [];
+    return this.#application.resources.all().flatMap(({ templates }) => templates);
+  }
+
   #settle(findings: readonly Finding[]): string[] {
     const fatal = findings.filter(
       ({ weight }) => weight === 'wrong' || (weight === 'open' && !this.#allowUnguarded),

@@ -1,7 +1,10 @@
 import type { Server } from 'node:http';
 import type { AbstractHttpAdapter, HttpAdapterHost } from '@nestjs/core';
 import { askLocally, type LocalAnswer, type LocalRequest } from '../../core/http/loopback.js';
+import { toChallenge } from '../../core/challenge.js';
+import { UnknownResourceError } from '../../core/errors/request-errors.js';
 import type { AuthplaneResource } from '../../core/resource.js';
+import { resourceMetadataUrl } from '../../core/resource-metadata.js';
 
 /** An operation with scopes, which nobody without a token may use. */
 export interface KnownOperation {
@@ -26,6 +29,10 @@ export interface CheckedResource {
 
 type Ask = (request: Partial<LocalRequest> & { readonly path: string }) => Promise<LocalAnswer>;
 
+/** Escaped, which no value of a parameter is. */
+const NO_VALUE = '%2D';
+const UNKNOWN = JSON.stringify(toChallenge(new UnknownResourceError('no such value')).body);
+
 /** Nothing is there, it is elsewhere, or it is too busy to tell. */
 const NO_ANSWER: ReadonlySet<number> = new Set([301, 302, 303, 307, 308, 404, 405, 429]);
 
@@ -39,6 +46,8 @@ export class SelfCheck {
 
   constructor(
     private readonly resources: readonly CheckedResource[],
+    /** URIs with parameters, of which no request knows which values there are. */
+    private readonly templates: readonly string[],
     private readonly warn: (message: string) => void,
   ) {}
 
@@ -57,29 +66,37 @@ export class SelfCheck {
     const address = server.address();
     if (address === null) return;
     const local = { address, isTls: 'setSecureContext' in server };
-    for (const one of this.resources) {
-      const headers = {
-        Host: new URL(one.resource.resource).host,
-        Accept: 'application/json, text/event-stream',
-        'User-Agent': 'authplane-nestjs self-check',
-      };
-      const ask: Ask = ({ path, method = 'GET', headers: more, body }) => {
-        const asked = { path, method, headers: { ...headers, ...more } };
-        return askLocally(
-          local,
-          body === undefined ? asked : { ...asked, body },
-          this.#stop.signal,
-        );
-      };
-      try {
-        for (const check of [metadataProblem, endpointProblem, streamProblem]) {
-          const problem = await check(one, ask);
-          if (problem !== undefined && !this.#stop.signal.aborted) this.warn(problem);
-        }
-      } catch {
-        // the application has ended, speaks another protocol, or takes too long: nothing is known
-      }
+    const asking = (uri: string) => this.#askAs(new URL(uri).host, local);
+    const checks = [
+      ...this.resources.flatMap((one) =>
+        [metadataProblem, endpointProblem, streamProblem].map(
+          (check) => () => check(one, asking(one.resource.resource)),
+        ),
+      ),
+      ...this.templates.map((uri) => () => templateProblem(uri, asking(uri))),
+    ];
+    for (const check of checks) await this.#report(check);
+  }
+
+  async #report(check: () => Promise<string | undefined>): Promise<void> {
+    try {
+      const problem = await check();
+      if (problem !== undefined && !this.#stop.signal.aborted) this.warn(problem);
+    } catch {
+      // the application has ended, speaks another protocol, or takes too long: nothing is known
     }
+  }
+
+  #askAs(host: string, local: Parameters<typeof askLocally>[0]): Ask {
+    const headers = {
+      Host: host,
+      Accept: 'application/json, text/event-stream',
+      'User-Agent': 'authplane-nestjs self-check',
+    };
+    return ({ path, method = 'GET', headers: more, body }) => {
+      const asked = { path, method, headers: { ...headers, ...more } };
+      return askLocally(local, body === undefined ? asked : { ...asked, body }, this.#stop.signal);
+    };
   }
 }
 
@@ -95,6 +112,21 @@ async function metadataProblem(
     `self-check: GET ${path} answers ${status}, and not the metadata of ${resource.resource}: something of the ` +
     `application stands in front, and no client finds the authorization server. Let it leave out this path, or ` +
     `serve the document there yourself and set metadataRoute: false`
+  );
+}
+
+/** A value that no resource has is 404 without asking the application, in words of ours. */
+async function templateProblem(uri: string, ask: Ask): Promise<string | undefined> {
+  const path = pathOf(resourceMetadataUrl(uri))
+    .split('/')
+    .map((part) => (part.startsWith(':') ? NO_VALUE : part))
+    .join('/');
+  const { status, text } = await ask({ path });
+  if (status === 404 && text === UNKNOWN) return undefined;
+  return (
+    `self-check: GET ${path} answers ${status}, and not as the metadata of ${uri} do: something of the ` +
+    `application stands in front, and no client finds the authorization server. Let it leave out what begins like ` +
+    `this path, or serve the documents there yourself and set metadataRoute: false`
   );
 }
 

@@ -9,6 +9,7 @@ import {
   describedResources,
   joinedUrl,
   knownResources,
+  resourceTemplates,
   type ResolvedNames,
 } from '../../core/names/settings.js';
 import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
@@ -33,6 +34,8 @@ export interface ProtectedResource {
   readonly many?: ManyResources<ProtectedResource> | undefined;
   /** Those that are known without a request. */
   readonly known: readonly AuthplaneResource[];
+  /** The URIs of the others that are known without a request, with the parameters of their path. */
+  readonly templates: readonly string[];
   /** Path of the endpoint in the URL, with parameters where it has some. */
   readonly path: string;
   /** URI or URIs, for operators. */
@@ -165,6 +168,7 @@ export class ProtectedResources implements GuardedApplication {
       ...at(resource),
       many: new ManyResources({ names, clock: this.#clock, make }),
       known: knownResources(names).map((uri) => resource.at(uri, NO_PARAMS)),
+      templates: resourceTemplates(names),
       path: pathOf(names, resource),
       description: describedResources(names),
     };
@@ -189,7 +193,7 @@ function otherCredentialsOf(
 
 function placeOf(resource: AuthplaneResource) {
   const { pathname } = new URL(resource.resource);
-  return { known: [resource], path: pathname, description: resource.resource };
+  return { known: [resource], templates: [], path: pathname, description: resource.resource };
 }
 
 /** Of a name that nobody has asked for yet only the end is known. */

@@ -131,6 +131,38 @@ describe.each(platforms)('9.6a: selfCheck on %s', (platform) => {
     expect(await checked({ platform, configure, options: off }, 'GET /mcp')).toEqual([]);
   });
 
+  test('the .well-known of the application hides the metadata of all tenants, nobody of whom is asked for', async () => {
+    const path = '/.well-known/oauth-protected-resource/mcp/%2D/x';
+    const lookedUp: unknown[] = [];
+    const options = {
+      mcpPath: '/mcp/:profile/x',
+      isResource: (params: unknown) => lookedUp.push(params) > 0,
+    };
+    expect(await checked({ platform, options }, `GET ${path}`)).toEqual([]);
+    await server?.close();
+    for (const status of [200, 404]) {
+      const configure = (app: INestApplication) => {
+        app.use('/.well-known', (_: IncomingMessage, response: ServerResponse) => {
+          response.writeHead(status).end('{"error":"none"}');
+        });
+      };
+      warn.mockClear();
+      expect(await checked({ platform, configure, options }, `GET ${path}`)).toEqual([
+        expect.stringContaining(
+          `GET ${path} answers ${status}, and not as the metadata of http://`,
+        ),
+      ]);
+      await server?.close();
+    }
+    warn.mockClear();
+    for (const off of [{ metadataRoute: false }, { resourceMetadataUrl: (uri: string) => uri }]) {
+      expect(await checked({ platform, options: { ...options, ...off } })).toEqual([]);
+      await server?.close();
+    }
+    expect(answered.filter((one) => one.includes('%2D'))).toHaveLength(3);
+    expect(lookedUp).toEqual([]);
+  });
+
   test('a body that no parser reads', async () => {
     if (platform === 'fastify') return; // it has a parser of its own
     const application = { bodyParser: false };
