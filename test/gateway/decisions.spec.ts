@@ -95,12 +95,20 @@ describe('14.8: decisions', () => {
     app.authorizationServer.requireConsent({ resource, flavour: 'connect' });
     await call('search__web');
     app.authorizationServer.giveConsent({ resource });
+    calendar.intercept = (_request, response) => (response.writeHead(500).end(), true);
+    await app.upstreams.refresh('calendar');
+    await call('calendar__list_events'); // its list cannot be read
+    calendar.intercept = undefined;
+    await app.upstreams.refresh('calendar');
+    await app.ask('tools/list');
     await call('search__nope');
     calendar.intercept = (_request, response) => (response.writeHead(500).end(), true);
     await call('calendar__list_events');
     calendar.intercept = undefined;
     expect(heard.map(({ upstream, outcome, code }) => [upstream, outcome, code])).toEqual([
       ['search', 'consent', 'consent_required'],
+      ['calendar', 'failed', 'upstream_failed'],
+      [undefined, 'answered', undefined],
       [undefined, 'refused', 'unknown_operation'],
       ['calendar', 'failed', 'upstream_failed'],
     ]);

@@ -12,6 +12,17 @@ export interface Route {
   readonly item: Item;
 }
 
+/** Why one of the lists is not there in which something may be. */
+interface ListFailure {
+  readonly upstream: string;
+  readonly error: unknown;
+}
+
+function failedAt({ upstream, error }: ListFailure, reader: ListReader): unknown {
+  reader.onRoute?.(upstream);
+  return error;
+}
+
 function blocked({ upstream, item }: Route): UpstreamError {
   const reason = `the tool ${quoted(item.own)} is not the one that was reviewed (pins)`;
   return upstream.error('upstream_unavailable', reason, { maybeExecuted: false });
@@ -44,7 +55,7 @@ export class RoutingTable {
     const { found, failure } = await this.#search(candidates, LISTS[kind], reader, (list) =>
       list.find(name),
     );
-    if (found.length === 0 && failure !== undefined) throw failure.error;
+    if (found.length === 0 && failure !== undefined) throw failedAt(failure, reader);
     const [only, second] = found;
     if (second !== undefined) return undefined;
     if (only?.item.isBlocked === true) throw blocked(only);
@@ -67,7 +78,7 @@ export class RoutingTable {
     const [first] = [...listed.found, ...(templates?.found ?? [])];
     const failure = listed.failure ?? templates?.failure;
     if (first === undefined) {
-      if (failure !== undefined) throw failure.error;
+      if (failure !== undefined) throw failedAt(failure, reader);
       return undefined;
     }
     const { verdict } = first.upstream.names.resource(uri);
@@ -80,7 +91,7 @@ export class RoutingTable {
       const search = this.#search(this.#upstreams(), shape, reader, (list) => list.find(text));
       const { found, failure } = await search;
       if (found[0] !== undefined) return found[0];
-      if (failure !== undefined) throw failure.error;
+      if (failure !== undefined) throw failedAt(failure, reader);
     }
     return undefined;
   }
@@ -90,7 +101,7 @@ export class RoutingTable {
     shape: ListShape,
     reader: ListReader,
     find: (list: StoredList) => Item | undefined,
-  ): Promise<{ found: readonly Route[]; failure: { readonly error: unknown } | undefined }> {
+  ): Promise<{ found: readonly Route[]; failure: ListFailure | undefined }> {
     const outcomes = await Promise.allSettled(
       upstreams.map(async (upstream) => {
         const isMissing = (list: StoredList) => find(list) === undefined;
@@ -98,11 +109,13 @@ export class RoutingTable {
       }),
     );
     const found: Route[] = [];
-    let failure: { readonly error: unknown } | undefined;
+    let failure: ListFailure | undefined;
     outcomes.forEach((outcome, index) => {
       const upstream = upstreams[index];
-      if (outcome.status === 'rejected') failure ??= { error: outcome.reason as unknown };
-      else if (upstream !== undefined && outcome.value !== undefined) {
+      if (upstream === undefined) return;
+      if (outcome.status === 'rejected') {
+        failure ??= { upstream: upstream.name, error: outcome.reason as unknown };
+      } else if (outcome.value !== undefined) {
         found.push({ upstream, item: outcome.value });
       }
     });
