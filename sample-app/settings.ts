@@ -1,6 +1,3 @@
-/** Injection token of the settings. */
-export const SETTINGS = Symbol('sample settings');
-
 /** What the sample takes from the environment; everything has a default. */
 export interface Settings {
   readonly port: number;
@@ -9,42 +6,43 @@ export interface Settings {
   /** The stand-in runs in this process; otherwise `AUTHPLANE_ISSUER` names a real server. */
   readonly embedded: boolean;
   readonly baseUrl: string;
-  readonly scopes: string[];
   readonly devMode: boolean;
   /** Only tokens that are bound to a key. */
   readonly dpop: boolean;
-  /** The calendar service behind the tool `calendar`; `undefined`: there is none. */
+  /** The MCP server whose tokens the authorization server mints. */
+  readonly deskUrl: string;
+  /** The MCP server whose tokens are in the vault; `undefined`: there is none. */
   readonly calendarUrl: string | undefined;
-  /** How this server authenticates at the authorization server when it calls the calendar. */
+  /** How the gateway authenticates at the authorization server. */
   readonly clientId: string;
   readonly clientSecret: string;
 }
 
 export interface Choices {
   readonly dpop: boolean;
-  /** Of the calendar in this process, which belongs to the embedded authorization server. */
-  readonly calendarUrl: string;
+  /** Free ports of this machine. */
+  readonly ports: readonly [desk: number, calendar: number];
 }
 
-export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, calendarUrl }: Choices): Settings {
+export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, ports }: Choices): Settings {
   const port = portFrom('PORT', env['PORT'], 8080);
   const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
+  const deskPort = portFrom('DESK_PORT', env['DESK_PORT'], ports[0]);
   const issuer = env['AUTHPLANE_ISSUER'] || undefined;
+  const embedded = issuer === undefined;
   return {
     port,
     devPort,
     issuer: issuer ?? `http://localhost:${devPort}`,
-    embedded: issuer === undefined,
+    embedded,
     baseUrl: env['AUTHPLANE_BASE_URL'] || `http://localhost:${port}`,
-    scopes: (env['AUTHPLANE_SCOPES'] || 'mcp:tools mcp:time').split(/[\s,]+/),
     dpop,
-    calendarUrl: issuer === undefined ? calendarUrl : env['CALENDAR_URL'] || undefined,
-    clientId: env['AUTHPLANE_CLIENT_ID'] || 'sample-server',
+    deskUrl: `http://localhost:${deskPort}/mcp`,
+    calendarUrl: embedded ? `http://localhost:${ports[1]}/mcp` : env['CALENDAR_URL'] || undefined,
+    clientId: env['AUTHPLANE_CLIENT_ID'] || 'sample-gateway',
     clientSecret: env['AUTHPLANE_CLIENT_SECRET'] || 'sample-secret',
     // http and localhost, which the embedded server is on, are accepted in devMode only.
-    devMode: env['AUTHPLANE_DEV_MODE']
-      ? env['AUTHPLANE_DEV_MODE'] === 'true'
-      : issuer === undefined,
+    devMode: env['AUTHPLANE_DEV_MODE'] ? env['AUTHPLANE_DEV_MODE'] === 'true' : embedded,
   };
 }
 

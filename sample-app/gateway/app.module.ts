@@ -8,6 +8,9 @@ import type { Settings } from '../settings.js';
 /** What clients can be let do at the gateway. */
 export const GATEWAY_SCOPES = ['gateway:use', 'gateway:time', 'gateway:write'];
 
+/** What each request needs. */
+const ENTRY_SCOPE = 'gateway:use';
+
 /** One guarded MCP endpoint in front of two MCP servers, each of which gets tokens of its own. */
 @Module({})
 export class AppModule {
@@ -27,12 +30,12 @@ export class AppModule {
         }),
         AuthplaneGatewayModule.forRoot({
           path: 'mcp',
-          scopes: ['gateway:use'],
+          scopes: [ENTRY_SCOPE],
           upstreams: upstreams(settings),
         }),
       ],
       controllers: [PageController],
-      providers: [Watch, { provide: PAGE_SETTINGS, useValue: settings }],
+      providers: [Watch, { provide: PAGE_SETTINGS, useValue: { ...settings, scope: ENTRY_SCOPE } }],
     };
   }
 }
@@ -58,7 +61,7 @@ function upstreams({ deskUrl, calendarUrl }: Settings): Record<string, UpstreamO
         token: exchange({ scope: 'calendar.write' }),
       },
     },
-    breaker: { threshold: 2, cooldownSeconds: 3 }, // more patient outside of a sample
+    breaker: { threshold: 2, cooldownSeconds: 2 }, // more patient outside of a sample
   };
   return { desk, calendar };
 }

@@ -6,8 +6,10 @@ import {
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { MemoryOAuthProvider } from '../../sample-app/memory-oauth-provider.js';
-import { walk } from '../../sample-app/walk.js';
+import { Person } from '../../sample-app/walk/person.js';
+import { signIn, stepUp } from '../../sample-app/walk/sign-in.js';
+import { numbered } from '../../sample-app/walk/step.js';
+import { MemoryOAuthProvider } from '../../sample-app/walk/memory-oauth-provider.js';
 import {
   type ProtectedMcpServer,
   startProtectedMcpServer,
@@ -81,43 +83,46 @@ describe.each(platforms)('a real MCP client against a protected server on %s', (
     },
   );
 
-  it.each([false, true])('the walk of the sample takes every step, DPoP: %s', async (dpop) => {
-    server = await startProtectedMcpServer(
-      platform,
-      {},
-      dpop ? { inboundDPoP: { required: true } } : {},
-    );
-    const lines: string[] = [];
-    await walk({
-      mcpUrl: server.mcpUrl,
-      dpop,
-      approve: (url) => server.authorizationServer.approve(url),
-      print: (line) => lines.push(line),
-    });
-    const titles = lines.filter((line) => /^\n\d+\. /.test(line)).map((line) => line.trim());
-    const token = dpop ? /^5\. .* bound to its key$/ : /^5\. .* \(PKCE, resource indicator\)$/;
-    expect(titles).toEqual([
-      '1. no token: HTTP 401 and a challenge',
-      expect.stringMatching(/^2\. the challenge leads to the resource metadata: http/),
-      '3. the MCP client finds the authorization server and registers',
-      expect.stringMatching(/^4\. the user is sent to the authorization server/),
-      expect.stringMatching(token),
-      '6. tools/list',
-      '7. tools/call add {"a": 2, "b": 3}',
-      '8. tools/call whoami: the server knows who is calling',
-      '9. tools/call now_utc: HTTP 403, the tool needs a scope',
-      expect.stringMatching(/^10\. the client asks the user for it/),
-      '11. the new token has the scopes mcp:tools mcp:time; the same call again',
-    ]);
-    const detailsOf = (step: number) =>
-      lines
-        .slice(lines.indexOf(`\n${titles[step - 1]}`) + 1)
-        .slice(0, 1)
-        .join();
-    expect(detailsOf(9)).toContain('error="insufficient_scope", scope="mcp:tools mcp:time"');
-    expect(new URL(detailsOf(10).trim()).searchParams.get('scope')).toBe('mcp:tools mcp:time');
-    expect(Date.parse(detailsOf(11).trim())).toBeGreaterThan(Date.now() - 60_000);
-  });
+  it.each([false, true])(
+    'SDK v2: signs in, and steps up in the middle of a session, DPoP: %s',
+    async (dpop) => {
+      server = await startProtectedMcpServer(
+        platform,
+        {},
+        dpop ? { inboundDPoP: { required: true } } : {},
+      );
+      const lines: string[] = [];
+      const step = numbered((line) => lines.push(line));
+      const person = await Person.with({
+        ...{ mcpUrl: server.mcpUrl, name: 'alice', era: 'legacy', dpop },
+        approve: (url) => server.authorizationServer.approve(url),
+      });
+      await signIn(person, step);
+      expect(await person.call('add', { a: 2, b: 3 })).toBe('5');
+      await stepUp(person, 'now_utc', step);
+      await person.close();
+      const titles = lines.filter((line) => /^\n\d+\. /.test(line)).map((line) => line.trim());
+      const token = dpop ? /^5\. .* bound to its key$/ : /^5\. .* \(PKCE, resource indicator\)$/;
+      expect(titles).toEqual([
+        '1. no token: HTTP 401 and a challenge',
+        expect.stringMatching(/^2\. the challenge leads to the resource metadata: http/),
+        '3. the MCP client finds the authorization server and registers',
+        expect.stringMatching(/^4\. the user is sent to the authorization server/),
+        expect.stringMatching(token),
+        '6. tools/call now_utc: HTTP 403, the tool needs a scope',
+        expect.stringMatching(/^7\. the client asks the user for it/),
+        '8. the new token has the scopes mcp:tools mcp:time; the same call again',
+      ]);
+      const detailsOf = (step: number) =>
+        lines
+          .slice(lines.indexOf(`\n${titles[step - 1]}`) + 1)
+          .slice(0, 1)
+          .join();
+      expect(detailsOf(6)).toContain('error="insufficient_scope", scope="mcp:tools mcp:time"');
+      expect(new URL(detailsOf(7).trim()).searchParams.get('scope')).toBe('mcp:tools mcp:time');
+      expect(Date.parse(detailsOf(8).trim())).toBeGreaterThan(Date.now() - 60_000);
+    },
+  );
 
   it('SDK v1: a client that was refused for a missing scope asks for it and succeeds', async () => {
     server = await startProtectedMcpServer(platform, { issueRefreshTokens: false });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client, DpopSession, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { InboundDPoPOptions } from 'authplane-nestjs';
-import { MemoryOAuthProvider } from '../../../sample-app/memory-oauth-provider.js';
+import { MemoryOAuthProvider } from '../../../sample-app/walk/memory-oauth-provider.js';
 import {
   type ProtectedMcpServer,
   startProtectedMcpServer,

@@ -20,7 +20,7 @@ describe('the packed files', () => {
     const others = packed.files.filter(
       (path) =>
         !DOCUMENTS.includes(path) &&
-        !/^docs\/[\w-]+\.md$/.test(path) &&
+        !/^docs\/(?:[\w-]+\.md|images\/[\w-]+\.(?:png|svg))$/.test(path) &&
         !/^dist\/[\w./-]+(?:\.js|\.d\.ts)$/.test(path),
     );
     expect(others).toEqual([]);

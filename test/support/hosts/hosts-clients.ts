@@ -4,7 +4,7 @@ import {
 } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { MemoryOAuthProvider } from '../../../sample-app/memory-oauth-provider.js';
+import { MemoryOAuthProvider } from '../../../sample-app/walk/memory-oauth-provider.js';
 import type { HostServer } from './hosts-requests.js';
 
 const CALLBACK = 'http://127.0.0.1:1/callback';

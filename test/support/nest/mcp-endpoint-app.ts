@@ -5,10 +5,9 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { TOOL_SCOPES } from '../../../sample-app/app.module.js';
-import { McpController } from '../../../sample-app/mcp.controller.js';
-import { SETTINGS } from '../../../sample-app/settings.js';
-import { ToolsService } from '../../../sample-app/tools.service.js';
+import { TOOL_SCOPES } from '../../../sample-app/desk/desk.module.js';
+import { McpController } from '../../../sample-app/desk/mcp.controller.js';
+import { ToolsService } from '../../../sample-app/desk/tools.service.js';
 import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
 export interface ProtectedMcpServer {
@@ -19,7 +18,7 @@ export interface ProtectedMcpServer {
   close(): Promise<void>;
 }
 
-/** The sample's MCP server, protected by a stand-in authorization server. */
+/** The MCP server "desk" of the sample, protected by a stand-in authorization server. */
 export async function startProtectedMcpServer(
   platform: Platform,
   options: AuthorizationServerOptions = {},
@@ -58,6 +57,6 @@ function mcpServer(options: AuthplaneModuleOptions): ModuleMetadata {
   return {
     imports: [AuthplaneModule.forRootAsync({ useFactory: () => options })],
     controllers: [McpController],
-    providers: [ToolsService, { provide: SETTINGS, useValue: {} }],
+    providers: [ToolsService],
   };
 }
