@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ClientName, walk } from '../../support/hosts/hosts-clients.js';
 import { platforms } from '../../support/nest/start-app.js';
-import {
-  bearer,
-  callTool,
-  ownToken,
-  type Retrofitted,
-  send,
-} from '../../support/retrofits/attempts.js';
+import { bearer, callTool, type Retrofitted, send } from '../../support/retrofits/attempts.js';
+import { ownToken } from '../../support/retrofits/own-tokens.js';
 import { apiKey, startWorkspaces } from '../../support/retrofits/workspaces.js';
 
 describe.each(platforms)('12: as Twenty, a host name for each workspace, on %s', (platform) => {

@@ -17,7 +17,8 @@ import {
 } from 'authplane-nestjs';
 import { z } from 'zod';
 import { type Platform, startApp } from '../nest/start-app.js';
-import { bearerOf, type Place, type Retrofitted, startRetrofit } from './attempts.js';
+import { type Place, type Retrofitted, startRetrofit } from './attempts.js';
+import { bearerOf } from './own-tokens.js';
 
 interface Organisation {
   readonly id: string;

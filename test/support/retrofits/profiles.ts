@@ -31,7 +31,8 @@ import {
 } from 'authplane-nestjs';
 import { concat, NEVER, type Observable, of } from 'rxjs';
 import { type Platform, startApp } from '../nest/start-app.js';
-import { bearerOf, cookieOf, type Place, type Retrofitted, startRetrofit } from './attempts.js';
+import { type Place, type Retrofitted, startRetrofit } from './attempts.js';
+import { bearerOf, cookieOf } from './own-tokens.js';
 
 interface Row {
   readonly id: number;

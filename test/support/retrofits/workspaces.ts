@@ -27,14 +27,8 @@ import {
   type OtherCredentials,
 } from 'authplane-nestjs';
 import { type Platform, startApp } from '../nest/start-app.js';
-import {
-  bearerOf,
-  ownToken,
-  type Place,
-  readOwnToken,
-  type Retrofitted,
-  startRetrofit,
-} from './attempts.js';
+import { type Place, type Retrofitted, startRetrofit } from './attempts.js';
+import { bearerOf, ownToken, readOwnToken } from './own-tokens.js';
 
 /** By host name: one below the name of the product, one of a customer. */
 const WORKSPACES: ReadonlyMap<string, string> = new Map([
