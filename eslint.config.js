@@ -55,7 +55,7 @@ const LADDERS = {
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],
-  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'legacy', 'modern'],
+  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'changes', 'legacy', 'modern'],
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 

@@ -16,6 +16,7 @@ import {
 import { requestState } from '../nest/http/request.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
+import { ChangeFeeds } from './changes/change-feeds.js';
 import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
 import { legacyFailure } from './legacy/legacy-answer.js';
 import { LegacyServer } from './legacy/legacy-server.js';
@@ -74,8 +75,9 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     this.#own = new OwnCalls(registry, protectedBy);
     this.#decisions = new GatewayDecisions(events, () => protectedBy().resource.resource);
     const router = new OperationRouter(registry.routes);
-    this.#modern = new ModernServer(registry, router);
-    this.#legacy = new LegacyServer(registry, router);
+    const feeds = new ChangeFeeds(registry);
+    this.#modern = new ModernServer(registry, router, feeds);
+    this.#legacy = new LegacyServer(registry, router, feeds);
   }
 
   /**
@@ -161,6 +163,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   /** Called by Nest: running calls get time to end, new ones are refused. */
   async beforeApplicationShutdown(): Promise<void> {
     this.#modern.listens.endAll();
+    this.#legacy.sessions.endStreams();
     await this.#calls.stop(this.#registry.options.shutdownTimeoutMs);
     await this.#legacy.sessions.close();
     this.#registry.close();
@@ -173,11 +176,16 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
         ? this.#servedModern(inbound)
         : this.#servedLegacy(inbound);
     }
-    if (raw.method !== 'DELETE' || raw.headers['mcp-session-id'] === undefined) {
-      return sending(NOT_ALLOWED);
-    }
+    const { 'mcp-session-id': id } = raw.headers;
+    const isOfSession = raw.method === 'GET' || raw.method === 'DELETE';
+    if (!isOfSession || id === undefined) return sending(NOT_ALLOWED);
     const { sessions } = this.#legacy;
-    sessions.end(sessions.get(raw.headers['mcp-session-id'], callerKey(inbound.caller)));
+    const session = sessions.get(id, callerKey(inbound.caller));
+    if (raw.method === 'GET') {
+      const { asking } = surroundings(inbound);
+      return (_request, response) => this.#legacy.changes.open(session, response, asking);
+    }
+    sessions.end(session);
     return sending({ status: 200, text: '' });
   }
 
@@ -266,12 +274,12 @@ const STOPPING: RpcAnswer = errorAnswer(
   { 'Retry-After': '5', Connection: 'close' },
 );
 
-/** The stream that clients of the 2025 revisions may open with GET is not offered. */
+/** Streams (GET) and their end (DELETE) are of a session of the 2025 revisions. */
 const NOT_ALLOWED: RpcAnswer = errorAnswer(
   null,
   { code: -32000, message: 'Method not allowed.' },
   405,
-  { Allow: 'POST, DELETE' },
+  { Allow: 'POST, GET, DELETE' },
 );
 
 function sending(answer: RpcAnswer, closed?: ServerResponse): McpServe {

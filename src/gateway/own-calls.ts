@@ -4,7 +4,7 @@ import { quoted } from '../core/lib/text.js';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { Caller } from '../core/token/caller.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
-import { type Message, messagesOf } from './legacy/message-stream.js';
+import { type Message, messagesOf } from './upstream/reply-messages.js';
 import { legacyResult } from './legacy/reserved-meta.js';
 import { LISTS, type ListKind } from './listing/list-kinds.js';
 import { mergedList } from './listing/merged-list.js';

@@ -7,7 +7,8 @@ import { refusal } from '../upstream/upstream-refusal.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
 import type { ModernRequest } from '../wire/modern-request.js';
-import { type Message, messagesOf, MessageStream } from './message-stream.js';
+import { type Message, messagesOf } from '../upstream/reply-messages.js';
+import { MessageStream } from './message-stream.js';
 import { modernResult, withoutReserved } from './reserved-meta.js';
 
 /** A request of 2026-07-28 to an upstream of an earlier revision. */

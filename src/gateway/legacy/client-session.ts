@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
-import type { Asking } from '../upstream/modern-rpc.js';
+import type { SessionAnswer, SessionClient } from '../upstream/legacy-session.js';
+import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Upstream } from '../upstream/upstream.js';
-import { LegacySession, type SessionClient } from '../upstream/legacy-session.js';
-
-/** What a client answers to a question. */
-export type QuestionAnswer = { readonly result: unknown } | { readonly error: RpcErrorObject };
+import type { SessionStream } from './session-stream.js';
 
 /** Told the answer, by whoever the question came from. */
-type Answered = (answer: QuestionAnswer) => void;
+type Answered = (answer: SessionAnswer) => void;
+
+/** A resource of which a client wants to hear. */
+export interface Subscription {
+  readonly upstream: Upstream;
+  /** Ends what is heard of it. */
+  readonly stop: AbortController;
+}
 
 const MAX_QUESTIONS = 256;
 
@@ -16,75 +20,49 @@ const MAX_QUESTIONS = 256;
 export class ClientSession {
   readonly id = randomUUID();
   readonly callerKey: string;
-  readonly client: SessionClient;
-  /** For log messages, as the client has set it. */
-  logLevel: string | undefined;
+  readonly upstreams: UpstreamSessions;
+  /** By URI. */
+  readonly subscriptions = new Map<string, Subscription>();
   lastUsed = performance.now();
-  /** For whom the last request was, whose token ends the sessions of upstreams. */
-  asking: Pick<Asking, 'caller' | 'callerKey'> | undefined;
-  readonly #upstreams = new Map<Upstream, Promise<LegacySession>>();
   readonly #questions = new Map<string, Answered>();
   readonly #calls = new Map<string | number, (reason: unknown) => void>();
   #lastQuestion = 0;
+  #stream: SessionStream | undefined;
+  #kept: ReadonlySet<Upstream> | undefined;
 
   constructor(callerKey: string, client: SessionClient) {
     this.callerKey = callerKey;
-    this.client = client;
+    this.upstreams = new UpstreamSessions(client);
   }
 
-  /** Calls that are under way. */
+  get client(): SessionClient {
+    return this.upstreams.client;
+  }
+
+  /** A call is under way, or a stream is open. */
   get isBusy(): boolean {
-    return this.#calls.size > 0;
-  }
-
-  /** One session for each upstream, opened by whoever needs it first. */
-  async with(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<LegacySession> {
-    this.asking = asking;
-    const known = this.#upstreams.get(upstream);
-    if (known !== undefined) return known;
-    const opening = this.#open(upstream, asking);
-    this.#upstreams.set(upstream, opening);
-    try {
-      return await opening;
-    } catch (error) {
-      if (this.#upstreams.get(upstream) === opening) this.#upstreams.delete(upstream);
-      throw error;
-    }
-  }
-
-  /** The upstream knows the session no more. */
-  async reopened(lost: LegacySession, asking: Omit<Asking, 'timeoutMs'>): Promise<LegacySession> {
-    const { upstream } = lost;
-    const current = await this.#upstreams.get(upstream)?.catch(() => undefined);
-    if (current === lost) this.#upstreams.delete(upstream);
-    return this.with(upstream, asking);
-  }
-
-  async #open(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<LegacySession> {
-    const session = await LegacySession.open(upstream, this.client, asking);
-    const { logLevel: level } = this;
-    const { timeoutMs } = upstream.options;
-    if (level !== undefined) {
-      await session
-        .ask('logging/setLevel', { level }, { ...asking, timeoutMs })
-        .catch(() => undefined); // has no log
-    }
-    return session;
+    return this.#calls.size > 0 || this.#stream !== undefined;
   }
 
   /** What runs for it ends, and its upstreams are told. Never rejects. */
   async close(): Promise<void> {
     for (const cancel of this.#calls.values()) cancel(new Error('the session has ended'));
+    for (const { stop } of this.subscriptions.values()) stop.abort();
     this.#questions.clear();
-    const { asking } = this;
-    if (asking === undefined) return;
-    await Promise.all((await this.upstreamSessions()).map((one) => one.close(asking)));
+    this.#stream?.end();
+    await this.upstreams.close();
   }
 
-  /** Those that are open. */
-  async upstreamSessions(): Promise<readonly LegacySession[]> {
-    const all = await Promise.allSettled(this.#upstreams.values());
-    return all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  /** For what belongs to no call. */
+  get stream(): SessionStream | undefined {
+    return this.#stream;
+  }
+
+  /** A client that opens another one has lost the one before. */
+  set stream(stream: SessionStream | undefined) {
+    this.#stream?.end();
+    this.#stream = stream;
+    this.lastUsed = performance.now();
   }
 
   /** @returns the id under which the client is asked */
@@ -98,7 +76,7 @@ export class ClientSession {
   }
 
   /** Each question has one answer; any other is nobody's. */
-  answer(id: unknown, answer: QuestionAnswer): void {
+  answer(id: unknown, answer: SessionAnswer): void {
     if (typeof id !== 'string') return;
     const answered = this.#questions.get(id);
     this.#questions.delete(id);
@@ -110,8 +88,21 @@ export class ClientSession {
     this.#calls.set(id, cancel);
     return () => {
       if (this.#calls.get(id) === cancel) this.#calls.delete(id);
+      this.#closeOthers();
       this.lastUsed = performance.now();
     };
+  }
+
+  /** Sessions with other upstreams end, once no call is under way. */
+  keepOnly(upstreams: ReadonlySet<Upstream>): void {
+    this.#kept = upstreams;
+    this.#closeOthers();
+  }
+
+  #closeOthers(): void {
+    if (this.#kept === undefined || this.#calls.size > 0) return;
+    void this.upstreams.closeOthers(this.#kept);
+    this.#kept = undefined;
   }
 
   cancel(id: unknown, reason: unknown): void {

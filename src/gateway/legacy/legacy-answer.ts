@@ -60,7 +60,7 @@ function upstreamFailure(error: UpstreamError, { id, method }: FailedSessionCall
 }
 
 function unknownOperation({ message }: UnknownOperationError, method: string): RpcErrorObject {
-  return { code: method === 'resources/read' ? RESOURCE_NOT_FOUND : INVALID_PARAMS, message };
+  return { code: method.startsWith('resources/') ? RESOURCE_NOT_FOUND : INVALID_PARAMS, message };
 }
 
 function rpcError(id: RequestId, error: RpcErrorObject): object {

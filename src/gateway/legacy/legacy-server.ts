@@ -16,9 +16,11 @@ import {
   type RpcAnswer,
 } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
-import type { ClientSession, QuestionAnswer } from './client-session.js';
-import { LEGACY } from '../upstream/legacy-session.js';
-import type { Message } from './message-stream.js';
+import type { ChangeFeeds } from '../changes/change-feeds.js';
+import type { ClientSession } from './client-session.js';
+import { LEGACY, type SessionAnswer } from '../upstream/legacy-session.js';
+import { SessionChanges } from './session-changes.js';
+import type { Message } from '../upstream/reply-messages.js';
 import { withoutReserved } from './reserved-meta.js';
 import { callLegacy, callModern, type Relay } from './session-call.js';
 import { Sessions } from './sessions.js';
@@ -30,6 +32,13 @@ export interface LegacyInbound {
   readonly asking: Omit<Asking, 'timeoutMs'>;
 }
 
+/** A request in a session. */
+interface Asked {
+  readonly id: RequestId;
+  readonly method: string;
+  readonly params: Message;
+}
+
 /** An answer, and the session that it belongs to. */
 export interface LegacyAnswer {
   readonly answer: RpcAnswer | Relay;
@@ -37,19 +46,28 @@ export interface LegacyAnswer {
 }
 
 const REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26'];
-const CAPABILITIES = { tools: {}, prompts: {}, resources: {}, completions: {}, logging: {} };
+const CAPABILITIES = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
+  completions: {},
+  logging: {},
+};
 const VERSION = '0.1.0';
 
 /** Answers clients of the revisions up to 2025-11-25, which have sessions. */
 export class LegacyServer {
   readonly sessions: Sessions;
+  readonly changes: SessionChanges;
   readonly #registry: UpstreamRegistry;
   readonly #router: OperationRouter;
 
-  constructor(registry: UpstreamRegistry, router: OperationRouter) {
+  constructor(registry: UpstreamRegistry, router: OperationRouter, feeds: ChangeFeeds) {
     this.#registry = registry;
     this.#router = router;
     this.sessions = new Sessions(registry.options);
+    this.changes = new SessionChanges(registry, feeds);
+    registry.onChange(() => this.sessions.keepOnly(new Set(registry.all)));
   }
 
   /** @throws RpcError, UnknownOperationError, UpstreamError, and what guard and token strategies throw */
@@ -86,7 +104,7 @@ export class LegacyServer {
   #answered(session: ClientSession, body: Message): LegacyAnswer {
     const error = member(body, 'error');
     const answer = isJsonObject(error) ? { error } : { result: member(body, 'result') };
-    session.answer(member(body, 'id'), answer as QuestionAnswer); // as it came, for whoever has asked
+    session.answer(member(body, 'id'), answer as SessionAnswer); // as it came, for whoever has asked
     return { answer: ACCEPTED };
   }
 
@@ -101,7 +119,7 @@ export class LegacyServer {
       session.cancel(id, new Error('the client has cancelled the call'));
     }
     if (method === 'notifications/roots/list_changed') {
-      for (const upstream of await session.upstreamSessions()) {
+      for (const upstream of await session.upstreams.all()) {
         const { token: strategy, timeoutMs } = upstream.upstream.options;
         const signal = AbortSignal.timeout(timeoutMs);
         const message = { jsonrpc: '2.0', method };
@@ -113,13 +131,15 @@ export class LegacyServer {
 
   async #request(
     session: ClientSession,
-    asked: { readonly id: RequestId; readonly method: string; readonly params: Message },
+    asked: Asked,
     inbound: LegacyInbound,
   ): Promise<RpcAnswer | Relay> {
     const { id, method, params } = asked;
     const shape = listShapeOf(method);
     if (shape !== undefined) return this.#list(id, shape, params, session, inbound);
     if (method === 'ping') return resultAnswer(id, {});
+    if (method === 'resources/subscribe') return this.#subscribe(session, asked, inbound);
+    if (method === 'resources/unsubscribe') return this.#unsubscribe(session, asked, inbound);
     if (method === 'logging/setLevel') return this.#setLevel(session, id, params, inbound);
     return this.#operation(session, asked, inbound);
   }
@@ -147,9 +167,9 @@ export class LegacyServer {
     { level }: Message,
     { asking }: LegacyInbound,
   ): Promise<RpcAnswer> {
-    if (typeof level === 'string') session.logLevel = level;
+    if (typeof level === 'string') session.upstreams.logLevel = level;
     await Promise.allSettled(
-      (await session.upstreamSessions()).map((upstream) => {
+      (await session.upstreams.all()).map((upstream) => {
         const { connectTimeoutMs: timeoutMs } = upstream.upstream.options;
         return upstream.ask('logging/setLevel', { level }, { ...asking, timeoutMs });
       }),
@@ -157,13 +177,33 @@ export class LegacyServer {
     return resultAnswer(id, {});
   }
 
+  /** A resource that can be read can be subscribed to; whether its upstream tells of changes is its affair. */
+  async #subscribe(
+    session: ClientSession,
+    { id, params }: Asked,
+    { judgeAgain, asking }: LegacyInbound,
+  ): Promise<RpcAnswer> {
+    const reader = { ...asking, capabilities: session.client.capabilities };
+    const routed = await this.#router.route('resources/read', params, reader, judgeAgain);
+    if (routed === undefined) throw invalidRequest();
+    const { route } = routed;
+    await this.changes.subscribe(session, route.upstream, route.item.own, asking);
+    return resultAnswer(id, {});
+  }
+
+  async #unsubscribe(
+    session: ClientSession,
+    { id, params }: Asked,
+    { asking }: LegacyInbound,
+  ): Promise<RpcAnswer> {
+    const { uri } = params;
+    if (typeof uri === 'string') await this.changes.unsubscribe(session, uri, asking);
+    return resultAnswer(id, {});
+  }
+
   async #operation(
     session: ClientSession,
-    {
-      id,
-      method,
-      params,
-    }: { readonly id: RequestId; readonly method: string; readonly params: Message },
+    { id, method, params }: Asked,
     { judgeAgain, asking }: LegacyInbound,
   ): Promise<Relay> {
     const stop = new AbortController();
@@ -184,6 +224,7 @@ export class LegacyServer {
         method,
         name,
         asking: mine,
+        registry: this.#registry,
         params: withoutReserved(routed.params),
       };
       const era = await this.#registry.eraOf(route.upstream, mine);

@@ -1,5 +1,5 @@
 import { isJsonObject, member } from '../../core/lib/members.js';
-import type { Message } from './message-stream.js';
+import type { Message } from '../upstream/reply-messages.js';
 
 const RESERVED = 'io.modelcontextprotocol/';
 /** Of results of 2026-07-28, which earlier revisions do not have. */

@@ -1,14 +1,17 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { noteChange } from '../changes/upstream-changes.js';
 import type { Route } from '../listing/routing-table.js';
+import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { callTerms } from '../upstream/call-terms.js';
 import { type Asking, META } from '../upstream/modern-rpc.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import { type RequestId, INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
-import type { ClientSession, QuestionAnswer } from './client-session.js';
-import type { LegacySession } from '../upstream/legacy-session.js';
-import { type Message, messagesOf, type MessageStream } from './message-stream.js';
+import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
+import type { ClientSession } from './client-session.js';
+import { type Message, messagesOf } from '../upstream/reply-messages.js';
+import type { MessageStream } from './message-stream.js';
 import { legacyResult } from './reserved-meta.js';
 
 /** One operation in the session of a client, on its way to its upstream. */
@@ -22,6 +25,8 @@ export interface SessionCall {
   /** What `Mcp-Name` says, for methods that name something. */
   readonly name: string | undefined;
   readonly asking: Omit<Asking, 'timeoutMs'>;
+  /** Learns of lists that change while the call runs. */
+  readonly registry: Pick<UpstreamRegistry, 'catalogue'>;
 }
 
 /** Passes what comes on to the client. */
@@ -40,11 +45,11 @@ const NO_ANSWER = { code: INTERNAL_ERROR, message: 'No answer' };
 export async function callLegacy(call: SessionCall): Promise<Relay> {
   const { session, route, id, method, params, asking } = call;
   const message = { jsonrpc: '2.0', id, method, params };
-  let upstream = await session.with(route.upstream, asking);
+  let upstream = await session.upstreams.with(route.upstream, asking);
   let reply = await send(upstream, message, call);
   if (reply.status === 404 && upstream.hasId) {
     reply.body.on('error', () => undefined).destroy();
-    upstream = await session.reopened(upstream, asking); // nothing was answered: once more
+    upstream = await session.upstreams.reopened(upstream, asking); // nothing was answered: once more
     reply = await send(upstream, message, call);
   }
   if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
@@ -58,7 +63,7 @@ function send(upstream: LegacySession, message: object, call: SessionCall): Prom
 }
 
 async function relay(
-  { session, route, id, asking }: SessionCall,
+  { session, route, id, asking, registry }: SessionCall,
   upstream: LegacySession,
   reply: UpstreamReply,
   stream: MessageStream,
@@ -66,16 +71,20 @@ async function relay(
   const cancel = () => tellCancelled(upstream, id, asking);
   asking.signal.addEventListener('abort', cancel, { once: true });
   for await (const message of messagesOf(reply)) {
-    const isCall = typeof member(message, 'method') === 'string';
+    const method = member(message, 'method');
+    const isCall = typeof method === 'string';
     if (!isCall && member(message, 'id') === id) {
       asking.signal.removeEventListener('abort', cancel);
       return stream.end(message);
     }
     if (!isCall) continue;
-    if (!Object.hasOwn(message, 'id')) await stream.send(message);
-    else {
-      const back = (answer: QuestionAnswer) =>
-        tellAnswer(upstream, member(message, 'id'), answer, asking);
+    if (!Object.hasOwn(message, 'id')) {
+      noteChange(route.upstream, method, registry);
+      await stream.send(message);
+    } else {
+      // With the token of the call that was asked about.
+      const back = (answer: SessionAnswer) =>
+        upstream.answer(member(message, 'id'), answer, asking);
       await stream.send({ ...message, id: session.question(back) });
     }
   }
@@ -92,18 +101,6 @@ function tellCancelled(
   const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
   const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
   upstream.tell(message, call).catch(() => undefined); // it is gone itself
-}
-
-/** With the token of the call that was asked about. */
-function tellAnswer(
-  upstream: LegacySession,
-  id: unknown,
-  answer: QuestionAnswer,
-  asking: Omit<Asking, 'timeoutMs'>,
-): void {
-  const { token: strategy, timeoutMs } = upstream.upstream.options;
-  const message = { jsonrpc: '2.0', id, ...answer };
-  upstream.tell(message, { ...asking, strategy, timeoutMs }).catch(() => undefined); // its call fails, too
 }
 
 /**
@@ -144,9 +141,9 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
     ...META,
     'io.modelcontextprotocol/clientCapabilities': capabilities,
     ...(isJsonObject(clientInfo) ? { 'io.modelcontextprotocol/clientInfo': clientInfo } : {}),
-    ...(session.logLevel === undefined
+    ...(session.upstreams.logLevel === undefined
       ? {}
-      : { 'io.modelcontextprotocol/logLevel': session.logLevel }),
+      : { 'io.modelcontextprotocol/logLevel': session.upstreams.logLevel }),
   };
   const reply = await route.upstream.call({
     ...asking,
@@ -184,7 +181,7 @@ async function inputs(
 ): Promise<Message> {
   const asked = Object.entries(isJsonObject(requests) ? requests : {});
   const answers = asked.map(async ([key, question]) => {
-    const answer = await new Promise<QuestionAnswer>((resolve) => {
+    const answer = await new Promise<SessionAnswer>((resolve) => {
       const id = session.question(resolve);
       asking.signal.addEventListener('abort', () => resolve({ error: NO_ANSWER }), { once: true });
       const method = memberOf(question, 'method');

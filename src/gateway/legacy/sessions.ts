@@ -1,5 +1,6 @@
 import { SessionNotFoundError } from '../../core/errors/request-errors.js';
 import type { ResolvedGateway } from '../options/gateway-options.js';
+import type { Upstream } from '../upstream/upstream.js';
 import { ClientSession } from './client-session.js';
 import type { SessionClient } from '../upstream/legacy-session.js';
 
@@ -54,6 +55,16 @@ export class Sessions {
   end(session: ClientSession): void {
     this.#open.delete(session.id);
     void session.close();
+  }
+
+  /** Sessions with other upstreams end. */
+  keepOnly(upstreams: ReadonlySet<Upstream>): void {
+    for (const session of this.#open.values()) session.keepOnly(upstreams);
+  }
+
+  /** Clients open them again, at whatever serves then. */
+  endStreams(): void {
+    for (const { stream } of this.#open.values()) stream?.end();
   }
 
   async close(): Promise<void> {

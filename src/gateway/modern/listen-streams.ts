@@ -5,19 +5,29 @@ import type { ModernRequest } from '../wire/modern-request.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
-import { isEmptyFilter, type ListenFilter, listenFilter, withUris } from './listen-filter.js';
+import type { ChangeFeeds } from '../changes/change-feeds.js';
+import {
+  isEmptyFilter,
+  type ListenFilter,
+  listenFilter,
+  withUris,
+} from '../changes/listen-filter.js';
+import { SessionListener } from '../changes/session-listener.js';
+import { UpstreamSessions } from '../upstream/upstream-sessions.js';
+import type { Interest } from '../changes/modern-feed.js';
 import { ListenStream } from './listen-stream.js';
 import type { Pass } from './pass-through.js';
-import { UpstreamListener } from './upstream-listener.js';
 
 /** The streams of changes that clients hold open (MCP 2026-07-28). */
 export class ListenStreams {
   readonly #registry: UpstreamRegistry;
+  readonly #feeds: ChangeFeeds;
   readonly #open = new Set<ListenStream>();
   readonly #perCaller = new Map<string, number>();
 
-  constructor(registry: UpstreamRegistry) {
+  constructor(registry: UpstreamRegistry, feeds: ChangeFeeds) {
     this.#registry = registry;
+    this.#feeds = feeds;
   }
 
   /** @throws RpcError for what is no filter, and where there are too many streams */
@@ -97,13 +107,28 @@ export class ListenStreams {
       .catch(() => new Map<Upstream, ListenFilter>()) // the client has gone
       .then((upstreams) => {
         for (const [upstream, filter] of upstreams) {
-          void new UpstreamListener(upstream, this.#registry, stream).listen(filter, {
-            ...asking,
-            signal,
-          });
+          const interest = { filter, listener: stream, asking: { ...asking, signal } };
+          void this.#feeds.listen(
+            upstream,
+            interest,
+            () => void this.#inSession(upstream, interest),
+          );
         }
       });
     return () => stop.abort(new Error('nobody listens any more'));
+  }
+
+  /** An upstream of an earlier revision gets a session for this stream alone, for as long as it is open. */
+  async #inSession(upstream: Upstream, { filter, listener, asking }: Interest): Promise<void> {
+    const sessions = new UpstreamSessions({ capabilities: {}, clientInfo: undefined });
+    const subscribing = (filter.resourceSubscriptions ?? []).map((uri) =>
+      sessions.subscribe(upstream, uri, asking),
+    );
+    for (const outcome of await Promise.allSettled(subscribing)) {
+      if (outcome.status === 'rejected') this.#registry.log(outcome.reason);
+    }
+    await new SessionListener(upstream, sessions, this.#registry, listener).listen(asking);
+    await sessions.close();
   }
 
   /** @throws RpcError */

@@ -1,6 +1,7 @@
 import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, memberOf } from '../../core/lib/members.js';
+import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ListenStreams } from './listen-streams.js';
 import { type Pass, passThrough } from './pass-through.js';
 import { callInSession } from '../legacy/call-in-session.js';
@@ -41,10 +42,10 @@ export class ModernServer {
   readonly #registry: UpstreamRegistry;
   readonly #router: OperationRouter;
 
-  constructor(registry: UpstreamRegistry, router: OperationRouter) {
+  constructor(registry: UpstreamRegistry, router: OperationRouter, feeds: ChangeFeeds) {
     this.#registry = registry;
     this.#router = router;
-    this.listens = new ListenStreams(registry);
+    this.listens = new ListenStreams(registry, feeds);
   }
 
   /** @throws RpcError, UnknownOperationError, UpstreamError, and what guard and token strategies throw */

@@ -1,7 +1,8 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
+import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
 import { readReply, rpcErrorOf, type Asking } from './modern-rpc.js';
-import type { Upstream, UpstreamReply } from './upstream.js';
+import type { Upstream, UpstreamCall, UpstreamReply } from './upstream.js';
 
 /** The newest of the revisions that have sessions. */
 export const LEGACY = '2025-11-25';
@@ -13,10 +14,13 @@ export interface SessionClient {
 }
 
 /** One message in a session. */
-export interface LegacyCall extends Asking {
+export interface LegacyCall extends Asking, Pick<UpstreamCall, 'isPartOfCall'> {
   readonly strategy: TokenStrategy;
   readonly operation: { readonly method: string; readonly name?: string };
 }
+
+/** What a client answers to a question. */
+export type SessionAnswer = { readonly result: unknown } | { readonly error: RpcErrorObject };
 
 const GATEWAY_INFO = { name: 'authplane-nestjs', version: '0' };
 const INITIALIZE_ID = 'authplane-initialize';
@@ -84,9 +88,32 @@ export class LegacySession {
   async tell(message: object, call: Omit<LegacyCall, 'operation'>): Promise<void> {
     const method = memberOf(message, 'method');
     const operation = { method: typeof method === 'string' ? method : 'response' };
-    const { body } = await this.send(message, { ...call, operation });
+    const { body } = await this.send(message, { ...call, operation, isPartOfCall: true });
     body.on('error', () => undefined);
     body.resume();
+  }
+
+  /** The answer to a question, which fails as well when this does. */
+  answer(id: unknown, answer: SessionAnswer, asking: Omit<Asking, 'timeoutMs'>): void {
+    const { token: strategy, timeoutMs } = this.upstream.options;
+    const message = { jsonrpc: '2.0', id, ...answer };
+    this.tell(message, { ...asking, strategy, timeoutMs }).catch(() => undefined);
+  }
+
+  /**
+   * The stream of what the upstream says outside of calls.
+   *
+   * @throws UpstreamError, and what the token strategy throws
+   */
+  listen(asking: Omit<Asking, 'timeoutMs'>): Promise<UpstreamReply> {
+    return this.upstream.call({
+      ...asking,
+      method: 'GET',
+      headers: { ...this.#headers(), accept: 'text/event-stream' },
+      strategy: this.upstream.options.token,
+      operation: { method: 'GET' },
+      timeoutMs: undefined,
+    });
   }
 
   /** The result of a request that changes nothing. */
@@ -108,7 +135,8 @@ export class LegacySession {
     const { connectTimeoutMs: timeoutMs, token: strategy } = this.upstream.options;
     const signal = AbortSignal.timeout(timeoutMs);
     const call = { ...asking, signal, timeoutMs, strategy, operation: { method: 'DELETE' } };
-    const request = { ...call, method: 'DELETE', headers: this.#headers() } as const;
+    const headers = this.#headers();
+    const request = { ...call, method: 'DELETE', headers, isPartOfCall: true } as const;
     await this.upstream.call(request).then(
       ({ body }) => void body.on('error', () => undefined).resume(),
       () => undefined,

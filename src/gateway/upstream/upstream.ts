@@ -11,6 +11,7 @@ import type { UpstreamToken } from '../options/token-strategy.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { RpcError, UpstreamError, type UpstreamErrorCode } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
+import { discard, mediaType, secondsUntilRetry } from '../wire/answer-head.js';
 import { holdsToken } from '../wire/upstream-request.js';
 import { Bulkhead } from './bulkhead.js';
 import { CallDeadline } from './call-deadline.js';
@@ -37,6 +38,8 @@ export interface UpstreamCall extends TokenNeed {
   readonly callerKey: string;
   /** Until the answer begins, and between any two bytes of it; `undefined`: a stream without an end. */
   readonly timeoutMs: number | undefined;
+  /** Belongs to a call that has its place, which waits for it. Default `false`. */
+  readonly isPartOfCall?: boolean;
   /** Asks for something, and does nothing. Default `false`. */
   readonly isRepeatable?: boolean;
 }
@@ -102,7 +105,7 @@ export class Upstream {
       this.error('upstream_timeout', SILENT, { maybeExecuted: progress.hasLeft }),
     );
     try {
-      if (call.timeoutMs !== undefined) leave = await this.#enterBulkhead(call, call.timeoutMs);
+      leave = await this.#enterBulkhead(call);
       deadline.begin(call.timeoutMs ?? LISTEN_PATIENCE_MS);
       const body = await this.#authorized(call, deadline.signal, progress);
       const reply = this.#usable(body, passage);
@@ -113,7 +116,7 @@ export class Upstream {
     } catch (error) {
       deadline.end();
       leave?.();
-      throw this.#failure(error, call.signal, passage);
+      throw this.#failure(error, call, passage);
     }
   }
 
@@ -146,7 +149,10 @@ export class Upstream {
     });
   }
 
-  #enterBulkhead({ callerKey, signal }: UpstreamCall, patienceMs: number): Promise<() => void> {
+  /** What ends by itself takes a place, if it has none. */
+  #enterBulkhead(call: UpstreamCall): Promise<() => void> | undefined {
+    const { callerKey, signal, timeoutMs: patienceMs, isPartOfCall = false } = call;
+    if (patienceMs === undefined || isPartOfCall) return undefined;
     const reason = 'too many calls are under way; raise maxInFlight if it can take more';
     const details = { retryAfterSeconds: 1, maybeExecuted: false };
     return this.#bulkhead.enter({
@@ -266,14 +272,15 @@ export class Upstream {
       : undefined;
   }
 
-  #failure(error: unknown, signal: AbortSignal, passage: Passage): unknown {
+  #failure(error: unknown, { signal, timeoutMs }: UpstreamCall, passage: Passage): unknown {
     if (signal.aborted) {
       passage.leave('unknown');
       return signal.reason;
     }
     const failure = error instanceof OutboundHttpError ? this.#connectionError(error) : error;
-    passage.leave(healthAfter(failure));
-    if (failure instanceof UpstreamError) this.lastError = failure.code;
+    const isQuietStream = timeoutMs === undefined && isTimeout(failure); // it may begin with its first event
+    passage.leave(isQuietStream ? 'unknown' : healthAfter(failure));
+    if (failure instanceof UpstreamError && !isQuietStream) this.lastError = failure.code;
     return failure;
   }
 
@@ -288,6 +295,10 @@ interface FailureDetails {
   readonly retryAfterSeconds?: number | undefined;
   readonly maybeExecuted?: boolean;
   readonly status?: number;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'upstream_timeout';
 }
 
 function tokenInRequest(): RpcError {
@@ -305,28 +316,4 @@ function healthAfter(error: unknown): Health {
   if (error.code === 'upstream_refused') return error.cause === undefined ? 'up' : 'unknown';
   if (error.code === 'upstream_timeout' && !error.maybeExecuted) return 'unknown';
   return error.code === 'upstream_busy' ? 'unknown' : 'down';
-}
-
-function mediaType({ headers }: Pick<IncomingMessage, 'headers'>): string {
-  return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-}
-
-/** Lets go of a body that nobody reads; a short one is read, so that its connection can be used again. */
-function discard(body: IncomingMessage): void {
-  body.on('error', () => undefined);
-  const length = Number(body.headers['content-length'] ?? Infinity);
-  if (length <= LONGEST_DISCARDED) body.resume();
-  else body.destroy();
-}
-
-const LONGEST_DISCARDED = 16_384;
-
-const MAX_PAUSE_SECONDS = 3600;
-
-/** RFC 9110 §10.2.3: seconds, or a date. */
-function secondsUntilRetry(header: string | undefined): number {
-  const value = header?.trim() ?? '';
-  const seconds = Number(value === '' ? Number.NaN : value);
-  const pause = Number.isFinite(seconds) ? seconds : (Date.parse(value) - Date.now()) / 1000;
-  return Number.isFinite(pause) ? Math.min(MAX_PAUSE_SECONDS, Math.max(1, Math.ceil(pause))) : 1;
 }

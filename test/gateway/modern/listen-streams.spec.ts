@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { McpServer } from '@modelcontextprotocol/server';
 import { none } from 'authplane-nestjs/gateway';
+import { eventsOf } from '../../support/gateway/event-reader.js';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
 
@@ -19,21 +20,6 @@ function notes(): McpServer {
     contents: [{ uri: href, text: '' }],
   }));
   return server;
-}
-
-/** Events of a stream as they come. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-async function* events(response: Response): AsyncGenerator<any> {
-  let text = '';
-  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-    text += Buffer.from(chunk).toString();
-    const parts = text.split('\n\n');
-    text = parts.pop() ?? '';
-    for (const part of parts) {
-      const data = /^data: (.+)$/m.exec(part)?.[1];
-      if (data !== undefined) yield JSON.parse(data);
-    }
-  }
 }
 
 describe('14.C: changes', () => {
@@ -66,7 +52,7 @@ describe('14.C: changes', () => {
       { notifications },
       { signal: stop.signal, id: 'my-stream' },
     );
-    return { stop, stream: events(response), response };
+    return { stop, stream: eventsOf(response), response };
   };
   const listening = async (upstream: RunningUpstream) => {
     while (!upstream.asked.some(({ method }) => method === 'subscriptions/listen'))

@@ -17,7 +17,9 @@ export interface LegacyUpstream {
   stop(): Promise<void>;
 }
 
-export async function startLegacyUpstream(): Promise<LegacyUpstream> {
+export async function startLegacyUpstream(
+  make: (log: string[]) => McpServer = counting,
+): Promise<LegacyUpstream> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const log: string[] = [];
   const bytes: Buffer[] = [];
@@ -40,7 +42,7 @@ export async function startLegacyUpstream(): Promise<LegacyUpstream> {
       onsessioninitialized: (opened) => void sessions.set(opened, transport),
       onsessionclosed: (closed) => void sessions.delete(closed),
     });
-    await counting(log).connect(transport);
+    await make(log).connect(transport);
     return transport.handleRequest(request, response, body);
   };
   const server: Server = createServer((request, response) => {

@@ -1,12 +1,12 @@
 /** Readers of the gateway: of text of its clients, and of what upstreams answer. */
 import { Readable } from 'node:stream';
-import { type Message, messagesOf } from '../../../src/gateway/legacy/message-stream.js';
+import { type Message, messagesOf } from '../../../src/gateway/upstream/reply-messages.js';
 import { legacyResult, modernResult } from '../../../src/gateway/legacy/reserved-meta.js';
 import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
 import { readList } from '../../../src/gateway/listing/list-reader.js';
 import { startOf } from '../../../src/gateway/listing/merged-list.js';
 import { StoredList, storedList } from '../../../src/gateway/listing/stored-list.js';
-import { listenFilter } from '../../../src/gateway/modern/listen-filter.js';
+import { listenFilter } from '../../../src/gateway/changes/listen-filter.js';
 import { exposedName, ownNameIn } from '../../../src/gateway/names/exposed-names.js';
 import { isStandIn } from '../../../src/gateway/names/stand-ins.js';
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';

@@ -55,3 +55,26 @@ export function listsChangedBy(method: string) {
   const told = Object.values(TOLD).find((one) => one.method === method);
   return told === undefined ? [] : told.kinds.map((kind) => LISTS[kind]);
 }
+
+/** All changes of all lists. */
+export const ALL_LISTS: ListenFilter = {
+  toolsListChanged: true,
+  promptsListChanged: true,
+  resourcesListChanged: true,
+};
+
+/** What several want together. */
+export function unionOf(filters: readonly ListenFilter[]): ListenFilter {
+  const uris = new Set(filters.flatMap(({ resourceSubscriptions = [] }) => resourceSubscriptions));
+  const changes = CHANGES.filter((name) => filters.some((filter) => filter[name] === true));
+  return withUris(Object.fromEntries(changes.map((name) => [name, true])), [...uris]);
+}
+
+/** Whether whoever hears `wide` hears all of `narrow`. */
+export function covers(wide: ListenFilter, narrow: ListenFilter): boolean {
+  const uris = new Set(wide.resourceSubscriptions);
+  return (
+    CHANGES.every((name) => narrow[name] !== true || wide[name] === true) &&
+    (narrow.resourceSubscriptions ?? []).every((uri) => uris.has(uri))
+  );
+}
