@@ -405,6 +405,6 @@ describe.each(platforms)('14.B: requests of 2026-07-28 pass through on %s', (pla
     expect((await gateway.ask('vendor/run')).status).toBe(404);
     const authorization = `Bearer ${await gateway.token()}`;
     const get = await fetch(gateway.mcpUrl, { headers: { authorization } });
-    expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST, DELETE']);
+    expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST, GET, DELETE']);
   });
 });
