@@ -1,16 +1,11 @@
-import type { AccessTokenRules } from './token/access-token.js';
 import { type Challenge, type ChallengeOptions, toChallenge } from './challenge.js';
 import type { ChallengeScheme } from './error-answers.js';
 import type { Clock } from './lib/clock.js';
 import type { ConsentPolicy } from './calls/consent-url.js';
 import { type AdmittedCaller, type Authentication, LocalCaller } from './token/caller.js';
+import { ConnectionMemory } from './token/connection-memory.js';
 import type { OtherCaller } from './token/other-caller.js';
-import {
-  type HeaderLines,
-  headerLines,
-  parseCredentials,
-  presentedScheme,
-} from './token/credentials.js';
+import { type HeaderLines, headerLines, presentedScheme } from './token/credentials.js';
 import type { Jwks } from './discovery/jwks.js';
 import type { AuthplaneError } from './errors/authplane-error.js';
 import { ConfigurationError } from './errors/configuration-error.js';
@@ -35,9 +30,8 @@ import {
   requireScopeNeeds,
   type ScopeCoverage,
 } from './lib/scopes.js';
-import { TokenVerifier } from './token/token-verifier.js';
+import { type Recalled, TokenVerifier } from './token/token-verifier.js';
 import type { VerifiedClaims } from './token/verified-claims.js';
-import { VerifiedTokens } from './token/verified-tokens.js';
 
 /** A request as the network delivered it. */
 export interface InboundRequest {
@@ -47,6 +41,11 @@ export interface InboundRequest {
   readonly url: string;
   /** Node's `rawHeaders`, which keep repeated lines apart, or a record. */
   readonly headers: HeaderLines;
+  /**
+   * @internal What the request came over, such as its socket: a line that it has sent before is not read again.
+   * Never one object for connections of several clients that do not trust each other.
+   */
+  readonly connection?: object | undefined;
 }
 
 /** What a call of {@link AuthplaneResource.verify} knows of the request the token came with. */
@@ -109,10 +108,9 @@ export class AuthplaneResource {
   readonly #dependencies: ResourceDependencies;
   readonly #options: ResolvedResourceOptions;
   readonly #metadata: ProtectedResourceMetadata;
-  readonly #rules: AccessTokenRules;
   readonly #covers: ScopeCoverage;
-  readonly #verified: VerifiedTokens;
   readonly #verifier: TokenVerifier;
+  readonly #connections = new ConnectionMemory();
   readonly #senderConstraint: SenderConstraint;
   readonly #challengeOptions: ChallengeOptions;
   readonly #requireNotRevoked: RevocationCheck | undefined;
@@ -128,7 +126,7 @@ export class AuthplaneResource {
     options: ResolvedResourceOptions,
     member?: FamilyMember,
   ) {
-    const { issuer, jwks, clock } = dependencies;
+    const { issuer, clock } = dependencies;
     this.#dependencies = dependencies;
     this.#options = options;
     this.family = member?.family ?? this;
@@ -140,24 +138,16 @@ export class AuthplaneResource {
     this.clock = clock;
     this.#metadata = protectedResourceMetadata(issuer, options);
     this.#covers = scopeCoverage(options.scopeHierarchy);
-    this.#rules = {
-      issuer,
-      resource: options,
-      covers: this.#covers,
-      findKey: (kid, alg) => jwks.find(kid, alg),
-      now: () => clock.now(),
-    };
     const { inboundDPoP } = options;
     this.#senderConstraint = constraintOf(options, clock);
     if (member === undefined) {
-      this.#verified = new VerifiedTokens();
+      this.#verifier = TokenVerifier.of(dependencies, options, this.#covers);
       this.#requireNotRevoked = checkOf(options, dependencies);
       dependencies.operations.onRevoked(this.#forget);
     } else {
-      this.#verified = member.family.#verified.sharedWith(options.resource);
+      this.#verifier = member.family.#verifier.at(options);
       this.#requireNotRevoked = member.family.#requireNotRevoked;
     }
-    this.#verifier = new TokenVerifier(this.#rules, jwks, this.#verified);
     this.#challengeOptions = {
       consentPolicy: dependencies.consentPolicy,
       ...(options.resource === UNRESOLVED_RESOURCE
@@ -212,10 +202,12 @@ export class AuthplaneResource {
    * @internal As {@link authenticate}, and at once where nothing has to be waited for: a token that is
    * remembered, is bound to no key and about which nobody is asked. Refuses at once, too, where it can.
    */
-  authenticateNow({ method, url, headers }: InboundRequest): Eventually<Authentication> {
-    const { scheme, token } = parseCredentials(headers);
+  authenticateNow(inbound: InboundRequest): Eventually<Authentication> {
+    const { method, url, headers, connection } = inbound;
+    const shown = this.#connections.credentials(headers, connection);
+    const { scheme, token } = shown;
     const request = { method, url, proofs: headerLines(headers, 'dpop'), scheme };
-    return whenKnown(this.#verifyBound(token, request), (claims) => {
+    return whenKnown(this.#verifyBound(token, request, shown), (claims) => {
       return { claims, token, scheme, responseHeaders: this.#responseHeaders(claims) };
     });
   }
@@ -250,7 +242,7 @@ export class AuthplaneResource {
 
   /** How long a token with these claims is still accepted, the clock skew included. */
   secondsLeft({ expiresAt }: VerifiedClaims): number {
-    return expiresAt + this.#rules.resource.clockSkewSeconds - this.#rules.now();
+    return expiresAt + this.#options.clockSkewSeconds - this.clock.now();
   }
 
   /** Whether tokens are asked about after they were verified. */
@@ -268,10 +260,14 @@ export class AuthplaneResource {
     }
   }
 
-  #verifyBound(token: string, request: DPoPRequest): Eventually<VerifiedClaims> {
+  #verifyBound(
+    token: string,
+    request: DPoPRequest,
+    recalled?: Recalled,
+  ): Eventually<VerifiedClaims> {
     if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
-    return whenKnown(this.#verifier.verify(token), (claims) =>
+    return whenKnown(this.#verifier.verify(token, recalled), (claims) =>
       whenKnown(this.#senderConstraint.check(token, claims, request), (bound) =>
         this.#admit(token, bound),
       ),
@@ -303,13 +299,13 @@ function checkOf(
 }
 
 function constraintOf(
-  { inboundDPoP, resource }: ResolvedResourceOptions,
+  { inboundDPoP, resource, verification }: ResolvedResourceOptions,
   clock: Clock,
 ): SenderConstraint {
   if (resource === UNRESOLVED_RESOURCE) return unresolved;
   return inboundDPoP === undefined
     ? noSenderConstraint
-    : new DPoPConstraint(inboundDPoP, resource, clock);
+    : new DPoPConstraint({ ...inboundDPoP, verification }, resource, clock);
 }
 
 /** No token is for a resource that only a request tells. */

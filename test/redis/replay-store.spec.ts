@@ -8,7 +8,7 @@ import { AuthplaneClient } from '../../src/core/client.js';
 import type { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import { ConfigurationError } from '../../src/core/errors/configuration-error.js';
 import { DPoPReplayDetectedError } from '../../src/core/errors/dpop-errors.js';
-import { checkReplay, ReplayStoreError } from '../../src/core/dpop/replay-store.js';
+import { ReplayStoreError } from '../../src/core/dpop/replay-store.js';
 import {
   type IoredisClient,
   type NodeRedisClient,
@@ -16,6 +16,7 @@ import {
 } from '../../src/redis/index.js';
 import { hasRedisServer, pause, RedisServer, Relay } from '../support/servers/redis-server.js';
 import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
+import { replayChecked } from '../support/tokens/dpop-proofs.js';
 
 interface Connected {
   readonly client: IoredisClient | NodeRedisClient;
@@ -72,7 +73,7 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
     expect(await store.checkAndStore('key-1', inSeconds(60))).toBe(true);
     expect(await store.checkAndStore('key-1', inSeconds(60))).toBe(false);
     expect(await store.checkAndStore('key-2', inSeconds(60))).toBe(true);
-    const check = checkReplay(store, 'key-2', inSeconds(60));
+    const check = replayChecked(store, 'key-2', inSeconds(60));
     await expect(check).rejects.toBeInstanceOf(DPoPReplayDetectedError);
   });
 
@@ -93,7 +94,7 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
 
   it('10.11d: an entry that has expired already is refused, not stored for a moment', async () => {
     const store = redisReplayStore(connected.client);
-    const late = checkReplay(store, 'short', inSeconds(-1));
+    const late = replayChecked(store, 'short', inSeconds(-1));
     await expect(late).rejects.toThrow(/expired before it was stored.*compare the clocks/);
     expect(await connected.pttl('authplane:dpop:short')).toBe(-2);
   });
@@ -117,14 +118,14 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
     server.signal('SIGSTOP');
     const started = performance.now();
     const checks = Array.from({ length: 20 }, (_, i) =>
-      checkReplay(store, `h-${i}`, inSeconds(60)),
+      replayChecked(store, `h-${i}`, inSeconds(60)),
     );
     const outcomes = await Promise.allSettled(checks);
     expect(performance.now() - started).toBeLessThan(5_000); // on a crowded machine
     expect(outcomes.map(({ status }) => status)).toEqual(Array<string>(20).fill('rejected'));
     server.signal('SIGCONT');
-    await eventually(() => checkReplay(store, randomUUID(), inSeconds(60)));
-    const used = checkReplay(store, 'h-0', inSeconds(60)); // carried out late, and rightly kept
+    await eventually(() => replayChecked(store, randomUUID(), inSeconds(60)));
+    const used = replayChecked(store, 'h-0', inSeconds(60)); // carried out late, and rightly kept
     await expect(used).rejects.toBeInstanceOf(DPoPReplayDetectedError);
   });
 
@@ -188,16 +189,16 @@ describeWithRedis.each(Object.keys(LIBRARIES))('redisReplayStore with %s', (libr
 
   it('F22: a server that goes away is refused meanwhile and used again without a restart', async () => {
     const store = redisReplayStore(connected.client);
-    await checkReplay(store, 'before', inSeconds(60));
+    await replayChecked(store, 'before', inSeconds(60));
     await server.stop();
     for (let i = 0; i < 5; i++) {
-      const check = checkReplay(store, `meanwhile-${i}`, inSeconds(60));
+      const check = replayChecked(store, `meanwhile-${i}`, inSeconds(60));
       await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
     }
     await server.start();
-    await eventually(() => checkReplay(store, `after-${Math.random()}`, inSeconds(60)));
-    await checkReplay(store, 'after', inSeconds(60));
-    const second = checkReplay(store, 'after', inSeconds(60));
+    await eventually(() => replayChecked(store, `after-${Math.random()}`, inSeconds(60)));
+    await replayChecked(store, 'after', inSeconds(60));
+    const second = replayChecked(store, 'after', inSeconds(60));
     await expect(second).rejects.toBeInstanceOf(DPoPReplayDetectedError);
     expect(rejections).toEqual([]);
   });
@@ -251,7 +252,9 @@ describeWithRedis('10.11d: a connection that dies without a sign, under traffic'
       const store = redisReplayStore(redis);
       const isBack = async () => {
         for (let tries = 0; tries < 200; tries++) {
-          const answer = await checkReplay(store, randomUUID(), inSeconds(60)).catch(() => 'away');
+          const answer = await replayChecked(store, randomUUID(), inSeconds(60)).catch(
+            () => 'away',
+          );
           if (answer === undefined) return true;
           await pause(50);
         }
@@ -310,7 +313,7 @@ describe('redisReplayStore without a server', () => {
       throw new Error('closed');
     });
     for (const client of [throwing, nodeRedisThat(() => Promise.reject(new Error('closed')))]) {
-      const check = checkReplay(redisReplayStore(client), 'k', inSeconds(60));
+      const check = replayChecked(redisReplayStore(client), 'k', inSeconds(60));
       await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
     }
   });

@@ -1,5 +1,6 @@
 import { type AuthorizationServer, documentOf } from './authorization-server.js';
 import type { Clock } from '../lib/clock.js';
+import { type Eventually, whenKnown } from '../lib/deadline.js';
 import type { AuthplaneError } from '../errors/authplane-error.js';
 import { AuthorizationServerUnavailableError, JWKSFetchError } from '../errors/server-errors.js';
 import type { OutboundHttp } from '../http/client.js';
@@ -90,15 +91,20 @@ export class Jwks {
   }
 
   /**
-   * The one key with this `kid` that may verify this `alg`. An unknown `kid` may be a freshly rotated
+   * The one key with this `kid` that may verify this `alg`, at once where it is in hand. An unknown `kid` may be a freshly rotated
    * key: it is looked for, out of one small budget that all unknown kids share.
    *
    * @throws AuthorizationServerUnavailableError when there is no usable key set, or when nobody can
    * tell whether the key exists: the authorization server is away, or was asked a moment ago.
    */
-  async find(kid: string, alg: string): Promise<VerificationKey | undefined> {
-    const known = await this.#document.get();
-    const keys = known.has(kid) ? known : await this.#searchUnknown(kid, known);
+  find(kid: string, alg: string): Eventually<VerificationKey | undefined> {
+    return whenKnown(this.#document.get(), (known) => {
+      if (known.has(kid)) return this.#selected(known, kid, alg);
+      return this.#searchUnknown(kid, known).then((keys) => this.#selected(keys, kid, alg));
+    });
+  }
+
+  #selected(keys: KeySet, kid: string, alg: string): VerificationKey | undefined {
     const key = keys.select(kid, alg);
     if (key === undefined) this.#reportUnusable(keys); // an import may have failed just now
     return key;

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.js';
+import type { Eventually } from '../lib/deadline.js';
 import {
   AuthorizationServerUnavailableError,
   type UnavailableErrorOptions,
@@ -89,7 +90,7 @@ export class RemoteDocument<T> {
   }
 
   /** The usable copy, or the result of a load. During the pause after a failure it throws at once. */
-  async get(): Promise<T> {
+  get(): Eventually<T> {
     const copy = this.peek();
     if (copy !== undefined) {
       // A timer does this too; an event loop that was suspended for long makes up for it here.

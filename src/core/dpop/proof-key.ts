@@ -7,6 +7,7 @@ import { InvalidDPoPProofError } from '../errors/dpop-errors.js';
 import { Generations } from '../lib/generations.js';
 import { isWeakRsaModulus } from '../lib/rsa-strength.js';
 import { isJsonObject, member } from '../lib/members.js';
+import { ownCopy } from '../lib/text.js';
 
 /** Algorithms a proof may be signed with, unless the resource says otherwise. */
 export const DEFAULT_PROOF_ALGORITHMS: readonly string[] = ['ES256', 'EdDSA', 'PS256', 'RS256'];
@@ -113,8 +114,7 @@ export class ProofKeys {
 
   remember(header: string, key: ProofKey): void {
     if (header.length > MAX_HEADER_LENGTH || this.#keys.isYoung(header)) return;
-    // A slice would keep the whole proof in memory.
-    this.#keys.set(Buffer.from(header, 'latin1').toString('latin1'), key);
+    this.#keys.set(ownCopy(header), key);
   }
 
   /** Keys in memory; one that moved to the young generation counts twice. */

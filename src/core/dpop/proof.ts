@@ -7,7 +7,12 @@ import {
   MAX_PROOF_LENGTH,
   parseCompactJws,
 } from '../jws/compact-jws.js';
-import { signatureFailure } from '../jws/jws-signature.js';
+import {
+  signatureVerdict,
+  type SignatureVerdict,
+  type VerificationForm,
+} from '../jws/jws-signature.js';
+import { type Eventually, whenKnown } from '../lib/deadline.js';
 import { sha256, tupleHash } from '../lib/digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './proof-key.js';
 import {
@@ -48,6 +53,7 @@ export interface DPoPProofRules {
   readonly strictHtu: boolean;
   /** Whether this `nonce` is good; without the check the claim is ignored. */
   readonly nonce?: ((nonce: string | undefined) => boolean) | undefined;
+  readonly verification: VerificationForm;
   /** Memory of proof keys, one per resource. */
   readonly keys: ProofKeys;
 }
@@ -78,10 +84,10 @@ const REPLAY_MARGIN_SECONDS = 60;
  * @throws DPoPNonceRequiredError when a nonce is asked for and missing, old or not ours.
  * @throws InvalidDPoPProofError for everything else.
  */
-export async function verifyDPoPProof(
+export function verifyDPoPProof(
   proof: string,
   rules: DPoPProofRules,
-): Promise<CheckedDPoPProof> {
+): Eventually<CheckedDPoPProof> {
   const parsed = readProof(proof, rules);
   requireBinding(parsed.jkt, rules.expectedJkt);
   requireMethod(parsed.claims, rules);
@@ -93,13 +99,15 @@ export async function verifyDPoPProof(
   requireNonce(parsed.claims, rules);
   const { alg, jkt } = parsed;
   const key = parsed.key();
-  await requireSignature(proof, key, alg);
-  rules.keys.remember(parsed.header, { alg, jkt, key });
-  return {
-    proof: Object.freeze({ jkt, jti, iat, htm: rules.method, htu: rules.expectedHtu }),
-    replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu]),
-    expiresAt: replayExpiry(iat, rules),
-  };
+  return whenKnown(signatureVerdict(proof, key, { alg, form: rules.verification }), (verdict) => {
+    requireSignature(verdict);
+    rules.keys.remember(parsed.header, { alg, jkt, key });
+    return {
+      proof: Object.freeze({ jkt, jti, iat, htm: rules.method, htu: rules.expectedHtu }),
+      replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu]),
+      expiresAt: replayExpiry(iat, rules),
+    };
+  });
 }
 
 interface ParsedProof {
@@ -296,13 +304,11 @@ function requireNonce(claims: Record<string, unknown>, { nonce: isGood }: DPoPPr
 }
 
 /** RFC 9449 §4.3 #7. */
-async function requireSignature(proof: string, key: KeyObject, alg: string): Promise<void> {
-  const failure = await signatureFailure(proof, key, alg);
-  if (failure === undefined) return;
-  const { why, cause } = failure;
+function requireSignature(verdict: SignatureVerdict): void {
+  if (verdict === 'holds') return;
+  const why = verdict === 'unfit key' ? ' (unfit key)' : '';
   throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, {
     rule: 'mismatch',
-    cause,
   });
 }
 

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../lib/clock.js';
-import { within } from '../lib/deadline.js';
+import { type Eventually, within } from '../lib/deadline.js';
 import { tupleHash } from '../lib/digest.js';
 import { AuthplaneError, type AuthplaneErrorOptions } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
@@ -61,20 +61,48 @@ export interface ReplayCheckOptions {
  * @throws DPoPReplayDetectedError when the proof was used before.
  * @throws ReplayStoreError when the store fails, takes too long or answers anything but a boolean.
  */
-export async function checkReplay(
+export function checkReplay(
   store: DPoPReplayStore,
   key: string,
   expiresAtSeconds: number,
   { deadlineMs = REPLAY_DEADLINE_MS, proofKey }: ReplayCheckOptions = {},
-): Promise<void> {
-  const first: unknown = await within(
+): Eventually<void> {
+  const answer = answerOf(store, key, expiresAtSeconds, proofKey);
+  if (typeof answer === 'boolean') return requireFirst(answer);
+  return within(
     deadlineMs,
-    () => store.checkAndStore(key, expiresAtSeconds, proofKey),
+    () => answer,
     () => new ReplayStoreError(`the replay store gave no answer within ${deadlineMs} ms`),
-  ).catch((cause: unknown) => {
-    if (cause instanceof ReplayStoreError) throw cause;
-    throw new ReplayStoreError('the replay store failed', { cause });
+  ).then(requireFirst, (cause: unknown) => {
+    throw failureOf(cause);
   });
+}
+
+function answerOf(
+  store: DPoPReplayStore,
+  ...asked: Parameters<DPoPReplayStore['checkAndStore']>
+): Eventually<unknown> {
+  try {
+    return answersAtOnce(store) ? store.checkAndStoreNow(...asked) : store.checkAndStore(...asked);
+  } catch (cause) {
+    throw failureOf(cause);
+  }
+}
+
+/** The memory of this package, unless somebody has put something in front of it. */
+function answersAtOnce(store: DPoPReplayStore): store is InMemoryDPoPReplayStore {
+  return (
+    store instanceof InMemoryDPoPReplayStore &&
+    store.checkAndStore === InMemoryDPoPReplayStore.prototype.checkAndStore
+  );
+}
+
+function failureOf(cause: unknown): ReplayStoreError {
+  if (cause instanceof ReplayStoreError) return cause;
+  return new ReplayStoreError('the replay store failed', { cause });
+}
+
+function requireFirst(first: unknown): void {
   if (first === false) throw new DPoPReplayDetectedError('the DPoP proof was used before');
   if (first !== true) throw new ReplayStoreError('the replay store gave no yes or no');
 }
@@ -152,6 +180,11 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
    * expired already, and when the clock was set back too far.
    */
   async checkAndStore(key: string, expiresAtSeconds: number, proofKey?: string): Promise<boolean> {
+    return this.checkAndStoreNow(key, expiresAtSeconds, proofKey);
+  }
+
+  /** @internal As {@link checkAndStore}. */
+  checkAndStoreNow(key: string, expiresAtSeconds: number, proofKey?: string): boolean {
     if (!Number.isFinite(expiresAtSeconds)) {
       throw new ReplayStoreError('a replay entry needs a finite expiry');
     }
@@ -274,6 +307,6 @@ export function processReplayMemory(resource: string, clock: Clock): DPoPReplayS
   memories.set(clock, memory);
   return {
     checkAndStore: (key, expiresAtSeconds, proofKey) =>
-      memory.checkAndStore(tupleHash([resource, key]), expiresAtSeconds, proofKey),
+      memory.checkAndStoreNow(tupleHash([resource, key]), expiresAtSeconds, proofKey),
   };
 }

@@ -15,6 +15,7 @@ import type { Clock } from '../lib/clock.js';
 import { type Eventually, whenKnown } from '../lib/deadline.js';
 import type { ResolvedInboundDPoP } from './settings.js';
 import { checkReplay, type DPoPReplayStore, processReplayMemory } from './replay-store.js';
+import type { VerificationForm } from '../jws/jws-signature.js';
 import { isJsonObject, member } from '../lib/members.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
 
@@ -78,9 +79,13 @@ export const noSenderConstraint: SenderConstraint = {
   },
 };
 
+interface DPoPConstraintOptions extends ResolvedInboundDPoP {
+  readonly verification: VerificationForm;
+}
+
 /** DPoP is supported or required. */
 export class DPoPConstraint implements SenderConstraint {
-  readonly #options: ResolvedInboundDPoP;
+  readonly #options: DPoPConstraintOptions;
   readonly #clock: Clock;
   readonly #origin: string;
   readonly #pathPrefix: string;
@@ -88,7 +93,7 @@ export class DPoPConstraint implements SenderConstraint {
   readonly #nonces: DPoPNonces | undefined;
   readonly #store: DPoPReplayStore;
 
-  constructor(options: ResolvedInboundDPoP, resource: string, clock: Clock) {
+  constructor(options: DPoPConstraintOptions, resource: string, clock: Clock) {
     this.#options = options;
     this.#clock = clock;
     this.#origin = htuOrigin(resource);
@@ -145,7 +150,8 @@ export class DPoPConstraint implements SenderConstraint {
   }
 
   #rules(accessToken: string, jkt: string, request: DPoPRequest): DPoPProofRules {
-    const { allowedProofAlgorithms, maxProofAgeSeconds, clockSkewSeconds } = this.#options;
+    const { allowedProofAlgorithms, maxProofAgeSeconds, clockSkewSeconds, verification } =
+      this.#options;
     const nonces = this.#nonces;
     return {
       method: request.method,
@@ -157,6 +163,7 @@ export class DPoPConstraint implements SenderConstraint {
       clockSkewSeconds,
       now: () => this.#clock.now(),
       strictHtu: this.#options.strictHtu,
+      verification,
       keys: this.#keys,
       ...(nonces === undefined ? {} : { nonce: (nonce) => nonces.check(nonce) }),
     };

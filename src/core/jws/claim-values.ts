@@ -20,9 +20,16 @@ export function isClaimText(value: unknown, maxLength: number): value is string 
   return (
     typeof value === 'string' &&
     value !== '' &&
-    value.length <= 2 * maxLength &&
-    [...value].length <= maxLength && // characters, of which some take two UTF-16 units
-    !/\p{Surrogate}/u.test(value)
+    isNoLongerThan(value, maxLength) &&
+    value.isWellFormed()
+  );
+}
+
+/** In characters, of which some take two UTF-16 units. */
+function isNoLongerThan(text: string, maxLength: number): boolean {
+  return (
+    text.length <= maxLength ||
+    (text.length <= 2 * maxLength && Array.from(text).length <= maxLength)
   );
 }
 

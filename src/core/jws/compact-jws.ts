@@ -4,12 +4,13 @@ import {
   InvalidSignatureError,
   TokenTooLongError,
 } from '../errors/token-errors.js';
+import type { JwsHeader, KnownHeaders } from './known-headers.js';
 import { member } from '../lib/members.js';
 import { parseStrictJsonObject, StrictJsonError } from '../lib/strict-json.js';
 
 /**
- * The strict grammar in front of jose, which accepts more than one spelling of a signature, ignores
- * headers that redirect trust, and sets no bound on length or depth.
+ * A grammar that is stricter than that of JOSE libraries, which accept more than one spelling of a signature,
+ * ignore headers that redirect trust, and set no bound on length or depth.
  */
 
 /** A proof has no reason to be longer; of access tokens `maxTokenLength` decides. */
@@ -22,6 +23,7 @@ const JWT_ONLY =
   'opaque tokens and other formats cannot be verified here: have the authorization server issue ' +
   'JWTs for this resource (RFC 9068)';
 const CANONICAL_SEGMENT = /^[A-Za-z0-9_-]+$/;
+const THREE_SEGMENTS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 /**
@@ -30,12 +32,8 @@ const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
  */
 const REFUSED_HEADERS = ['crit', 'b64', 'jku', 'jwk', 'x5u', 'x5c', 'zip', 'enc', 'cty'];
 
-export interface CompactJws {
-  readonly token: string;
-  readonly alg: string;
-  readonly typ: string | undefined;
-  readonly kid: string | undefined;
-  readonly header: Record<string, unknown>;
+export interface CompactJws extends JwsHeader {
+  readonly encodedHeader: string;
   /** The claims, not yet trusted. Call after the signature has been verified. */
   readonly claims: () => Record<string, unknown>;
 }
@@ -45,6 +43,8 @@ export interface CompactJwsRules {
   readonly expectedHeaders?: readonly string[];
   /** In characters. Default {@link MAX_PROOF_LENGTH}. */
   readonly maxLength?: number;
+  /** Of other tokens by the same rules. */
+  readonly headers?: KnownHeaders;
 }
 
 /**
@@ -57,15 +57,31 @@ export interface CompactJwsRules {
  */
 export function parseCompactJws(
   token: string,
-  { maxLength = MAX_PROOF_LENGTH, expectedHeaders = [] }: CompactJwsRules = {},
+  { maxLength = MAX_PROOF_LENGTH, expectedHeaders = [], headers }: CompactJwsRules = {},
 ): CompactJws {
-  if (token.length > maxLength) {
-    throw new TokenTooLongError(
-      `the token is longer than ${maxLength} characters; see maxTokenLength`,
-    );
-  }
+  requireLength(token, maxLength);
   const [encodedHeader, encodedClaims] = threeSegments(token);
-  const header = decodeObject(encodedHeader, 'header');
+  const header = headers?.get(encodedHeader) ?? readHeader(encodedHeader, expectedHeaders);
+  return {
+    encodedHeader,
+    alg: header.alg,
+    typ: header.typ,
+    kid: header.kid,
+    header: header.header,
+    claims: () => decodeObject(encodedClaims, 'claims'),
+  };
+}
+
+/** @throws TokenTooLongError */
+export function requireLength(token: string, maxLength: number): void {
+  if (token.length <= maxLength) return;
+  throw new TokenTooLongError(
+    `the token is longer than ${maxLength} characters; see maxTokenLength`,
+  );
+}
+
+function readHeader(encoded: string, expectedHeaders: readonly string[]): JwsHeader {
+  const header = decodeObject(encoded, 'header');
   for (const name of REFUSED_HEADERS) {
     if (!Object.hasOwn(header, name) || expectedHeaders.includes(name)) continue;
     throw new InvalidClaimsError(`the token header has the member ${name}, which is refused`, {
@@ -74,38 +90,51 @@ export function parseCompactJws(
     });
   }
   return {
-    token,
     header,
     alg: requiredString(header, 'alg'),
     typ: optionalString(header, 'typ'),
     kid: optionalString(header, 'kid'),
-    claims: () => decodeObject(encodedClaims, 'claims'),
   };
 }
 
-function threeSegments(token: string): [string, string, string] {
+function threeSegments(token: string): [header: string, claims: string] {
+  const first = token.indexOf('.');
+  const last = token.lastIndexOf('.');
+  const header = token.slice(0, first);
+  const claims = token.slice(first + 1, last);
+  const hasNoSpareBits =
+    isWithoutSpareBits(header) &&
+    isWithoutSpareBits(claims) &&
+    isWithoutSpareBits(token, token.length - last - 1);
+  if (!hasNoSpareBits || !THREE_SEGMENTS.test(token)) throw noThreeSegmentsError(token);
+  return [header, claims];
+}
+
+/** What is wrong with a token that has no three segments as they have to be. */
+function noThreeSegmentsError(token: string): InvalidSignatureError {
   const segments = token.split('.', 4);
-  const [header, claims, signature] = segments;
-  if (segments.length !== 3 || !header || !claims || !signature) {
-    throw new InvalidSignatureError(`the token is not a signed JWT of three segments; ${JWT_ONLY}`);
+  const [header = ''] = segments;
+  if (segments.length !== 3 || segments.includes('')) {
+    return new InvalidSignatureError(
+      `the token is not a signed JWT of three segments; ${JWT_ONLY}`,
+    );
   }
-  for (const segment of [header, claims, signature]) {
-    if (!isCanonicalBase64url(segment)) {
-      throw new InvalidSignatureError(
-        JSON_OBJECT.test(header)
-          ? 'a segment of the token is not canonical base64url'
-          : `the token is no JWT; ${JWT_ONLY}`,
-      );
-    }
-  }
-  return [header, claims, signature];
+  return new InvalidSignatureError(
+    JSON_OBJECT.test(header)
+      ? 'a segment of the token is not canonical base64url'
+      : `the token is no JWT; ${JWT_ONLY}`,
+  );
 }
 
 /** No padding, no blanks, and no spare bits set: one signature has one spelling (RFC 4648 §3.5). */
 export function isCanonicalBase64url(text: string): boolean {
-  if (!CANONICAL_SEGMENT.test(text)) return false;
+  return CANONICAL_SEGMENT.test(text) && isWithoutSpareBits(text);
+}
+
+/** @param length of the segment that `text` ends with. */
+function isWithoutSpareBits(text: string, length = text.length): boolean {
   const last = BASE64URL.indexOf(text.at(-1) ?? '');
-  switch (text.length % 4) {
+  switch (length % 4) {
     case 1:
       return false;
     case 2:

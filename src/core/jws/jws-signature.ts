@@ -1,25 +1,77 @@
-import type { KeyObject } from 'node:crypto';
-import { compactVerify, errors as joseErrors } from 'jose';
+import { type KeyObject, verify } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import type { Eventually } from '../lib/deadline.js';
+import { ecdsaDer } from './ecdsa-der.js';
+import { schemeFor, type SignatureScheme } from './signature-scheme.js';
+import { ThreadPool } from './thread-pool.js';
 
-/** Why nothing was verified. */
-interface SignatureFailure {
-  /** For the message, behind what does not verify. */
-  readonly why: '' | ' (unfit key)';
-  readonly cause: unknown;
-}
+/** Where signatures are checked: `sync` at once on the main thread, `pool` on another one. */
+export type VerificationForm = 'auto' | 'sync' | 'pool';
 
-/** RFC 7515 §5.2 with this algorithm and no other: `undefined` when the signature holds. */
-export async function signatureFailure(
+/** `unfit key`: nothing was checked, because no signature of this algorithm can be of this key. */
+export type SignatureVerdict = 'holds' | 'fails' | 'unfit key';
+
+const pool = new ThreadPool();
+const hasOneCore = availableParallelism() === 1;
+
+/**
+ * RFC 7515 §5.2 with this algorithm and no other.
+ *
+ * @param jws whose grammar has been checked.
+ */
+export function signatureVerdict(
   jws: string,
   key: KeyObject,
-  alg: string,
-): Promise<SignatureFailure | undefined> {
+  { alg, form = 'auto' }: { readonly alg: string; readonly form?: VerificationForm },
+): Eventually<SignatureVerdict> {
+  const scheme = schemeFor(key, alg);
+  if (scheme === undefined) return 'unfit key';
+  const end = jws.lastIndexOf('.');
+  const input = Buffer.from(jws.slice(0, end), 'latin1');
+  const signature = asNodeTakesIt(Buffer.from(jws.slice(end + 1), 'base64url'), scheme);
+  if (signature === undefined) return 'fails';
+  return isForPool(form, scheme)
+    ? checkedOnPool(input, signature, scheme)
+    : checkedNow(input, signature, scheme);
+}
+
+function asNodeTakesIt(signature: Buffer, { coordinateLength }: SignatureScheme) {
+  return coordinateLength === 0 ? signature : ecdsaDer(signature, coordinateLength);
+}
+
+/** Another thread takes longer by itself; it is worth it where it leaves the main thread more than it costs it. */
+function isForPool(form: VerificationForm, { isQuick }: SignatureScheme): boolean {
+  return form === 'auto' ? !isQuick && !hasOneCore : form === 'pool';
+}
+
+function checkedNow(input: Buffer, signature: Buffer, scheme: SignatureScheme): SignatureVerdict {
   try {
-    await compactVerify(jws, key, { algorithms: [alg] });
-    return undefined;
-  } catch (cause) {
-    // jose throws a TypeError for a key it finds unfit; whatever it is, nothing was verified.
-    const isMismatch = cause instanceof joseErrors.JWSSignatureVerificationFailed;
-    return { why: isMismatch ? '' : ' (unfit key)', cause };
+    return verdictOf(verify(scheme.digest, input, scheme.key, signature));
+  } catch {
+    return 'unfit key'; // whatever it is, nothing was verified
   }
+}
+
+function checkedOnPool(
+  input: Buffer,
+  signature: Buffer,
+  { digest, key }: SignatureScheme,
+): Promise<SignatureVerdict> {
+  return new Promise((resolve) => {
+    pool.run((done) => {
+      try {
+        verify(digest, input, key, signature, (error, holds) => {
+          done();
+          resolve(error === null ? verdictOf(holds) : 'unfit key');
+        });
+      } catch {
+        done();
+        resolve('unfit key');
+      }
+    });
+  });
+}
+
+function verdictOf(holds: unknown): SignatureVerdict {
+  return holds === true ? 'holds' : 'fails';
 }

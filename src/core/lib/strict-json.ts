@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { isJsonObject } from './members.js';
 
 /**
@@ -9,6 +10,14 @@ import { isJsonObject } from './members.js';
 
 const MAX_DEPTH = 32;
 
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The text is not JSON that this package accepts. The message never quotes the text. */
@@ -19,8 +28,10 @@ export class StrictJsonError extends Error {
 /** @throws StrictJsonError on invalid UTF-8, bad JSON, deep nesting or a duplicate member. */
 export function parseStrictJson(bytes: Uint8Array): unknown {
   const text = decodeUtf8(bytes);
-  refuseDeepOrDuplicate(text);
-  return parse(text);
+  const members = countMembers(text);
+  const value = parse(text);
+  if (membersIn(value) < members) throw new StrictJsonError('a member is named twice');
+  return value;
 }
 
 /** As {@link parseStrictJson}; anything but an object is refused too. */
@@ -41,6 +52,9 @@ export function deepFreeze<T>(value: T): T {
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
+  if (isAscii(bytes)) {
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  }
   try {
     return utf8.decode(bytes);
   } catch {
@@ -58,44 +72,53 @@ function parse(text: string): unknown {
 }
 
 /**
- * One pass over the text before it is parsed. It need not judge the grammar, `JSON.parse` does;
- * it has to find every member name of well-formed JSON and its depth.
+ * How many members the text names: in well-formed JSON a colon outside of strings each. One pass before it is
+ * parsed, which need not judge the grammar, `JSON.parse` does.
+ *
+ * @throws StrictJsonError when it is nested too deeply, or a string has no end.
  */
-function refuseDeepOrDuplicate(text: string): void {
-  const open: (Set<string> | undefined)[] = []; // the names of each open object, undefined for an array
+function countMembers(text: string): number {
+  let members = 0;
+  let depth = 0;
   for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (char === '"') {
-      const end = endOfString(text, i);
-      const names = open.at(-1);
-      if (names !== undefined && followedByColon(text, end)) addName(names, text.slice(i, end));
-      i = end - 1;
-    } else if (char === '{' || char === '[') {
-      if (open.length === MAX_DEPTH) throw new StrictJsonError('nested too deeply');
-      open.push(char === '{' ? new Set() : undefined);
-    } else if (char === '}' || char === ']') {
-      open.pop();
+    switch (text.charCodeAt(i)) {
+      case QUOTE:
+        i = endOfString(text, i);
+        break;
+      case COLON:
+        members++;
+        break;
+      case OPEN_BRACE:
+      case OPEN_BRACKET:
+        if (++depth > MAX_DEPTH) throw new StrictJsonError('nested too deeply');
+        break;
+      case CLOSE_BRACE:
+      case CLOSE_BRACKET:
+        depth--;
+        break;
+      default:
     }
   }
+  return members;
 }
 
-/** Index behind the closing quote of the string that starts at `start`. */
+/** Index of the closing quote of the string that starts at `start`. */
 function endOfString(text: string, start: number): number {
+  const next = text.indexOf('"', start + 1);
+  if (next !== -1 && text.charCodeAt(next - 1) !== BACKSLASH) return next;
   for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === '\\') i++;
-    else if (text[i] === '"') return i + 1;
+    const code = text.charCodeAt(i);
+    if (code === BACKSLASH) i++;
+    else if (code === QUOTE) return i;
   }
   throw new StrictJsonError('not valid JSON');
 }
 
-function followedByColon(text: string, from: number): boolean {
-  let i = from;
-  while (text[i] === ' ' || text[i] === '\n' || text[i] === '\r' || text[i] === '\t') i++;
-  return text[i] === ':';
-}
-
-function addName(names: Set<string>, quoted: string): void {
-  const name = String(parse(quoted)); // "a" and "\u0061" are one name
-  if (names.has(name)) throw new StrictJsonError('a member is named twice');
-  names.add(name);
+/** Members that the value has: of two with one name `JSON.parse` keeps one. */
+function membersIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let members = 0;
+  if (!Array.isArray(value)) members = Object.keys(value).length;
+  for (const inner of Object.values(value)) members += membersIn(inner);
+  return members;
 }

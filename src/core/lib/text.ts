@@ -27,3 +27,8 @@ export function oneLine(text: string, maxLength: number): string {
 export function formEncoded(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1);
 }
+
+/** The same text, for keeping: a part of a longer text may keep all of it in memory. For ASCII only. */
+export function ownCopy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

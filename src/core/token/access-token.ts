@@ -7,11 +7,14 @@ import {
   TokenExpiredError,
 } from '../errors/token-errors.js';
 import type { VerificationKey } from '../discovery/key-set.js';
-import { signatureFailure } from '../jws/jws-signature.js';
+import { signatureVerdict, type SignatureVerdict } from '../jws/jws-signature.js';
+import type { KnownHeaders } from '../jws/known-headers.js';
+import { type Eventually, whenKnown } from '../lib/deadline.js';
 import { quoted } from '../lib/text.js';
 import type { ScopeCoverage } from '../lib/scopes.js';
 import { isJsonObject, member } from '../lib/members.js';
 import type { ResolvedToken } from './settings.js';
+import type { SharedValues } from './shared-values.js';
 import { type ActorClaim, VerifiedClaims } from './verified-claims.js';
 
 /** What of the options of a resource the rules depend on. */
@@ -25,7 +28,11 @@ export interface AccessTokenRules {
   readonly issuer: string;
   readonly resource: TokenSettings;
   readonly covers: ScopeCoverage;
-  readonly findKey: (kid: string, alg: string) => Promise<VerificationKey | undefined>;
+  readonly findKey: (kid: string, alg: string) => Eventually<VerificationKey | undefined>;
+  /** Headers of tokens that were good. */
+  readonly headers: KnownHeaders;
+  /** What tokens have in common. */
+  readonly values: SharedValues;
   /** Seconds since 1970. */
   readonly now: () => number;
 }
@@ -45,22 +52,59 @@ const MAX_AGENT_CHAIN = 64;
  * @throws InvalidSignatureError, InvalidClaimsError, TokenExpiredError
  * @throws AuthorizationServerUnavailableError when there is no usable key set.
  */
-export async function verifyAccessToken(
+export function verifyAccessToken(
   token: string,
   rules: AccessTokenRules,
-): Promise<VerifiedAccessToken> {
-  const jws = parseCompactJws(token, { maxLength: rules.resource.maxTokenLength });
-  const kid = requireHeader(jws, rules.resource);
-  const key = await rules.findKey(kid, jws.alg);
-  if (key === undefined) {
-    throw new InvalidSignatureError(`no key of the authorization server fits this kid and alg`);
+): Eventually<VerifiedAccessToken> {
+  const { headers, resource } = rules;
+  const jws = parseCompactJws(token, { maxLength: resource.maxTokenLength, headers });
+  const kid = requireHeader(jws, resource);
+  return whenKnown(rules.findKey(kid, jws.alg), (key) => {
+    if (key === undefined) {
+      throw new InvalidSignatureError(`no key of the authorization server fits this kid and alg`);
+    }
+    const claims = unverifiedClaims(jws);
+    refuseIfEnded(claims, rules);
+    const { alg } = jws;
+    const verdict = signatureVerdict(token, key.key, { alg, form: resource.verification });
+    return whenKnown(verdict, (known) => {
+      requireSignature(known);
+      headers.remember(jws);
+      return { claims: acceptedClaims(claims, kid, rules), key };
+    });
+  });
+}
+
+/** What the token says, or why it says nothing. */
+function unverifiedClaims(jws: CompactJws): Payload | InvalidClaimsError {
+  try {
+    return jws.claims();
+  } catch (error) {
+    if (error instanceof InvalidClaimsError) return error; // not for whoever cannot sign
+    throw error;
   }
-  await requireSignature(jws, key);
-  const payload = jws.claims();
-  const claims = readClaims(payload, kid, rules);
-  requireIssuerAndAudience(claims, rules);
-  requireValidNow(claims, rules);
-  return { claims, key };
+}
+
+/**
+ * The one claim that is judged before the signature: what has ended is good for nothing, whoever made it,
+ * and clients come with such tokens all the time. @throws TokenExpiredError
+ */
+function refuseIfEnded(claims: Payload | InvalidClaimsError, rules: AccessTokenRules): void {
+  if (claims instanceof InvalidClaimsError) return;
+  const exp = member(claims, 'exp');
+  if (isNumericDate(exp)) requireNotEnded(exp, rules);
+}
+
+function acceptedClaims(
+  claims: Payload | InvalidClaimsError,
+  kid: string,
+  rules: AccessTokenRules,
+): VerifiedClaims {
+  if (claims instanceof InvalidClaimsError) throw claims;
+  const read = readClaims(claims, kid, rules);
+  requireIssuerAndAudience(read, rules);
+  requireValidNow(read, rules);
+  return read;
 }
 
 /** Time rules alone, for a token that was verified before. @throws TokenExpiredError, InvalidClaimsError */
@@ -70,11 +114,7 @@ export function requireValidNow(
 ): void {
   const skew = resource.clockSkewSeconds;
   const time = now();
-  if (time >= claims.expiresAt + skew) {
-    throw new TokenExpiredError(
-      `the token expired at ${claims.expiresAt}, now is ${Math.floor(time)}`,
-    );
-  }
+  requireNotEnded(claims.expiresAt, { now, resource });
   const { maxTokenLifetimeSeconds } = resource;
   if (claims.expiresAt > time + maxTokenLifetimeSeconds + skew) {
     throw new InvalidClaimsError(
@@ -97,6 +137,15 @@ export function requireValidNow(
   }
 }
 
+function requireNotEnded(
+  expiresAt: number,
+  { now, resource }: Pick<AccessTokenRules, 'now' | 'resource'>,
+): void {
+  const time = now();
+  if (time < expiresAt + resource.clockSkewSeconds) return;
+  throw new TokenExpiredError(`the token expired at ${expiresAt}, now is ${Math.floor(time)}`);
+}
+
 /** RFC 9068 §4: `typ` of an access token, an algorithm of our list, and a key by name. */
 function requireHeader(jws: CompactJws, { allowedAlgorithms }: TokenSettings): string {
   if (!isAllowedAlgorithm(jws.alg, allowedAlgorithms)) {
@@ -116,11 +165,10 @@ function requireHeader(jws: CompactJws, { allowedAlgorithms }: TokenSettings): s
   return jws.kid;
 }
 
-async function requireSignature(jws: CompactJws, { key }: VerificationKey): Promise<void> {
-  const failure = await signatureFailure(jws.token, key, jws.alg);
-  if (failure === undefined) return;
-  const { why, cause } = failure;
-  throw new InvalidSignatureError(`the signature does not verify${why}`, { cause });
+function requireSignature(verdict: SignatureVerdict): void {
+  if (verdict === 'holds') return;
+  const why = verdict === 'unfit key' ? ' (unfit key)' : '';
+  throw new InvalidSignatureError(`the signature does not verify${why}`);
 }
 
 function requireIssuerAndAudience(
@@ -151,21 +199,26 @@ function requireIssuerAndAudience(
 
 type Payload = Record<string, unknown>;
 
-function readClaims(payload: Payload, kid: string, { covers }: AccessTokenRules): VerifiedClaims {
+function readClaims(
+  payload: Payload,
+  kid: string,
+  { covers, values }: AccessTokenRules,
+): VerifiedClaims {
+  values.shareIn(payload);
   return new VerifiedClaims(
     {
       issuer: requiredText(payload, 'iss'),
       sub: requiredText(payload, 'sub'),
       clientId: requiredText(payload, 'client_id'),
-      audience: readAudience(payload),
+      audience: values.list(readAudience(payload)),
       expiresAt: requiredTime(payload, 'exp'),
       issuedAt: requiredTime(payload, 'iat'),
       notBefore: optionalTime(payload, 'nbf') ?? 0,
       jti: requiredText(payload, 'jti'),
       kid,
-      scopes: readScopes(payload),
+      scopes: values.list(readScopes(payload)),
       agentId: optionalText(payload, 'agent_id') ?? '',
-      agentChain: readAgentChain(payload),
+      agentChain: values.list(readAgentChain(payload)),
       act: readActor(payload),
       raw: payload,
     },

@@ -32,7 +32,11 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
  * @throws MalformedCredentialsError for two header lines or a broken value.
  */
 export function parseCredentials(headers: HeaderLines): Credentials {
-  const lines = headerLines(headers, 'authorization');
+  return credentialsIn(headerLines(headers, 'authorization'));
+}
+
+/** As {@link parseCredentials}, of all lines of that header. */
+export function credentialsIn(lines: readonly string[]): Credentials {
   const [line] = lines;
   if (line === undefined) throw new TokenMissingError();
   if (lines.length > 1) {
@@ -74,7 +78,7 @@ export function headerLines(headers: HeaderLines, name: string): readonly string
 }
 
 function isRawHeaders(headers: HeaderLines): headers is readonly string[] {
-  return Array.isArray(headers) && headers.every((text) => typeof text === 'string');
+  return Array.isArray(headers) && (headers.length === 0 || typeof headers[0] === 'string');
 }
 
 function isPairs(headers: HeaderLines): headers is Iterable<readonly [string, string]> {
@@ -84,9 +88,13 @@ function isPairs(headers: HeaderLines): headers is Iterable<readonly [string, st
 function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
   const lines: string[] = [];
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() === name) lines.push(rawHeaders[i + 1] ?? '');
+    if (isNamed(rawHeaders[i], name)) lines.push(rawHeaders[i + 1] ?? '');
   }
   return lines;
+}
+
+function isNamed(text: string | undefined, name: string): boolean {
+  return text?.length === name.length && (text === name || text.toLowerCase() === name);
 }
 
 function linesOfEntries(

@@ -1,7 +1,16 @@
 import { DEFAULT_ALGORITHMS, SUPPORTED_ALGORITHMS } from '../lib/algorithms.js';
-import { algorithmsProblem, count, hierarchyProblem, seconds } from '../lib/option-checks.js';
+import type { VerificationForm } from '../jws/jws-signature.js';
+import {
+  algorithmsProblem,
+  count,
+  hierarchyProblem,
+  nested,
+  oneOf,
+  seconds,
+} from '../lib/option-checks.js';
 import type { ScopeHierarchy } from '../lib/scopes.js';
 import type { Settings } from '../lib/settings.js';
+import type { VerifiedTokensOptions } from './verified-tokens.js';
 
 /** Which access tokens are good. */
 export interface TokenOptions {
@@ -13,6 +22,14 @@ export interface TokenOptions {
   readonly maxTokenLifetimeSeconds?: number;
   /** Longer access tokens are refused unread (`TokenTooLongError`): characters, 1024 to 131 072. Default 16 384. */
   readonly maxTokenLength?: number;
+  /**
+   * Where signatures of tokens and proofs are checked: `'sync'` on the main thread, which is quickest by itself;
+   * `'pool'` on the thread pool of the process, which leaves the main thread to other requests. Default
+   * `'auto'`: on the pool what takes longer than handing it over, where there is more than one core.
+   */
+  readonly verification?: VerificationForm;
+  /** How many tokens that were found good are remembered. Default `{ maxEntries: 50_000 }`. */
+  readonly verifiedTokens?: VerifiedTokensOptions;
   /** Scopes that imply others; honoured wherever scopes are compared. Default none. */
   readonly scopeHierarchy?: ScopeHierarchy;
 }
@@ -24,6 +41,8 @@ export interface ResolvedToken {
   /** `Infinity`: no limit. */
   readonly maxTokenLifetimeSeconds: number;
   readonly maxTokenLength: number;
+  readonly verification: VerificationForm;
+  readonly verifiedTokens: VerifiedTokensOptions;
   readonly scopeHierarchy: ScopeHierarchy | undefined;
 }
 
@@ -35,5 +54,7 @@ export const TOKEN_SETTINGS: Settings<ResolvedToken> = {
   clockSkewSeconds: { check: seconds(0, 120), byDefault: 60 },
   maxTokenLifetimeSeconds: { check: seconds(60, 31_536_000), byDefault: Infinity },
   maxTokenLength: { check: count(1024, 131_072), byDefault: 16_384 },
+  verification: { check: oneOf('auto', 'sync', 'pool'), byDefault: 'auto' },
+  verifiedTokens: { check: nested({ maxEntries: count(0, 10_000_000) }), byDefault: {} },
   scopeHierarchy: { check: hierarchyProblem, byDefault: undefined },
 };

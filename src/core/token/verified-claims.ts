@@ -50,7 +50,7 @@ export interface ClaimValues {
   readonly agentChain: readonly string[];
   readonly act: ActorClaim | undefined;
   readonly dpopProof?: VerifiedDPoPProof | undefined;
-  readonly raw: Record<string, unknown>;
+  readonly raw: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -96,22 +96,22 @@ export class VerifiedClaims {
   readonly #covers: ScopeCoverage;
 
   /** @internal Only the verifier makes verified claims. */
-  constructor(values: ClaimValues, covers: ScopeCoverage) {
+  constructor(values: ClaimValues, covers: ScopeCoverage, dpopProof = values.dpopProof) {
     this.method = values.method ?? ACCESS_TOKEN;
     this.sub = values.sub;
     this.clientId = values.clientId;
-    this.scopes = Object.freeze([...values.scopes]);
+    this.scopes = frozen(values.scopes);
     this.issuer = values.issuer;
-    this.audience = Object.freeze([...values.audience]);
+    this.audience = frozen(values.audience);
     this.expiresAt = values.expiresAt;
     this.issuedAt = values.issuedAt;
     this.notBefore = values.notBefore;
     this.jti = values.jti;
     this.kid = values.kid;
     this.agentId = values.agentId;
-    this.agentChain = Object.freeze([...values.agentChain]);
+    this.agentChain = frozen(values.agentChain);
     this.act = values.act;
-    this.dpopProof = values.dpopProof === undefined ? undefined : Object.freeze(values.dpopProof);
+    this.dpopProof = dpopProof === undefined ? undefined : Object.freeze(dpopProof);
     this.raw = deepFreeze(values.raw);
     this.#covers = covers;
     Object.freeze(this);
@@ -119,7 +119,7 @@ export class VerifiedClaims {
 
   /** @internal The same claims for a request that proved possession of the key. */
   boundBy(dpopProof: VerifiedDPoPProof): VerifiedClaims {
-    return new VerifiedClaims({ ...this, dpopProof }, this.#covers);
+    return new VerifiedClaims(this, this.#covers, dpopProof);
   }
 
   /** Whether the token grants this scope, directly or through the configured hierarchy. */
@@ -151,4 +151,9 @@ export class VerifiedClaims {
     if (scopes.every((scope) => this.hasScope(scope))) return;
     throw new InsufficientScopeError(scopes, { grantedScopes: this.scopes });
   }
+}
+
+/** Lists of the verifier are frozen already, and shared. */
+function frozen(list: readonly string[]): readonly string[] {
+  return Object.isFrozen(list) ? list : Object.freeze([...list]);
 }

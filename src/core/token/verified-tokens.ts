@@ -1,18 +1,38 @@
 import type { VerifiedAccessToken } from './access-token.js';
 import { sha256 } from '../lib/digest.js';
-import { Generations } from '../lib/generations.js';
-import { signingInput } from '../jws/signing-input.js';
+import { SecondChance } from './second-chance.js';
+import { unverifiedClaim } from '../jws/unverified-claims.js';
 
-const MAX_TOKENS = 10_000;
-/** Of token text; what is kept of a token is some times that. Full with tokens of more than 1.6 KB. */
-const MAX_BYTES = 16 * 1024 * 1024;
+/** Options of the memory of verified tokens. */
+export interface VerifiedTokensOptions {
+  /**
+   * Most tokens that are remembered, for each resource and process; 0: none. About 600 bytes each. Default
+   * 50 000.
+   */
+  readonly maxEntries?: number;
+}
 
-interface Remembered {
-  readonly verified: VerifiedAccessToken;
-  /** The same for all spellings of the signature. */
-  readonly signedHash: string;
+const MAX_TOKENS = 50_000;
+/** Of token text for each entry; what is kept of a token grows with it. */
+const BYTES_PER_ENTRY = 1600;
+
+/** A token that was found good. */
+export class RememberedToken implements VerifiedAccessToken {
+  readonly claims: VerifiedAccessToken['claims'];
+  readonly key: VerifiedAccessToken['key'];
   /** Length of the token, which its claims grow with. */
-  readonly bytes: number;
+  readonly weight: number;
+  /** Seconds, of a clock that never steps back. */
+  readonly since: number;
+  isUsed = false;
+  isForgotten = false;
+
+  constructor({ claims, key }: VerifiedAccessToken, length: number, since: number) {
+    this.claims = claims;
+    this.key = key;
+    this.weight = length;
+    this.since = Math.floor(since);
+  }
 }
 
 /**
@@ -20,20 +40,20 @@ interface Remembered {
  * a hash and not a signature.
  *
  * Known by a hash of the whole token: no bearer token is kept, and another spelling of a signature
- * has not been verified. Whoever takes an entry out checks times, key, binding and revocation again.
+ * has not been verified. Whoever takes an entry out checks age, times, key, binding and revocation again.
  */
 export class VerifiedTokens {
-  readonly #tokens: Generations<Remembered>;
+  readonly #tokens: SecondChance<RememberedToken>;
   readonly #keyPrefix: string;
 
-  constructor(tokens = newMemory(), keyPrefix = '') {
-    this.#tokens = tokens;
-    this.#keyPrefix = keyPrefix;
+  constructor({ maxEntries = MAX_TOKENS }: VerifiedTokensOptions = {}, shared?: SharedMemory) {
+    this.#tokens = shared?.tokens ?? new SecondChance(maxEntries, maxEntries * BYTES_PER_ENTRY);
+    this.#keyPrefix = shared?.keyPrefix ?? '';
   }
 
   /** What another resource has verified, in the same bounds: one forgets what the other has no room for. */
   sharedWith(resource: string): VerifiedTokens {
-    return new VerifiedTokens(this.#tokens, `${resource} `);
+    return new VerifiedTokens({}, { tokens: this.#tokens, keyPrefix: `${resource} ` });
   }
 
   /** Tokens in memory. */
@@ -41,35 +61,37 @@ export class VerifiedTokens {
     return this.#tokens.size;
   }
 
-  get(token: string): VerifiedAccessToken | undefined {
-    return this.#tokens.get(this.#keyOf(token))?.verified;
-  }
-
-  set(token: string, verified: VerifiedAccessToken): void {
-    this.#tokens.set(this.#keyOf(token), {
-      verified,
-      signedHash: sha256(signingInput(token)),
-      bytes: token.length,
-    });
-  }
-
-  delete(token: string): void {
-    this.#tokens.delete(this.#keyOf(token));
-  }
-
-  #keyOf(token: string): string {
+  keyOf(token: string): string {
     return this.#keyPrefix + sha256(token);
   }
 
-  /** The token that was revoked, with all spellings of its signature, whoever has verified it. */
+  get(key: string): RememberedToken | undefined {
+    return this.#tokens.get(key);
+  }
+
+  set(key: string, token: RememberedToken): void {
+    this.#tokens.set(key, token);
+  }
+
+  delete(key: string): void {
+    this.#tokens.delete(key);
+  }
+
+  /**
+   * The token that was revoked, with all spellings of its signature, whoever has verified it; and with it
+   * whatever else has its `jti`, which costs no more than a signature.
+   */
   forget(token: string): void {
-    for (const key of this.#tokens.tagged(sha256(signingInput(token)))) this.#tokens.delete(key);
+    const jti = unverifiedClaim(token, 'jti');
+    for (const [key, remembered] of this.#tokens) {
+      if (remembered.claims.jti !== jti) continue;
+      remembered.isForgotten = true;
+      this.#tokens.delete(key);
+    }
   }
 }
 
-function newMemory(): Generations<Remembered> {
-  return new Generations(MAX_TOKENS / 2, {
-    weights: { of: ({ bytes }) => bytes, max: MAX_BYTES / 2 },
-    tags: ({ signedHash }) => [signedHash],
-  });
+interface SharedMemory {
+  readonly tokens: SecondChance<RememberedToken>;
+  readonly keyPrefix: string;
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { calculateJwkThumbprint } from 'jose';
 
 import { ProofKeys } from '../../../src/core/dpop/proof-key.js';
-import { type DPoPProofRules, verifyDPoPProof } from '../../../src/core/dpop/proof.js';
+import type { DPoPProofRules } from '../../../src/core/dpop/proof.js';
 import {
   DPoPBindingMismatchError,
   DPoPError,
@@ -14,7 +14,7 @@ import {
   InvalidDPoPProofError,
 } from '../../../src/core/errors/dpop-errors.js';
 import { canonicalHtu } from '../../../src/core/dpop/htu.js';
-import { checkReplay, InMemoryDPoPReplayStore } from '../../../src/core/dpop/replay-store.js';
+import { InMemoryDPoPReplayStore } from '../../../src/core/dpop/replay-store.js';
 import {
   type Changes,
   decodePart,
@@ -29,6 +29,8 @@ import {
   type TestKey,
   testKey,
   URL_OF_REQUEST,
+  verifiedProof,
+  replayChecked,
 } from '../../support/tokens/dpop-proofs.js';
 import { anyText } from '../../support/text/any-text.js';
 
@@ -47,7 +49,7 @@ beforeAll(async () => {
 });
 
 async function refusal(proof: string, rules: DPoPProofRules): Promise<Error> {
-  return verifyDPoPProof(proof, rules).then(
+  return verifiedProof(proof, rules).then(
     () => {
       throw new Error('the proof was accepted');
     },
@@ -63,7 +65,7 @@ async function expectRefused(
   kind: new (message: string) => Error = InvalidDPoPProofError,
   rules: Partial<DPoPProofRules> = {},
 ): Promise<void> {
-  await verifyDPoPProof(proofOf(key), goodRules(key, rules));
+  await verifiedProof(proofOf(key), goodRules(key, rules));
   const error = await refusal(proofOf(key, changes), goodRules(key, rules));
   expect(error).toBeInstanceOf(kind);
   expect(error.message).toMatch(message);
@@ -71,7 +73,7 @@ async function expectRefused(
 
 describe('a good proof', () => {
   it('rfc9449-inbound-dpop-proof-must-validate-method-url-and-binding: is accepted', async () => {
-    const { proof } = await verifyDPoPProof(proofOf(es256), goodRules(es256));
+    const { proof } = await verifiedProof(proofOf(es256), goodRules(es256));
     expect(proof).toEqual({
       jkt: es256.jkt,
       jti: 'proof-1',
@@ -86,7 +88,7 @@ describe('a good proof', () => {
     'RFC 9449 §4.2: may be signed by %s',
     async (alg) => {
       const key = await testKey(alg);
-      const { proof } = await verifyDPoPProof(proofOf(key), goodRules(key));
+      const { proof } = await verifiedProof(proofOf(key), goodRules(key));
       expect(proof.jkt).toBe(key.jkt);
     },
   );
@@ -94,7 +96,7 @@ describe('a good proof', () => {
   it('RFC 9864 §2.2: may name Ed25519 in full when that is allowed', async () => {
     const key = await testKey('Ed25519');
     const rules = goodRules(key, { allowedAlgorithms: ['Ed25519'] });
-    await expect(verifyDPoPProof(proofOf(key), rules)).resolves.toBeDefined();
+    await expect(verifiedProof(proofOf(key), rules)).resolves.toBeDefined();
   });
 
   it.each(['EdDSA', 'Ed25519'])(
@@ -105,7 +107,7 @@ describe('a good proof', () => {
         const jwk = { ...key.jwk, alg: allowed };
         const rules = goodRules(key, { allowedAlgorithms: [allowed] });
         await expect(
-          verifyDPoPProof(proofOf(key, { header: { jwk } }), rules),
+          verifiedProof(proofOf(key, { header: { jwk } }), rules),
         ).resolves.toBeDefined();
       }
       await expectRefused(es256, { header: { alg } }, 'kty');
@@ -118,7 +120,7 @@ describe('a good proof', () => {
     'RFC 2045 §5.1: may write typ as %s',
     async (typ) => {
       const proof = proofOf(es256, { header: { typ } });
-      await expect(verifyDPoPProof(proof, goodRules(es256))).resolves.toBeDefined();
+      await expect(verifiedProof(proof, goodRules(es256))).resolves.toBeDefined();
     },
   );
 
@@ -132,13 +134,13 @@ describe('a good proof', () => {
       ext: true,
     };
     const proof = proofOf(es256, { header: { jwk } });
-    const verified = await verifyDPoPProof(proof, goodRules(es256));
+    const verified = await verifiedProof(proof, goodRules(es256));
     expect(verified.proof.jkt).toBe(es256.jkt);
   });
 
   it('RFC 9449 §4.2: may carry claims that nobody asked for, and an nbf', async () => {
     const proof = proofOf(es256, { claims: { nbf: NOW + 9999, extra: { a: [1] } } });
-    await expect(verifyDPoPProof(proof, goodRules(es256))).resolves.toBeDefined();
+    await expect(verifiedProof(proof, goodRules(es256))).resolves.toBeDefined();
   });
 });
 
@@ -183,7 +185,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
       const rules = goodRules(es256);
       const proof = proofOf(es256, { claimsText, respell });
       expect(await refusal(proof, rules)).toBeInstanceOf(InvalidDPoPProofError);
-      await verifyDPoPProof(proofOf(es256, { claimsText }), rules); // the header is known now
+      await verifiedProof(proofOf(es256, { claimsText }), rules); // the header is known now
       expect((await refusal(proof, rules)).message).toMatch('three segments');
     }
   });
@@ -292,9 +294,9 @@ describe('RFC 9449 §4.3, one check after the other', () => {
 
   it('#9: accepts an equivalent spelling, and query and fragment unless strict', async () => {
     const spelled = proofOf(es256, { claims: { htu: 'HTTPS://API.example.com:443/%6dcp' } });
-    await verifyDPoPProof(spelled, goodRules(es256, { strictHtu: true }));
+    await verifiedProof(spelled, goodRules(es256, { strictHtu: true }));
     const queried = proofOf(es256, { claims: { htu: `${URL_OF_REQUEST}?a=b#c` } });
-    await verifyDPoPProof(queried, goodRules(es256));
+    await verifiedProof(queried, goodRules(es256));
     const strict = await refusal(queried, goodRules(es256, { strictHtu: true }));
     expect(strict.message).toMatch('URL mismatch');
   });
@@ -302,7 +304,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
   it('#10 P23: wants a good nonce when the resource has a check', async () => {
     const nonce = (text: string | undefined) => text === 'good';
     const good = proofOf(es256, { claims: { nonce: 'good' } });
-    await verifyDPoPProof(good, goodRules(es256, { nonce }));
+    await verifiedProof(good, goodRules(es256, { nonce }));
     for (const bad of [undefined, 'old', '', 1, ['good']]) {
       const proof = proofOf(es256, { claims: { nonce: bad } });
       const error = await refusal(proof, goodRules(es256, { nonce }));
@@ -312,17 +314,17 @@ describe('RFC 9449 §4.3, one check after the other', () => {
 
   it('#10: ignores a nonce that nobody asked for', async () => {
     const proof = proofOf(es256, { claims: { nonce: 'of somebody else' } });
-    await expect(verifyDPoPProof(proof, goodRules(es256))).resolves.toBeDefined();
+    await expect(verifiedProof(proof, goodRules(es256))).resolves.toBeDefined();
   });
 
   it('#11 rfc9449-dpop-proof-iat-must-not-be-in-the-future-beyond-leeway', async () => {
     await expectRefused(es256, { claims: { iat: NOW + 31 } }, 'future');
-    await verifyDPoPProof(proofOf(es256, { claims: { iat: NOW + 30 } }), goodRules(es256));
+    await verifiedProof(proofOf(es256, { claims: { iat: NOW + 30 } }), goodRules(es256));
   });
 
   it('#11 rfc9449-dpop-proof-must-not-be-too-old', async () => {
     await expectRefused(es256, { claims: { iat: NOW - 331 } }, 'too old');
-    await verifyDPoPProof(proofOf(es256, { claims: { iat: NOW - 330 } }), goodRules(es256));
+    await verifiedProof(proofOf(es256, { claims: { iat: NOW - 330 } }), goodRules(es256));
   });
 
   it.each(['1790000000', `${NOW}.5`, -0.5, null, true, [NOW], 1e15])(
@@ -334,7 +336,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
 
   it('10.14: RFC 7519 §2: iat and exp may have fractions, and count to the last of them', async () => {
     const times = { iat: NOW - 0.5, exp: NOW + 30.5 };
-    const { proof, expiresAt } = await verifyDPoPProof(
+    const { proof, expiresAt } = await verifiedProof(
       proofOf(es256, { claims: times }),
       goodRules(es256),
     );
@@ -352,7 +354,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
 
   it('RFC 7519 §4.1.4 rfc9449-dpop-proof-exp-must-be-enforced-when-present', async () => {
     await expectRefused(es256, { claims: { exp: NOW - 30 } }, 'expired');
-    await verifyDPoPProof(proofOf(es256, { claims: { exp: NOW - 29 } }), goodRules(es256));
+    await verifiedProof(proofOf(es256, { claims: { exp: NOW - 29 } }), goodRules(es256));
     const rules = goodRules(es256, { clockSkewSeconds: 0 });
     const proof = proofOf(es256, { claims: { iat: NOW - 60, exp: NOW - 30 } });
     expect((await refusal(proof, rules)).message).toMatch('expired');
@@ -371,7 +373,7 @@ describe('RFC 9449 §4.3, one check after the other', () => {
 
   it('§4.2: accepts a jti of 256 characters', async () => {
     const proof = proofOf(es256, { claims: { jti: 'é'.repeat(256) } });
-    await expect(verifyDPoPProof(proof, goodRules(es256))).resolves.toBeDefined();
+    await expect(verifiedProof(proof, goodRules(es256))).resolves.toBeDefined();
   });
 
   it.each([hashOf('another token'), `${hashOf('an.access.token')}=`, '', null, 1])(
@@ -482,9 +484,9 @@ describe('proof keys', () => {
 describe('the memory of proof keys', () => {
   it('serves the next proof of the same client, with all other checks', async () => {
     const rules = goodRules(es256);
-    await verifyDPoPProof(proofOf(es256), rules);
+    await verifiedProof(proofOf(es256), rules);
     expect(rules.keys.size).toBe(1);
-    const second = await verifyDPoPProof(proofOf(es256, { claims: { jti: 'proof-2' } }), rules);
+    const second = await verifiedProof(proofOf(es256, { claims: { jti: 'proof-2' } }), rules);
     expect(second.proof).toEqual({
       jkt: es256.jkt,
       jti: 'proof-2',
@@ -502,7 +504,7 @@ describe('the memory of proof keys', () => {
   it('keeps the strict grammar, the signature and the binding', async () => {
     const rules = goodRules(es256);
     const proof = proofOf(es256);
-    await verifyDPoPProof(proof, rules);
+    await verifiedProof(proof, rules);
     const [header, claims, signature] = proof.split('.');
     const forged = proofOf(other, { header: { jwk: es256.jwk } }).split('.')[2];
     const broken = [
@@ -527,7 +529,7 @@ describe('the memory of proof keys', () => {
 
   it('does not outlive the permission of its algorithm', async () => {
     const rules = goodRules(es256);
-    await verifyDPoPProof(proofOf(es256), rules);
+    await verifiedProof(proofOf(es256), rules);
     const narrowed = { ...rules, allowedAlgorithms: ['EdDSA'] };
     expect((await refusal(proofOf(es256), narrowed)).message).toMatch('algorithm');
   });
@@ -558,7 +560,7 @@ describe('the memory of proof keys', () => {
 describe('replay', () => {
   it('T31, P18: the key depends on key, jti, method and URL, and on no spelling', async () => {
     const keyOf = async (proof: string, rules: DPoPProofRules) =>
-      (await verifyDPoPProof(proof, rules)).replayKey;
+      (await verifiedProof(proof, rules)).replayKey;
     const base = await keyOf(proofOf(es256), goodRules(es256));
     const elsewhere = 'https://api.example.com/other';
     const different = await Promise.all([
@@ -579,8 +581,8 @@ describe('replay', () => {
   it('rfc9449-dpop-replay-must-be-detected: second use, and 100 at once', async () => {
     const store = new InMemoryDPoPReplayStore({ clock: { now: () => NOW, elapsed: () => 0 } });
     const use = async (proof: string) => {
-      const { replayKey, expiresAt } = await verifyDPoPProof(proof, goodRules(es256));
-      await checkReplay(store, replayKey, expiresAt);
+      const { replayKey, expiresAt } = await verifiedProof(proof, goodRules(es256));
+      await replayChecked(store, replayKey, expiresAt);
     };
     await use(proofOf(es256));
     await expect(use(proofOf(es256))).rejects.toBeInstanceOf(DPoPReplayDetectedError);
@@ -601,8 +603,8 @@ describe('replay', () => {
       const rules = goodRules(es256, { now: () => now });
       const proof = proofOf(es256, { claims: { jti: `first use ${firstUse}` } });
       const use = async () => {
-        const { replayKey, expiresAt } = await verifyDPoPProof(proof, rules);
-        await checkReplay(store, replayKey, expiresAt);
+        const { replayKey, expiresAt } = await verifiedProof(proof, rules);
+        await replayChecked(store, replayKey, expiresAt);
       };
       await use();
       const outcomes = new Set<string>();
@@ -620,7 +622,7 @@ describe('replay', () => {
   }, 900_000);
 
   it('P16: the entry outlives the last instant of acceptance by more than the skew', async () => {
-    const { expiresAt } = await verifyDPoPProof(
+    const { expiresAt } = await verifiedProof(
       proofOf(es256),
       goodRules(es256, { maxProofAgeSeconds: 60.5 }),
     );
@@ -659,8 +661,8 @@ describe('data of others', () => {
       clock: { now: () => example.now ?? 0, elapsed: () => 0 },
     });
     const use = async () => {
-      const checked = await verifyDPoPProof(example.proof ?? '', rulesOf(example));
-      await checkReplay(store, checked.replayKey, checked.expiresAt);
+      const checked = await verifiedProof(example.proof ?? '', rulesOf(example));
+      await replayChecked(store, checked.replayKey, checked.expiresAt);
       return checked.proof;
     };
     expect(await use()).toMatchObject({ jkt, jti: example.jti, iat: example.now });
@@ -694,7 +696,7 @@ describe('data of others', () => {
 describe('hostile input', () => {
   it('any text is refused with a DPoP error', async () => {
     const rules = goodRules(es256);
-    await verifyDPoPProof(proofOf(es256), rules);
+    await verifiedProof(proofOf(es256), rules);
     const [header = ''] = proofOf(es256).split('.');
     const segment = anyText({ maxLength: 60 }).map(encode);
     const json = fc.json().map(encode);
@@ -717,7 +719,7 @@ describe('hostile input', () => {
     await fc.assert(
       fc.asyncProperty(change, change, async (header, claims) => {
         const proof = proofOf(es256, { header, claims });
-        const error = await verifyDPoPProof(proof, goodRules(es256)).catch((e: unknown) => e);
+        const error = await verifiedProof(proof, goodRules(es256)).catch((e: unknown) => e);
         if (error instanceof Error) expect(error).toBeInstanceOf(DPoPError);
       }),
       { numRuns: 500 },
@@ -727,7 +729,7 @@ describe('hostile input', () => {
   it('one changed character makes a proof worthless', async () => {
     const proof = proofOf(es256);
     const rules = goodRules(es256);
-    await verifyDPoPProof(proof, rules);
+    await verifiedProof(proof, rules);
     for (let i = 0; i < proof.length; i++) {
       const changed = proof[i] === 'A' ? 'B' : 'A';
       const text = `${proof.slice(0, i)}${changed}${proof.slice(i + 1)}`;

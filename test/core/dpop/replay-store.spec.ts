@@ -3,13 +3,13 @@ import { describe, expect, it } from '@jest/globals';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { DPoPReplayDetectedError } from '../../../src/core/errors/dpop-errors.js';
 import {
-  checkReplay,
   type DPoPReplayStore,
   InMemoryDPoPReplayStore,
   processReplayMemory,
   ReplayStoreError,
 } from '../../../src/core/dpop/replay-store.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
+import { replayChecked } from '../../support/tokens/dpop-proofs.js';
 
 const NOW = 1_790_000_000;
 
@@ -259,12 +259,12 @@ describe('checkReplay', () => {
   });
 
   it('lets the first use pass, given at once or later', async () => {
-    await checkReplay(
+    await replayChecked(
       answering(() => true),
       'k',
       NOW,
     );
-    await checkReplay(
+    await replayChecked(
       answering(() => Promise.resolve(true)),
       'k',
       NOW,
@@ -273,7 +273,7 @@ describe('checkReplay', () => {
 
   it('rfc9449-dpop-replay-must-be-detected: refuses the second', async () => {
     for (const answer of [() => false, () => Promise.resolve(false)]) {
-      const check = checkReplay(answering(answer), 'k', NOW);
+      const check = replayChecked(answering(answer), 'k', NOW);
       await expect(check).rejects.toBeInstanceOf(DPoPReplayDetectedError);
     }
   });
@@ -281,7 +281,7 @@ describe('checkReplay', () => {
   it.each([undefined, null, 1, 'OK', {}, 'true'])(
     'F25: takes the answer %p for none',
     async (answer) => {
-      const check = checkReplay(
+      const check = replayChecked(
         answering(() => answer),
         'k',
         NOW,
@@ -296,7 +296,7 @@ describe('checkReplay', () => {
       throw cause;
     });
     for (const store of [thrown, answering(() => Promise.reject(cause))]) {
-      await expect(checkReplay(store, 'k', NOW)).rejects.toMatchObject({
+      await expect(replayChecked(store, 'k', NOW)).rejects.toMatchObject({
         code: 'replay_store_unavailable',
         retryAfterSeconds: 5,
         cause,
@@ -322,7 +322,7 @@ describe('checkReplay', () => {
     ];
     for (const store of stores) {
       const started = performance.now();
-      const check = checkReplay(store, 'k', NOW, { deadlineMs: 20 });
+      const check = replayChecked(store, 'k', NOW, { deadlineMs: 20 });
       await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
       expect(performance.now() - started).toBeLessThan(5_000);
     }
@@ -333,7 +333,7 @@ describe('checkReplay', () => {
 
   it('F23: waits 250 ms by default', async () => {
     const started = performance.now();
-    const check = checkReplay(
+    const check = replayChecked(
       answering(() => new Promise(() => undefined)),
       'k',
       NOW,
@@ -346,6 +346,6 @@ describe('checkReplay', () => {
     const store = answering(() => {
       throw new ReplayStoreError('full', { retryAfterSeconds: 90 });
     });
-    await expect(checkReplay(store, 'k', NOW)).rejects.toHaveProperty('retryAfterSeconds', 90);
+    await expect(replayChecked(store, 'k', NOW)).rejects.toHaveProperty('retryAfterSeconds', 90);
   });
 });

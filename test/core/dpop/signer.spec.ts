@@ -5,7 +5,6 @@ import { describe, expect, it } from '@jest/globals';
 import { calculateJwkThumbprint } from 'jose';
 
 import { DPoPSigner, type DPoPSignerAlgorithm } from '../../../src/core/dpop/signer.js';
-import { verifyDPoPProof } from '../../../src/core/dpop/proof.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import {
   decodePart,
@@ -15,6 +14,7 @@ import {
   TOKEN,
   testKey,
   URL_OF_REQUEST,
+  verifiedProof,
 } from '../../support/tokens/dpop-proofs.js';
 
 const ALGORITHMS: DPoPSignerAlgorithm[] = ['ES256', 'EdDSA', 'PS256', 'RS256'];
@@ -23,7 +23,7 @@ const request = { method: 'POST', url: URL_OF_REQUEST };
 
 async function expectAccepted(signer: DPoPSigner, proof: string): Promise<void> {
   const key = { ...(await testKey('ES256')), jkt: signer.thumbprint };
-  const { proof: verified } = await verifyDPoPProof(proof, goodRules(key, { strictHtu: true }));
+  const { proof: verified } = await verifiedProof(proof, goodRules(key, { strictHtu: true }));
   expect(verified.jkt).toBe(signer.thumbprint);
 }
 

@@ -4,7 +4,6 @@ import { ConsentRefusedError } from '../../../src/mcp/index.js';
 import * as errors from '../../support/tokens/errors.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import { ReplayStoreError } from '../../../src/core/dpop/replay-store.js';
-import { verifyDPoPProof } from '../../../src/core/dpop/proof.js';
 import {
   type Changes,
   goodRules,
@@ -12,6 +11,7 @@ import {
   proofOf,
   type TestKey,
   testKey,
+  verifiedProof,
 } from '../../support/tokens/dpop-proofs.js';
 import { NOW, RESOURCE, signingKey } from '../../support/tokens/keys-and-tokens.js';
 import { refusalOf } from '../../support/tokens/refusals.js';
@@ -105,7 +105,7 @@ describe('11.1: InvalidDPoPProofError says which member broke which rule', () =>
   });
 
   const broken = (changes: Changes, by = key) =>
-    refusalOf(verifyDPoPProof(proofOf(by, changes), goodRules(by)));
+    refusalOf(verifiedProof(proofOf(by, changes), goodRules(by)));
 
   it.each<[claim: string, value: unknown, rule: errors.ClaimRule]>([
     ['htm', undefined, 'missing'],
@@ -168,7 +168,7 @@ describe('11.1: InvalidDPoPProofError says which member broke which rule', () =>
   it('a jwk that is no point of its curve: malformed', async () => {
     const jwk = { ...key.jwk, x: 'A'.repeat(43) };
     const rules = goodRules(key, { expectedJkt: await calculateJwkThumbprint(jwk) });
-    const error = await refusalOf(verifyDPoPProof(proofOf(key, { header: { jwk } }), rules));
+    const error = await refusalOf(verifiedProof(proofOf(key, { header: { jwk } }), rules));
     expect(error).toMatchObject({ claim: 'jwk', rule: 'malformed' });
   });
 
@@ -187,7 +187,7 @@ describe('11.1: InvalidDPoPProofError says which member broke which rule', () =>
     ['a claim named twice', () => proofOf(key, { claimsText: '{"a":1,"a":1}' }), 'malformed'],
     ['a foreign signature', () => withForeignSignature(key), 'mismatch'],
   ])('the whole, %s: %s', async (_, proof, rule) => {
-    const error = await refusalOf(verifyDPoPProof(proof(), goodRules(key)));
+    const error = await refusalOf(verifiedProof(proof(), goodRules(key)));
     expect(error).toMatchObject({ code: 'invalid_dpop_proof', claim: undefined, rule });
   });
 });

@@ -12,6 +12,14 @@ describe('access tokens', () => {
       [['HS256'], ['ES256', 'none'], ['es256'], ['ES256K'], [null], [undefined], [1n]],
       /is not allowed; choose from ES256/,
     ],
+    ['verification', ['', 'SYNC', true, null], /'?auto'?/],
+    ['verifiedTokens', [1000, null, []], /must be an object/],
+    [
+      'verifiedTokens',
+      [{ maxEntries: -1 }, { maxEntries: 1.5 }, { maxEntries: '9' }, { maxEntries: 10_000_001 }],
+      /from 0 to 10000000/,
+    ],
+    ['verifiedTokens', [{ max: 1 }], /unknown option/],
     ['scopeHierarchy', ['admin', 1, null], /table or a function/],
     ['scopeHierarchy', [[], new Map()], /table or a function/],
     ['scopeHierarchy', [{ admin: 'read' }, { admin: null }], /"admin": must be a list/],
@@ -27,6 +35,8 @@ describe('access tokens', () => {
     ['clockSkewSeconds', [0, 120]],
     ['maxTokenLifetimeSeconds', [60, 31_536_000]],
     ['maxTokenLength', [1024, 131_072]],
+    ['verification', ['auto', 'sync', 'pool']],
+    ['verifiedTokens', [{}, { maxEntries: 0 }, { maxEntries: 10_000_000 }]],
     ['allowedAlgorithms', [['ES256'], ['RS512', 'PS384', 'Ed25519', 'ES512']]],
     ['scopeHierarchy', [{}, { admin: [] }, { admin: ['read'] }, () => true]],
   ])('%s takes %p', (name, values) => {

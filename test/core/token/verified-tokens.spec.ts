@@ -1,11 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { VerifiedAccessToken } from '../../../src/core/token/access-token.js';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
-import { VerifiedTokens } from '../../../src/core/token/verified-tokens.js';
+import { RememberedToken, VerifiedTokens } from '../../../src/core/token/verified-tokens.js';
 import { type SigningKey, signingKey } from '../../support/tokens/keys-and-tokens.js';
-
-const HEADER = Buffer.from('{"alg":"ES256"}').toString('base64url');
 
 let key: SigningKey;
 
@@ -13,31 +10,35 @@ beforeAll(() => {
   key = signingKey('ES256', 'k');
 });
 
-function verified(jti: string): VerifiedAccessToken {
+function verified(jti: string, length = 600): RememberedToken {
   const texts = { issuer: 'i', sub: 's', clientId: 'c', jti, kid: 'k', agentId: '' };
   const lists = { audience: [], scopes: [], agentChain: [] };
   const times = { expiresAt: 2, issuedAt: 1, notBefore: 0 };
   const claims = { ...texts, ...lists, ...times, act: undefined, raw: {} };
   const { kid, alg, publicKey } = key;
-  return {
+  const token = {
     claims: new VerifiedClaims(claims, exactScopes),
     key: { kid, alg, key: publicKey, kty: 'EC', crv: 'P-256', material: '' },
   };
+  return new RememberedToken(token, length, 0);
 }
 
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
+const tokenOf = (jti: string, signature: string) =>
+  `${encoded({ alg: 'ES256' })}.${encoded({ jti })}.${signature}`;
+
 function fill(tokens: VerifiedTokens, count: number, name: string): void {
-  const value = verified(name);
-  for (let i = 0; i < count; i++) tokens.set(`${name}-${i}`, value);
+  for (let i = 0; i < count; i++) tokens.set(`${name}-${i}`, verified(name));
 }
 
 describe('VerifiedTokens', () => {
-  it('remembers a token by its whole text', () => {
+  it('3.1 #3: knows a token by its whole text', () => {
     const tokens = new VerifiedTokens();
     const value = verified('a');
-    tokens.set('h.c.s', value);
-    expect(tokens.get('h.c.s')).toBe(value);
+    tokens.set(tokens.keyOf('h.c.s'), value);
+    expect(tokens.get(tokens.keyOf('h.c.s'))).toBe(value);
     for (const near of ['h.c.t', 'h.c.s ', 'H.c.s', 'h.c', '']) {
-      expect(tokens.get(near)).toBeUndefined();
+      expect(tokens.get(tokens.keyOf(near))).toBeUndefined();
     }
   });
 
@@ -56,80 +57,78 @@ describe('VerifiedTokens', () => {
     expect(tokens.get('t')).toBe(later);
   });
 
-  it('forgets on demand, young and old entries alike', () => {
-    const tokens = new VerifiedTokens();
-    tokens.set('old', verified('a'));
-    fill(tokens, 5000, 'x');
-    tokens.set('young', verified('b'));
-    tokens.delete('old');
-    tokens.delete('young');
-    tokens.delete('unknown');
-    expect([tokens.get('old'), tokens.get('young')]).toEqual([undefined, undefined]);
-  });
-
   it('hardening: T08: forgetting one spelling of a signature forgets the others', () => {
     const tokens = new VerifiedTokens();
-    tokens.set(`${HEADER}.c.s`, verified('a'));
-    tokens.set(`${HEADER}.c.second`, verified('a'));
-    tokens.set(`${HEADER}.other.s`, verified('b'));
-    tokens.forget(`${HEADER}.c.twin`);
-    expect(tokens.get(`${HEADER}.c.s`)).toBeUndefined();
-    expect(tokens.get(`${HEADER}.c.second`)).toBeUndefined();
-    expect(tokens.get(`${HEADER}.other.s`)?.claims.jti).toBe('b');
+    const values = { a: verified('a'), twin: verified('a'), b: verified('b') };
+    for (const [key, value] of Object.entries(values)) tokens.set(key, value);
+    tokens.forget(tokenOf('a', 'another'));
+    expect([tokens.get('a'), tokens.get('twin')]).toEqual([undefined, undefined]);
+    expect(tokens.get('b')).toBe(values.b);
+    expect([values.a.isForgotten, values.twin.isForgotten, values.b.isForgotten]).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 
-  it('12.4: resources share the room and no token; forgetting one is for all of them', () => {
+  it.each(['', 'opaque', 'a.b.c', tokenOf('unknown', 's')])('forgets nothing for %j', (token) => {
+    const tokens = new VerifiedTokens();
+    tokens.set('a', verified('a'));
+    tokens.forget(token);
+    expect(tokens.size).toBe(1);
+  });
+
+  it('3.1 #4: 12.4: resources share the room and no token; forgetting one is for all of them', () => {
     const tokens = new VerifiedTokens();
     const [a, b] = [tokens.sharedWith('https://a.example'), tokens.sharedWith('https://b.example')];
-    const value = verified('a');
-    a.set('h.c.s', value);
-    expect([a.get('h.c.s'), b.get('h.c.s'), tokens.get('h.c.s')]).toEqual([
-      value,
-      undefined,
-      undefined,
-    ]);
-    b.set('h.c.s', value);
-    expect(tokens.size).toBe(2);
-    tokens.forget('h.c.s');
-    expect([a.get('h.c.s'), b.get('h.c.s'), tokens.size]).toEqual([undefined, undefined, 0]);
+    const keys = [a, b, tokens].map((memory) => memory.keyOf('h.c.s'));
+    expect(new Set(keys).size).toBe(3);
+    a.set(a.keyOf('h.c.s'), verified('a'));
+    b.set(b.keyOf('h.c.s'), verified('a'));
+    expect([a.size, b.size, tokens.size]).toEqual([2, 2, 2]);
+    a.forget(tokenOf('a', 's'));
+    expect(tokens.size).toBe(0);
   });
 
-  it('T59: 10,000 tokens later an unused one is gone', () => {
+  it('13.4: T59: remembers 50,000 unless the option says otherwise, and never more', () => {
     const tokens = new VerifiedTokens();
-    tokens.set('unused', verified('a'));
-    fill(tokens, 10_000, 'x');
-    expect(tokens.get('unused')).toBeUndefined();
+    fill(tokens, 50_100, 'x');
+    expect(tokens.size).toBe(50_000);
+    const few = new VerifiedTokens({ maxEntries: 3 });
+    fill(few, 10, 'x');
+    expect(few.size).toBe(3);
+    const none = new VerifiedTokens({ maxEntries: 0 });
+    fill(none, 10, 'x');
+    expect(none.size).toBe(0);
   });
 
-  it('10.11d: are bounded by what they weigh, too', () => {
-    const tokens = new VerifiedTokens();
-    const value = verified('a');
-    const long = 'x'.repeat(16_000);
-    for (let i = 0; i < 5000; i++) tokens.set(`${long}${i}`, value);
-    expect(tokens.size).toBeLessThanOrEqual((16 * 1024 * 1024) / 16_000);
-    expect(tokens.size).toBeGreaterThan(500);
-    expect(tokens.get(`${long}4999`)).toBe(value);
+  it('13.4: so many tokens as it may remember can come in turn for ever', () => {
+    const tokens = new VerifiedTokens({ maxEntries: 1000 });
+    fill(tokens, 1000, 'x');
+    for (let i = 0; i < 3000; i++) expect(tokens.get(`x-${i % 1000}`)).toBeDefined();
   });
 
-  it('the latest 5,000 are always there', () => {
-    const tokens = new VerifiedTokens();
-    fill(tokens, 12_345, 'x');
-    for (let i = 12_345 - 5000; i < 12_345; i++) expect(tokens.get(`x-${i}`)).toBeDefined();
+  it('10.11d: 3.1 #8: are bounded by what they weigh, too', () => {
+    const tokens = new VerifiedTokens({ maxEntries: 1000 });
+    for (let i = 0; i < 1000; i++) tokens.set(`long-${i}`, verified('a', 16_000));
+    expect(tokens.size).toBe(100); // 1600 characters each
+    expect(tokens.get('long-999')).toBeDefined();
   });
 
   it('one in use survives any number of others', () => {
-    const tokens = new VerifiedTokens();
+    const tokens = new VerifiedTokens({ maxEntries: 100 });
     const value = verified('used');
     tokens.set('used', value);
     for (let round = 0; round < 20; round++) {
-      fill(tokens, 2500, `x${round}`);
+      fill(tokens, 60, `x${round}`);
       expect(tokens.get('used')).toBe(value);
     }
   });
 
   it('T56: keeps no token text', () => {
     const tokens = new VerifiedTokens();
-    tokens.set('canary-token', verified('a'));
+    tokens.set(tokens.keyOf('canary-token'), verified('a'));
+    expect(tokens.keyOf('canary-token')).not.toContain('canary');
     expect(JSON.stringify(tokens) + String(tokens)).not.toContain('canary');
   });
 });

@@ -29,10 +29,8 @@ export const EXPRESSIONS: Readonly<
   'gateway/wire/read-message.ts': [[/\r\n|[\r\n]/, 'body']],
   'core/discovery/authorization-server.ts': [[/\/+$/, 'boot']],
   'core/challenge-text.ts': [[/[^\x20\x21\x23-\x5b\x5d-\x7e]+/g, 'header']],
-  'core/jws/claim-values.ts': [
-    [/\p{Surrogate}/u, 'token'],
-    [/^\d{1,15}(?:\.\d{1,15})?$/, 'token'],
-  ],
+  'core/jws/claim-values.ts': [[/^\d{1,15}(?:\.\d{1,15})?$/, 'token']],
+  'core/jws/signature-scheme.ts': [[/^[RP]S(256|384|512)$/, 'short']],
   'core/calls/client-authentication.ts': [[/\p{Cc}/u, 'boot']],
   'core/calls/applied-authentication.ts': [
     [/^[\w!#$%&'*+.^`|~-]+$/, 'boot'],
@@ -42,6 +40,7 @@ export const EXPRESSIONS: Readonly<
   'core/jws/compact-jws.ts': [
     [/^e[3wy]/, 'token'],
     [/^[A-Za-z0-9_-]+$/, 'token'],
+    [/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/, 'token'],
   ],
   'core/calls/consent-url.ts': [
     [/^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/, 'short'],

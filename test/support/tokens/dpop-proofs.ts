@@ -11,8 +11,13 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import { calculateJwkThumbprint } from 'jose';
 
+import { checkReplay } from '../../../src/core/dpop/replay-store.js';
 import { ProofKeys } from '../../../src/core/dpop/proof-key.js';
-import type { DPoPProofRules } from '../../../src/core/dpop/proof.js';
+import {
+  type CheckedDPoPProof,
+  type DPoPProofRules,
+  verifyDPoPProof,
+} from '../../../src/core/dpop/proof.js';
 
 export const NOW = 1_790_000_000;
 export const URL_OF_REQUEST = 'https://api.example.com/mcp';
@@ -79,9 +84,23 @@ export function goodRules(key: TestKey, changes: Partial<DPoPProofRules> = {}): 
     clockSkewSeconds: 30,
     now: () => NOW,
     strictHtu: false,
+    verification: 'auto',
     keys: new ProofKeys(),
     ...changes,
   };
+}
+
+/** As a promise, whatever the form of verification. */
+export async function verifiedProof(
+  proof: string,
+  rules: DPoPProofRules,
+): Promise<CheckedDPoPProof> {
+  return verifyDPoPProof(proof, rules);
+}
+
+/** As a promise, whatever the store. */
+export async function replayChecked(...asked: Parameters<typeof checkReplay>): Promise<void> {
+  return checkReplay(...asked);
 }
 
 export function encode(text: string): string {

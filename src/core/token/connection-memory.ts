@@ -1,0 +1,32 @@
+import { type Credentials, credentialsIn, type HeaderLines, headerLines } from './credentials.js';
+import type { Recalled } from './token-verifier.js';
+
+/** Credentials, and what they were found to be when they last came. */
+export type ShownCredentials = Credentials & Recalled;
+
+interface Last {
+  readonly line: string;
+  readonly shown: ShownCredentials;
+}
+
+/**
+ * What each connection sent last in its `Authorization` header. The next request of a client has the same
+ * line, as good as always, and then it is neither read nor hashed once more.
+ *
+ * Compared with nothing but what the same connection has sent, so nobody learns anything of others.
+ */
+export class ConnectionMemory {
+  readonly #last = new WeakMap<object, Last>();
+
+  /** @throws TokenMissingError, MalformedCredentialsError */
+  credentials(headers: HeaderLines, connection: object | undefined): ShownCredentials {
+    const lines = headerLines(headers, 'authorization');
+    if (connection === undefined) return { ...credentialsIn(lines) };
+    const last = this.#last.get(connection);
+    const [line = ''] = lines;
+    if (last !== undefined && lines.length === 1 && last.line === line) return last.shown;
+    const shown: ShownCredentials = { ...credentialsIn(lines) };
+    this.#last.set(connection, { line, shown });
+    return shown;
+  }
+}

@@ -1,0 +1,44 @@
+import { Generations } from '../lib/generations.js';
+import { member } from '../lib/members.js';
+
+const MAX_VALUES = 10_000;
+const MAX_LENGTH = 1024;
+
+/** Claims that many tokens have in common; `sub` and `jti` are none. */
+const SHARED_CLAIMS = ['iss', 'client_id', 'scope', 'agent_id'];
+const NONE: readonly string[] = Object.freeze([]);
+
+/**
+ * One text, or one list, for all tokens that say the same: most of what is kept of a token is what the other
+ * tokens say, too. Bounded; what it has forgotten is there twice for a while.
+ */
+export class SharedValues {
+  readonly #texts = new Generations<string>(MAX_VALUES / 2);
+  readonly #lists = new Generations<readonly string[]>(MAX_VALUES / 2);
+
+  text(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    if (text.length <= MAX_LENGTH) this.#texts.set(text, text);
+    return text;
+  }
+
+  /** Frozen. */
+  list(list: readonly string[]): readonly string[] {
+    if (list.length === 0) return NONE;
+    const key = JSON.stringify(list);
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
+    const frozen = Object.freeze(list.map((text) => this.text(text)));
+    if (key.length <= MAX_LENGTH) this.#lists.set(key, frozen);
+    return frozen;
+  }
+
+  /** Puts shared texts in the place of equal ones. */
+  shareIn(claims: Record<string, unknown>): void {
+    for (const name of SHARED_CLAIMS) {
+      const value = member(claims, name);
+      if (typeof value === 'string') claims[name] = this.text(value);
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { generateKeyPairSync, sign, verify } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import { ecdsaDer } from '../../../src/core/jws/ecdsa-der.js';
+
+describe('ecdsaDer', () => {
+  it.each<[string, number]>([
+    ['P-256', 32],
+    ['P-384', 48],
+    ['P-521', 66],
+  ])('RFC 7518 §3.4: says the same as the two numbers: %s', (namedCurve, length) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve });
+    const text = Buffer.from('text');
+    for (let times = 0; times < 40; times++) {
+      const raw = sign('sha256', text, { key: privateKey, dsaEncoding: 'ieee-p1363' });
+      const der = ecdsaDer(raw, length);
+      expect(der !== undefined && verify('sha256', text, publicKey, der)).toBe(true);
+    }
+  });
+
+  it.each<[string, string]>([
+    ['3006020100020100', '00000000'],
+    ['3006020101020102', '00010002'],
+    ['300702020080020101', '00800001'],
+    ['300a0203008000020300ffff', '8000ffff'],
+  ])('X.690 §8.3: %s has no zero too many, and no sign', (der, raw) => {
+    expect(ecdsaDer(Buffer.from(raw, 'hex'), 2)?.toString('hex')).toBe(der);
+  });
+
+  it('is of the right length, or none', () => {
+    for (const length of [0, 1, 63, 65, 128]) {
+      expect(ecdsaDer(Buffer.alloc(length), 32)).toBeUndefined();
+    }
+  });
+});

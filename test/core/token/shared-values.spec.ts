@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import { SharedValues } from '../../../src/core/token/shared-values.js';
+
+const copyOf = (text: string) => Buffer.from(text).toString();
+
+describe('13.4: SharedValues', () => {
+  it('give one frozen list for equal ones', () => {
+    const values = new SharedValues();
+    const list = values.list(['a', 'b']);
+    expect(values.list([copyOf('a'), copyOf('b')])).toBe(list);
+    expect(values.list([])).toBe(values.list([]));
+    expect(list).toEqual(['a', 'b']);
+    expect([Object.isFrozen(list), Object.isFrozen(values.list([]))]).toEqual([true, true]);
+    expect(values.list(['a,b'])).not.toBe(list);
+    expect(values.list(['b', 'a'])).toEqual(['b', 'a']);
+  });
+
+  it('leave claims as they are, whatever they are', () => {
+    const values = new SharedValues();
+    const claims = JSON.parse(
+      '{"iss":"i","client_id":1,"scope":["a"],"__proto__":{"agent_id":"x"},"sub":"s"}',
+    ) as Record<string, unknown>;
+    const before = JSON.stringify(claims);
+    values.shareIn(claims);
+    expect(JSON.stringify(claims)).toBe(before);
+    expect(Object.hasOwn(claims, 'agent_id')).toBe(false);
+  });
+
+  it('are bounded, and long ones are not kept', () => {
+    const values = new SharedValues();
+    const long = 'x'.repeat(2000);
+    expect(values.text(long)).toBe(long);
+    for (let i = 0; i < 12_000; i++) expect(values.list([`text-${i}`])).toEqual([`text-${i}`]);
+    expect(values.text('text-1')).toBe('text-1');
+  });
+});
