@@ -90,6 +90,16 @@ describe('the pages', () => {
     const text = readFileSync('docs/options.md', 'utf8');
     for (const name of Object.keys(moduleChecks)) expect(text).toContain(`\`${name}\``);
   });
+
+  it('14.9: docs/options.md names every option of a gateway, of an upstream and of a rule', async () => {
+    const { gatewayChecks } = await import('../../src/gateway/options/gateway-options.js');
+    const upstream = await import('../../src/gateway/options/upstream-options.js');
+    const [, text = ''] = readFileSync('docs/options.md', 'utf8').split('## The gateway\n');
+    const tables = [gatewayChecks, upstream.upstreamChecks, upstream.ruleChecks];
+    const names = tables.flatMap((checks) => Object.keys(checks));
+    expect(names.length).toBeGreaterThan(25);
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
 });
 
 /** The anchors of a page, as GitHub makes them. */

@@ -64,7 +64,7 @@ export interface ResolvedGateway {
 
 const upstreamsProblem: Check = (value) => (isTable(value) ? undefined : 'must be a table');
 
-const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
+export const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   upstreams: upstreamsProblem,
   maxNameLength: count(40, 128),
   pins: textProblem,

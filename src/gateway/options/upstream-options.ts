@@ -174,7 +174,7 @@ const strategyProblem: Check = (value) => {
 
 const STRATEGIES = 'must be exchange(…), clientCredentials(…), none() or a function';
 
-const ruleChecks: Record<keyof ResourceRule, Check> = {
+export const ruleChecks: Record<keyof ResourceRule, Check> = {
   scopes: (value) =>
     typeof value === 'function'
       ? 'must name scopes: rules that are functions belong into mcp of AuthplaneModule'
@@ -198,7 +198,7 @@ const rulesProblem: Check = (value, devMode) => {
   return glob === undefined ? undefined : `"${glob[0]}": a glob cannot have one name (as)`;
 };
 
-const upstreamChecks: Record<keyof UpstreamOptions, Check> = {
+export const upstreamChecks: Record<keyof UpstreamOptions, Check> = {
   url: publicUrlProblem,
   resource: (value) =>
     typeof value === 'string' && value !== '' && !value.includes('#')
