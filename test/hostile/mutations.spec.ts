@@ -3,10 +3,12 @@ import fc from 'fast-check';
 import { httpStatus } from '../../src/core/challenge.js';
 import { AuthorizationServerUnavailableError } from '../../src/core/errors/server-errors.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
+import type { AuthplaneResource } from '../../src/core/resource.js';
 import {
   base64url,
   highSTwin,
   mintRaw,
+  RESOURCE,
   type SigningKey,
   signingKey,
   validClaims,
@@ -15,19 +17,28 @@ import {
 import { trustingResource, type TrustingResource } from '../support/tokens/trusting-resource.js';
 import { anyText } from '../support/text/any-text.js';
 
-/** G2: mutations of valid tokens. None is accepted; every refusal is a typed error that maps to 401. */
+/**
+ * G2: mutations of valid tokens. None is accepted; every refusal is a typed error that maps to 401. In both
+ * forms of verification.
+ */
 
 const RUNS = 3000;
 
 let trusting: TrustingResource;
 let keys: readonly SigningKey[];
 let tokens: readonly string[];
+let resources: readonly AuthplaneResource[];
 
 beforeAll(async () => {
   keys = [signingKey('ES256', 'ec'), signingKey('RS256', 'rsa'), signingKey('EdDSA', 'ed')];
   trusting = await trustingResource(keys.map(({ jwk }) => jwk));
   tokens = keys.map((key) => trusting.mint(key));
-  for (const token of tokens) await trusting.resource.verify(token); // remembered, as in real life
+  resources = (['sync', 'pool'] as const).map((verification) =>
+    trusting.client.resource({ resource: RESOURCE, verification }),
+  );
+  for (const resource of resources) {
+    for (const token of tokens) await resource.verify(token); // remembered, as in real life
+  }
 });
 
 afterAll(() => trusting.close());
@@ -41,7 +52,11 @@ const keyAt = (index: number): SigningKey => {
 };
 
 async function expectRefused(token: string): Promise<void> {
-  const outcome: unknown = await trusting.resource.verify(token).then(
+  for (const resource of resources) await expectRefusedBy(resource, token);
+}
+
+async function expectRefusedBy(resource: AuthplaneResource, token: string): Promise<void> {
+  const outcome: unknown = await resource.verify(token).then(
     () => 'accepted',
     (error: unknown) => error,
   );

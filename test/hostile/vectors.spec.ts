@@ -22,7 +22,7 @@ import { ManualClock } from '../support/tokens/manual-clock.js';
 /**
  * Acceptance data of others, each case as a whole access token against a real resource whose key set
  * holds the key of the case: none is accepted, and every refusal is a typed error that maps to 401,
- * or to 503 when the key set itself is refused.
+ * or to 503 when the key set itself is refused. In both forms of verification.
  */
 
 const VECTORS = '../shared/vectors';
@@ -54,20 +54,24 @@ async function resourceTrusting(keys: readonly unknown[], clock = new ManualCloc
     [jwksUri]: { keys },
   });
   const client = await AuthplaneClient.create({ issuer: ISSUER, fetch, clock });
-  const resource = client.resource({ resource: RESOURCE, allowedAlgorithms: ALGORITHMS });
-  return { client, resource, close: () => client.close() };
+  const resourceBy = (verification: 'sync' | 'pool') =>
+    client.resource({ resource: RESOURCE, allowedAlgorithms: ALGORITHMS, verification });
+  const [resource, onPool] = [resourceBy('sync'), resourceBy('pool')];
+  return { client, resource, resources: [resource, onPool], close: () => client.close() };
 }
 
 /** The refusal of each case that is not a typed 401; empty when all is well. */
-async function wrongOutcomes(resource: AuthplaneResource, cases: readonly Case[]) {
+async function wrongOutcomes(resources: readonly AuthplaneResource[], cases: readonly Case[]) {
   const wrong: string[] = [];
   for (const { name, token } of cases) {
-    const outcome: unknown = await resource.verify(token).then(
-      () => 'accepted',
-      (error: unknown) => error,
-    );
-    const typed = outcome instanceof AuthplaneError && httpStatus(outcome) === 401;
-    if (!typed) wrong.push(`${name}: ${String(outcome)}`);
+    for (const resource of resources) {
+      const outcome: unknown = await resource.verify(token).then(
+        () => 'accepted',
+        (error: unknown) => error,
+      );
+      const typed = outcome instanceof AuthplaneError && httpStatus(outcome) === 401;
+      if (!typed) wrong.push(`${name}: ${String(outcome)}`);
+    }
   }
   return wrong;
 }
@@ -79,15 +83,15 @@ async function expectAllRefused({ name, keys, cases }: Group): Promise<number> {
     expect([name, alone.constructor.name]).toEqual([name, JWKSFetchError.name]);
     expect(httpStatus(alone)).toBe(503);
   } else {
-    const { resource, close } = alone as Awaited<ReturnType<typeof resourceTrusting>>;
-    expect(await wrongOutcomes(resource, cases)).toEqual([]);
+    const { resources, close } = alone as Awaited<ReturnType<typeof resourceTrusting>>;
+    expect(await wrongOutcomes(resources, cases)).toEqual([]);
     close();
   }
   // Beside a good key, which keeps the set alive, and under a kid, should the key have none.
   const withKid = keys.map((key, i) => ({ kid: `vector-${i}`, ...(key as object) }));
   const beside = await resourceTrusting([...withKid, control.jwk]);
   await beside.resource.verify(mint(control));
-  expect(await wrongOutcomes(beside.resource, cases)).toEqual([]);
+  expect(await wrongOutcomes(beside.resources, cases)).toEqual([]);
   beside.close();
   return cases.length;
 }

@@ -18,7 +18,8 @@ const redis = 'redis/store.ts';
 const testing = 'testing/http/reply.ts';
 
 const snippets: readonly Snippet[] = [
-  [core, `import 'jose';`, null],
+  [core, `import type { JWK } from 'jose';`, null],
+  [core, `import 'jose';`, IMPORTS],
   [core, `import 'node:crypto';`, null],
   [core, `import '../errors/token-errors.js';`, null],
   [core, `import '@nestjs/common';`, IMPORTS],

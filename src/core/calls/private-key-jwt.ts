@@ -1,6 +1,8 @@
-import { createPrivateKey, KeyObject, randomUUID } from 'node:crypto';
+import { createPrivateKey, createPublicKey, KeyObject, randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
-import { type JWK, SignJWT } from 'jose';
+import type { JWK } from 'jose';
+import { signedJws } from '../jws/signed-jws.js';
+import { schemeFor } from '../jws/signature-scheme.js';
 import { isKeyFor, SUPPORTED_ALGORITHMS } from '../lib/algorithms.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
@@ -77,14 +79,15 @@ class PrivateKeyAuthentication implements AuthProvider {
   /** RFC 7523 §3. The audience is the issuer, so that the assertion is good at no other server. */
   async authenticate({ issuer }: AuthenticatedRequest): Promise<ClientAuthentication> {
     const now = Math.floor(this.#clock.now());
-    const assertion = await new SignJWT({ jti: randomUUID() })
-      .setProtectedHeader(this.#header)
-      .setIssuer(this.clientId)
-      .setSubject(this.clientId)
-      .setAudience(this.#audience ?? issuer)
-      .setIssuedAt(now)
-      .setExpirationTime(now + ASSERTION_SECONDS)
-      .sign(this.#key);
+    const claims = {
+      jti: randomUUID(),
+      iss: this.clientId,
+      sub: this.clientId,
+      aud: this.#audience ?? issuer,
+      iat: now,
+      exp: now + ASSERTION_SECONDS,
+    };
+    const assertion = await signedJws(this.#header, claims, this.#key);
     return {
       form: {
         client_id: this.clientId,
@@ -116,7 +119,9 @@ function importedJwk(jwk: JWK): KeyObject {
 
 function algorithmFor(key: KeyObject, wanted: string | undefined): string {
   const jwk = key.export({ format: 'jwk' });
-  const fits = (alg: string): boolean => isKeyFor(jwk, alg);
+  const publicKey = createPublicKey(key);
+  const fits = (alg: string): boolean =>
+    isKeyFor(jwk, alg) && schemeFor(publicKey, alg) !== undefined;
   const algorithm = wanted ?? SUPPORTED_ALGORITHMS.find(fits);
   if (algorithm !== undefined && fits(algorithm)) return algorithm;
   throw new ConfigurationError(

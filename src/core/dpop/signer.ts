@@ -9,8 +9,8 @@ import {
   verify,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { SignJWT } from 'jose';
 import { type Clock, systemClock } from '../lib/clock.js';
+import { signedJws } from '../jws/signed-jws.js';
 import { sha256 } from '../lib/digest.js';
 import { isNonce } from './nonce.js';
 import { importProofKey, type ProofJwk, readProofJwk } from './proof-key.js';
@@ -111,7 +111,8 @@ export class DPoPSigner {
     const { origin, pathname } = httpUrl(url);
     const iat = Math.floor(this.#clock.now());
     const knownNonce = nonce ?? this.#nonces.get(origin);
-    return new SignJWT({
+    const header = { typ: 'dpop+jwt', alg: this.algorithm, jwk: this.#publicJwk };
+    const claims = {
       htm: method,
       htu: `${origin}${pathname}`,
       jti: randomUUID(),
@@ -119,9 +120,8 @@ export class DPoPSigner {
       exp: iat + LIFETIME_SECONDS,
       ...(accessToken === undefined ? {} : { ath: sha256(accessToken) }),
       ...(knownNonce === undefined ? {} : { nonce: knownNonce }),
-    })
-      .setProtectedHeader({ typ: 'dpop+jwt', alg: this.algorithm, jwk: this.#publicJwk })
-      .sign(this.#key);
+    };
+    return signedJws(header, claims, this.#key);
   }
 
   /**

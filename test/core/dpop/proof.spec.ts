@@ -48,7 +48,15 @@ beforeAll(async () => {
   ]);
 });
 
+/** The same in both forms of verification. */
 async function refusal(proof: string, rules: DPoPProofRules): Promise<Error> {
+  const error = await refusalBy(proof, { ...rules, verification: 'sync' });
+  const onPool = await refusalBy(proof, { ...rules, verification: 'pool' });
+  expect([onPool.constructor, onPool.message]).toEqual([error.constructor, error.message]);
+  return error;
+}
+
+async function refusalBy(proof: string, rules: DPoPProofRules): Promise<Error> {
   return verifiedProof(proof, rules).then(
     () => {
       throw new Error('the proof was accepted');

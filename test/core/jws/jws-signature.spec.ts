@@ -2,6 +2,8 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, test } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { signatureVerdict } from '../../../src/core/jws/jws-signature.js';
+import { seededRandom } from '../../support/text/seeded-random.js';
+import { compareWithJose, SignatureCases } from '../../support/tokens/signature-cases.js';
 
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -80,3 +82,13 @@ test('13.3: sync answers at once, pool later, and what is quick is never handed 
   const quick = await signed('RS256', rsa.privateKey);
   expect(signatureVerdict(quick, rsa.publicKey, { alg: 'RS256', form: 'auto' })).toBe('holds');
 });
+
+test.each(FORMS)(
+  '13.3: signatures are what jose says they are (%s); a million in the stress run',
+  async (form) => {
+    const cases = new SignatureCases(seededRandom(1), 100);
+    const { accepted, wrong } = await compareWithJose(cases, 700, form);
+    expect(wrong).toEqual([]);
+    expect(accepted).toBeGreaterThan(35);
+  },
+);
