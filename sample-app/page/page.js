@@ -26,10 +26,11 @@ setInterval(count, 1000);
 
 function count() {
   const now = new Date();
-  status.textContent =
+  const text =
     lostAt === undefined
       ? 'live'
       : `the gateway does not answer since ${lostAt.toISOString().slice(11, 19)}`;
+  if (status.textContent !== text) status.textContent = text; // read out once
   for (const time of document.querySelectorAll('.since time')) {
     const since = new Date(time.dateTime);
     time.textContent = `${time.dateTime.slice(11, 19)}, ${duration((now - since) / 1000)}`;

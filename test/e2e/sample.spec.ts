@@ -116,6 +116,15 @@ describe('14.8: the page of the sample', () => {
     expect(Object.keys(JSON.parse(first?.slice(6) ?? '{}'))).toEqual(['upstreams', 'decisions']);
   });
 
+  test('holds no token and no secret, and escapes what clients call things', async () => {
+    await bob.call('<img src=x onerror=alert(1)>').catch(() => undefined);
+    const text = await (await fetch(url)).text();
+    expect(text).toContain('&#60;img src=x');
+    expect(text).not.toMatch(/<img|eyJ|sample-secret|calendar-[\w-]{43}/);
+    for (const token of tokens) expect(text).not.toContain(token);
+    expect(html`<p>${'<"&\''}${html`<b></b>`}</p>`.text).toBe('<p>&#60;&#34;&#38;&#39;<b></b></p>');
+  });
+
   const inChromium = CHROMIUM === undefined ? describe.skip : describe;
   if (CHROMIUM === undefined) {
     console.warn(
@@ -184,15 +193,18 @@ describe('14.8: the page of the sample', () => {
       expect(width).toBeLessThanOrEqual(390);
       await page.close();
     });
-  });
 
-  test('holds no token and no secret, and escapes what clients call things', async () => {
-    await bob.call('<img src=x onerror=alert(1)>').catch(() => undefined);
-    const text = await (await fetch(url)).text();
-    expect(text).toContain('&#60;img src=x');
-    expect(text).not.toMatch(/<img|eyJ|sample-secret|calendar-[\w-]{43}/);
-    for (const token of tokens) expect(text).not.toContain(token);
-    expect(html`<p>${'<"&\''}${html`<b></b>`}</p>`.text).toBe('<p>&#60;&#34;&#38;&#39;<b></b></p>');
+    test('says when the gateway itself does not answer', async () => {
+      const page = await open();
+      await page.waitForSelector('[data-live="yes"]');
+      problems.length = 0; // the browser itself reports that the stream is gone
+      await sample.close();
+      await page.waitForSelector('[data-live="no"]');
+      expect(await page.locator('#live').innerText()).toMatch(
+        /does not answer since \d\d:\d\d:\d\d/,
+      );
+      await page.close();
+    });
   });
 });
 
