@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { BRIEF, challengeText, FULL } from '../../src/core/challenge-text.js';
 
 describe('the text of a challenge', () => {

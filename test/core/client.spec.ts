@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AuthplaneClient } from '../../src/core/client.js';
 import type { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import {
@@ -62,7 +62,7 @@ function production(metadata: unknown, keySet: unknown, options: Partial<ClientO
 
 describe('options that are probably not meant', () => {
   it('hardening: are process warnings, once each', async () => {
-    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const server = await loopback();
     const lax = await create({ issuer: server.issuer, devMode: true });
     const strict = await production(GOOD, { keys: [key.jwk] });

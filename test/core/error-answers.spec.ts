@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { ANSWERED_ERRORS, answerFor, DESCRIPTIONS } from '../../src/core/error-answers.js';
 import { OAuthError } from '../../src/core/errors/oauth-errors.js';
 import { DPoPKeyMismatchError, DPoPProofMissingError } from '../../src/core/errors/dpop-errors.js';

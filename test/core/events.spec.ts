@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { NoCallerError } from 'authplane-nestjs/core';
 import { type AuthplaneEvent, eventCaller, Events } from '../../src/core/events.js';
 import type { Caller } from '../../src/core/token/caller.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { resolveFurtherOptions, resolveModuleOptions } from '../../src/core/options.js';
 import { InMemoryDPoPReplayStore } from '../../src/core/dpop/replay-store.js';
 

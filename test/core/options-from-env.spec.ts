@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { authplaneOptionsFromEnv } from '../../src/core/options-from-env.js';
 import { resolveModuleOptions } from '../../src/core/options.js';
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 
 const page = (name: string) => readFileSync(`docs/${name}.md`, 'utf8');
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { codeBlocks, pages } from '../support/docs/markdown.js';
 import { tableBelow } from '../support/docs/table.js';

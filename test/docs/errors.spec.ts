@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from '@jest/globals';
+import { describe, expect, it, test } from 'vitest';
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 import * as root from 'authplane-nestjs';

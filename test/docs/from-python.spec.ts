@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 
 const page = readFileSync('docs/from-python.md', 'utf8');
 const surface = ['index', 'core', 'mcp', 'redis', 'testing']

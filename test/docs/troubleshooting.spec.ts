@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConsoleLogger, Controller, Get, Logger } from '@nestjs/common';
 import { AuthplaneModule, type AuthplaneModuleOptions, Scopes } from 'authplane-nestjs';
 import {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Controller, Get, Logger, type LoggerService } from '@nestjs/common';
 import { AnyScope, AuthplaneModule, type AuthplaneModuleOptions, Scopes } from 'authplane-nestjs';
 import {

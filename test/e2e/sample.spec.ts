@@ -1,7 +1,7 @@
 /** What a newcomer runs first: the gateway of the sample, the walk through it, and its page. */
 
 import { existsSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { freePorts } from '../../sample-app/free-ports.js';
 import { html } from '../../sample-app/page/markup.js';

@@ -1,6 +1,6 @@
 /** One application under several names, and with a resource for each path. */
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { type ClientName, clients, walk } from '../support/hosts/hosts-clients.js';
 import { platforms } from '../support/nest/start-app.js';
 import { startTenantsApp, type TenantsApp } from '../support/nest/tenants-app.js';

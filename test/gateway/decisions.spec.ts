@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { exchange, type GatewayDecision, none } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
 import { type LegacyUpstream, startLegacyUpstream } from '../support/gateway/legacy-servers.js';

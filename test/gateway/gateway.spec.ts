@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { McpServer } from '@modelcontextprotocol/server';
 import { Controller, Module, Post, Req, Res } from '@nestjs/common';
 import { AuthplaneModule } from 'authplane-nestjs';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AuthplaneResource } from 'authplane-nestjs';
 import { none, UnknownOperationError, UpstreamError } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';

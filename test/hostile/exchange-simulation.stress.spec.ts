@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { setFlagsFromString } from 'node:v8';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { clientAuthentication } from '../../src/core/calls/client-authentication.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
 import { CircuitOpenError } from '../../src/core/errors/server-errors.js';

@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import ts from 'typescript';
 import { CONSTRUCTED, EXPRESSIONS, LENGTHS } from '../support/hostile/expressions.js';
 import { LOOPS } from '../support/hostile/loops.js';

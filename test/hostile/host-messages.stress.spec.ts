@@ -4,7 +4,7 @@
  * 200,000 for each host.
  */
 import { Agent } from 'node:http';
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, vi, test } from 'vitest';
 import { All, Controller, Get, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { AuthplaneGuard, Scopes } from 'authplane-nestjs';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
@@ -15,7 +15,7 @@ import { freePort, type Platform } from '../support/nest/start-app.js';
 import { Host, type HostName, McpController, Runs, startMcpApp } from '../support/nest/mcp-app.js';
 import { attack, type Attacked, isFull, SIMULTANEOUS, ways } from '../support/hostile/attack.js';
 
-if (isFull) jest.setTimeout(3_600_000);
+if (isFull) vi.setConfig({ testTimeout: 3_600_000 });
 
 const agent = new Agent({ keepAlive: true, maxSockets: SIMULTANEOUS });
 afterAll(() => agent.destroy());

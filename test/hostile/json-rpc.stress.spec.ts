@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   McpServer as McpServerV1,
   ResourceTemplate as TemplateV1,
@@ -51,7 +51,7 @@ function scopeOf(kind: string, name: string): string {
 }
 
 afterEach(() => {
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
 });
 
 describe('what the guard lets through is what the dispatcher runs', () => {
@@ -62,7 +62,7 @@ describe('what the guard lets through is what the dispatcher runs', () => {
   ])(
     '%d generated bodies against the dispatcher of %s',
     async (bodies, _, startDispatcher, scopes) => {
-      jest.spyOn(console, 'warn').mockImplementation(() => undefined); // of the SDK, about names
+      vi.spyOn(console, 'warn').mockImplementation(() => undefined); // of the SDK, about names
       const random = generator(20_261_121);
       const dispatcher = await startDispatcher();
       const count = { parsed: 0, refused: 0, dispatched: 0, ran: 0 };
@@ -181,7 +181,7 @@ function startV2(): Promise<Dispatcher> {
   );
 }
 
-/** Its handlers, around its own code for URIs: the package as a whole does not load in Jest. */
+/** Its handlers, around its own code for URIs: the package as a whole wants an application. */
 function startMcpNest(): Promise<Dispatcher> {
   const { server } = new McpServer({ name: 'hostile', version: '1' });
   server.registerCapabilities({ tools: {}, resources: {}, prompts: {} });

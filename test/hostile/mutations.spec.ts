@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { httpStatus } from '../../src/core/challenge.js';
 import { AuthorizationServerUnavailableError } from '../../src/core/errors/server-errors.js';

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { AuthplaneClient } from '../../src/core/client.js';
 import { httpStatus } from '../../src/core/challenge.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   Controller,
   ForbiddenException,
@@ -39,7 +39,7 @@ describe.each(platforms)('serveMcp on %s', (platform) => {
   let app: RunningApp;
 
   afterEach(async () => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
     await app.close();
   });
 
@@ -75,7 +75,7 @@ describe.each(platforms)('serveMcp on %s', (platform) => {
   });
 
   it('what fails late is logged with its stack, because no filter sees it', async () => {
-    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     await post('late');
     expect(logged).toHaveBeenCalledTimes(1);
     const stack: unknown = logged.mock.calls[0]?.[1];
@@ -83,7 +83,7 @@ describe.each(platforms)('serveMcp on %s', (platform) => {
   });
 
   it('10.19: a client that goes away aborts the signal, and is no error of the server', async () => {
-    const logged = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     let aborted: (() => void) | undefined;
     const wasAborted = new Promise<void>((resolve) => (aborted = resolve));
     @Controller('mcp')

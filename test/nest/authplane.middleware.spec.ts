@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, vi, test, type MockInstance } from 'vitest';
 import {
   Body,
   Controller,
@@ -31,7 +31,7 @@ import {
 let server: MountedServer | undefined;
 
 afterEach(async () => {
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
   await server?.close();
   server = undefined;
 });
@@ -52,7 +52,7 @@ async function untilChecked({ selfChecks }: MountedServer): Promise<void> {
   expect(selfChecks).toEqual(expect.arrayContaining(wanted));
 }
 
-const doubts = (warn: jest.SpiedFunction<Logger['warn']>) =>
+const doubts = (warn: MockInstance<Logger['warn']>) =>
   warn.mock.calls.map(([text]) => String(text)).filter((text) => !text.startsWith('devMode'));
 
 const names = Object.keys(mounts) as MountName[];
@@ -155,7 +155,7 @@ describe.each(names)('12.5: %s, what comes with it', (mount) => {
   });
 
   test('nothing is said at the start, and nothing by the self-check', async () => {
-    const warn = jest.spyOn(Logger.prototype, 'warn');
+    const warn = vi.spyOn(Logger.prototype, 'warn');
     server = await startMounted(mount, servers['SDK v1']);
     await untilChecked(server);
     expect(doubts(warn)).toEqual([]);
@@ -236,7 +236,7 @@ describe.each(platforms)('12.5: consumer.apply on %s', (platform) => {
   const message = (name: string) => ({ jsonrpc: '2.0', id: 1, ...call(name) });
 
   test('a controller at the endpoint without a guard: scopes before dispatch, the caller, no warning', async () => {
-    const warn = jest.spyOn(Logger.prototype, 'warn');
+    const warn = vi.spyOn(Logger.prototype, 'warn');
     const running = await start();
     await untilChecked(running);
     expect(doubts(warn)).toEqual([]);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 
 const IMPORTS = '@typescript-eslint/no-restricted-imports';
 const PATHS = 'import-x/no-restricted-paths';

@@ -1,6 +1,6 @@
 /** The house stays in order: small folders, short files, a spec for a source file, no cycle of folders. */
 
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 

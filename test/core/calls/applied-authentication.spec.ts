@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
 import {
   type AsCredentials,
@@ -222,10 +222,10 @@ describe('hardening: what a provider adds is secret', () => {
 describe('hardening: credentials that never come', () => {
   const never = (): Promise<never> => new Promise(() => undefined);
   beforeEach(() => {
-    jest.useFakeTimers({ now: NOW * 1000, doNotFake: ['nextTick', 'performance'] });
+    vi.useFakeTimers({ now: NOW * 1000, toFake: ['Date', 'setTimeout', 'clearTimeout'] });
   });
   afterEach(() => {
-    jest.useRealTimers();
+    vi.useRealTimers();
   });
 
   it.each<[string, AsCredentials]>([
@@ -234,7 +234,7 @@ describe('hardening: credentials that never come', () => {
   ])('%s: all who share the request get 503 after 5 seconds', async (_name, credentials) => {
     const operations = setup.with({ authentication: clientAuthentication(credentials) });
     const waiting = Array.from({ length: 3 }, () => thrownBy(operations.clientCredentials()));
-    await jest.advanceTimersByTimeAsync(5001);
+    await vi.advanceTimersByTimeAsync(5001);
     for (const thrown of await Promise.all(waiting)) {
       expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
       expect(httpStatus(thrown)).toBe(503);
@@ -248,9 +248,9 @@ describe('hardening: credentials that never come', () => {
     const authentication = clientAuthentication({ clientId: 'me', clientSecret });
     const operations = setup.with({ authentication });
     const first = thrownBy(operations.clientCredentials());
-    await jest.advanceTimersByTimeAsync(5001);
+    await vi.advanceTimersByTimeAsync(5001);
     await first;
-    jest.useRealTimers();
+    vi.useRealTimers();
     await operations.clientCredentials();
     expect(basicOf(setup.server.last)).toBe('me:now');
   });

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeJwt } from 'jose';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
 import {
@@ -265,7 +265,7 @@ describe('DPoP', () => {
     dpop = await DPoPSigner.generate({ clock: setup.clock });
     noted = [];
     const note = dpop.noteNonce.bind(dpop);
-    jest.spyOn(dpop, 'noteNonce').mockImplementation((url, nonce) => {
+    vi.spyOn(dpop, 'noteNonce').mockImplementation((url, nonce) => {
       noted.push(`${new URL(url).origin} ${nonce}`);
       note(url, nonce);
     });

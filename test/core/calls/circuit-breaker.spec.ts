@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { CircuitBreaker } from '../../../src/core/calls/circuit-breaker.js';
 import {
   CircuitOpenError,

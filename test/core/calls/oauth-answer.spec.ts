@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { isSuccess, objectOf, requireObject } from '../../../src/core/calls/oauth-answer.js';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorizationServer } from '../../../src/core/discovery/authorization-server.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
 import {
   AuthorizationServerUnavailableError,

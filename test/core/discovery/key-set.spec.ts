@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { KeySet } from '../../../src/core/discovery/key-set.js';
 import { DocumentRefused } from '../../../src/core/discovery/remote-document.js';
 import {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   type AuthorizationServerUnavailableError,
   JWKSFetchError,
@@ -14,7 +14,7 @@ const opened: RemoteDocument<string>[] = [];
 
 afterEach(() => {
   for (const document of opened.splice(0)) document.close();
-  jest.useRealTimers();
+  vi.useRealTimers();
 });
 
 /** A document whose loads the test answers one by one. */
@@ -263,39 +263,39 @@ describe('the pause after a failure', () => {
 
 describe('background work', () => {
   it('the reload starts at 80 % of the refresh age, with jitter', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const { loads, loaded } = setUp();
     await loaded('a');
-    await jest.advanceTimersByTimeAsync(59_900);
+    await vi.advanceTimersByTimeAsync(59_900);
     expect(loads).toHaveLength(1);
-    await jest.advanceTimersByTimeAsync(20_200);
+    await vi.advanceTimersByTimeAsync(20_200);
     expect(loads).toHaveLength(2);
   });
 
   it('after a failure it tries again by itself, and tells of failures that no caller sees', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const { loads, failures, document } = setUp();
     const first = Promise.resolve(document.get()).catch((error: unknown) => error);
     loads[0]?.fail(new Error('first'));
     await first;
     expect(failures).toEqual([]); // its caller has seen it
-    await jest.advanceTimersByTimeAsync(600);
+    await vi.advanceTimersByTimeAsync(600);
     expect(loads).toHaveLength(2);
     loads[1]?.fail(new Error('second'));
-    await jest.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(0);
     expect(failures.map(({ message }) => message)).toEqual(['second']);
-    await jest.advanceTimersByTimeAsync(1100);
+    await vi.advanceTimersByTimeAsync(1100);
     loads[2]?.answer('a');
-    await jest.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(0);
     expect(document.peek()).toBe('a');
   });
 
   it('a success by hand puts the planned attempt off', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const { loads, loaded, failed } = setUp();
     await failed();
     await loaded('a');
-    await jest.advanceTimersByTimeAsync(30_000);
+    await vi.advanceTimersByTimeAsync(30_000);
     expect(loads).toHaveLength(2);
   });
 
@@ -308,24 +308,24 @@ describe('background work', () => {
   });
 
   it('close stops the timer', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const { document, loads, loaded } = setUp();
     await loaded('a');
-    expect(jest.getTimerCount()).toBe(1);
+    expect(vi.getTimerCount()).toBe(1);
     document.close();
-    expect(jest.getTimerCount()).toBe(0);
-    await jest.advanceTimersByTimeAsync(1_000_000);
+    expect(vi.getTimerCount()).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_000_000);
     expect(loads).toHaveLength(1);
   });
 
   it('after close no timer is started any more, and a load under way still answers', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const { document, loads } = setUp();
     const waiting = document.get();
     document.close();
     loads[0]?.answer('a');
     expect(await waiting).toBe('a');
-    expect(jest.getTimerCount()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('after close an aged copy is used without a load behind the scenes', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { JWKSFetchError } from '../../../src/core/errors/server-errors.js';
 import { resolveClientOptions } from '../../../src/core/options.js';
 import { ISSUER, optionProblems } from '../../support/tokens/option-problems.js';

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { exactScopes, NO_SCOPES, scopeCoverage } from '../../../src/core/lib/scopes.js';
 import {
   type Demand,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { sentWithNonce } from '../../../src/core/dpop/nonce-retry.js';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
 

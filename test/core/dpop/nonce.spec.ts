@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 
 import { type DPoPNonceOptions, DPoPNonces, NONCE_SETTINGS } from '../../../src/core/dpop/nonce.js';
 import { type Clock, systemClock } from '../../../src/core/lib/clock.js';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { calculateJwkThumbprint } from 'jose';
 import {
   DEFAULT_PROOF_ALGORITHMS,

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, it } from '@jest/globals';
+import { expect, it } from 'vitest';
 import { sha256 } from '../../../src/core/lib/digest.js';
 import { InMemoryDPoPReplayStore, ReplayStoreError } from '../../../src/core/dpop/replay-store.js';
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { calculateJwkThumbprint } from 'jose';
 
 import { DPoPSigner, type DPoPSignerAlgorithm } from '../../../src/core/dpop/signer.js';

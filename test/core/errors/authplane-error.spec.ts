@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { calculateJwkThumbprint } from 'jose';
 import { ConsentRefusedError } from '../../../src/mcp/index.js';
 import * as errors from '../../support/tokens/errors.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import * as errors from '../../support/tokens/errors.js';
 import { originalOf, STANDS_FOR } from '../../../src/core/errors/stands-for.js';
 

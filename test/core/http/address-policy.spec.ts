@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { isPublicAddress, judgedAddress } from '../../../src/core/http/address-policy.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { OutboundHttp } from '../../../src/core/http/client.js';
 import type { OutboundHttpOptions } from '../../../src/core/http/client.js';

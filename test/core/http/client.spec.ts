@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js';

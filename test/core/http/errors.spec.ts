@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import * as outbound from '../../../src/core/http/errors.js';
 
 const HOST = 'as.example.com:8443';

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import type { OutboundHttp, OutboundHttpOptions } from '../../../src/core/http/client.js';
 import type { OutboundFetch } from '../../../src/core/http/fetch.js';

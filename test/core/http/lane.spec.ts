@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { Lane, type Turn } from '../../../src/core/http/lane.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 

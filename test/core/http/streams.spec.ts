@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { IncomingMessage } from 'node:http';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 import { OutboundStreams } from '../../../src/core/http/streams.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { MAX_PROOF_LENGTH, parseCompactJws } from '../../../src/core/jws/compact-jws.js';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { ecdsaDer } from '../../../src/core/jws/ecdsa-der.js';
 
 describe('ecdsaDer', () => {

@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { describe, expect, it, test } from '@jest/globals';
+import { describe, expect, it, test } from 'vitest';
 import { SignJWT } from 'jose';
 import { signatureVerdict } from '../../../src/core/jws/jws-signature.js';
 import { seededRandom } from '../../support/text/seeded-random.js';

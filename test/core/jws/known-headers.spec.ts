@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { parseCompactJws } from '../../../src/core/jws/compact-jws.js';
 import { KnownHeaders } from '../../../src/core/jws/known-headers.js';
 

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { schemeFor } from '../../../src/core/jws/signature-scheme.js';
 
 test('13.3: what a key is asked with is made once for each algorithm it is used with', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { signingInput } from '../../../src/core/jws/signing-input.js';
 
 const encoded = (text: string) => Buffer.from(text).toString('base64url');

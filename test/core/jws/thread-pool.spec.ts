@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { ThreadPool } from '../../../src/core/jws/thread-pool.js';
 
 test('13.3: so much is under way at once, and the rest has its turn in the order it came', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { unverifiedClaim } from '../../../src/core/jws/unverified-claims.js';
 
 const part = (text: string) => Buffer.from(text).toString('base64url');

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { clockProblem, systemClock } from '../../../src/core/lib/clock.js';
 
 const zero = (): number => 0;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel } from 'node:worker_threads';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { afterDeadline, within } from '../../../src/core/lib/deadline.js';
 import { standStill } from '../../support/time/stand-still.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { Generations } from '../../../src/core/lib/generations.js';
 
 /** Names given to a memory of two generations of three. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { isJsonObject, member, textOf } from '../../../src/core/lib/members.js';
 
 describe('members of what came from outside', () => {

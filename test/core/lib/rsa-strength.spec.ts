@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isWeakRsaModulus } from '../../../src/core/lib/rsa-strength.js';
 import { rsaSigningKey } from '../../support/tokens/keys-and-tokens.js';
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { booleanProblem, problemsOf, seconds } from '../../../src/core/lib/option-checks.js';
 import { checksOf, type Settings, withDefaults } from '../../../src/core/lib/settings.js';
 

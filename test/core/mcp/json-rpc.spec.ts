@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { InvalidRequestError } from 'authplane-nestjs/core';
 import {
   asksForList,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { hostsProblem } from '../../../src/core/mcp/mcp-host.js';
 
 class TheLibraryModule {}

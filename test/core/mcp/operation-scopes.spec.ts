@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as timeout } from 'node:timers/promises';
 import { runInThisContext } from 'node:vm';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { CallbackError, InsufficientScopeError } from 'authplane-nestjs/core';
 import { transpileModule } from 'typescript';
 import {

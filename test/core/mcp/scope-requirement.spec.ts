@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { requirementProblem, scopeNeeds } from '../../../src/core/mcp/scope-requirement.js';
 
 describe('what an operation may need', () => {

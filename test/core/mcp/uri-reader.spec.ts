@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from '@jest/globals';
+import { describe, expect, it, test } from 'vitest';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 
 const variablesOf = (template: string, uri: string, loose = false) =>

@@ -2,7 +2,7 @@
  * A rule is asked with the variables that the handler gets, whatever the spelling of the URI: the
  * servers' own matchers say which these are. `AUTHPLANE_STRESS` asks for 200,000 URIs for each.
  */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { decoded } from '../../../src/core/mcp/uri-table.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { uriCases } from '../../support/text/uri-cases.js';

@@ -1,5 +1,5 @@
 /** Against the servers' own matchers: uri-table.stress.spec.ts. */
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { MAX_URI_LENGTH, UriTable } from '../../../src/core/mcp/uri-table.js';
 
 const table = (keys: string[], loose = false) =>

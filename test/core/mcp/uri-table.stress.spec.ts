@@ -3,7 +3,7 @@
  * whatever they match the table has to find, over random templates and URIs of which most are odd.
  * `AUTHPLANE_STRESS` asks for 200,000 of each.
  */
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { UriTable } from '../../../src/core/mcp/uri-table.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
 import { HOSTS } from '../../support/text/uri-matchers.js';

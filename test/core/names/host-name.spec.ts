@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { hostName } from '../../../src/core/names/host-name.js';
 
 test.each([

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CallbackError } from '../../../src/core/errors/request-errors.js';
 import { Lookups } from '../../../src/core/names/lookups.js';
 import { ManualClock } from '../../support/tokens/manual-clock.js';
@@ -14,7 +14,7 @@ describe('row 11: what an application is asked for others', () => {
     asked = [];
   });
   afterEach(() => {
-    jest.useRealTimers();
+    vi.useRealTimers();
   });
 
   const find = (key: string, answer: boolean | Promise<boolean> = true) =>
@@ -92,11 +92,11 @@ describe('row 11: what an application is asked for others', () => {
   });
 
   it('gives up after 5 seconds, for this question only', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const never = new Promise<boolean>(() => undefined);
     const hanging = Promise.resolve(find('a', never)).catch((error: unknown) => error);
     expect(await find('b')).toBe(true);
-    await jest.advanceTimersByTimeAsync(5100);
+    await vi.advanceTimersByTimeAsync(5100);
     expect(await hanging).toMatchObject({ message: 'isResource gave no answer within 5000 ms' });
     expect(await find('a')).toBe(true);
   });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import { setUpAnswering, type Setup } from '../../support/servers/client-setup.js';
 import { replyJson } from '../../support/servers/scripted-server.js';

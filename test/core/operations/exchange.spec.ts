@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { InvalidGrantError } from '../../../src/core/errors/oauth-errors.js';

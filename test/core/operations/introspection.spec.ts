@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clientAuthentication } from '../../../src/core/calls/client-authentication.js';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';
 import { TokenExpiredError } from '../../../src/core/errors/token-errors.js';
 import type { ExchangeRequest } from '../../../src/core/operations/exchange.js';

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';
 import { setUpAnswering, type Setup, thrownBy } from '../../support/servers/client-setup.js';

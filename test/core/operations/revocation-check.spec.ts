@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
 import {
   AuthorizationServerUnavailableError,
@@ -472,15 +472,15 @@ describe('a function', () => {
   describe('hardening: that never answers', () => {
     const never = (): Promise<boolean> => new Promise(() => undefined);
     beforeEach(() => {
-      jest.useFakeTimers({ now: NOW * 1000 });
+      vi.useFakeTimers({ now: NOW * 1000 });
     });
     afterEach(() => {
-      jest.useRealTimers();
+      vi.useRealTimers();
     });
 
     it('T44: refuses with 503 after 5 seconds', async () => {
       const check = thrownBy(checkBy(never)(claims(), 'canary'));
-      await jest.advanceTimersByTimeAsync(5001);
+      await vi.advanceTimersByTimeAsync(5001);
       const thrown = await check;
       expect(thrown).toBeInstanceOf(AuthorizationServerUnavailableError);
       expect(httpStatus(thrown)).toBe(503);
@@ -491,9 +491,9 @@ describe('a function', () => {
       const reports: string[] = [];
       const onUnchecked = ({ message }: Error) => void reports.push(message);
       const check = checkBy(never, { failClosed: false, onUnchecked })(claims(), 't');
-      await jest.advanceTimersByTimeAsync(4999);
+      await vi.advanceTimersByTimeAsync(4999);
       expect(reports).toEqual([]);
-      await jest.advanceTimersByTimeAsync(2);
+      await vi.advanceTimersByTimeAsync(2);
       await check;
       expect(reports).toEqual([expect.stringContaining('no answer within 5000 ms')]);
     });
@@ -502,9 +502,9 @@ describe('a function', () => {
       const slow = (): Promise<boolean> =>
         new Promise((resolve) => setTimeout(() => resolve(true), 4900));
       const check = thrownBy(checkBy(slow)(claims(), 't'));
-      await jest.advanceTimersByTimeAsync(4901);
+      await vi.advanceTimersByTimeAsync(4901);
       expect(await check).toBeInstanceOf(TokenRevokedError);
-      expect(jest.getTimerCount()).toBe(0);
+      expect(vi.getTimerCount()).toBe(0);
     });
   });
 });

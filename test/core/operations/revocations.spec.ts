@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { ServerError } from '../../../src/core/errors/oauth-errors.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { resolveClientOptions, resolveModuleOptions } from '../../../src/core/options.js';
 import { ISSUER, optionProblems, VALID } from '../../support/tokens/option-problems.js';
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { TokenResponse } from '../../../src/core/operations/token-response.js';
 import { tupleHash } from '../../../src/core/lib/digest.js';

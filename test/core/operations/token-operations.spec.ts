@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { clientAuthentication } from '../../../src/core/calls/client-authentication.js';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
 import type { TokenOperations } from '../../../src/core/operations/token-operations.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { setUp, tokenBody } from '../../support/servers/client-setup.js';
 import { type Reply, replyJson, replyProblem } from '../../support/servers/scripted-server.js';
 import { seededRandom } from '../../support/text/seeded-random.js';

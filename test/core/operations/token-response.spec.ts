@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import * as oauth from 'oauth4webapi';
 import { InvalidGrantError, type OAuthError } from '../../../src/core/errors/oauth-errors.js';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';

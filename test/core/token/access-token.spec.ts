@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SUPPORTED_ALGORITHMS } from '../../../src/core/lib/algorithms.js';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import {

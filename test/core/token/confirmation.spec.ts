@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { thumbprintIn } from '../../../src/core/token/confirmation.js';
 
 describe('RFC 9449 §6.1: the thumbprint in a cnf claim', () => {

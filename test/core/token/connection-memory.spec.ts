@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { MalformedCredentialsError } from '../../../src/core/errors/token-errors.js';
 import { ConnectionMemory } from '../../../src/core/token/connection-memory.js';
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { CallbackError } from 'authplane-nestjs/core';
 import { checkedOtherCaller } from '../../../src/core/token/other-caller.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { SecondChance } from '../../../src/core/token/second-chance.js';
 
 const entry = (weight = 1) => ({ isUsed: false, weight });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { SharedValues } from '../../../src/core/token/shared-values.js';
 
 const copyOf = (text: string) => Buffer.from(text).toString();

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AuthplaneClient } from '../../../src/core/client.js';
 import {
   DPoPBindingMismatchError,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { InsufficientScopeError } from '../../../src/core/errors/token-errors.js';
 import { exactScopes, scopeCoverage } from '../../../src/core/lib/scopes.js';
 import { type ClaimValues, VerifiedClaims } from '../../../src/core/token/verified-claims.js';

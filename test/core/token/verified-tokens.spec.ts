@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { exactScopes } from '../../../src/core/lib/scopes.js';
 import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 import { RememberedToken, VerifiedTokens } from '../../../src/core/token/verified-tokens.js';

@@ -1,5 +1,5 @@
 /** Many callers at once while keys change. `AUTHPLANE_STRESS` asks for 1,000 of them. */
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { randomBytes } from 'node:crypto';
 import {
   type StandInAuthorizationServer,

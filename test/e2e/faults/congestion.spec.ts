@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js';
 import { httpStatus } from '../../../src/core/index.js';
 import { signingKey } from '../../support/tokens/keys-and-tokens.js';

@@ -1,6 +1,6 @@
 /** What `docs/clients.md` says that clients do. */
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import {
   Client as ClientV2,
   InsufficientScopeError,

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { HostProcesses } from '../../support/hosts/hosts-process.js';
 import { type HostServer, RawClient } from '../../support/hosts/hosts-requests.js';

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { freePort, type RunningApp, startApp } from '../../support/nest/start-app.js';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll } from 'vitest';
 import { McpNestProcesses } from '../../support/consent/consent-mcp-nest-process.js';
 import { describeConsent } from '../../support/consent/consent-suite.js';
 import { platforms } from '../../support/nest/start-app.js';

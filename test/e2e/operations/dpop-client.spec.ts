@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { Client, DpopSession, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { InboundDPoPOptions } from 'authplane-nestjs';
 import { MemoryOAuthProvider } from '../../../sample-app/walk/memory-oauth-provider.js';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientName, clients, walk } from '../../support/hosts/hosts-clients.js';
 import { platforms } from '../../support/nest/start-app.js';
 import {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
 import { readList } from '../../../src/gateway/listing/list-reader.js';
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { McpServer } from '@modelcontextprotocol/server';
 import { none } from 'authplane-nestjs/gateway';
 import { eventsOf } from '../../support/gateway/event-reader.js';

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exchange, none } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { none } from 'authplane-nestjs/gateway';
 import { RuleTable } from '../../../src/gateway/names/operation-rules.js';
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { none } from 'authplane-nestjs/gateway';
 import { GatewayScopes } from '../../../src/gateway/names/gateway-scopes.js';
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { ConfigurationError } from 'authplane-nestjs';
 import { clientCredentials, exchange, none } from 'authplane-nestjs/gateway';
 import { resolveAdded, resolveGateway } from '../../../src/gateway/options/gateway-options.js';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AuthplaneResource } from 'authplane-nestjs';
 import { none, type PinMode } from 'authplane-nestjs/gateway';
 import { pinOf } from '../../../src/gateway/options/pins.js';

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { Bulkhead } from '../../../src/gateway/upstream/bulkhead.js';
 
 const { signal } = new AbortController();

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { clientCredentials, none } from '../../../src/gateway/options/token-strategy.js';
 import { callTerms, type Destination } from '../../../src/gateway/upstream/call-terms.js';
 

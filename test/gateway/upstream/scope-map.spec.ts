@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { exchange, none } from 'authplane-nestjs/gateway';
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';
 import { resolveUpstream } from '../../../src/gateway/options/upstream-options.js';

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { UpstreamBreaker } from '../../../src/gateway/upstream/upstream-breaker.js';
 import type { Health } from '../../../src/gateway/upstream/upstream-breaker.js';
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { RpcError } from '../../../src/gateway/wire/gateway-errors.js';
 import { isModern, modernRequest } from '../../../src/gateway/wire/modern-request.js';
 

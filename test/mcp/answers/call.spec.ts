@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { mcpCall } from '../../../src/mcp/answers/call.js';
 
 // Real contexts of both SDKs are met in test/e2e/operations/consent.spec.ts.

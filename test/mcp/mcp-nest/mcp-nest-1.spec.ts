@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { Injectable } from '@nestjs/common';
 import { AuthplaneMcpExceptionFilter, WithConsent } from 'authplane-nestjs/mcp';
 import { InsufficientScopeError } from 'authplane-nestjs';

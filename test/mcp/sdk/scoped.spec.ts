@@ -5,7 +5,7 @@ import {
 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { createMcpHandler, McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, vi, test } from 'vitest';
 import { Logger, Controller, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { AuthplaneGuard, AuthplaneOperations, ConfigurationError } from 'authplane-nestjs';
 import {
@@ -346,7 +346,7 @@ describe('what is registered', () => {
   });
 
   test('names without end are no longer learned, and still refused', async () => {
-    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     try {
       const { post } = (app = await startMcpApp({
         platform: 'fastify',

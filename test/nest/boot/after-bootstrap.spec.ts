@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { Global, Injectable, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { AfterBootstrap, AfterBootstrapModule } from '../../../src/nest/boot/after-bootstrap.js';

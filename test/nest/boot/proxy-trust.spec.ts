@@ -1,11 +1,11 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Logger } from '@nestjs/common';
 import { platforms, startTrusting } from '../../support/nest/start-app.js';
 import { startTenantsApp, type TenantsApp } from '../../support/nest/tenants-app.js';
 
 let app: TenantsApp;
 afterEach(async () => {
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
   await app.close();
 });
 
@@ -14,7 +14,7 @@ describe.each(platforms)('row 13: on %s', (platform) => {
     baseUrl: (port: number) => string | string[],
     trust?: string | boolean,
   ) => {
-    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     app = await startTenantsApp(
       (port) => ({ baseUrl: baseUrl(port) }),
       startTrusting(platform, trust),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { Controller, Get, Injectable, UseGuards } from '@nestjs/common';
 import { AuthplaneGuard, AuthplaneModule, Scopes, UseResource } from 'authplane-nestjs';
 import { bootHarness } from '../../support/nest/boot.js';

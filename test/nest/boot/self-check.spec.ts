@@ -1,5 +1,5 @@
 import { Server, type IncomingMessage, type ServerResponse } from 'node:http';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, vi, test, type MockInstance } from 'vitest';
 import {
   type ArgumentsHost,
   Catch,
@@ -20,15 +20,15 @@ import { platforms } from '../../support/nest/start-app.js';
 import { call, type McpApp, type McpAppOptions, startMcpApp } from '../../support/nest/mcp-app.js';
 
 let server: McpApp | undefined;
-let warn: jest.SpiedFunction<Logger['warn']>;
+let warn: MockInstance<Logger['warn']>;
 /** Requests of the check that were answered, by method and path. */
 let answered: string[];
 
 beforeEach(() => {
-  warn = jest.spyOn(Logger.prototype, 'warn');
+  warn = vi.spyOn(Logger.prototype, 'warn');
   answered = [];
   const emit = Server.prototype.emit;
-  jest.spyOn(Server.prototype, 'emit').mockImplementation(function (
+  vi.spyOn(Server.prototype, 'emit').mockImplementation(function (
     this: Server,
     ...args: Parameters<typeof emit>
   ) {
@@ -43,7 +43,7 @@ beforeEach(() => {
 afterEach(async () => {
   await server?.close();
   server = undefined;
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
 });
 
 const warnings = () =>

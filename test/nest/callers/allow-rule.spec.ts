@@ -1,5 +1,5 @@
 /** `@Allow` and asynchronous scope rules, over real HTTP. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   Body,
   Controller,

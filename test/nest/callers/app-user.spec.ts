@@ -1,5 +1,5 @@
 /** The application's own user behind a caller, over real HTTP. */
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, vi, test } from 'vitest';
 import {
   Controller,
   Get,
@@ -194,7 +194,7 @@ describe.each(platforms)('12.2: the user of the application on %s', (platform) =
   });
 
   test('row 7: request.user is ours, with one warning where another value stood there', async () => {
-    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
     const { send } = await start(
       platform,
       ({ sub }) => ROWS[sub],

@@ -1,5 +1,5 @@
 /** API keys and sessions beside OAuth, over real HTTP. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Controller, Get, Injectable, Post, Sse } from '@nestjs/common';
 import {
   AuthContext,

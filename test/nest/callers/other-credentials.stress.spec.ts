@@ -1,5 +1,5 @@
 /** Many requests of callers of three kinds at once: nobody is taken for another, nothing runs without its scope. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Agent, request as httpRequest } from 'node:http';
 import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { Allow, AuthContext, Claims, CurrentUser, type VerifiedClaims } from 'authplane-nestjs';

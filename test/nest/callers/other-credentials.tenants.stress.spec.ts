@@ -1,5 +1,5 @@
 /** Callers of three kinds at the resources of 20 tenants: nobody, no user and no tenant is taken for another. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Agent, request as httpRequest } from 'node:http';
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import {

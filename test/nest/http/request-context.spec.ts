@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { EventEmitter } from 'node:events';
 import { requests } from '../../../src/nest/http/request.js';
 import { runListenersIn } from '../../../src/nest/http/request-context.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { Controller, Get } from '@nestjs/common';
 import { comparablePath, isRoute, servesPath } from '../../../src/nest/http/routes.js';
 

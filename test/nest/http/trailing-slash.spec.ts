@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { Logger } from '@nestjs/common';
 import { AuthplaneModule } from 'authplane-nestjs';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';

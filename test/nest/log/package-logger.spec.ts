@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Controller, Get, Logger } from '@nestjs/common';
 import { AuthplaneModule, ProtocolError, Public } from 'authplane-nestjs';
 import {
@@ -38,12 +38,12 @@ class Things {
 
 describe('PackageLogger', () => {
   afterEach(() => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
   });
 
   it.each(LEVELS)('hands %s on, under its context', (level) => {
     const lines: unknown[] = [];
-    jest.spyOn(Logger.prototype, level).mockImplementation(function (this: unknown, ...line) {
+    vi.spyOn(Logger.prototype, level).mockImplementation(function (this: unknown, ...line) {
       lines.push([Reflect.get(Object(this), 'context'), ...line]);
     });
     new PackageLogger('Here')[level]('a line');
@@ -51,7 +51,7 @@ describe('PackageLogger', () => {
   });
 
   it('hands the stack of a fault on', () => {
-    const error = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const error = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const fault = new Error('x');
     new PackageLogger('Here').error('a line', fault);
     new PackageLogger('Here').error('a line', 'a text');
@@ -70,7 +70,7 @@ describe.each(platforms)('10.11c: a logger that fails, on %s', (platform) => {
     authorizationServer = await startAuthorizationServer();
   });
   afterEach(async () => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
     await app?.close();
     app = undefined;
     await authorizationServer.close();
@@ -79,7 +79,7 @@ describe.each(platforms)('10.11c: a logger that fails, on %s', (platform) => {
   const start = async (fail: Failure) => {
     const { issuer } = authorizationServer;
     for (const level of LEVELS) {
-      jest.spyOn(Logger.prototype, level).mockImplementation(function (this: unknown) {
+      vi.spyOn(Logger.prototype, level).mockImplementation(function (this: unknown) {
         const context: unknown = Reflect.get(Object(this), 'context');
         if (String(context).startsWith('Authplane')) return fail() as never; // Nest's lines are its own
       });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Controller, Get, Logger, UseGuards } from '@nestjs/common';
 import {
   AuthContext,
@@ -73,7 +73,7 @@ describe('RefusalLog', () => {
   });
 
   it('warns once a minute of each kind', () => {
-    const now = jest.spyOn(performance, 'now').mockReturnValue(1_000_000);
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
     const log = new RefusalLog(logger);
     log.write(new InvalidClaimsError('another audience'));
     log.write(new InvalidClaimsError('another audience'));
@@ -107,13 +107,13 @@ describe('what an operator sees of refusals', () => {
     authorizationServer = await startAuthorizationServer();
     lines = { debug: [], warn: [] };
     for (const level of ['debug', 'warn'] as const) {
-      jest.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
+      vi.spyOn(Logger.prototype, level).mockImplementation((message: unknown) => {
         lines[level].push(String(message));
       });
     }
   });
   afterEach(async () => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
     await app?.close();
     app = undefined;
     await authorizationServer.close();

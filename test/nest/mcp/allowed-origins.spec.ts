@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { AllowedOrigins } from '../../../src/nest/mcp/allowed-origins.js';
 
 const resource = 'https://mcp.example.com:8443/mcp';

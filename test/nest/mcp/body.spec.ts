@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, it, vi, test } from 'vitest';
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -276,7 +276,7 @@ describe.each(platforms)('the body that is judged is the body that runs, on %s',
 
     test('9.1d: bodyParser: false reaches no host, and the log says what to do', async () => {
       if (platform === 'fastify') return; // has a parser of its own
-      const debug = jest.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
+      const debug = vi.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
       await start({ ...stream('other/tools'), application: { bodyParser: false } });
       expect(await refused('/other/tools', 'application/json')).toBe(400);
       const lines = debug.mock.calls.map(([line]) => String(line));
@@ -286,7 +286,7 @@ describe.each(platforms)('the body that is judged is the body that runs, on %s',
 
     test("9.1d: MCP-Nest's own controllers, on other paths, take no unread body", async () => {
       if (platform === 'fastify') return;
-      /** Jest cannot load MCP-Nest; its class has this name, see below. */
+      /** The class of MCP-Nest has this name, see below. */
       class BoundMcpHttpController {
         @Post()
         post(@Res() response: ServerResponse) {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { type AuthplaneEvent, Events } from '../../../src/core/events.js';
 import { OperationTable } from '../../../src/nest/mcp/declared-operations.js';
 

@@ -1,5 +1,5 @@
 /** `mcp.authentication: 'when-needed'`: what passes without any credential, and what does not. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Controller, Get, Injectable, Post, Req, Res, All, UseGuards } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthContext, AuthplaneGuard, type McpOptions, Scopes } from 'authplane-nestjs';

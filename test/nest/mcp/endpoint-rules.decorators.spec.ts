@@ -1,5 +1,5 @@
 /** Rules against real servers: what a handler gets is what its rule was asked about. */
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { platforms } from '../../support/nest/start-app.js';
 import { type HostName, type McpApp, request, startMcpApp } from '../../support/nest/mcp-app.js';
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { Controller, Post, type Type, UseGuards } from '@nestjs/common';
 import {
   AuthplaneGuard,

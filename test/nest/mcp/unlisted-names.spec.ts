@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
 
 const list = (names: readonly string[], more: object = {}) =>

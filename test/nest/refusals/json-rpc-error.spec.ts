@@ -1,4 +1,4 @@
-import { expect, it } from '@jest/globals';
+import { expect, it } from 'vitest';
 import { ProtocolError, UrlElicitationRequiredError } from '@modelcontextprotocol/server';
 import { FORBIDDEN, JsonRpcError } from '../../../src/nest/refusals/json-rpc-error.js';
 

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { ProtocolError } from '@modelcontextprotocol/server';
 import type { ArgumentsHost } from '@nestjs/common';
 import { InsufficientScopeError } from 'authplane-nestjs';

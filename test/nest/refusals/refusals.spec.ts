@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type CanActivate,
   Controller,
@@ -142,7 +142,7 @@ describe.each(platforms)('errors of this package on their way out, on %s', (plat
 
   beforeEach(async () => {
     errors = [];
-    jest.spyOn(Logger.prototype, 'error').mockImplementation((message: unknown) => {
+    vi.spyOn(Logger.prototype, 'error').mockImplementation((message: unknown) => {
       errors.push(String(message));
     });
     authorizationServer = await startAuthorizationServer();
@@ -169,7 +169,7 @@ describe.each(platforms)('errors of this package on their way out, on %s', (plat
     );
   });
   afterEach(async () => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
     await app.close();
     await authorizationServer.close();
   });

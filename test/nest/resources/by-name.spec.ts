@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from '@jest/globals';
+import { describe, expect, it, test } from 'vitest';
 import { type ResolvedNames, withNames } from '../../../src/core/names/settings.js';
 import { BaseUrls } from '../../../src/nest/resources/by-name.js';
 import { ManualClock } from '../../support/tokens/manual-clock.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from '@jest/globals';
+import { describe, expect, it, test } from 'vitest';
 import { PathTemplate } from '../../../src/core/names/path-template.js';
 import { ResourcePaths } from '../../../src/nest/resources/by-path.js';
 import { ManualClock } from '../../support/tokens/manual-clock.js';

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { type AuthplaneResource, UnknownResourceError } from 'authplane-nestjs';
 import { type DPoPKey, dpopProof, generateDPoPKey } from 'authplane-nestjs/testing';
 import type { PathParams } from '../../../src/core/names/path-template.js';

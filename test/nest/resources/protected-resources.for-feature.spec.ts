@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   Controller,
   type DynamicModule,
@@ -137,7 +137,7 @@ describe.each(platforms)('several resources on %s', (platform) => {
   });
 
   it('the line at start names each of them', async () => {
-    const log = jest.spyOn(Logger.prototype, 'log');
+    const log = vi.spyOn(Logger.prototype, 'log');
     await start({ imports: [root(), admin()] });
     expect(log.mock.calls.join()).toContain(`protecting ${MAIN}, ${ADMIN} with tokens of`);
     log.mockRestore();

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Body, Controller, Get, Post, Req, Res } from '@nestjs/common';
 import {
   AuthplaneModule,

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, vi, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import {
   attack,
@@ -27,7 +27,7 @@ import {
   PROJECT,
 } from '../../support/package/packed-package.js';
 
-if (isFull) jest.setTimeout(3_600_000);
+if (isFull) vi.setConfig({ testTimeout: 3_600_000 });
 
 const packed = packPackage();
 afterAll(() => packed.remove());

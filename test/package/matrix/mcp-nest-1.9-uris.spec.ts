@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decoded, UriTable } from '../../../src/core/mcp/uri-table.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';

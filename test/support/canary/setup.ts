@@ -1,25 +1,20 @@
 /**
- * Runs in front of every spec (`setupFilesAfterEnv`): no secret that travels over HTTP in the run, and
+ * Runs in front of every spec (`setupFiles`): no secret that travels over HTTP in the run, and
  * nothing that looks like a token or a private key, may occur in what is printed, logged or thrown.
  */
 
 import type { ChildProcess } from 'node:child_process';
-import { afterAll, afterEach, beforeEach, expect } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, expect } from 'vitest';
 import type { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import { hearErrorsMade, hearNestLogger, hearOutput, noteTraffic } from './sources.js';
 import { Watch } from './watch.js';
-
-/** Importing Nest takes most other specs longer than their tests. */
-const WITH_NEST = /\/test\/(?:nest|mcp|gateway|e2e|hostile|docs|support)\//;
 
 /** So many errors of a test are inspected to the bottom; of all others the message is read. */
 const INSPECTED = 100;
 
 const watch = new Watch();
-const { testPath = '' } = expect.getState();
 let test = '';
 let errorsToInspect: AuthplaneError[] = [];
-let consoleEntries = 0;
 
 function heard(where: string, ...values: readonly unknown[]): void {
   watch.printed(`${where}, during: ${test || 'the set-up'}`, ...values);
@@ -31,14 +26,6 @@ function inspectErrors(): void {
   errorsToInspect = [];
 }
 
-/** Jest keeps what the console is given, unless it prints it at once. */
-function readConsole(): void {
-  const jestConsole = console as { getBuffer?(): { type: string; message: string }[] | undefined };
-  const entries = jestConsole.getBuffer?.() ?? [];
-  for (const { type, message } of entries.slice(consoleEntries)) heard(`console.${type}`, message);
-  consoleEntries = entries.length;
-}
-
 /** What another process writes, given as its pipes. Its complaints are shown as well. */
 export function hearProcess({ stdout, stderr }: ChildProcess): void {
   stdout?.on('data', (chunk) => heard('stdout of a process', String(chunk)));
@@ -48,15 +35,12 @@ export function hearProcess({ stdout, stderr }: ChildProcess): void {
 /** What was seen since the last time. Also for specs that print secrets on purpose; they say why. */
 export function takeLeaks(): string[] {
   inspectErrors();
-  readConsole();
   const leaks = watch.leaks();
   watch.forgetPrinted();
   return leaks;
 }
 
-const stopNoting = noteTraffic(watch);
-const stopHearing = hearOutput(heard);
-if (WITH_NEST.test(testPath)) await hearNestLogger(heard);
+const stops = [noteTraffic(watch), hearOutput(heard), hearNestLogger(heard)];
 hearErrorsMade((error) => {
   heard(`the message of ${error.name}`, error.message);
   if (errorsToInspect.length < INSPECTED) errorsToInspect.push(error);
@@ -66,14 +50,10 @@ beforeEach(() => {
   test = expect.getState().currentTestName ?? '';
 });
 
-afterEach(() => {
-  inspectErrors();
-  readConsole();
-});
+afterEach(inspectErrors);
 
 afterAll(() => {
-  stopHearing();
-  stopNoting();
+  for (const stop of stops) stop();
   const leaks = takeLeaks();
   if (leaks.length === 0) return;
   const shown = leaks.slice(0, 20).map((leak) => `  - ${leak}`);

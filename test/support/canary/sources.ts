@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { runInThisContext } from 'node:vm';
+import { Logger } from '@nestjs/common';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import { beginning, type Watch } from './watch.js';
 
@@ -107,7 +107,7 @@ export interface OutputOptions {
 
 /** All that this process writes. */
 export function hearOutput(heard: Heard, { mute = false }: OutputOptions = {}): Undo {
-  const { stdout, stderr } = runInThisContext('process') as NodeJS.Process; // Jest hands out a copy
+  const { stdout, stderr } = process;
   const undo = Object.entries({ stdout, stderr }).map(([name, stream]) => {
     const { write } = stream;
     stream.write = (chunk: string | Uint8Array, ...more: unknown[]) => {
@@ -120,17 +120,19 @@ export function hearOutput(heard: Heard, { mute = false }: OutputOptions = {}): 
 }
 
 /** All that Nest's loggers are given, also when the application has switched them off. */
-export async function hearNestLogger(heard: Heard): Promise<void> {
-  const { Logger } = await import('@nestjs/common');
-  for (const owner of [Logger, Logger.prototype]) {
-    for (const level of ['log', 'error', 'warn', 'debug', 'verbose', 'fatal'] as const) {
+export function hearNestLogger(heard: Heard): Undo {
+  const levels = ['log', 'error', 'warn', 'debug', 'verbose', 'fatal'] as const;
+  const undo = [Logger, Logger.prototype].flatMap((owner) =>
+    levels.map((level) => {
       const log = owner[level] as (...values: unknown[]) => void;
       owner[level] = function (this: unknown, ...values: unknown[]) {
         heard(`Nest logger, ${level}`, ...values);
         return log.apply(this, values);
       };
-    }
-  }
+      return () => (owner[level] = log);
+    }),
+  );
+  return () => undo.forEach((step) => step());
 }
 
 /**

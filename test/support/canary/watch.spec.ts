@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Logger } from '@nestjs/common';
 import { ConfigurationError, InvalidClaimsError, OAuthError } from 'authplane-nestjs/core';
 import { dpopProof, generateDPoPKey, startAuthorizationServer } from 'authplane-nestjs/testing';
@@ -79,7 +79,7 @@ describe('the watch over all specs', () => {
     await send({ dpop: proof });
     console.warn(`got ${proof.slice(-40)}`);
     expect(takeLeaks()).toContainEqual(
-      expect.stringMatching(/^a proof "eyJ.…" \(signature\) in console\.warn, during: /),
+      expect.stringMatching(/^a proof "eyJ.…" \(signature\) in stderr, during: /),
     );
   });
 

@@ -1,4 +1,4 @@
-/** An MCP-Nest server as a process of its own: Jest on Node 20 cannot load MCP-Nest with Nest 12. */
+/** An MCP-Nest server as a process of its own: it makes its strategy when it is loaded. */
 
 import 'reflect-metadata';
 import { Controller, Module, UseGuards } from '@nestjs/common';

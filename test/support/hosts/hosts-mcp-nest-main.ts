@@ -1,4 +1,4 @@
-/** Starts the MCP-Nest example as a process of its own: Jest on Node 20 cannot load it with Nest 12. */
+/** Starts the MCP-Nest example, which makes its strategy and reads its settings when it is loaded. */
 
 import { Module } from '@nestjs/common';
 import { ModuleRef, NestFactory } from '@nestjs/core';

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, jest } from '@jest/globals';
+import { afterEach, beforeEach, vi, type MockInstance } from 'vitest';
 import { Logger } from '@nestjs/common';
 import { ConfigurationError } from 'authplane-nestjs';
 import { type McpApp, type McpAppOptions, startMcpApp } from './mcp-app.js';
@@ -8,11 +8,11 @@ type StartOptions = Partial<McpAppOptions>;
 /** Starts applications of a spec, hears what they warn of, and closes them. */
 export function bootHarness(scopes: readonly string[] = ['of:class', 'known']) {
   let server: McpApp | undefined;
-  let warn: jest.SpiedFunction<Logger['warn']>;
-  let log: jest.SpiedFunction<Logger['log']>;
+  let warn: MockInstance<Logger['warn']>;
+  let log: MockInstance<Logger['log']>;
   beforeEach(() => {
-    warn = jest.spyOn(Logger.prototype, 'warn');
-    log = jest.spyOn(Logger.prototype, 'log');
+    warn = vi.spyOn(Logger.prototype, 'warn');
+    log = vi.spyOn(Logger.prototype, 'log');
   });
   const close = async () => {
     await server?.close();
@@ -22,7 +22,7 @@ export function bootHarness(scopes: readonly string[] = ['of:class', 'known']) {
   };
   afterEach(async () => {
     await close();
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
   });
 
   const start = async (options: StartOptions = {}): Promise<McpApp> => {

@@ -17,8 +17,8 @@ export interface CompiledAppOptions {
 }
 
 /**
- * An application in processes of its own, compiled once and started as often as wanted: Jest on
- * Node 20 cannot load MCP-Nest with Nest 12.
+ * An application in processes of its own, compiled once and started as often as wanted: as it is
+ * deployed, with what it makes when it is loaded.
  */
 export class CompiledApp {
   #folder = '';

@@ -8,7 +8,7 @@ import {
   type Type,
 } from '@nestjs/common';
 
-// What MCP-Nest 2's decorators leave on a method; the package itself does not load in Jest.
+// What MCP-Nest 2's decorators leave on a method, without the package.
 
 const decorator = (key: string, options: object, server?: string) =>
   applyDecorators(

@@ -1,7 +1,7 @@
 /**
  * Reads `[{ file, code }]` from standard input and lints each piece as if it were that file, with
  * the project's own configuration less the rules that need types. Prints the ids of the rules that
- * complain, for each piece. Out of process, because ESLint and Jest both bend module loading.
+ * complain, for each piece. Out of process, because ESLint and Vitest both bend module loading.
  */
 import { text } from 'node:stream/consumers';
 import { ESLint } from 'eslint';

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-import { expect } from '@jest/globals';
+import { expect } from 'vitest';
 import {
   startAuthorizationServer,
   type AuthorizationServerOptions,

@@ -1,4 +1,4 @@
-import { expect } from '@jest/globals';
+import { expect } from 'vitest';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { resolveModuleOptions } from '../../../src/core/options.js';
 

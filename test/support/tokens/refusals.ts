@@ -1,4 +1,4 @@
-import { expect } from '@jest/globals';
+import { expect } from 'vitest';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 
 /** The typed error that the work ends with; anything else fails the test. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StandInAuthorizationServer } from 'authplane-nestjs/testing';
 
 import { exchange, MCP, OPTIONS } from '../../support/servers/exchange.js';

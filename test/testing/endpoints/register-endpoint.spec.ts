@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 
 import { CALLBACK, Clock, jsonOf, Servers, START } from '../../support/servers/stand-in.js';
 

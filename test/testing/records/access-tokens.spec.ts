@@ -1,6 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from 'vitest';
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from 'jose';
 
 import {

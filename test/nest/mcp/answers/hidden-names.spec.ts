@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { HiddenNames } from '../../../../src/nest/mcp/answers/hidden-names.js';
 import { anyText } from '../../../support/text/any-text.js';

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { request as httpRequest, type ServerResponse } from 'node:http';
 import { All, Controller, Logger, Post, Req, Res, UseGuards } from '@nestjs/common';
 import fastifyCompress from '@fastify/compress';
@@ -323,7 +323,7 @@ describe.each(platforms)('hidden operations on %s', (platform) => {
 
   it('hardening: one line in the log for a request, however many operations it hides', async () => {
     const { post } = await start({ platform, mcp: HIDDEN });
-    const logged = jest.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
+    const logged = vi.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
     const calls = [call('write', 1), call('open', 2), call('read', 3), call('write', 4)];
     expect((await post(calls)).status).toBe(200);
     const lines = logged.mock.calls.map(([line]) => String(line));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { operationsOf } from '../../../../src/core/mcp/json-rpc.js';
 import { hasPlainNameHeader, McpHiding } from '../../../../src/nest/mcp/answers/hiding.js';
 

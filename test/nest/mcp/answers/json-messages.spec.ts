@@ -1,4 +1,4 @@
-import { expect, it } from '@jest/globals';
+import { expect, it } from 'vitest';
 import { rewritten } from '../../../../src/nest/mcp/answers/json-messages.js';
 
 const spaced = '{ "id" : 1 }';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { OperationScopes } from '../../../../src/core/mcp/operation-scopes.js';
 import { requirementsOf } from '../../../../src/core/mcp/settings.js';
 import type { Caller } from '../../../../src/core/token/caller.js';

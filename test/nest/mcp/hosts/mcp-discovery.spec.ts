@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import { Controller, Injectable, Module, Post, Req, Scope, UseGuards } from '@nestjs/common';
 import {
   DiscoveryModule,
@@ -124,7 +124,7 @@ let server: McpApp | undefined;
 afterEach(async () => {
   await server?.close();
   server = undefined;
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
 });
 
 async function start(options: McpAppOptions): Promise<McpApp> {

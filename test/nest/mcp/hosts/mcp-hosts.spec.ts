@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from 'vitest';
 import { Module, SetMetadata } from '@nestjs/common';
 import { ConfigurationError, type McpHost, Scopes } from 'authplane-nestjs';
 import { resolveModuleOptions } from '../../../../src/core/options.js';

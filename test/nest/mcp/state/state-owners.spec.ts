@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../../../src/core/token/caller.js';
 import { type Owner, ownerOf, StateOwners } from '../../../../src/nest/mcp/state/state-owners.js';
 

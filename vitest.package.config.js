@@ -1,0 +1,14 @@
+import { configDefaults } from 'vitest/config';
+import base from './vitest.config.js';
+
+/** What users install: needs `dist`, and the registry for the frameworks of other majors. */
+export default {
+  ...base,
+  test: {
+    ...base.test,
+    include: ['test/package/matrix/*.spec.ts'],
+    exclude: configDefaults.exclude,
+    maxWorkers: 1,
+    reporters: ['verbose'],
+  },
+};
