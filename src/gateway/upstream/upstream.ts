@@ -38,7 +38,7 @@ export interface UpstreamCall extends TokenNeed {
   readonly callerKey: string;
   /** Until the answer begins, and between any two bytes of it; `undefined`: a stream without an end. */
   readonly timeoutMs: number | undefined;
-  /** Belongs to a call that has its place, which waits for it. Default `false`. */
+  /** Belongs to a call that has its place, which waits for it; its answer has no content. Default `false`. */
   readonly isPartOfCall?: boolean;
   /** Asks for something, and does nothing. Default `false`. */
   readonly isRepeatable?: boolean;
@@ -108,7 +108,7 @@ export class Upstream {
       leave = await this.#enterBulkhead(call);
       deadline.begin(call.timeoutMs ?? LISTEN_PATIENCE_MS);
       const body = await this.#authorized(call, deadline.signal, progress);
-      const reply = this.#usable(body, passage);
+      const reply = this.#usable(body, passage, call);
       deadline.follow(body, call.timeoutMs);
       body.once('close', () => leave?.());
       this.lastError = undefined;
@@ -239,9 +239,15 @@ export class Upstream {
   }
 
   /** Reads the status, which tells whether there is anything to pass on. */
-  #usable(body: IncomingMessage, passage: Passage): UpstreamReply {
+  #usable(
+    body: IncomingMessage,
+    passage: Passage,
+    { isPartOfCall = false }: UpstreamCall,
+  ): UpstreamReply {
     const status = body.statusCode ?? 0;
-    const problem = this.#problemOf(body, status);
+    const problem =
+      this.#statusProblem(body, status) ??
+      (isPartOfCall ? undefined : this.#contentProblem(body, status));
     if (problem !== undefined) {
       discard(body);
       throw problem;
@@ -250,7 +256,7 @@ export class Upstream {
     return { status, body, isEvents: mediaType(body) === 'text/event-stream' };
   }
 
-  #problemOf({ headers }: IncomingMessage, status: number): UpstreamError | undefined {
+  #statusProblem({ headers }: IncomingMessage, status: number): UpstreamError | undefined {
     if (status >= 500) return this.error('upstream_failed', `it answers ${status}`, { status });
     if (status === 429) {
       const retryAfterSeconds = secondsUntilRetry(headers['retry-after']);
@@ -262,12 +268,15 @@ export class Upstream {
     if (status < 200 || (status >= 300 && status < 400)) {
       return this.error('upstream_failed', `it answers ${status}; set its final URL`, {});
     }
+    return undefined;
+  }
+
+  #contentProblem({ headers }: IncomingMessage, status: number): UpstreamError | undefined {
     const encoding = headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
       return this.error('upstream_failed', 'its answer is compressed, although it must not be', {});
     }
-    const isMessage = MESSAGES.has(mediaType({ headers }));
-    return status === 200 && !isMessage
+    return status === 200 && !MESSAGES.has(mediaType({ headers }))
       ? this.error('upstream_failed', 'its answer is neither JSON nor an event stream', {})
       : undefined;
   }

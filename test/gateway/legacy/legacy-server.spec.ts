@@ -15,11 +15,8 @@ import {
   startUpstream,
 } from '../../support/gateway/upstream-servers.js';
 import { platforms } from '../../support/nest/start-app.js';
+import { until } from '../../support/time/until.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
-
-const until = async (is: () => boolean) => {
-  while (!is()) await new Promise((resolve) => setTimeout(resolve, 5));
-};
 
 describe.each(platforms)('14.F: clients and upstreams of 2025-11-25 on %s', (platform) => {
   unhandledRejections();
@@ -183,6 +180,19 @@ describe.each(platforms)('14.F: clients and upstreams of 2025-11-25 on %s', (pla
     await until(() => old.log.includes('DELETE session'));
     await expect(client.listTools()).rejects.toThrow();
     await client.close();
+  });
+
+  test('sessions that end, by an answer without content, say nothing against their upstream', async () => {
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connectV1()));
+    await Promise.all(clients.map((client) => run(client, 'old__count')));
+    old.log.length = 0;
+    for (const { transport } of clients) {
+      await (transport as StreamableHTTPClientTransport).terminateSession();
+    }
+    await until(() => old.log.filter((line) => line === 'DELETE session').length === 6);
+    const [next] = await Promise.all([connectV1(), ...clients.map((client) => client.close())]);
+    expect(await run(next, 'old__count')).toBe('1');
+    await next.close();
   });
 
   test("a session is nobody else's", async () => {
