@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { compareWithJose, SignatureCases } from '../../support/tokens/signature-cases.js';
 import { seededRandom } from '../../support/text/seeded-random.js';
 

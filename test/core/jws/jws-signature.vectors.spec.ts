@@ -1,5 +1,5 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { ecdsaDer } from '../../../src/core/jws/ecdsa-der.js';
 import { isJsonObject } from '../../../src/core/lib/members.js';
 import { sharedVectors } from '../../support/tokens/dpop-proofs.js';

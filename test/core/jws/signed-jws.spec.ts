@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { expect, test } from '@jest/globals';
+import { expect, test } from 'vitest';
 import { compactVerify } from 'jose';
 import { signedJws } from '../../../src/core/jws/signed-jws.js';
 
