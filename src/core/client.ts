@@ -39,7 +39,7 @@ export class AuthplaneClient {
   /** Development mode, see `ClientOptions.devMode`. */
   readonly devMode: boolean;
   /** See `ConsentPageOptions`; these three are what `withConsent` asks of a client. */
-  readonly allowedOrigins: readonly string[] | undefined;
+  readonly pageOrigins: readonly string[] | undefined;
   /** Pauses in milliseconds before an operation is tried again after consent. */
   readonly retryDelaysMs: readonly number[] | undefined;
   readonly #options: ResolvedClientOptions;
@@ -53,7 +53,7 @@ export class AuthplaneClient {
   constructor(options: ResolvedClientOptions) {
     this.issuer = options.issuer;
     this.devMode = options.devMode;
-    this.allowedOrigins = options.consent.allowedOrigins;
+    this.pageOrigins = options.consent.pageOrigins;
     this.retryDelaysMs = options.consent.retryDelaysMs;
     this.#options = options;
     this.#http = new OutboundHttp({

@@ -62,7 +62,7 @@ describe.each(platforms)('AuthplaneExceptionFilter on %s', (platform) => {
             resource: 'http://127.0.0.1:3000/mcp',
             devMode: true,
             guard: 'global',
-            consent: { allowedOrigins: ['https://connect.example.com'] },
+            consent: { pageOrigins: ['https://connect.example.com'] },
           }),
         ],
         controllers: [FailingController],

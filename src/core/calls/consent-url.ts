@@ -8,7 +8,7 @@ export interface ConsentPolicy {
    * Further origins of consent pages, such as `https://connect.example.com`. Default none. Not those of
    * web pages that may call, which are `mcp.allowedOrigins`.
    */
-  readonly allowedOrigins?: readonly string[] | undefined;
+  readonly pageOrigins?: readonly string[] | undefined;
 }
 
 const MAX_URL_LENGTH = 2048;
@@ -22,7 +22,7 @@ const URI_CHARACTERS = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/;
  */
 export function consentUrlProblem(
   consentUrl: string,
-  { issuer, devMode = false, allowedOrigins = [] }: ConsentPolicy,
+  { issuer, devMode = false, pageOrigins = [] }: ConsentPolicy,
 ): string | undefined {
   if (consentUrl.length > MAX_URL_LENGTH) return `it is longer than ${MAX_URL_LENGTH} characters`;
   if (!URI_CHARACTERS.test(consentUrl)) return 'it has characters that no URI has';
@@ -30,7 +30,7 @@ export function consentUrlProblem(
   if (url === undefined) return 'it is no absolute URL';
   if (url.protocol !== 'https:' && !(devMode && url.protocol === 'http:')) return 'it is not https';
   if (url.username !== '' || url.password !== '') return 'it has user information';
-  const origins = [issuer, ...allowedOrigins].map((allowed) => parsed(allowed)?.origin);
+  const origins = [issuer, ...pageOrigins].map((allowed) => parsed(allowed)?.origin);
   return origins.includes(url.origin)
     ? undefined
     : 'it is of another origin than the issuer and the allowed ones';

@@ -26,8 +26,9 @@ export function problemsOf(
 /** Names the variable, because whoever starts with an empty environment has written no option. */
 const ISSUER_REQUIRED = 'is required; authplaneOptionsFromEnv() takes it from AUTHPLANE_ISSUER';
 
-/** Names of an option elsewhere: in the core, in other libraries, in specifications. */
+/** Names of an option elsewhere: in the core, in former releases, in other libraries, in specifications. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
+  allowedorigins: 'pageOrigins',
   auth: 'asCredentials',
   ascredentials: 'auth',
   clientauthentication: 'asCredentials',

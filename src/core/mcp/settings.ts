@@ -55,7 +55,7 @@ export interface McpOptions {
    * with another `Origin` gets 403 before anything else (MCP, Transports, Security Warning). Default: the
    * origin of the resource itself, and with `devMode` loopback on every port. `false`: not checked. A
    * request without `Origin` always passes: clients other than browsers send none.
-   * Not the origins of consent pages, which are `consent.allowedOrigins`.
+   * Not the origins of consent pages, which are `consent.pageOrigins`.
    */
   readonly allowedOrigins?: readonly string[] | false;
   /** Further libraries that run decorated methods. MCP-Nest 1 and 2 and mcp-nestjs are built in. Default none. */

@@ -35,7 +35,7 @@ export interface OperationsOptions {
 /** Which consent pages are shown to users, and how patient we are with them. */
 export interface ConsentPageOptions {
   /** Further origins of consent pages, such as `https://connect.example.com`. Default: the issuer's only. */
-  readonly allowedOrigins?: readonly string[];
+  readonly pageOrigins?: readonly string[];
   /**
    * Pauses in milliseconds before an operation is tried again after the user agreed to open the page.
    * Default 250, 500, 1000, 2000; then the user is asked again.
@@ -48,7 +48,7 @@ export type ResolvedOperations = Required<Omit<OperationsOptions, 'dpop'>> &
   Pick<OperationsOptions, 'dpop'>;
 
 const CONSENT_SETTINGS: Settings<ConsentPageOptions> = {
-  allowedOrigins: { check: webOriginListProblem },
+  pageOrigins: { check: webOriginListProblem },
   retryDelaysMs: { check: pauses(10, 30_000) },
 };
 

@@ -16,11 +16,13 @@ export function moduleConsentOptions({ client }: ResolvedModuleOptions): Consent
  * @throws ConfigurationError: a misspelt origin would hide pages that are meant to be shown.
  */
 export function checkedConsentOptions(options: ConsentOptions): ConsentOptions {
-  const { issuer, devMode, allowedOrigins, retryDelaysMs } = options;
+  const { issuer, devMode, pageOrigins, retryDelaysMs } = options;
+  const formerName = 'allowedOrigins' in options ? { allowedOrigins: options.allowedOrigins } : {};
+  const given = { pageOrigins, retryDelaysMs, ...formerName };
   const problems = [
     ...(URL.canParse(issuer) ? [] : ['issuer: must be a URL']),
-    ...problemsOf({ allowedOrigins, retryDelaysMs }, consentChecks, devMode === true),
+    ...problemsOf(given, consentChecks, devMode === true),
   ];
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return { issuer, devMode, allowedOrigins, retryDelaysMs };
+  return { issuer, devMode, pageOrigins, retryDelaysMs };
 }

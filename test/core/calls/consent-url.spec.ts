@@ -49,8 +49,8 @@ describe('9.25: consentUrlProblem', () => {
     ['https://auth.example.com.evil.example/', /another origin/],
     ['https://auth.example.com:8443/', /another origin/],
     ['https://connect.example.com/page', /another origin/],
-    ['https://connect.example.com/page', undefined, { allowedOrigins: others }],
-    ['https://other.example.com/page', /another origin/, { allowedOrigins: others }],
+    ['https://connect.example.com/page', undefined, { pageOrigins: others }],
+    ['https://other.example.com/page', /another origin/, { pageOrigins: others }],
   ])('%s: %s', (url, problem, policy = {}) => {
     const found = consentUrlProblem(url, { issuer, ...policy });
     if (problem === undefined) expect(found).toBeUndefined();

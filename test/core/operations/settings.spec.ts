@@ -13,9 +13,9 @@ describe('consent', () => {
     [['ftp://a.example']],
     [[undefined]],
     [[, 'https://a.example']],
-  ])('hardening: allowedOrigins %j is refused at the start', (allowedOrigins) => {
-    expect(optionProblems('consent', { allowedOrigins })).toEqual([
-      expect.stringMatching(/^consent: allowedOrigins: .*origin/),
+  ])('hardening: pageOrigins %j is refused at the start', (pageOrigins) => {
+    expect(optionProblems('consent', { pageOrigins })).toEqual([
+      expect.stringMatching(/^consent: pageOrigins: .*origin/),
     ]);
   });
 
@@ -37,8 +37,8 @@ describe('consent', () => {
   });
 
   it('takes web origins and pauses', () => {
-    const allowedOrigins = ['https://connect.example.com', 'http://localhost:3000'];
-    const consent = { allowedOrigins, retryDelaysMs: [0, 0.5, 30_000] };
+    const pageOrigins = ['https://connect.example.com', 'http://localhost:3000'];
+    const consent = { pageOrigins, retryDelaysMs: [0, 0.5, 30_000] };
     expect(optionProblems('consent', consent)).toEqual([]);
   });
 });

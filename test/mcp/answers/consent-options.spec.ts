@@ -28,11 +28,12 @@ function problemsBy(check: () => unknown): readonly string[] {
 
 describe('options of consent', () => {
   it.each([
-    { allowedOrigins: ['chrome-extension://abc'] },
-    { allowedOrigins: ['connect.example.com'] },
-    { allowedOrigins: ['https://connect.example.com/'] },
-    { allowedOrigins: 'https://connect.example.com' },
-    { allowedOrigins: [5] },
+    { pageOrigins: ['chrome-extension://abc'] },
+    { pageOrigins: ['connect.example.com'] },
+    { pageOrigins: ['https://connect.example.com/'] },
+    { pageOrigins: 'https://connect.example.com' },
+    { pageOrigins: [5] },
+    { allowedOrigins: ['https://connect.example.com'] },
     { retryDelaysMs: [true] },
     { retryDelaysMs: ['5'] },
     { retryDelaysMs: [null] },
@@ -46,21 +47,27 @@ describe('options of consent', () => {
 
   it.each([
     {},
-    { allowedOrigins: [], retryDelaysMs: [] },
-    { allowedOrigins: ['https://connect.example.com'], retryDelaysMs: [0, 30_000] },
-    { allowedOrigins: ['http://localhost:3000'] },
+    { pageOrigins: [], retryDelaysMs: [] },
+    { pageOrigins: ['https://connect.example.com'], retryDelaysMs: [0, 30_000] },
+    { pageOrigins: ['http://localhost:3000'] },
   ])('%j is taken by both', (consent) => {
     expect(problemsOf(consent)).toEqual([[], []]);
   });
 
   it('what the module has checked passes on', () => {
-    const consent = { allowedOrigins: ['https://connect.example.com'], retryDelaysMs: [1] };
+    const consent = { pageOrigins: ['https://connect.example.com'], retryDelaysMs: [1] };
     const resolved = resolveModuleOptions({ ...module, consent });
     expect(moduleConsentOptions(resolved)).toEqual({ issuer, devMode: false, ...consent });
   });
 
+  it('the former name of pageOrigins, which is now that of web pages only, is no silent nothing', () => {
+    const former = { allowedOrigins: ['https://connect.example.com'] };
+    const problem = 'allowedOrigins: unknown option; did you mean pageOrigins?';
+    expect(problemsOf(former)).toEqual([[problem], [problem]]);
+  });
+
   it('every problem is named at once', () => {
-    const options = { issuer: 'auth', allowedOrigins: ['x'], retryDelaysMs: [-1] };
+    const options = { issuer: 'auth', pageOrigins: ['x'], retryDelaysMs: [-1] };
     expect(problemsBy(() => checkedConsentOptions(options))).toHaveLength(3);
   });
 });

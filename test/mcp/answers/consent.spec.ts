@@ -31,7 +31,7 @@ const modern = { issuer, era: '2026-07-28', urlElicitation: true } satisfies Eli
 
 describe('consentUrlProblem (T50)', () => {
   const production: ConsentPolicy = { issuer };
-  const withConnect = { issuer, allowedOrigins: ['https://connect.example.com'] };
+  const withConnect = { issuer, pageOrigins: ['https://connect.example.com'] };
   const development = { issuer: 'http://localhost:9000', devMode: true };
 
   it.each<[string, string, ConsentPolicy]>([

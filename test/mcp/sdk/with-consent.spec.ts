@@ -143,8 +143,8 @@ describe('withConsent', () => {
 
   it.each([
     [{ issuer: 'not a URL' }, /issuer/],
-    [{ issuer, allowedOrigins: ['connect.example.com'] }, /allowedOrigins/],
-    [{ issuer, allowedOrigins: ['https://connect.example.com/path'] }, /allowedOrigins/],
+    [{ issuer, pageOrigins: ['connect.example.com'] }, /pageOrigins/],
+    [{ issuer, pageOrigins: ['https://connect.example.com/path'] }, /pageOrigins/],
     [{ issuer, retryDelaysMs: [-1] }, /retryDelaysMs/],
     [{ issuer, retryDelaysMs: [Infinity] }, /retryDelaysMs/],
     [{ issuer, retryDelaysMs: Array(11).fill(1) }, /retryDelaysMs/],
