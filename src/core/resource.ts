@@ -263,13 +263,14 @@ export class AuthplaneResource {
   #verifyBound(
     token: string,
     request: DPoPRequest,
-    recalled?: Recalled,
+    recalled: Recalled = {},
   ): Eventually<VerifiedClaims> {
     if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
     return whenKnown(this.#verifier.verify(token, recalled), (claims) =>
-      whenKnown(this.#senderConstraint.check(token, claims, request), (bound) =>
-        this.#admit(token, bound),
+      whenKnown(
+        this.#senderConstraint.check({ token, claims, hash: recalled.hash }, request),
+        (bound) => this.#admit(token, bound),
       ),
     );
   }

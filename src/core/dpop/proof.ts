@@ -13,7 +13,7 @@ import {
   type VerificationForm,
 } from '../jws/jws-signature.js';
 import { type Eventually, whenKnown } from '../lib/deadline.js';
-import { sha256, tupleHash } from '../lib/digest.js';
+import { tupleHash } from '../lib/digest.js';
 import { importProofKey, type ProofKeys, readProofJwk } from './proof-key.js';
 import {
   type ClaimErrorOptions,
@@ -38,8 +38,8 @@ export interface DPoPProofRules {
   readonly method: string;
   /** Canonical URL of the request: configured origin and prefix, path as received (`requestUrl`). */
   readonly expectedHtu: string;
-  /** The access token the proof came with. */
-  readonly accessToken: string;
+  /** SHA-256 of the access token the proof came with, in base64url. */
+  readonly accessTokenHash: string;
   /** `cnf.jkt` of that token, already verified. Without one nothing can be bound and all is refused. */
   readonly expectedJkt: string | undefined;
   readonly allowedAlgorithms: readonly string[];
@@ -283,10 +283,10 @@ function requireJti(claims: Record<string, unknown>): string {
 /** RFC 9449 §4.3 #12, first half; mandatory with an access token (§7). */
 function requireAccessTokenHash(
   claims: Record<string, unknown>,
-  { accessToken }: DPoPProofRules,
+  { accessTokenHash }: DPoPProofRules,
 ): void {
   const ath = member(claims, 'ath');
-  if (ath !== sha256(accessToken)) {
+  if (ath !== accessTokenHash) {
     throw new InvalidDPoPProofError('ath of the proof is not the hash of the access token', {
       claim: 'ath',
       rule: mismatchOf(ath),

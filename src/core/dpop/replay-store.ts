@@ -215,10 +215,11 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
 
   #requireShare(proofKey: string | undefined, now: number): void {
     if (proofKey === undefined) return;
-    const held = [...this.#generations.values()].filter(({ proofsOf }) => proofsOf.has(proofKey));
-    const proofs = held.reduce((sum, { proofsOf }) => sum + (proofsOf.get(proofKey) ?? 0), 0);
+    let proofs = 0;
+    for (const { proofsOf } of this.#generations.values()) proofs += proofsOf.get(proofKey) ?? 0;
     const share = (this.#maxEntries - this.#size) * SHARE_OF_FREE_ROOM;
     if (proofs < Math.max(1, share)) return;
+    const held = [...this.#generations.values()].filter(({ proofsOf }) => proofsOf.has(proofKey));
     throw new ReplayStoreError(
       'this proof key fills its share of the replay store; raise maxEntries or share a store',
       { retryAfterSeconds: Math.min(...held.map(({ endsAt }) => endsAt)) - now },

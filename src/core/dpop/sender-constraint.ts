@@ -16,6 +16,7 @@ import { type Eventually, whenKnown } from '../lib/deadline.js';
 import type { ResolvedInboundDPoP } from './settings.js';
 import { checkReplay, type DPoPReplayStore, processReplayMemory } from './replay-store.js';
 import type { VerificationForm } from '../jws/jws-signature.js';
+import { sha256 } from '../lib/digest.js';
 import { isJsonObject, member } from '../lib/members.js';
 import type { VerifiedClaims } from '../token/verified-claims.js';
 
@@ -30,6 +31,14 @@ export interface DPoPRequest {
   readonly scheme?: Credentials['scheme'];
 }
 
+/** A token that was found good. */
+export interface ShownToken {
+  readonly token: string;
+  readonly claims: VerifiedClaims;
+  /** SHA-256 of the token, where somebody has made it already. */
+  readonly hash?: string | undefined;
+}
+
 /**
  * Whether token, scheme, proof and the mode of this resource belong together (RFC 9449 §7). Whatever
  * does not fit is refused in every mode: a bound token is never taken for a bearer token.
@@ -38,7 +47,7 @@ export interface SenderConstraint {
   /** Before anything costly. @throws DPoPMultipleProofsError */
   checkHeader(request: DPoPRequest): void;
   /** @throws DPoPError, InvalidClaimsError */
-  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Eventually<CheckedBinding>;
+  check(shown: ShownToken, request: DPoPRequest): Eventually<CheckedBinding>;
   /** The nonce to send along, if this resource uses nonces. */
   readonly nonce: string | undefined;
 }
@@ -60,7 +69,7 @@ export interface CheckedBinding {
 export const noSenderConstraint: SenderConstraint = {
   nonce: undefined,
   checkHeader: () => undefined,
-  check: (_token, claims, request) => {
+  check: ({ claims }, request) => {
     // A `cnf` of any shape was meant as a constraint; it is never taken for an unbound token.
     if (Object.hasOwn(claims.raw, 'cnf')) {
       throw new DPoPNotSupportedError(
@@ -112,7 +121,8 @@ export class DPoPConstraint implements SenderConstraint {
     }
   }
 
-  check(token: string, claims: VerifiedClaims, request: DPoPRequest): Eventually<CheckedBinding> {
+  check(shown: ShownToken, request: DPoPRequest): Eventually<CheckedBinding> {
+    const { claims } = shown;
     const jkt = confirmedKey(claims);
     const [proof] = request.proofs;
     if (jkt === undefined) {
@@ -127,9 +137,9 @@ export class DPoPConstraint implements SenderConstraint {
     if (request.scheme === 'Bearer') {
       throw new DPoPBindingMismatchError('a token bound to a key came under the scheme Bearer');
     }
-    const checked = verifyDPoPProof(proof, this.#rules(token, jkt, request));
-    return whenKnown(checked, ({ proof: shown, replayKey, expiresAt }) => ({
-      claims: claims.boundBy(shown),
+    const checked = verifyDPoPProof(proof, this.#rules(shown, jkt, request));
+    return whenKnown(checked, ({ proof: holds, replayKey, expiresAt }) => ({
+      claims: claims.boundBy(holds),
       useProof: () => checkReplay(this.#store, replayKey, expiresAt, { proofKey: jkt }),
     }));
   }
@@ -149,14 +159,14 @@ export class DPoPConstraint implements SenderConstraint {
     }
   }
 
-  #rules(accessToken: string, jkt: string, request: DPoPRequest): DPoPProofRules {
+  #rules({ token, hash }: ShownToken, jkt: string, request: DPoPRequest): DPoPProofRules {
     const { allowedProofAlgorithms, maxProofAgeSeconds, clockSkewSeconds, verification } =
       this.#options;
     const nonces = this.#nonces;
     return {
       method: request.method,
       expectedHtu: requestUrl(this.#origin, this.#pathPrefix, request.url),
-      accessToken,
+      accessTokenHash: hash ?? sha256(token),
       expectedJkt: jkt,
       allowedAlgorithms: allowedProofAlgorithms,
       maxProofAgeSeconds,

@@ -210,13 +210,13 @@ function readClaims(
       issuer: requiredText(payload, 'iss'),
       sub: requiredText(payload, 'sub'),
       clientId: requiredText(payload, 'client_id'),
-      audience: values.list(readAudience(payload)),
+      audience: readAudience(payload, values),
       expiresAt: requiredTime(payload, 'exp'),
       issuedAt: requiredTime(payload, 'iat'),
       notBefore: optionalTime(payload, 'nbf') ?? 0,
       jti: requiredText(payload, 'jti'),
       kid,
-      scopes: values.list(readScopes(payload)),
+      scopes: readScopes(payload, values),
       agentId: optionalText(payload, 'agent_id') ?? '',
       agentChain: values.list(readAgentChain(payload)),
       act: readActor(payload),
@@ -280,21 +280,23 @@ function optionalTime(payload: Payload, name: string): number | undefined {
 }
 
 /** RFC 7519 §4.1.3: one string or a list of strings. */
-function readAudience(payload: Payload): readonly string[] {
+function readAudience(payload: Payload, values: SharedValues): readonly string[] {
   const value = member(payload, 'aud');
+  if (isText(value)) return values.only(value);
   const list: unknown[] = Array.isArray(value) ? value : [value];
   if (value === undefined || list.length === 0) {
     throw missingClaimError('aud', 'the claim aud is missing');
   }
-  return requiredTexts(list, 'aud', 'the claim aud must be a string or a list of strings');
+  const problem = 'the claim aud must be a string or a list of strings';
+  return values.list(requiredTexts(list, 'aud', problem));
 }
 
 /** Split on U+0020 only (RFC 6749 §3.3): any other blank is part of a name that nothing equals. */
-function readScopes(payload: Payload): readonly string[] {
+function readScopes(payload: Payload, values: SharedValues): readonly string[] {
   const value = member(payload, 'scope');
   if (value === undefined) return [];
   if (typeof value !== 'string') throw wrongTypeError('scope', 'the claim scope must be a string');
-  return [...new Set(value.split(' ').filter((scope) => scope !== ''))];
+  return values.words(value);
 }
 
 function readAgentChain(payload: Payload): readonly string[] {

@@ -21,6 +21,7 @@ export interface Credentials {
 const NOTHING_BEHIND = /^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/;
 /** `1*SP` between scheme and token (RFC 9110 §11.4); the token is a `token68` (RFC 6750 §2.1). */
 const AUTHORIZATION = /^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/;
+const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
 
 /**
@@ -42,6 +43,22 @@ export function credentialsIn(lines: readonly string[]): Credentials {
   if (lines.length > 1) {
     throw new MalformedCredentialsError('the request has more than one Authorization header');
   }
+  return usualCredentials(line) ?? anyCredentials(line);
+}
+
+/** As nearly all clients write it; the other spellings are read below. */
+function usualCredentials(line: string): Credentials | undefined {
+  const scheme = line.startsWith('Bearer ')
+    ? 'Bearer'
+    : line.startsWith('DPoP ')
+      ? 'DPoP'
+      : undefined;
+  if (scheme === undefined) return undefined;
+  const token = line.slice(scheme.length + 1);
+  return TOKEN68.test(token) ? { scheme, token } : undefined;
+}
+
+function anyCredentials(line: string): Credentials {
   if (NOTHING_BEHIND.test(line)) {
     throw new TokenMissingError('the Authorization header is empty, or a scheme without a token');
   }

@@ -15,6 +15,8 @@ const NONE: readonly string[] = Object.freeze([]);
 export class SharedValues {
   readonly #texts = new Generations<string>(MAX_VALUES / 2);
   readonly #lists = new Generations<readonly string[]>(MAX_VALUES / 2);
+  readonly #words = new Generations<readonly string[]>(MAX_VALUES / 2);
+  readonly #single = new Generations<readonly string[]>(MAX_VALUES / 2);
 
   text(text: string): string {
     const known = this.#texts.get(text);
@@ -32,6 +34,24 @@ export class SharedValues {
     const frozen = Object.freeze(list.map((text) => this.text(text)));
     if (key.length <= MAX_LENGTH) this.#lists.set(key, frozen);
     return frozen;
+  }
+
+  /** The words of a text with blanks between them, each once. Frozen. */
+  words(text: string): readonly string[] {
+    const known = this.#words.get(text);
+    if (known !== undefined) return known;
+    const words = this.list([...new Set(text.split(' ').filter((word) => word !== ''))]);
+    if (text.length <= MAX_LENGTH) this.#words.set(text, words);
+    return words;
+  }
+
+  /** A list of nothing else. Frozen. */
+  only(text: string): readonly string[] {
+    const known = this.#single.get(text);
+    if (known !== undefined) return known;
+    const list = Object.freeze([text]);
+    if (text.length <= MAX_LENGTH) this.#single.set(text, list);
+    return list;
   }
 
   /** Puts shared texts in the place of equal ones. */

@@ -1,6 +1,7 @@
 import type { Jwks } from '../discovery/jwks.js';
 import type { Clock } from '../lib/clock.js';
 import type { Eventually } from '../lib/deadline.js';
+import { sha256 } from '../lib/digest.js';
 import { requireLength } from '../jws/compact-jws.js';
 import {
   type AccessTokenRules,
@@ -28,6 +29,8 @@ export interface TokenTrust {
 /** Where it is noted what the same text was found to be; somebody else sees to it that it is the same. */
 export interface Recalled {
   remembered?: RememberedToken | undefined;
+  /** SHA-256 of the token. */
+  hash?: string | undefined;
 }
 
 /** What the claims of a token are, for one resource; a token that was found good before is remembered. */
@@ -74,7 +77,8 @@ export class TokenVerifier {
     const known = recalled.remembered;
     if (known !== undefined && this.#isGood(known)) return this.#current(known);
     requireLength(token, this.#rules.resource.maxTokenLength); // a hash of megabytes takes too long
-    const key = this.#tokens.keyOf(token);
+    recalled.hash ??= sha256(token);
+    const key = this.#tokens.keyOf(recalled.hash);
     const remembered = this.#tokens.get(key);
     if (remembered === undefined) return this.#verifyNew(token, key);
     if (!this.#isGood(remembered)) {

@@ -1,5 +1,4 @@
 import type { VerifiedAccessToken } from './access-token.js';
-import { sha256 } from '../lib/digest.js';
 import { SecondChance } from './second-chance.js';
 import { unverifiedClaim } from '../jws/unverified-claims.js';
 
@@ -61,8 +60,9 @@ export class VerifiedTokens {
     return this.#tokens.size;
   }
 
-  keyOf(token: string): string {
-    return this.#keyPrefix + sha256(token);
+  /** @param hash of the whole token. */
+  keyOf(hash: string): string {
+    return this.#keyPrefix + hash;
   }
 
   get(key: string): RememberedToken | undefined {

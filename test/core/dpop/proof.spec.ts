@@ -658,7 +658,7 @@ describe('data of others', () => {
     ...goodRules(es256),
     method: method ?? '',
     expectedHtu: canonicalHtu(url ?? ''),
-    accessToken: access_token ?? '',
+    accessTokenHash: hashOf(access_token ?? ''),
     expectedJkt: jkt,
     now: () => now ?? 0,
   });

@@ -23,7 +23,9 @@ const request: DPoPRequest = { method: 'POST', url: '/mcp', proofs: [], scheme: 
 describe('noSenderConstraint', () => {
   it('lets a bearer token pass as it is, and at once', () => {
     const given = claims();
-    expect(noSenderConstraint.check('t', given, request)).toEqual({ claims: given });
+    expect(noSenderConstraint.check({ token: 't', claims: given }, request)).toEqual({
+      claims: given,
+    });
   });
 
   it.each<[string, VerifiedClaims, Partial<DPoPRequest>, new (message: string) => AuthplaneError]>([
@@ -32,7 +34,9 @@ describe('noSenderConstraint', () => {
     ['a proof', claims(), { proofs: ['p'] }, DPoPBindingMismatchError],
     ['the scheme DPoP', claims(), { scheme: 'DPoP' }, DPoPNotSupportedError],
   ])('refuses %s', (_name, given, more, kind) => {
-    expect(() => noSenderConstraint.check('t', given, { ...request, ...more })).toThrow(kind);
+    expect(() =>
+      noSenderConstraint.check({ token: 't', claims: given }, { ...request, ...more }),
+    ).toThrow(kind);
   });
 });
 

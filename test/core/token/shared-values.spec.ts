@@ -15,6 +15,17 @@ describe('13.4: SharedValues', () => {
     expect(values.list(['b', 'a'])).toEqual(['b', 'a']);
   });
 
+  it('split a text once, on blanks alone, and name each word once', () => {
+    const values = new SharedValues();
+    const words = values.words(' a  b a\tc ');
+    expect(words).toEqual(['a', 'b', 'a\tc']);
+    expect(values.words(copyOf(' a  b a\tc '))).toBe(words);
+    expect(values.words('')).toEqual([]);
+    expect(values.only('a')).toEqual(['a']);
+    expect(values.only(copyOf('a'))).toBe(values.only('a'));
+    expect([Object.isFrozen(words), Object.isFrozen(values.only('a'))]).toEqual([true, true]);
+  });
+
   it('leave claims as they are, whatever they are', () => {
     const values = new SharedValues();
     const claims = JSON.parse(

@@ -49,6 +49,7 @@ export const EXPRESSIONS: Readonly<
   'core/token/credentials.ts': [
     [/^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/, 'header'],
     [/^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/, 'header'],
+    [/^[A-Za-z0-9._~+/-]+=*$/, 'header'],
     [/^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/, 'header'],
     [/^[^\s]*/, 'header'],
     [/^[A-Za-z]+/, 'header'],

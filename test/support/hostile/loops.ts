@@ -19,6 +19,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/dpop/proof-key.ts': { requireCoordinates: 'bounded' },
   'core/dpop/replay-store.ts': {
     '#holds': 'bounded',
+    '#requireShare': 'bounded',
     '#dropExpired': 'bounded',
     '#sweep': 'bounded',
   },

@@ -77,7 +77,7 @@ export function goodRules(key: TestKey, changes: Partial<DPoPProofRules> = {}): 
   return {
     method: 'POST',
     expectedHtu: URL_OF_REQUEST,
-    accessToken: TOKEN,
+    accessTokenHash: hashOf(TOKEN),
     expectedJkt: key.jkt,
     allowedAlgorithms: ['ES256', 'EdDSA', 'PS256', 'RS256'],
     maxProofAgeSeconds: 300,
