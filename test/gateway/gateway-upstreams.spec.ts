@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigurationError } from 'authplane-nestjs';
-import { none } from 'authplane-nestjs/gateway';
+import { clientCredentials, exchange, none, type UpstreamOptions } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
 import {
   calendarServer,
@@ -101,6 +101,24 @@ describe('14.E: upstreams while the gateway runs', () => {
     await expect(app.upstreams.remove('nope')).rejects.toBeInstanceOf(ConfigurationError);
     await expect(app.upstreams.refresh('nope')).rejects.toThrow('is not there');
     expect(await tools()).toHaveLength(6);
+  });
+
+  test('14.9: tokens that nobody could get without a client are refused at boot, and when added', async () => {
+    const options = { asCredentials: undefined as never };
+    const url = calendar.url;
+    const token = exchange({ scope: 'a' });
+    const message = 'upstreams.one: token: exchange needs a client of the gateway';
+    const started = (one: UpstreamOptions) =>
+      startGateway({ options, gateway: { upstreams: { one } } });
+    await expect(started({ url, token })).rejects.toThrow(message);
+    await expect(started({ url, token: none(), tools: { a: { token } } })).rejects.toThrow(message);
+    const plain = await started({ url, token: none(), tools: { a: false } });
+    const ofItself = clientCredentials({ scope: 'a' });
+    await expect(plain.upstreams.add('two', { url, token: ofItself })).rejects.toThrow(
+      'upstreams.two: token: clientCredentials needs',
+    );
+    expect(plain.upstreams.states()).toHaveLength(1);
+    await plain.close();
   });
 
   test('calls that are under way finish when their upstream is replaced', async () => {

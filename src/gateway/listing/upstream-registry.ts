@@ -13,6 +13,7 @@ import { RoutingTable } from './routing-table.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
 import type { ResolvedGateway } from '../options/gateway-options.js';
 import { pinOf } from '../options/pins.js';
+import { requireNoCredentials } from '../options/token-strategy.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { LegacySession } from '../upstream/legacy-session.js';
 import { type Asking, askModern } from '../upstream/modern-rpc.js';
@@ -62,9 +63,14 @@ export class UpstreamRegistry {
     return [...this.#registered.values()].map(({ upstream }) => upstream);
   }
 
-  /** Adds an upstream, or takes the place of the one of that name, whose calls go on. */
+  /**
+   * Adds an upstream, or takes the place of the one of that name, whose calls go on.
+   *
+   * @throws ConfigurationError for one whose tokens nobody could get
+   */
   put(options: ResolvedUpstream): void {
-    const { clock, dpop } = this.#module.client;
+    const { clock, dpop, authentication } = this.#module.client;
+    if (authentication === undefined) requireNoCredentials(options);
     const { devMode, perCallerInFlight, maxNameLength } = this.options;
     const shared = { client: this.#client, clock, dpop, devMode, perCallerInFlight, maxNameLength };
     const upstream = new Upstream(options, shared);

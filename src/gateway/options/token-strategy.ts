@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import type { VerifiedClaims } from '../../core/token/verified-claims.js';
 
 /** Who calls: an `AuthContext`, an `Authentication`, or both members from elsewhere. */
@@ -95,4 +96,32 @@ export function clientCredentials(
 /** The upstream is called without a token. */
 export function none(): NoTokenStrategy {
   return Object.freeze({ kind: 'none' });
+}
+
+type Rules = Readonly<Record<string, { readonly token?: TokenStrategy } | false>>;
+
+/** What of an upstream says where tokens come from. */
+interface TokenSources {
+  readonly name: string;
+  readonly token: TokenStrategy;
+  readonly tools: Rules;
+  readonly prompts: Rules;
+  readonly resources: Rules;
+}
+
+/**
+ * The authorization server gives tokens to clients that it knows.
+ *
+ * @throws ConfigurationError when one of the strategies needs a client of the application.
+ */
+export function requireNoCredentials(upstream: TokenSources): void {
+  const { name, token, tools, prompts, resources } = upstream;
+  const rules = [tools, prompts, resources].flatMap((some) => Object.values(some));
+  const strategies = [token, ...rules.map((rule) => (rule === false ? undefined : rule.token))];
+  const needing = strategies.find((one) => typeof one === 'object' && one.kind !== 'none');
+  if (typeof needing !== 'object') return;
+  throw new ConfigurationError(
+    `gateway: upstreams.${name}: token: ${needing.kind} needs a client of the gateway at the authorization ` +
+      'server: set asCredentials of AuthplaneModule (AUTHPLANE_CLIENT_ID and AUTHPLANE_CLIENT_SECRET)',
+  );
 }
