@@ -4,7 +4,7 @@ import type { ScopeRequirement } from '../core/mcp/scope-requirement.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
 import type { AuthplaneResource } from '../core/resource.js';
 import { runningResource } from './http/request.js';
-import { isVisible } from './mcp/answers/lists.js';
+import { isVisible, useOf } from './mcp/answers/lists.js';
 import { ProtectedResources } from './resources/protected-resources.js';
 
 /** A tool, resource or prompt, and the named resource (`forFeature`) whose rules count, if not the main one. */
@@ -33,7 +33,7 @@ export class AuthplaneOperations {
   /** `false` for what is hidden (`list: 'hide'`) and whose scopes the caller lacks. */
   isVisible({ kind, name, resource }: OperationQuery, claims: VerifiedClaims): boolean {
     const { mcp, resource: protectedResource } = this.resources.endpoint(resource);
-    return isVisible({ kind, name, method: kind === 'method' ? name : METHODS[kind] }, mcp.scopes, {
+    return isVisible(useOf({ kind, name }), mcp.scopes, {
       claims,
       method: claims.method,
       resource: uriIn(runningResource(), protectedResource),
@@ -56,5 +56,3 @@ export class AuthplaneOperations {
 function uriIn(running: AuthplaneResource | undefined, asked: AuthplaneResource): string {
   return running?.family === asked ? running.resource : asked.resource;
 }
-
-const METHODS = { tool: 'tools/call', resource: 'resources/read', prompt: 'prompts/get' } as const;

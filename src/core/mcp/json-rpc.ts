@@ -67,17 +67,18 @@ const RELATED_TASK = 'io.modelcontextprotocol/related-task';
 const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
 const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
-const LISTS: ReadonlySet<string> = new Set([
-  'tools/list',
-  'resources/list',
-  'resources/templates/list',
-  'prompts/list',
+const LISTS: ReadonlyMap<string, OperationKind> = new Map([
+  ['tools/list', 'tool'],
+  ['resources/list', 'resource'],
+  ['resources/templates/list', 'resource'],
+  ['prompts/list', 'prompt'],
 ]);
+const NO_LISTS: readonly OperationKind[] = Object.freeze([]);
 
 /** What clients may send in revisions up to 2026-07-28, the extension for tasks included. */
 const MCP_METHODS: ReadonlySet<string> = new Set([
   ...FINDERS.keys(),
-  ...LISTS,
+  ...LISTS.keys(),
   ...TASK_METHODS,
   'tasks/list',
   'initialize',
@@ -123,9 +124,15 @@ export function isJsonRpc(body: unknown): boolean {
   );
 }
 
-/** Whether the body asks for a list of tools, resources, templates or prompts. */
-export function asksForList(body: unknown): boolean {
-  return messagesOf(body).some((message) => LISTS.has(ownString(message, 'method') ?? ''));
+/** What the body asks for lists of: tools, resources and their templates, prompts. */
+export function listsIn(body: unknown): readonly OperationKind[] {
+  const messages = messagesOf(body);
+  if (!messages.some((message) => LISTS.has(methodIn(message)))) return NO_LISTS;
+  return messages.flatMap((message) => LISTS.get(methodIn(message)) ?? []);
+}
+
+function methodIn(message: object): string {
+  return ownString(message, 'method') ?? '';
 }
 
 /** 2026-07-28: whether the body opens a stream of updates, which has no end of its own. */
@@ -186,7 +193,7 @@ export function methodsOf(body: unknown): FoundOperation[] {
 /** What anybody may send who has shown no credential, as far as what it names needs none. */
 const OPEN_METHODS: ReadonlySet<string> = new Set([
   ...FINDERS.keys(),
-  ...LISTS,
+  ...LISTS.keys(),
   'initialize',
   'server/discover',
   'ping',

@@ -26,6 +26,8 @@ export interface OperationRequirement {
   readonly hidden: boolean;
 }
 
+export type Named = Pick<McpOperation, 'kind' | 'name'>;
+
 /** What is to be done with an operation. */
 export interface OperationVerdict {
   /** Everything it needs; empty when it is to be hidden. */
@@ -42,6 +44,8 @@ const NOTHING_NEEDED: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidde
 export class OperationScopes {
   /** Whether anything is hidden from anybody. */
   readonly hides: boolean;
+  /** What is hidden from whoever a rule does not let pass, once each. */
+  readonly hiddenByRule: readonly Named[];
   readonly #byName = new Map<string, OperationRequirement[]>();
   readonly #resources: UriTable<OperationRequirement>;
   /** For rules only, by URI or template. */
@@ -52,6 +56,10 @@ export class OperationScopes {
   constructor(all: readonly OperationRequirement[], looseUris = false, sources = NO_SOURCES) {
     this.#sources = sources;
     this.hides = sources.hides || all.some(({ hidden }) => hidden);
+    const ruled = all.filter(
+      ({ hidden, requirement }) => hidden && typeof requirement === 'function',
+    );
+    this.hiddenByRule = [...new Map(ruled.map((one) => [nameKey(one), one])).values()];
     const ofResources = all.filter(({ kind }) => kind === 'resource');
     this.#resources = new UriTable(
       ofResources.map((requirement) => [requirement.name, requirement] as const),
@@ -68,23 +76,23 @@ export class OperationScopes {
   }
 
   /** What a caller without a token is told to ask for. Rules need a caller; the hidden stays unsaid. */
-  announcedNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+  announcedNeeds(operation: Named): ScopeNeeds {
     const announced = this.#matching(operation).filter(({ hidden }) => !hidden);
     return addScopeNeeds(...announced.map(staticNeeds));
   }
 
   /** What every caller needs who may know of it. */
-  staticNeeds(operation: Pick<McpOperation, 'kind' | 'name'>): ScopeNeeds {
+  staticNeeds(operation: Named): ScopeNeeds {
     return addScopeNeeds(...this.#matching(operation).map(staticNeeds));
   }
 
   /** Whether anything was declared for it. */
-  knows(operation: Pick<McpOperation, 'kind' | 'name'>): boolean {
+  knows(operation: Named): boolean {
     return this.#matching(operation).length > 0;
   }
 
   /** Whether what it needs depends on who asks. */
-  hasRule(operation: Pick<McpOperation, 'kind' | 'name'>): boolean {
+  hasRule(operation: Named): boolean {
     return this.#matching(operation).some(({ requirement }) => typeof requirement === 'function');
   }
 
@@ -118,7 +126,7 @@ export class OperationScopes {
       : asked.map((one) => demandOf(requirement, one, caller));
   }
 
-  #matching(operation: Pick<McpOperation, 'kind' | 'name'>): readonly OperationRequirement[] {
+  #matching(operation: Named): readonly OperationRequirement[] {
     const named = this.#byName.get(nameKey(operation));
     const known = operation.kind === 'resource' ? this.#resources.find(operation.name) : named;
     return [...(known ?? []), ...this.#sources.matching(operation)];
@@ -215,6 +223,6 @@ function isMet(demand: Demand, caller: Caller): boolean {
 }
 
 /** One for each operation of an endpoint; of resources for each URI as it is written. */
-export function nameKey({ kind, name }: Pick<McpOperation, 'kind' | 'name'>): string {
+export function nameKey({ kind, name }: Named): string {
   return `${kind} ${name}`;
 }

@@ -22,7 +22,14 @@ interface Told {
   readonly tasks?: boolean;
   /** They may name a task that a call with these needs has made. */
   readonly madeTask?: ScopeNeeds | undefined;
+  /** What rules have said of names in lists. */
+  readonly listed?: McpVerdict['listed'];
 }
+
+/** What of the verdict on a request its answer depends on. */
+type Ruled = Pick<McpVerdict, 'needs' | 'listed'>;
+
+const UNRULED: Ruled = { needs: NO_SCOPES };
 
 /**
  * What is learned from the answers of MCP servers, whose sessions, tasks and events are whose, and what
@@ -35,8 +42,8 @@ export class EndpointAnswers {
   readonly #hiding: McpHiding;
   readonly #judge: OperationJudge;
   readonly #events: Events;
-  /** Answers that lists and hidden names are taken out of already, and what their requests need. */
-  readonly #rewriting = new WeakMap<ServerResponse, ScopeNeeds>();
+  /** Answers that lists and hidden names are taken out of already, and the verdicts on their requests. */
+  readonly #rewriting = new WeakMap<ServerResponse, Ruled>();
   #unlisted: UnlistedNames;
 
   constructor(
@@ -85,7 +92,7 @@ export class EndpointAnswers {
     const hides = this.#table.scopes.hides || isResumed;
     if (hides) {
       keepReadable(request);
-      this.#rewriting.set(response, NO_SCOPES);
+      this.#rewriting.set(response, UNRULED);
     }
     const owner = ownerOf(caller);
     let isFirst = true;
@@ -111,13 +118,9 @@ export class EndpointAnswers {
   }
 
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
-  conceal(
-    exchange: HttpExchange,
-    caller: Caller,
-    request: McpRequest,
-    { needs, hidden }: McpVerdict,
-  ): void {
-    if (this.#isRewritten(request)) this.#rewrite(exchange, caller, request, needs);
+  conceal(exchange: HttpExchange, caller: Caller, request: McpRequest, verdict: McpVerdict): void {
+    const { hidden } = verdict;
+    if (this.#isRewritten(request)) this.#rewrite(exchange, caller, request, verdict);
     if (hidden.length > 0) this.#hide(exchange, caller, hidden);
     renewRawBody(exchange.request);
   }
@@ -126,17 +129,17 @@ export class EndpointAnswers {
     exchange: HttpExchange,
     caller: Caller,
     { mayMakeTask, wantsTasks }: McpRequest,
-    needs: ScopeNeeds,
+    ruled: Ruled,
   ): void {
     const response = nodeResponse(exchange);
     const isRewriting = this.#rewriting.has(response);
-    this.#rewriting.set(response, needs);
+    this.#rewriting.set(response, ruled);
     if (isRewriting) return;
     keepReadable(nodeRequest(exchange));
     rewriteMessages(response, (json) => {
-      const needed = this.#rewriting.get(response) ?? needs;
-      const madeTask = mayMakeTask ? needed : undefined;
-      return this.#rewritten(json, caller, { tasks: wantsTasks, madeTask });
+      const { needs, listed } = this.#rewriting.get(response) ?? ruled;
+      const madeTask = mayMakeTask ? needs : undefined;
+      return this.#rewritten(json, caller, { tasks: wantsTasks, madeTask, listed });
     });
   }
 
@@ -144,19 +147,25 @@ export class EndpointAnswers {
    * Where something is hidden, the answers to all names pass the same way, or their form (compressed, in
    * pieces, with an `ETag`) would tell a hidden one from one that nobody has.
    */
-  #isRewritten({ operations, tasks, wantsList, wantsTasks, mayMakeTask }: McpRequest): boolean {
+  #isRewritten(request: McpRequest): boolean {
+    const { operations, tasks, wantsTasks, mayMakeTask } = request;
+    const wantsList = request.lists.length > 0;
     if (tasks.length > 0 || wantsTasks || mayMakeTask) return true;
     const { scopes, lists } = this.#table;
     if (scopes.hides) return wantsList || operations.length > 0;
     return wantsList && (lists.changes || this.#unlisted.isWatching);
   }
 
-  #rewritten(json: string, caller: Caller, { tasks, madeTask }: Told = {}): string | undefined {
+  #rewritten(
+    json: string,
+    caller: Caller,
+    { tasks, madeTask, listed }: Told = {},
+  ): string | undefined {
     const { lists } = this.#table;
     return rewritten(this.#hiding.restore(json), (message) => {
       this.#nameUnlisted(message);
       if (madeTask !== undefined) this.#state.tasks.learn(message, ownerOf(caller), madeTask);
-      const shown = lists.forCaller(message, caller);
+      const shown = lists.forCaller(message, caller, listed);
       if (tasks !== true) return shown;
       return withoutTasks(shown, (id) => this.#judge.showsTask(id, caller));
     });

@@ -1,14 +1,15 @@
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InvalidRequestError } from '../../core/errors/request-errors.js';
 import {
-  asksForList,
   asksForTasks,
   type FoundName,
   type FoundOperation,
   isJsonRpc,
   isOpen,
+  listsIn,
   mayMakeTask,
   methodsOf,
+  type OperationKind,
   operationsOf,
   tasksOf,
 } from '../../core/mcp/json-rpc.js';
@@ -26,7 +27,8 @@ export interface McpRequest {
   readonly operations: readonly FoundOperation[];
   /** Tasks that it names by id. */
   readonly tasks: readonly FoundName[];
-  readonly wantsList: boolean;
+  /** What it wants lists of. */
+  readonly lists: readonly OperationKind[];
   readonly wantsTasks: boolean;
   /** Whether the answer may name a task that it has made. */
   readonly mayMakeTask: boolean;
@@ -42,7 +44,7 @@ export const MAYBE_STREAM = Symbol('maybe an event stream');
 const NOTHING: McpRequest = Object.freeze({
   operations: [],
   tasks: [],
-  wantsList: false,
+  lists: [],
   wantsTasks: false,
   mayMakeTask: false,
   isOpen: true,
@@ -126,7 +128,7 @@ export class McpRequestReader {
       return {
         operations: [...operationsOf(body), ...(this.#judgesMethods ? methodsOf(body) : [])],
         tasks: this.#bindsState ? tasksOf(body) : [],
-        wantsList: asksForList(body),
+        lists: listsIn(body),
         wantsTasks: this.#bindsState && asksForTasks(body),
         mayMakeTask: this.#bindsState && mayMakeTask(body),
         isOpen: isOpen(body),

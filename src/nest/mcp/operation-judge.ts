@@ -11,6 +11,7 @@ import { type Caller, meetsNeeds } from '../../core/token/caller.js';
 import type { RulesAsked } from '../http/request.js';
 import type { HiddenName, McpHiding } from './answers/hiding.js';
 import type { OperationTable } from './declared-operations.js';
+import { type ListedNames, ListRulings } from './answers/list-rulings.js';
 import type { McpRequest } from './mcp-request.js';
 import type { McpState } from './state/server-state.js';
 import { ownerOf } from './state/state-owners.js';
@@ -23,6 +24,8 @@ export interface McpVerdict {
   readonly hidden: readonly HiddenName[];
   /** What is asked of single operations besides scopes. */
   readonly rules: readonly RulesAsked[];
+  /** Where it asks for lists: what rules say about them, by {@link nameKey}. */
+  readonly listed?: ListedNames;
 }
 
 interface SeenVerdict extends OperationVerdict {
@@ -49,6 +52,7 @@ export class OperationJudge {
   readonly #tasks: McpState['tasks'];
   readonly #hiding: McpHiding;
   readonly #events: Events;
+  readonly #rulings = new ListRulings();
 
   constructor(
     { unknownMethods }: McpOptions,
@@ -76,7 +80,14 @@ export class OperationJudge {
   judge(request: McpRequest, caller: Caller): Eventually<McpVerdict> {
     if (request.problem !== undefined) throw request.problem;
     const seen = request.operations.map((operation) => this.#seen(operation, caller));
-    return whenAllKnown(seen, (verdicts) => this.#together(request, verdicts, caller));
+    const judged = whenAllKnown(seen, (verdicts) => this.#together(request, verdicts, caller));
+    if (request.lists.length === 0 || this.#scopes.hiddenByRule.length === 0) return judged;
+    return whenKnown(judged, (verdict) =>
+      whenKnown(this.#rulings.of(request, this.#scopes, caller), (listed) => ({
+        ...verdict,
+        listed,
+      })),
+    );
   }
 
   #together(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequestError } from 'authplane-nestjs/core';
 import {
-  asksForList,
   asksForTasks,
   asksForUpdates,
   isJsonRpc,
   isOfMcp,
+  listsIn,
   mayMakeTask,
   methodsOf,
   operationsOf,
@@ -114,7 +114,7 @@ describe('operations of a JSON-RPC body', () => {
       const bad: unknown = JSON.parse(`{"jsonrpc":"2.0","id":1,"__proto__":${prototype}}`);
       const good = message('ping');
       for (const body of [bad, [bad], [good, bad], [bad, good], [[], 1, good, bad]]) {
-        for (const read of [operationsOf, asksForList, asksForUpdates]) {
+        for (const read of [operationsOf, listsIn, asksForUpdates]) {
           expect(() => read(body)).toThrow(InvalidRequestError);
         }
       }
@@ -207,18 +207,19 @@ describe('operations of a JSON-RPC body', () => {
     expect(uris).toEqual(['a!', 'b!']);
   });
 
-  it('knows the list methods', () => {
-    for (const method of [
-      'tools/list',
-      'resources/list',
-      'resources/templates/list',
-      'prompts/list',
-    ]) {
-      expect(asksForList(message(method))).toBe(true);
-      expect(asksForList([message('ping'), message(method)])).toBe(true);
+  it('knows the list methods, and what they list', () => {
+    for (const [method, kind] of [
+      ['tools/list', 'tool'],
+      ['resources/list', 'resource'],
+      ['resources/templates/list', 'resource'],
+      ['prompts/list', 'prompt'],
+    ] as const) {
+      expect(listsIn(message(method))).toEqual([kind]);
+      expect(listsIn([message('ping'), message(method)])).toEqual([kind]);
     }
-    expect(asksForList(message('tools/call'))).toBe(false);
-    expect(asksForList(undefined)).toBe(false);
+    expect(listsIn([message('tools/list'), message('prompts/list')])).toEqual(['tool', 'prompt']);
+    expect(listsIn(message('tools/call'))).toEqual([]);
+    expect(listsIn(undefined)).toEqual([]);
   });
 });
 

@@ -10,10 +10,10 @@ import {
 } from '../../../src/core/token/credentials.js';
 import { canonicalHtu, requestUrl } from '../../../src/core/dpop/htu.js';
 import {
-  asksForList,
   asksForTasks,
   asksForUpdates,
   isJsonRpc,
+  listsIn,
   mayMakeTask,
   methodsOf,
   operationsOf,
@@ -234,7 +234,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     return operation && scopes.knows(operation);
   }),
   'is it JSON-RPC': ofJson((n) => Array.from({ length: n }, () => ({ a: 1 })), isJsonRpc),
-  'does it ask for lists': ofJson((n) => message('tools/list', wide(n)), asksForList),
+  'does it ask for lists': ofJson((n) => message('tools/list', wide(n)), listsIn),
   'does it ask for updates': ofJson(
     (n) => message('subscriptions/listen', wide(n)),
     asksForUpdates,
@@ -342,7 +342,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
     const uri = `x://y${'/a'.repeat(size / 300)}`;
     const body = many(100, () => message('resources/read', { uri }));
     const operations = operationsOf(body);
-    const request = { operations, tasks: [] } as never;
+    const request = { operations, tasks: [], lists: [] } as never;
     return () => judge.judge(request, nobody);
   }),
   'a list in an answer': textOf(

@@ -1,5 +1,5 @@
-import type { OperationKind } from '../../../core/mcp/json-rpc.js';
-import type { OperationScopes } from '../../../core/mcp/operation-scopes.js';
+import type { McpOperation, OperationKind } from '../../../core/mcp/json-rpc.js';
+import { type Named, nameKey, type OperationScopes } from '../../../core/mcp/operation-scopes.js';
 import { challengeScopes } from '../../../core/lib/scopes.js';
 import type { Caller } from '../../../core/token/caller.js';
 import { isJsonObject } from '../../../core/lib/members.js';
@@ -9,19 +9,22 @@ interface ListMember {
   readonly kind: OperationKind;
   /** Which member of an entry identifies it. */
   readonly id: string;
-  /** What its use would be. */
-  readonly method: string;
 }
 
 /** Where the results of the four list methods have their entries. */
 const LISTS: readonly ListMember[] = [
-  { member: 'tools', kind: 'tool', id: 'name', method: 'tools/call' },
-  { member: 'resources', kind: 'resource', id: 'uri', method: 'resources/read' },
-  { member: 'resourceTemplates', kind: 'resource', id: 'uriTemplate', method: 'resources/read' },
-  { member: 'prompts', kind: 'prompt', id: 'name', method: 'prompts/get' },
+  { member: 'tools', kind: 'tool', id: 'name' },
+  { member: 'resources', kind: 'resource', id: 'uri' },
+  { member: 'resourceTemplates', kind: 'resource', id: 'uriTemplate' },
+  { member: 'prompts', kind: 'prompt', id: 'name' },
 ];
 
 const UPDATED = 'notifications/resources/updated';
+
+interface Recipient {
+  readonly caller: Caller;
+  readonly listed: ReadonlyMap<string, boolean> | undefined;
+}
 
 interface ListOptions {
   readonly namesSchemes: boolean;
@@ -41,10 +44,15 @@ export class McpLists {
     this.changes = scopes.hides || namesSchemes;
   }
 
-  /** A JSON-RPC message as this caller is to see it; `undefined`: not at all. */
-  forCaller(message: unknown, caller: Caller): unknown {
+  /**
+   * A JSON-RPC message as this caller is to see it; `undefined`: not at all.
+   *
+   * @param listed what rules have said already, by `nameKey`.
+   */
+  forCaller(message: unknown, caller: Caller, listed?: ReadonlyMap<string, boolean>): unknown {
     if (!this.changes) return message;
-    return this.#tellsOfHidden(message, caller) ? undefined : this.#changed(message, caller);
+    const recipient = { caller, listed };
+    return this.#tellsOfHidden(message, caller) ? undefined : this.#changed(message, recipient);
   }
 
   /** An update of a resource. Servers send it to every stream, also where nobody has subscribed. */
@@ -53,17 +61,18 @@ export class McpLists {
       return false;
     const params = message['params'];
     const uri = isJsonObject(params) ? params['uri'] : undefined;
-    const resource = { kind: 'resource', method: 'resources/subscribe' } as const;
-    return typeof uri === 'string' && !isVisible({ ...resource, name: uri }, this.#scopes, caller);
+    if (typeof uri !== 'string') return false;
+    const use = useOf({ kind: 'resource', name: uri }, 'resources/subscribe');
+    return !isVisible(use, this.#scopes, caller);
   }
 
-  #changed(message: unknown, caller: Caller): unknown {
+  #changed(message: unknown, recipient: Recipient): unknown {
     if (!isJsonObject(message) || !isJsonObject(message['result'])) return message;
     const { result } = message;
     const list = LISTS.find(({ member }) => Array.isArray(result[member]));
     if (list === undefined) return message;
     const entries = result[list.member] as unknown[];
-    const kept = this.#entries(entries, list, caller);
+    const kept = this.#entries(entries, list, recipient);
     const isPublic = this.#scopes.hides && result['cacheScope'] === 'public'; // 2026-07-28: for all
     if (kept === entries && !isPublic) return message;
     return {
@@ -73,17 +82,18 @@ export class McpLists {
   }
 
   /** The very same list where nothing is to be changed. */
-  #entries(entries: unknown[], list: ListMember, caller: Caller): unknown[] {
-    const shown = entries.filter((entry) => this.#isShown(entry, list, caller));
+  #entries(entries: unknown[], list: ListMember, recipient: Recipient): unknown[] {
+    const shown = entries.filter((entry) => this.#isShown(entry, list, recipient));
     const named = shown.map((entry) => this.#withSchemes(entry, list));
     const isSame = named.length === entries.length && named.every((one, at) => one === entries[at]);
     return isSame ? entries : named;
   }
 
-  #isShown(entry: unknown, { kind, id, method }: ListMember, caller: Caller): boolean {
+  #isShown(entry: unknown, { kind, id }: ListMember, { caller, listed }: Recipient): boolean {
     const name = isJsonObject(entry) ? entry[id] : undefined;
     if (!this.#scopes.hides || typeof name !== 'string') return true;
-    return isVisible({ kind, name, method }, this.#scopes, caller);
+    const ruled = listed?.get(nameKey({ kind, name }));
+    return ruled ?? isVisible(useOf({ kind, name }), this.#scopes, caller);
   }
 
   /**
@@ -106,14 +116,21 @@ export class McpLists {
   }
 }
 
-/** Whether a caller may know that the operation exists. A rule that looks at arguments finds none. */
-export function isVisible(
-  { kind, name, method }: { kind: OperationKind; name: string; method: string },
-  scopes: OperationScopes,
-  caller: Caller,
-): boolean {
+const USES: Readonly<Partial<Record<OperationKind, string>>> = {
+  tool: 'tools/call',
+  resource: 'resources/read',
+  prompt: 'prompts/get',
+};
+
+/** What a rule is asked about that is to be listed: its use. One that looks at arguments finds none. */
+export function useOf({ kind, name }: Named, method = USES[kind] ?? name): McpOperation {
   const params = { [kind === 'resource' ? 'uri' : 'name']: name, arguments: {} };
-  const verdict = scopes.judge({ kind, name, method, params }, caller);
+  return { kind, name, method, params };
+}
+
+/** Whether a caller may know that the operation exists. */
+export function isVisible(use: McpOperation, scopes: OperationScopes, caller: Caller): boolean {
+  const verdict = scopes.judge(use, caller);
   if (!(verdict instanceof Promise)) return !verdict.hidden;
   verdict.catch(() => undefined); // not known now
   return false;

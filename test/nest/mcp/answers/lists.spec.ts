@@ -3,7 +3,7 @@ import { OperationScopes } from '../../../../src/core/mcp/operation-scopes.js';
 import { requirementsOf } from '../../../../src/core/mcp/settings.js';
 import type { Caller } from '../../../../src/core/token/caller.js';
 import { rewritten } from '../../../../src/nest/mcp/answers/json-messages.js';
-import { isVisible, McpLists } from '../../../../src/nest/mcp/answers/lists.js';
+import { isVisible, McpLists, useOf } from '../../../../src/nest/mcp/answers/lists.js';
 
 const scopes = new OperationScopes(
   requirementsOf({ list: 'hide', tools: { secret: ['s'] }, resources: { 'x://{id}': ['r'] } }),
@@ -54,7 +54,7 @@ describe('lists without what a caller must not know of', () => {
   it('who has the scope sees everything', () => {
     const json = JSON.stringify(tools);
     expect(withoutHidden(json, callerWith('s'))).toBe(json);
-    const resource = { kind: 'resource', name: 'x://1', method: 'resources/read' } as const;
+    const resource = useOf({ kind: 'resource', name: 'x://1' });
     expect(isVisible(resource, scopes, callerWith('s'))).toBe(false);
     expect(isVisible(resource, scopes, callerWith('r'))).toBe(true);
   });
