@@ -1,5 +1,5 @@
 /** Many resources of one entry, wherever an application may have them: further resources, behind the middleware, for free. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
 import { type INestApplication, Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import {

@@ -1,4 +1,4 @@
-/** Starts both applications of MCP-Nest in a process of their own: Jest on Node 20 cannot load it with Nest 12. */
+/** Starts both applications of MCP-Nest in a process of their own. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from 'vitest';
 import { InsufficientScopeError, type McpOptions, type ScopeRule } from 'authplane-nestjs';
 import { platforms } from '../../../support/nest/start-app.js';
 import {
