@@ -167,7 +167,7 @@ describe('14.8: the page of the sample', () => {
       await sample.calendar?.stop();
       for (let call = 0; call < 3; call++)
         await bob.call('calendar__list_events').catch(() => undefined);
-      await card(page, 'calendar').locator('text=Callers get 503 at once').waitFor();
+      await card(page, 'calendar').locator('.callers', { hasText: '503' }).waitFor();
       const text = await card(page, 'calendar').innerText();
       expect(text).toMatch(/down[^]*since \d\d:\d\d:\d\d, \d+ s[^]*Lists show what it offered/);
       expect(await card(page, 'desk').innerText()).toMatch(/desk\s+up/);
