@@ -1,43 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as timeout } from 'node:timers/promises';
 import { runInThisContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { CallbackError, InsufficientScopeError } from 'authplane-nestjs/core';
+import { CallbackError } from 'authplane-nestjs/core';
 import { transpileModule } from 'typescript';
 import {
   type OperationRequirement,
   OperationScopes,
 } from '../../../src/core/mcp/operation-scopes.js';
-import { requirementProblem, type ScopeRule } from '../../../src/core/mcp/scope-requirement.js';
+import type { ScopeRule } from '../../../src/core/mcp/scope-requirement.js';
 import { requirementsOf } from '../../../src/core/mcp/settings.js';
 import type { Eventually } from '../../../src/core/lib/deadline.js';
-import { scopeCoverage } from '../../../src/core/lib/scopes.js';
-import type { Caller } from '../../../src/core/token/caller.js';
-import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
+import { callerOf } from '../../support/tokens/callers.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
-
-function callerOf(scopes: string[], hierarchy = {}, agentChain: string[] = []): Caller {
-  const claims = new VerifiedClaims(
-    {
-      issuer: 'https://as.example',
-      sub: 'alice',
-      clientId: 'client',
-      audience: [],
-      expiresAt: 0,
-      issuedAt: 0,
-      notBefore: 0,
-      jti: '',
-      kid: '',
-      scopes,
-      agentId: '',
-      agentChain,
-      act: undefined,
-      raw: {},
-    },
-    scopeCoverage(hierarchy),
-  );
-  return { claims, method: 'access_token', resource: 'https://mcp.example/mcp' };
-}
 
 /** Of rules that are not asynchronous. */
 function known<T>(value: Eventually<T>): T {
@@ -120,22 +94,6 @@ describe('OperationScopes', () => {
     expect(hiding.judge(tool('t'), callerOf([], {}, ['agent']))).toMatchObject({ hidden: true });
   });
 
-  it.each([
-    ...[undefined, null, true, 'a', 1, [1], () => ['a'], new Map()],
-    ...[new Date(0), Object.create({ all: ['a'] })],
-    ...[
-      { al: [] },
-      { al: undefined, some: ['a'] },
-      { any: [] },
-      { all: ['a'], any: [] },
-      { all: '' },
-    ],
-  ])('a rule that returns %p refuses', (answer) => {
-    const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
-    const { refusal } = known(scopes.judge(tool('t'), callerOf(['a'])));
-    expect(refusal).toMatchObject({ reason: 'its rule is broken', fault: expect.any(Error) });
-  });
-
   it.each<[string, readonly (readonly string[] | false)[]]>([
     ['first', [false, ['a'], []]],
     ['second', [['a'], false, []]],
@@ -156,25 +114,10 @@ describe('OperationScopes', () => {
   describe('12.3: an asynchronous rule', () => {
     unhandledRejections(); // there are none at its end
 
-    it.each<[string, () => unknown]>([
-      ['a rejected one', () => Promise.reject(new Error('late'))],
-      ['one of an async function that throws', async () => Promise.reject(new Error('late'))],
-      ['one that is rejected later', () => timeout(1).then(() => Promise.reject(new Error('x')))],
-      ['one of a library', () => ({ then: (_: unknown, fail: () => void) => fail() })],
-      ['one that never ends', () => new Promise(() => undefined)],
-      [
-        'one whose then throws',
-        () => ({
-          get then() {
-            throw new Error('x');
-          },
-        }),
-      ],
-    ])('10.23: that fails is a failure, %s', async (_, rule) => {
-      for (const hidden of [false, true]) {
-        const scopes = new OperationScopes([requirement('t', rule as never, hidden)]);
-        await expect(scopes.judge(tool('t'), callerOf(['a']))).rejects.toThrow(CallbackError);
-      }
+    it.each([false, true])('10.23: that fails is a failure, hidden %s', async (hidden) => {
+      const rule = () => Promise.reject(new Error('late'));
+      const scopes = new OperationScopes([requirement('t', rule, hidden)]);
+      await expect(scopes.judge(tool('t'), callerOf(['a']))).rejects.toThrow(CallbackError);
     });
 
     it('says what is needed as any other, and may refuse', async () => {
@@ -187,10 +130,6 @@ describe('OperationScopes', () => {
       });
       expect(await judged(async () => ['b'], true)).toMatchObject({ hidden: true });
       expect(await judged(async () => ['a'], true)).toMatchObject({ hidden: false });
-      const late = new InsufficientScopeError(['late']);
-      expect(await judged(() => Promise.reject(late))).toMatchObject({ needs: { all: ['late'] } });
-      const broken = await judged(async () => 'a' as never);
-      expect(broken.refusal?.fault).toBeInstanceOf(Error);
     });
   });
 
@@ -234,59 +173,5 @@ describe('OperationScopes', () => {
         .needs.all.slice()
         .sort(),
     ).toEqual(['private', 'read']);
-  });
-
-  it('a rule that throws refuses, or names what it misses', () => {
-    const throwing = (error: unknown) =>
-      known(
-        new OperationScopes([
-          requirement('t', () => {
-            throw error;
-          }),
-        ]).judge(tool('t'), callerOf([])),
-      );
-    expect(throwing(new TypeError('x')).refusal).toMatchObject({ reason: 'its rule failed' });
-    expect(throwing(undefined).refusal).toBeDefined();
-    expect(throwing(new InsufficientScopeError(['late'])).needs.all).toEqual(['late']);
-  });
-
-  it.each([[[]], [{}], [{ all: [] }], [{ all: undefined, any: undefined }]])(
-    'a rule may need nothing: %j',
-    (answer) => {
-      const scopes = new OperationScopes([requirement('t', (() => answer) as ScopeRule)]);
-      expect(scopes.judge(tool('t'), callerOf([]))).toEqual({
-        needs: { all: [], anyOf: [] },
-        hidden: false,
-      });
-    },
-  );
-
-  it.each([[{ all: [], any: ['w'] }], [{ all: undefined, any: ['w'] }]])(
-    'a rule may leave one part empty: %j',
-    (answer) => {
-      const scopes = new OperationScopes([requirement('t', (() => answer) as never)]);
-      expect(known(scopes.judge(tool('t'), callerOf([]))).needs).toEqual({
-        all: [],
-        anyOf: [['w']],
-      });
-    },
-  );
-
-  it.each([
-    [['a'], undefined],
-    [{ all: ['a'] }, undefined],
-    [{ any: ['a'], all: ['b'] }, undefined],
-    [() => [], undefined],
-    [[], /names no scope/],
-    [{}, /names no scope/],
-    [{ all: [] }, /all: names no scope/],
-    [{ any: ['a b'] }, /any: 'a b' is not a scope/],
-    [{ some: ['a'] }, /some: unknown/],
-    [null, /must be a list/],
-    [5, /must be a list/],
-  ])('requirement %j', (value, problem) => {
-    const found = requirementProblem(value);
-    if (problem === undefined) expect(found).toBeUndefined();
-    else expect(found).toMatch(problem);
   });
 });

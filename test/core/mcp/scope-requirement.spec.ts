@@ -18,6 +18,8 @@ describe('what an operation may need', () => {
   it.each<[unknown, RegExp]>([
     ['a', /list of scopes, an object with all or any, or a function/],
     [null, /list of scopes/],
+    [5, /list of scopes/],
+    [{ all: [] }, /all: names no scope/],
     [[], /names no scope/],
     [{}, /names no scope/],
     [{ any: [] }, /any: names no scope/],
