@@ -18,9 +18,8 @@ import type { ProtectedResource } from '../nest/resources/protected-resources.js
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
 import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
-import { legacyFailure } from './legacy/legacy-answer.js';
+import { LegacyEndpoint } from './legacy/legacy-endpoint.js';
 import { LegacyServer } from './legacy/legacy-server.js';
-import { MessageStream } from './legacy/message-stream.js';
 import type { ListKind } from './listing/list-kinds.js';
 import { OperationRouter } from './listing/operation-router.js';
 import { type GatewayCallOptions, OwnCalls } from './own-calls.js';
@@ -60,6 +59,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   readonly #protectedBy: () => ProtectedResource;
   readonly #modern: ModernServer;
   readonly #legacy: LegacyServer;
+  readonly #endpoint: LegacyEndpoint;
   readonly #calls = new GatewayCalls();
   readonly #own: OwnCalls;
   readonly #decisions: GatewayDecisions;
@@ -78,6 +78,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     const feeds = new ChangeFeeds(registry);
     this.#modern = new ModernServer(registry, router, feeds);
     this.#legacy = new LegacyServer(registry, router, feeds);
+    this.#endpoint = new LegacyEndpoint(this.#legacy, registry);
   }
 
   /**
@@ -202,44 +203,13 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   async #servedLegacy(inbound: Inbound): Promise<McpServe> {
-    const id = idIn(inbound.body);
-    try {
-      const { answer } = await this.#legacy.answer(inbound.body, surroundings(inbound));
-      if (typeof answer !== 'function') return sending(answer);
-      return async (_request, response) => {
-        const stream = new MessageStream(response);
-        try {
-          await answer(stream);
-        } catch (error) {
-          if (inbound.signal.aborted || id === null) throw error;
-          await stream.end(this.#legacyFailure(error, id, inbound, true) ?? {});
-        }
-      };
-    } catch (error) {
-      if (error instanceof RpcError) return sending(errorAnswer(id, error.rpc, error.status));
-      const failure = id === null ? undefined : this.#legacyFailure(error, id, inbound, false);
-      if (failure === undefined) throw error;
-      return sending({ status: 200, text: JSON.stringify(failure) });
-    }
-  }
-
-  #legacyFailure(
-    error: unknown,
-    id: string | number,
-    { body, raw, caller, decision }: Inbound,
-    hasBegun: boolean,
-  ): object | undefined {
-    this.#registry.log(error);
-    decision?.end(error);
-    const method = memberOf(body, 'method');
-    return legacyFailure(error, {
-      id,
-      method: typeof method === 'string' ? method : '',
-      capabilities: this.#legacy.sessions.peek(raw.headers['mcp-session-id'])?.client.capabilities,
-      caller: { subject: caller.claims.sub, clientId: caller.claims.clientId },
-      consent: this.#registry.consentPolicy,
-      hasBegun,
-    });
+    const { body, decision } = inbound;
+    const onFailure = (error: unknown): void => {
+      this.#registry.log(error);
+      decision?.end(error);
+    };
+    const send = await this.#endpoint.serve({ ...surroundings(inbound), body, onFailure });
+    return (_request, response) => send(response);
   }
 
   /** @throws what the application's filters answer */

@@ -8,6 +8,7 @@ import { type Message, messagesOf } from './upstream/reply-messages.js';
 import { legacyResult } from './legacy/reserved-meta.js';
 import { LISTS, type ListKind } from './listing/list-kinds.js';
 import { mergedList } from './listing/merged-list.js';
+import { paramHeaders } from './listing/param-headers.js';
 import type { Route } from './listing/routing-table.js';
 import { callTerms } from './upstream/call-terms.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
@@ -103,7 +104,7 @@ export class OwnCalls {
     };
     const reply = await upstream.call({
       ...asking,
-      ...outgoingRequest(message),
+      ...outgoingRequest(message, paramHeaders(item, params['arguments'])),
       ...terms,
       method: 'POST',
       operation: { method: 'tools/call', name: item.own },
@@ -124,6 +125,7 @@ export class OwnCalls {
       { capabilities: {}, clientInfo: undefined },
       asking,
     );
+    let answered = (): void => undefined;
     try {
       const meta = onProgress === undefined ? {} : { _meta: { progressToken: ID } };
       const message = {
@@ -133,9 +135,11 @@ export class OwnCalls {
         params: { ...params, ...meta },
       };
       const operation = { method: 'tools/call', name: item.own };
+      answered = session.cancelOnAbort(ID, asking);
       const reply = await session.send(message, { ...asking, ...terms, operation });
       return await resultOf(route, reply, asking, onProgress);
     } finally {
+      answered();
       void session.close(asking);
     }
   }

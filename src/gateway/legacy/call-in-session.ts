@@ -49,12 +49,14 @@ export async function callInSession(
       item.verdict;
     const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
     const operation = { method, name: item.own };
+    const answered = session.cancelOnAbort(id, asking);
     const reply = await session.send(message, { ...asking, strategy, timeoutMs, operation });
     if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
     return (response) =>
-      relay(call, session, reply, new MessageStream(response)).finally(
-        () => void session.close(asking),
-      );
+      relay(call, session, reply, new MessageStream(response)).finally(() => {
+        answered();
+        void session.close(asking);
+      });
   } catch (error) {
     void session.close(asking);
     throw error;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SessionAnswer, SessionClient } from '../upstream/legacy-session.js';
+import { LEGACY, type SessionAnswer, type SessionClient } from '../upstream/legacy-session.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { SessionStream } from './session-stream.js';
@@ -20,6 +20,8 @@ const MAX_QUESTIONS = 256;
 export class ClientSession {
   readonly id = randomUUID();
   readonly callerKey: string;
+  /** The revision that was agreed upon. */
+  readonly version: string;
   readonly upstreams: UpstreamSessions;
   /** By URI. */
   readonly subscriptions = new Map<string, Subscription>();
@@ -30,8 +32,10 @@ export class ClientSession {
   #stream: SessionStream | undefined;
   #kept: ReadonlySet<Upstream> | undefined;
 
-  constructor(callerKey: string, client: SessionClient) {
+  /** @param version that was agreed upon. */
+  constructor(callerKey: string, client: SessionClient, version: string = LEGACY) {
     this.callerKey = callerKey;
+    this.version = version;
     this.upstreams = new UpstreamSessions(client);
   }
 

@@ -2,10 +2,12 @@ import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
-import type { OperationRouter } from '../listing/operation-router.js';
+import type { ListReader } from '../listing/catalogue.js';
+import type { OperationRouter, RoutedOperation } from '../listing/operation-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
-import { RpcError } from '../wire/gateway-errors.js';
+import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
+import type { TaskIds } from '../wire/task-ids.js';
 import {
   ACCEPTED,
   INVALID_REQUEST,
@@ -18,7 +20,7 @@ import {
 import { MODERN } from '../wire/modern-request.js';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
 import type { ClientSession } from './client-session.js';
-import { LEGACY, type SessionAnswer } from '../upstream/legacy-session.js';
+import { LEGACY, type LegacySession, type SessionAnswer } from '../upstream/legacy-session.js';
 import { SessionChanges } from './session-changes.js';
 import type { Message } from '../upstream/reply-messages.js';
 import { withoutReserved } from './reserved-meta.js';
@@ -52,6 +54,7 @@ const CAPABILITIES = {
   resources: { listChanged: true, subscribe: true },
   completions: {},
   logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
 const VERSION = '0.1.0';
 
@@ -87,13 +90,15 @@ export class LegacyServer {
   #initialize(id: RequestId, body: Message, { asking }: LegacyInbound): LegacyAnswer {
     const params = member(body, 'params');
     const capabilities = memberOf(params, 'capabilities');
-    const session = this.sessions.open(asking.callerKey, {
+    const asked = memberOf(params, 'protocolVersion');
+    const version = REVISIONS.find((one) => one === asked) ?? LEGACY;
+    const client = {
       capabilities: isJsonObject(capabilities) ? capabilities : {},
       clientInfo: memberOf(params, 'clientInfo'),
-    });
-    const asked = memberOf(params, 'protocolVersion');
+    };
+    const session = this.sessions.open(asking.callerKey, client, version);
     const result = {
-      protocolVersion: REVISIONS.find((one) => one === asked) ?? LEGACY,
+      protocolVersion: session.version,
       capabilities: CAPABILITIES,
       serverInfo: { name: this.#registry.options.serverName, version: VERSION },
     };
@@ -140,6 +145,7 @@ export class LegacyServer {
     if (method === 'ping') return resultAnswer(id, {});
     if (method === 'resources/subscribe') return this.#subscribe(session, asked, inbound);
     if (method === 'resources/unsubscribe') return this.#unsubscribe(session, asked, inbound);
+    if (method === 'tasks/list') return this.#listTasks(session, id, inbound);
     if (method === 'logging/setLevel') return this.#setLevel(session, id, params, inbound);
     return this.#operation(session, asked, inbound);
   }
@@ -201,6 +207,29 @@ export class LegacyServer {
     return resultAnswer(id, {});
   }
 
+  async #listTasks(
+    session: ClientSession,
+    id: RequestId,
+    { asking }: LegacyInbound,
+  ): Promise<RpcAnswer> {
+    const { tasks: ids } = this.#registry;
+    const sessions = await session.upstreams.all();
+    const tasks = await Promise.all(sessions.map((one) => tasksOf(one, ids, asking)));
+    return resultAnswer(id, { tasks: tasks.flat() });
+  }
+
+  async #routed(
+    method: string,
+    params: Message,
+    reader: ListReader,
+    judgeAgain: LegacyInbound['judgeAgain'],
+  ): Promise<RoutedOperation | undefined> {
+    const task = this.#registry.taskRoutes.route(method, params, reader.callerKey);
+    if (task === undefined) return this.#router.route(method, params, reader, judgeAgain);
+    await judgeAgain();
+    return task;
+  }
+
   async #operation(
     session: ClientSession,
     { id, method, params }: Asked,
@@ -212,7 +241,7 @@ export class LegacyServer {
     try {
       const { capabilities } = session.client;
       const mine = { ...asking, signal, capabilities };
-      const routed = await this.#router.route(method, params, mine, judgeAgain);
+      const routed = await this.#routed(method, params, mine, judgeAgain);
       if (routed === undefined) {
         throw new RpcError(200, { code: METHOD_NOT_FOUND, message: 'Method not found' });
       }
@@ -228,6 +257,9 @@ export class LegacyServer {
         params: withoutReserved(routed.params),
       };
       const era = await this.#registry.eraOf(route.upstream, mine);
+      if (era === MODERN && method.startsWith('tasks/')) {
+        throw new UnknownOperationError('Unknown task');
+      }
       const relay = await (era === MODERN ? callModern(call) : callLegacy(call));
       return (stream) => relay(stream).finally(end);
     } catch (error) {
@@ -235,6 +267,20 @@ export class LegacyServer {
       throw error;
     }
   }
+}
+
+/** Those of upstreams with which there is a session; in another there are none. */
+async function tasksOf(
+  session: LegacySession,
+  ids: TaskIds,
+  asking: Omit<Asking, 'timeoutMs'>,
+): Promise<readonly unknown[]> {
+  const { name, options } = session.upstream;
+  const list = session.ask('tasks/list', {}, { ...asking, timeoutMs: options.listTimeoutMs });
+  const result = await list.catch(() => ({})); // has none, or is away
+  const owner = { upstream: name, callerKey: asking.callerKey };
+  const tasks = memberOf(ids.wrapIn({ result }, owner)['result'], 'tasks');
+  return Array.isArray(tasks) ? (tasks as unknown[]) : [];
 }
 
 function requestId(id: unknown): RequestId {

@@ -1,22 +1,33 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 
+/** Where the messages of one answer go. */
+export interface MessageSink {
+  send(message: object): Promise<void>;
+  /** The last one. */
+  end(message: object): Promise<void>;
+}
+
 /**
  * An answer to a client, which becomes an event stream with the first message that is not the last one. The
  * upstream is read no faster than the client reads.
  */
-export class MessageStream {
+export class MessageStream implements MessageSink {
   readonly #response: ServerResponse;
 
   constructor(response: ServerResponse) {
     this.#response = response;
   }
 
+  /** As an event stream, however few messages there are. */
+  begin(): void {
+    const head = { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' };
+    if (!this.#response.headersSent) this.#response.writeHead(200, head);
+  }
+
   async send(message: object): Promise<void> {
     const response = this.#response;
-    if (!response.headersSent) {
-      response.writeHead(200, { 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
-    }
+    this.begin();
     const isFull = !response.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
     if (isFull && !response.destroyed)
       await Promise.race([once(response, 'drain'), once(response, 'close')]);

@@ -1,17 +1,20 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { noteChange } from '../changes/upstream-changes.js';
+import { paramHeaders } from '../listing/param-headers.js';
 import type { Route } from '../listing/routing-table.js';
+import { taskOwner } from '../listing/task-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { callTerms } from '../upstream/call-terms.js';
 import { type Asking, META } from '../upstream/modern-rpc.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import { type RequestId, INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
+import { discard } from '../wire/answer-head.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
 import type { ClientSession } from './client-session.js';
 import { type Message, messagesOf } from '../upstream/reply-messages.js';
-import type { MessageStream } from './message-stream.js';
+import type { MessageSink } from './message-stream.js';
 import { legacyResult } from './reserved-meta.js';
 
 /** One operation in the session of a client, on its way to its upstream. */
@@ -26,11 +29,11 @@ export interface SessionCall {
   readonly name: string | undefined;
   readonly asking: Omit<Asking, 'timeoutMs'>;
   /** Learns of lists that change while the call runs. */
-  readonly registry: Pick<UpstreamRegistry, 'catalogue'>;
+  readonly registry: Pick<UpstreamRegistry, 'catalogue' | 'tasks'>;
 }
 
 /** Passes what comes on to the client. */
-export type Relay = (stream: MessageStream) => Promise<void>;
+export type Relay = (stream: MessageSink) => Promise<void>;
 
 /** As the SDKs, and enough for any form. */
 const MAX_ROUNDS = 10;
@@ -46,14 +49,22 @@ export async function callLegacy(call: SessionCall): Promise<Relay> {
   const { session, route, id, method, params, asking } = call;
   const message = { jsonrpc: '2.0', id, method, params };
   let upstream = await session.upstreams.with(route.upstream, asking);
-  let reply = await send(upstream, message, call);
-  if (reply.status === 404 && upstream.hasId) {
-    reply.body.on('error', () => undefined).destroy();
-    upstream = await session.upstreams.reopened(upstream, asking); // nothing was answered: once more
-    reply = await send(upstream, message, call);
+  let answered = upstream.cancelOnAbort(id, asking);
+  try {
+    let reply = await send(upstream, message, call);
+    if (reply.status === 404 && upstream.hasId) {
+      answered();
+      discard(reply.body);
+      upstream = await session.upstreams.reopened(upstream, asking); // nothing was answered: once more
+      answered = upstream.cancelOnAbort(id, asking);
+      reply = await send(upstream, message, call);
+    }
+    if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
+    return (stream) => relay(call, upstream, reply, stream).finally(answered);
+  } catch (error) {
+    answered();
+    throw error;
   }
-  if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
-  return (stream) => relay(call, upstream, reply, stream);
 }
 
 function send(upstream: LegacySession, message: object, call: SessionCall): Promise<UpstreamReply> {
@@ -63,23 +74,20 @@ function send(upstream: LegacySession, message: object, call: SessionCall): Prom
 }
 
 async function relay(
-  { session, route, id, asking, registry }: SessionCall,
+  { session, route, id, method, asking, registry }: SessionCall,
   upstream: LegacySession,
   reply: UpstreamReply,
-  stream: MessageStream,
+  stream: MessageSink,
 ): Promise<void> {
-  const cancel = () => tellCancelled(upstream, id, asking);
-  asking.signal.addEventListener('abort', cancel, { once: true });
-  for await (const message of messagesOf(reply)) {
-    const method = member(message, 'method');
-    const isCall = typeof method === 'string';
-    if (!isCall && member(message, 'id') === id) {
-      asking.signal.removeEventListener('abort', cancel);
-      return stream.end(message);
-    }
+  const owner = taskOwner(route, method, asking.callerKey);
+  for await (const sent of messagesOf(reply)) {
+    const message = registry.tasks.wrapIn(sent, owner);
+    const said = member(message, 'method');
+    const isCall = typeof said === 'string';
+    if (!isCall && member(message, 'id') === id) return stream.end(message);
     if (!isCall) continue;
     if (!Object.hasOwn(message, 'id')) {
-      noteChange(route.upstream, method, registry);
+      noteChange(route.upstream, said, registry);
       await stream.send(message);
     } else {
       // With the token of the call that was asked about.
@@ -89,18 +97,6 @@ async function relay(
     }
   }
   throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});
-}
-
-/** A session outlives the connection of a call: the upstream has to be told. */
-function tellCancelled(
-  upstream: LegacySession,
-  requestId: RequestId,
-  asking: Omit<Asking, 'timeoutMs'>,
-): void {
-  const { token: strategy, connectTimeoutMs: timeoutMs } = upstream.upstream.options;
-  const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
-  const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
-  upstream.tell(message, call).catch(() => undefined); // it is gone itself
 }
 
 /**
@@ -147,7 +143,10 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
   };
   const reply = await route.upstream.call({
     ...asking,
-    ...outgoingRequest({ id, method, params: { ...params, _meta: meta }, name }),
+    ...outgoingRequest(
+      { id, method, params: { ...params, _meta: meta }, name },
+      paramHeaders(route.item, params['arguments']),
+    ),
     method: 'POST',
     ...callTerms(route),
     operation: { method, name: route.item.own },
@@ -160,7 +159,7 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
 async function answerIn(
   call: SessionCall,
   reply: UpstreamReply,
-  stream: MessageStream,
+  stream: MessageSink,
 ): Promise<Message> {
   for await (const message of messagesOf(reply)) {
     if (typeof member(message, 'method') === 'string') {
@@ -177,7 +176,7 @@ async function answerIn(
 async function inputs(
   { session, asking }: SessionCall,
   requests: unknown,
-  stream: MessageStream,
+  stream: MessageSink,
 ): Promise<Message> {
   const asked = Object.entries(isJsonObject(requests) ? requests : {});
   const answers = asked.map(async ([key, question]) => {

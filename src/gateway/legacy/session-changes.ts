@@ -5,6 +5,7 @@ import { ALL_LISTS, changesOf } from '../changes/listen-filter.js';
 import { type SessionHearer, SessionListener } from '../changes/session-listener.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
+import type { Message } from '../upstream/reply-messages.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { RpcError } from '../wire/gateway-errors.js';
 import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
@@ -79,7 +80,10 @@ export class SessionChanges {
     for (const upstream of this.#registry.all) {
       const interest = { filter: ALL_LISTS, listener: stream, asking: until };
       void this.#feeds.listen(upstream, interest, () => {
-        const hearer = hearerOf(session, stream, until);
+        const { tasks } = this.#registry;
+        const owner = { upstream: upstream.name, callerKey: asking.callerKey };
+        const ours = (message: Message) => tasks.wrapIn(message, owner);
+        const hearer = hearerOf(session, stream, { asking: until, ours });
         void new SessionListener(upstream, session.upstreams, this.#registry, hearer).listen(until);
       });
     }
@@ -114,17 +118,21 @@ function limitReached(): RpcError {
   return new RpcError(200, { code: INTERNAL_ERROR, message: 'Subscription limit reached' });
 }
 
-function hearerOf(session: ClientSession, stream: SessionStream, asking: Who): SessionHearer {
+function hearerOf(
+  session: ClientSession,
+  stream: SessionStream,
+  { asking, ours }: { readonly asking: Who; readonly ours: (message: Message) => Message },
+): SessionHearer {
   return {
     changed: (method) => stream.changed(method),
     updated: (uri) => stream.updated(uri),
-    told: (message) => stream.send(message),
+    told: (message) => stream.send(ours(message)),
     asked: (question, upstream) => {
       if (!stream.isOpen) return false;
       const id = session.question((answer) =>
         upstream.answer(member(question, 'id'), answer, asking),
       );
-      stream.send({ ...question, id });
+      stream.send({ ...ours(question), id });
       return true;
     },
   };

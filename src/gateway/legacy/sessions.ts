@@ -22,8 +22,8 @@ export class Sessions {
   }
 
   /** The one that was not used for longest makes room. */
-  open(callerKey: string, client: SessionClient): ClientSession {
-    const session = new ClientSession(callerKey, client);
+  open(callerKey: string, client: SessionClient, version?: string): ClientSession {
+    const session = new ClientSession(callerKey, client, version);
     if (this.#open.size >= this.#options.maxSessions) {
       const [oldest] = this.#open.values();
       if (oldest !== undefined) this.end(oldest);

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { AuthplaneClient } from '../../core/client.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import type { ResolvedModuleOptions } from '../../core/options.js';
@@ -10,6 +11,7 @@ import { type ListPage, listPage } from './list-page.js';
 import { type RawList, readList } from './list-reader.js';
 import { mergedList } from './merged-list.js';
 import { RoutingTable } from './routing-table.js';
+import { TaskRouter } from './task-router.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
 import type { ResolvedGateway } from '../options/gateway-options.js';
 import { pinOf } from '../options/pins.js';
@@ -20,8 +22,12 @@ import { type Asking, askModern } from '../upstream/modern-rpc.js';
 import { Upstream } from '../upstream/upstream.js';
 import { UpstreamEra } from '../upstream/upstream-era.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { TaskIds } from '../wire/task-ids.js';
 import { METHOD_NOT_FOUND } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
+
+const NO_SECRET =
+  'gateway: secret: set the same in all processes, or each knows the tasks of its own clients only';
 
 interface Registered {
   readonly upstream: Upstream;
@@ -36,6 +42,8 @@ export class UpstreamRegistry {
   readonly catalogue: Catalogue;
   readonly routes: RoutingTable;
   readonly scopes: GatewayScopes;
+  readonly tasks: TaskIds;
+  readonly taskRoutes: TaskRouter;
   readonly #logger = new PackageLogger('AuthplaneGateway');
   readonly #client: AuthplaneClient;
   readonly #module: Pick<ResolvedModuleOptions, 'client'>;
@@ -54,8 +62,11 @@ export class UpstreamRegistry {
     this.warnings = new SparseWarnings(this.#logger);
     this.catalogue = new Catalogue(this.#read, module.client.clock, this.warnings, options.pins);
     this.routes = new RoutingTable(() => this.all, this.catalogue);
+    this.tasks = new TaskIds(options.secret);
+    this.taskRoutes = new TaskRouter(this.tasks, (name) => this.get(name));
     this.scopes = new GatewayScopes(() => this.all.map(({ names }) => names));
     for (const upstream of options.upstreams) this.put(upstream);
+    if (options.secret === undefined && cluster.isWorker) this.#logger.warn(NO_SECRET);
   }
 
   /** In the order of the options. */

@@ -5,11 +5,14 @@ import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ListenStreams } from './listen-streams.js';
 import { type Pass, passThrough } from './pass-through.js';
 import { callInSession } from '../legacy/call-in-session.js';
-import type { OperationRouter } from '../listing/operation-router.js';
+import type { OperationRouter, RoutedOperation } from '../listing/operation-router.js';
+import type { Route } from '../listing/routing-table.js';
+import { taskOwner } from '../listing/task-router.js';
+import type { Message } from '../upstream/reply-messages.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
-import { RpcError } from '../wire/gateway-errors.js';
+import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
 import {
   METHOD_NOT_FOUND,
   resultAnswer,
@@ -73,6 +76,7 @@ export class ModernServer {
         prompts: { listChanged: true },
         resources: { listChanged: true, subscribe: true },
         completions: {},
+        extensions: { [TASKS]: {} },
       },
       _meta: this.#meta(),
     };
@@ -106,32 +110,44 @@ export class ModernServer {
     request: ModernRequest,
     { headers, judgeAgain, asking }: Surroundings,
   ): Promise<Pass> {
-    const routed = await this.#router.route(request.method, request.params, asking, judgeAgain);
+    const routed = await this.#routed(request, judgeAgain, asking);
     if (routed === undefined) {
       throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
-    const { route, name } = routed;
-    const params = withoutTasks(routed.params);
+    const { route, name, params } = routed;
     const era = await this.#registry.eraOf(route.upstream, asking);
-    return era === MODERN
-      ? passThrough({ route, request, params, name, headers: passedOn(headers), asking })
-      : callInSession({ route, request, params, asking });
+    if (era === MODERN) {
+      const rewrite = this.#taskRewriting(request, route, asking.callerKey);
+      return passThrough({
+        route,
+        request,
+        params,
+        name,
+        headers: passedOn(headers),
+        asking,
+        rewrite,
+      });
+    }
+    if (request.method.startsWith('tasks/')) throw new UnknownOperationError('Unknown task');
+    return callInSession({ route, request, params, asking });
   }
-}
 
-/** Ids of tasks would be those of the upstream, which nobody could tell apart. */
-function withoutTasks(
-  params: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> {
-  const meta = params['_meta'];
-  const capabilities = memberOf(meta, CAPABILITIES);
-  const extensions = memberOf(capabilities, 'extensions');
-  if (!isJsonObject(extensions) || !Object.hasOwn(extensions, TASKS)) return params;
-  const others = Object.entries(extensions).filter(([name]) => name !== TASKS);
-  const without = { ...objectOf(capabilities), extensions: Object.fromEntries(others) };
-  return { ...params, _meta: { ...objectOf(meta), [CAPABILITIES]: without } };
-}
+  async #routed(
+    { method, params }: ModernRequest,
+    judgeAgain: Surroundings['judgeAgain'],
+    asking: Surroundings['asking'],
+  ): Promise<RoutedOperation | undefined> {
+    const task = this.#registry.taskRoutes.route(method, params, asking.callerKey);
+    if (task === undefined) return this.#router.route(method, params, asking, judgeAgain);
+    await judgeAgain();
+    return task;
+  }
 
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return isJsonObject(value) ? value : {};
+  /** Only an answer that may name a task is read at all. */
+  #taskRewriting({ method, params }: ModernRequest, route: Route, callerKey: string) {
+    const declared = memberOf(memberOf(params['_meta'], CAPABILITIES), 'extensions');
+    if (!isJsonObject(declared) || !Object.hasOwn(declared, TASKS)) return undefined;
+    const owner = taskOwner(route, method, callerKey);
+    return (message: Message) => this.#registry.tasks.wrapIn(message, owner);
+  }
 }

@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Route } from '../listing/routing-table.js';
+import { MessageStream } from '../legacy/message-stream.js';
+import { type Message, messagesOf } from '../upstream/reply-messages.js';
 import { callTerms } from '../upstream/call-terms.js';
 import type { Upstream, UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
@@ -22,6 +24,8 @@ export interface Passing {
   /** Of the inbound request, those that go along. */
   readonly headers: Readonly<Record<string, string>>;
   readonly asking: Omit<Asking, 'timeoutMs'>;
+  /** For an answer that cannot be passed on as it is; given, it is read message by message. */
+  readonly rewrite?: ((message: Message) => Message) | undefined;
 }
 
 /** Sends the answer on. */
@@ -36,7 +40,7 @@ export type Pass = (response: ServerResponse) => Promise<void>;
  * @throws what the token strategy throws
  */
 export async function passThrough(passing: Passing): Promise<Pass> {
-  const { route, request, params, name, headers, asking } = passing;
+  const { route, request, params, name, headers, asking, rewrite } = passing;
   const { upstream, item } = route;
   const { id, method } = request;
   const outgoing = outgoingRequest({ id, method, params, name }, headers);
@@ -48,7 +52,23 @@ export async function passThrough(passing: Passing): Promise<Pass> {
     operation: { method, name: item.own },
   });
   if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
-  return (response) => pipe(upstream, reply, id, response);
+  return rewrite === undefined
+    ? (response) => pipe(upstream, reply, id, response)
+    : (response) => send(upstream, reply, response, rewrite);
+}
+
+async function send(
+  upstream: Upstream,
+  reply: UpstreamReply,
+  response: ServerResponse,
+  rewrite: (message: Message) => Message,
+): Promise<void> {
+  const stream = new MessageStream(response);
+  for await (const message of messagesOf(reply)) {
+    if (!Object.hasOwn(message, 'method')) return stream.end(rewrite(message));
+    await stream.send(rewrite(message));
+  }
+  throw upstream.error('upstream_failed', 'its answer ended without a result', {});
 }
 
 /** With back-pressure from end to end. */

@@ -43,6 +43,11 @@ export interface AuthplaneGatewayOptions {
   readonly sessionIdleMs?: number;
   /** Milliseconds that running calls get when the application stops. Default 10,000. */
   readonly shutdownTimeoutMs?: number;
+  /**
+   * For ids of tasks, which are good for the caller alone whose call has made the task: the same in all processes,
+   * at least 32 characters. Default: a random one of each process.
+   */
+  readonly secret?: string;
   /** What the gateway calls itself to MCP clients. Default `authplane-gateway`. */
   readonly serverName?: string;
 }
@@ -58,11 +63,15 @@ export interface ResolvedGateway {
   readonly maxSessions: number;
   readonly sessionIdleMs: number;
   readonly shutdownTimeoutMs: number;
+  readonly secret: string | undefined;
   readonly serverName: string;
   readonly devMode: boolean;
 }
 
 const upstreamsProblem: Check = (value) => (isTable(value) ? undefined : 'must be a table');
+
+const secretProblem: Check = (value) =>
+  typeof value === 'string' && value.length >= 32 ? undefined : 'must have at least 32 characters';
 
 export const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   upstreams: upstreamsProblem,
@@ -74,6 +83,7 @@ export const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   maxSessions: count(1, 1_000_000),
   sessionIdleMs: count(1000, 86_400_000),
   shutdownTimeoutMs: count(0, 600_000),
+  secret: secretProblem,
   serverName: textProblem,
 };
 
@@ -100,6 +110,7 @@ export function resolveGateway(
     maxSessions: options.maxSessions ?? 10_000,
     sessionIdleMs: options.sessionIdleMs ?? 600_000,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    secret: options.secret,
     serverName: options.serverName ?? 'authplane-gateway',
     devMode,
   };

@@ -93,6 +93,22 @@ export class LegacySession {
     body.resume();
   }
 
+  /**
+   * A session outlives the connection of a call: the upstream is told when nobody waits for the answer any more.
+   *
+   * @returns called once it is there.
+   */
+  cancelOnAbort(requestId: string | number, asking: Omit<Asking, 'timeoutMs'>): () => void {
+    const tell = (): void => {
+      const { token: strategy, connectTimeoutMs: timeoutMs } = this.upstream.options;
+      const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
+      const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+      this.tell(message, call).catch(() => undefined); // it is gone itself
+    };
+    asking.signal.addEventListener('abort', tell, { once: true });
+    return () => asking.signal.removeEventListener('abort', tell);
+  }
+
   /** The answer to a question, which fails as well when this does. */
   answer(id: unknown, answer: SessionAnswer, asking: Omit<Asking, 'timeoutMs'>): void {
     const { token: strategy, timeoutMs } = this.upstream.options;

@@ -9,21 +9,20 @@ const MAX_BYTES = 10_485_760;
 /** The messages of an answer, as they come. What is no message is left out. */
 export async function* messagesOf({ body, isEvents }: UpstreamReply): AsyncGenerator<Message> {
   if (!isEvents) {
-    const message = parsed(await readText(body, MAX_BYTES));
-    if (message !== undefined) yield message;
+    yield* messagesIn(await readText(body, MAX_BYTES));
     return;
   }
   for await (const data of eventsOf(body, MAX_BYTES)) {
-    const message = parsed(data);
-    if (message !== undefined) yield message;
+    yield* messagesIn(data);
   }
 }
 
-function parsed(text: string): Message | undefined {
+/** Of 2025-03-26 several may come together. */
+function messagesIn(text: string): readonly Message[] {
   try {
     const message: unknown = JSON.parse(text);
-    return isJsonObject(message) ? message : undefined;
+    return (Array.isArray(message) ? message : [message]).filter(isJsonObject);
   } catch {
-    return undefined;
+    return [];
   }
 }

@@ -114,7 +114,7 @@ describe('14.F: what clients with sessions hear', () => {
     const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' };
     expect(await post(list)).toBe(404);
     expect(await post(list, { 'mcp-session-id': 'made-up' })).toBe(404);
-    expect(await post([list])).toBe(400);
+    expect(await post([list])).toBe(404);
     expect(await post({ jsonrpc: '1.0', id: 1, method: 'initialize' })).toBe(400);
     expect(await post({ jsonrpc: '2.0', method: 'initialize' })).toBe(400);
   });

@@ -10,7 +10,7 @@ import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
-const CALLS = 100;
+const CALLS = process.env['AUTHPLANE_STRESS'] === undefined ? 30 : 100;
 const inputSchema = z.object({ key: z.string() });
 const form = (key: string) => ({
   message: key,

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { ElicitResultSchema, ListRootsResultSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -112,4 +112,55 @@ function counting(log: string[]): McpServer {
     messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }],
   }));
   return server;
+}
+
+/** What a scripted upstream was asked. */
+export interface ScriptedUpstream {
+  readonly url: string;
+  readonly asked: { readonly method: string; readonly params: Record<string, unknown> }[];
+  stop(): Promise<void>;
+}
+
+/**
+ * A server of 2025-11-25 that lists one of each kind and answers nothing else: not even the head of the answer comes,
+ * as where the whole answer is one JSON document.
+ */
+export async function scripted(): Promise<ScriptedUpstream> {
+  const asked: { method: string; params: Record<string, unknown> }[] = [];
+  const results: Readonly<Record<string, object>> = {
+    initialize: {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      serverInfo: { name: 'old', version: '1' },
+    },
+    'tools/list': { tools: [{ name: 't', inputSchema: { type: 'object' } }] },
+    'prompts/list': { prompts: [{ name: 'p' }] },
+    'resources/list': { resources: [{ name: 'r', uri: 'old://r' }] },
+    'resources/templates/list': { resourceTemplates: [{ name: 'd', uriTemplate: 'old://{x}/d' }] },
+  };
+  const server = createServer((request, response) => {
+    void (async () => {
+      let text = '';
+      for await (const chunk of request) text += String(chunk);
+      const { id, method = '', params = {} } = text === '' ? {} : JSON.parse(text);
+      if (text !== '') asked.push({ method, params });
+      if (method === 'server/discover') response.writeHead(400).end();
+      else if (id === undefined) response.writeHead(request.method === 'POST' ? 202 : 405).end();
+      else if (results[method] !== undefined) {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, result: results[method] }));
+      }
+    })().catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/mcp`,
+    asked,
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }
