@@ -1,51 +1,35 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type StandInAuthorizationServer,
-  startAuthorizationServer,
-} from 'authplane-nestjs/testing';
 import { MemoryOAuthProvider } from '../../../sample-app/walk/memory-oauth-provider.js';
 import { type ClientName, clients, walk } from '../../support/hosts/hosts-clients.js';
-import { CompiledApp } from '../../support/nest/compiled-app.js';
-import { freePort, platforms } from '../../support/nest/start-app.js';
-import { bearer, callTool, listTools, type SentHeaders } from '../../support/retrofits/attempts.js';
+import { platforms } from '../../support/nest/start-app.js';
+import {
+  bearer,
+  callTool,
+  listTools,
+  type Retrofitted,
+  type SentHeaders,
+} from '../../support/retrofits/attempts.js';
+import { startCanvases } from '../../support/retrofits/canvases.js';
+import { startGreetings } from '../../support/retrofits/greetings.js';
 import { ownToken } from '../../support/retrofits/own-tokens.js';
-
-const processes = new CompiledApp({
-  files: [
-    'retrofits/mcp-nest-main.ts',
-    'retrofits/canvases.ts',
-    'retrofits/greetings.ts',
-    'retrofits/own-tokens.ts',
-  ],
-});
-let authorizationServer: StandInAuthorizationServer;
-beforeAll(async () => {
-  processes.compile();
-  authorizationServer = await startAuthorizationServer({ issueRefreshTokens: false });
-});
-afterAll(async () => {
-  processes.remove();
-  await authorizationServer.close();
-});
 
 const everyClient = Object.keys(clients) as ClientName[];
 
 describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
+  let ofCanvases: Retrofitted;
+  let ofGreetings: Retrofitted;
   let canvases: string;
   let greetings: string;
-  let stop: () => Promise<void>;
   beforeAll(async () => {
-    const ports = [await freePort(), await freePort()].map(String);
-    canvases = `http://127.0.0.1:${ports[0]}/canvases/mcp`;
-    greetings = `http://127.0.0.1:${ports[1]}/greetings/mcp`;
-    const env = { AUTHPLANE_ISSUER: authorizationServer.issuer };
-    stop = await processes.run([platform, ...ports], env);
+    ofCanvases = await startCanvases(platform);
+    ofGreetings = await startGreetings(platform);
+    canvases = `${ofCanvases.origin}/canvases/mcp`;
+    greetings = `${ofGreetings.origin}/greetings/mcp`;
   });
-  afterAll(() => stop());
+  afterAll(() => Promise.all([ofCanvases.close(), ofGreetings.close()]));
 
   const tokenFor = (aud: string, scope: string, sub?: string) =>
-    bearer({ authorizationServer }, aud, scope, sub);
-  const server = (mcpUrl: string) => ({ mcpUrl, authorizationServer, close: () => stop() });
+    bearer(aud === canvases ? ofCanvases : ofGreetings, aud, scope, sub);
 
   describe('as refly: keys and sessions beside OAuth, and a row for each user', () => {
     const session = (sub: string) => ownToken({ sub });
@@ -111,7 +95,7 @@ describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
         const other = await callTool(canvases, headers, 'open_canvas', { id: 'c-2' });
         expect([other.status, other.challenge]).toEqual([403, '']);
       }
-      const elsewhere = await tokenFor(greetings, all);
+      const elsewhere = await bearer(ofCanvases, greetings, all);
       expect((await callTool(canvases, elsewhere, 'list_canvases')).status).toBe(401);
     });
 
@@ -128,9 +112,14 @@ describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
     });
 
     test.each(everyClient)('%s completes the flow', async (client) => {
-      const { asked, result } = await walk(client, server(canvases), 'delete_canvas', {
-        id: 'c-1',
-      });
+      const { asked, result } = await walk(
+        client,
+        { ...ofCanvases, mcpUrl: canvases },
+        'delete_canvas',
+        {
+          id: 'c-1',
+        },
+      );
       expect(asked).toEqual(['canvas:read', expect.stringContaining('canvas:write')]);
       expect(JSON.stringify(result)).toContain('deleted c-1');
     });
@@ -211,7 +200,7 @@ describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
     test('whoever is gone, and a token for another resource', async () => {
       for (const headers of [await tokenFor(greetings, 'hello:use', 'gone'), key('gone')])
         expect((await callTool(greetings, headers, 'hello')).status).toBe(403);
-      const elsewhere = await tokenFor(canvases, 'hello:use');
+      const elsewhere = await bearer(ofGreetings, canvases, 'hello:use');
       expect((await callTool(greetings, elsewhere, 'hello')).status).toBe(401);
     });
 
@@ -225,7 +214,9 @@ describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
         await expect(connection.callTool('hello_admin', {})).rejects.toThrow();
         const asked = provider.authorizationUrl;
         expect(asked?.searchParams.get('scope')).toBe('hello:use');
-        const approved = await authorizationServer.approve(asked ?? new URL(''), { user: 'alice' });
+        const approved = await ofGreetings.authorizationServer.approve(asked ?? new URL(''), {
+          user: 'alice',
+        });
         await connection.finishAuth(approved);
         const result = await connection.callTool('hello_admin', {});
         expect(JSON.stringify(result)).toContain('hello admin Alice');

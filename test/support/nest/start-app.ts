@@ -27,7 +27,7 @@ export interface StartOptions {
   readonly fastify?: FastifyOptions;
   readonly application?: Pick<NestApplicationOptions, 'bodyParser' | 'rawBody'>;
   /** Prefix, versioning and whatever else an application sets before it listens. */
-  readonly configure?: (app: INestApplication) => void;
+  readonly configure?: (app: INestApplication) => unknown;
 }
 
 export async function startApp(
@@ -39,7 +39,7 @@ export async function startApp(
     platform === 'fastify' ? new FastifyAdapter(fastify) : new ExpressAdapter(),
     { logger: false, ...application },
   );
-  configure?.(app);
+  await configure?.(app);
   // A machine that stands still for seconds must not close a connection that is about to be used.
   (app.getHttpServer() as Server).keepAliveTimeout = 300_000;
   await app.listen(port, '127.0.0.1');

@@ -10,6 +10,7 @@ import {
   HttpException,
   type INestApplication,
   Module,
+  type Type,
   UseGuards,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -34,6 +35,8 @@ import {
   Scopes,
 } from 'authplane-nestjs';
 import { z } from 'zod';
+import { type Platform, startApp } from '../nest/start-app.js';
+import { type Place, type Retrofitted, startRetrofit } from './attempts.js';
 import { bearerOf, cookieOf, readOwnToken } from './own-tokens.js';
 
 interface UserRow {
@@ -48,9 +51,6 @@ const ROWS: Readonly<Record<string, UserRow>> = {
 };
 const READ = 'canvas:read';
 const WRITE = 'canvas:write';
-
-const transport = new StreamableHttpTransport({ statefulMode: false });
-const strategy = new McpStrategy({ name: 'canvases', version: '1', transports: [transport] });
 
 /** A key may read, a person at a page may do everything. */
 const otherCredentials: OtherCredentials = ({ headers }) => {
@@ -79,10 +79,6 @@ const ownsCanvas: AllowRule<UserRow> = ({ user }, operation) => {
   const { arguments: args } = (operation?.params ?? {}) as { arguments?: { id?: unknown } };
   return typeof args?.id === 'string' && user.canvases.includes(args.id);
 };
-
-@Controller('canvases/mcp')
-@UseGuards(AuthplaneGuard)
-class HttpController extends McpHttpControllerFor(transport) {}
 
 @McpController()
 class CanvasTools {
@@ -123,12 +119,32 @@ class AnyFilter implements ExceptionFilter {
   }
 }
 
-export function canvases(issuer: string, baseUrl: string): new () => object {
+export const startCanvases = (platform: Platform): Promise<Retrofitted> =>
+  startRetrofit((place) => {
+    const transport = new StreamableHttpTransport({ statefulMode: false });
+    const strategy = new McpStrategy({ name: 'canvases', version: '1', transports: [transport] });
+    const configure = async (app: INestApplication) => {
+      app.useGlobalFilters(new AnyFilter(app.get(HttpAdapterHost)));
+      app.enableCors({ credentials: true });
+      app.connectMicroservice({ strategy });
+      await app.startAllMicroservices();
+    };
+    return startApp(
+      { imports: [moduleAt(place, transport)] },
+      { platform, port: place.port, configure },
+    );
+  });
+
+function moduleAt({ origin, issuer }: Place, transport: StreamableHttpTransport): Type {
+  @Controller('canvases/mcp')
+  @UseGuards(AuthplaneGuard)
+  class HttpController extends McpHttpControllerFor(transport) {}
+
   @Module({
     imports: [
       AuthplaneModule.forRoot({
         issuer,
-        baseUrl,
+        baseUrl: origin,
         mcpPath: '/canvases/mcp',
         devMode: true,
         scopes: [READ],
@@ -140,10 +156,4 @@ export function canvases(issuer: string, baseUrl: string): new () => object {
   })
   class CanvasesModule {}
   return CanvasesModule;
-}
-
-export function configureCanvases(app: INestApplication): typeof strategy {
-  app.useGlobalFilters(new AnyFilter(app.get(HttpAdapterHost)));
-  app.enableCors({ credentials: true });
-  return strategy;
 }

@@ -2,7 +2,7 @@
  * As the example of MCP-Nest for authorization of single tools: some are for everybody, some for who has signed in, some
  * ask for scopes or roles, by MCP-Nest's decorators and by ours.
  */
-import { Controller, Module, UseGuards } from '@nestjs/common';
+import { Controller, type INestApplication, Module, type Type, UseGuards } from '@nestjs/common';
 import { Ctx } from '@nestjs/microservices';
 import {
   type McpContext,
@@ -25,6 +25,8 @@ import {
   type OtherCredentials,
   Scopes,
 } from 'authplane-nestjs';
+import { type Platform, startApp } from '../nest/start-app.js';
+import { type Place, type Retrofitted, startRetrofit } from './attempts.js';
 
 interface Person {
   readonly name: string;
@@ -39,14 +41,6 @@ const PEOPLE: Readonly<Record<string, Person>> = {
 const USE = 'hello:use';
 const PREMIUM = 'hello:premium';
 
-const transport = new StreamableHttpTransport({ statefulMode: false });
-export const greetingsStrategy = new McpStrategy({
-  name: 'greetings',
-  version: '1',
-  transports: [transport],
-  allowUnauthenticatedAccess: true,
-});
-
 /** Keys of its own may do everything that a person may. */
 const otherCredentials: OtherCredentials = ({ headers }) => {
   const key = headers['x-api-key'];
@@ -56,10 +50,6 @@ const otherCredentials: OtherCredentials = ({ headers }) => {
 };
 
 const isMember: AllowRule<Person> = ({ user }) => user.roles.includes('member');
-
-@Controller('greetings/mcp')
-@UseGuards(AuthplaneGuard)
-class HttpController extends McpHttpControllerFor(transport) {}
 
 @McpController()
 class GreetingTools {
@@ -101,12 +91,35 @@ function nameIn(context: McpContext): string | undefined {
   return context.getRawRequest<{ user?: Person }>()?.user?.name;
 }
 
-export function greetings(issuer: string, baseUrl: string): new () => object {
+export const startGreetings = (platform: Platform): Promise<Retrofitted> =>
+  startRetrofit((place) => {
+    const transport = new StreamableHttpTransport({ statefulMode: false });
+    const strategy = new McpStrategy({
+      name: 'greetings',
+      version: '1',
+      transports: [transport],
+      allowUnauthenticatedAccess: true,
+    });
+    const configure = async (app: INestApplication) => {
+      app.connectMicroservice({ strategy });
+      await app.startAllMicroservices();
+    };
+    return startApp(
+      { imports: [moduleAt(place, transport)] },
+      { platform, port: place.port, configure },
+    );
+  });
+
+function moduleAt({ origin, issuer }: Place, transport: StreamableHttpTransport): Type {
+  @Controller('greetings/mcp')
+  @UseGuards(AuthplaneGuard)
+  class HttpController extends McpHttpControllerFor(transport) {}
+
   @Module({
     imports: [
       AuthplaneModule.forRoot({
         issuer,
-        baseUrl,
+        baseUrl: origin,
         mcpPath: '/greetings/mcp',
         devMode: true,
         scopes: [USE, PREMIUM],
