@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const QUICK = ['verify.js', 'http.js', 'gateway.js'];
+const QUICK = ['verify.js', 'exchange.js', 'http.js', 'gateway.js'];
 const FULL = [...QUICK];
 
 const isFull = process.argv[2] === 'full';

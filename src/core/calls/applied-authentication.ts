@@ -30,9 +30,13 @@ export async function applyAuthentication(
 ): Promise<AppliedAuthentication> {
   if (provider === undefined) return { headers: {}, form: request.form, secrets: [] };
   const form = new URLSearchParams(request.form);
+  let copy: URLSearchParams | undefined;
   const added = await askProvider(provider, {
-    ...request,
-    form: new URLSearchParams(request.form),
+    url: request.url,
+    issuer: request.issuer,
+    get form() {
+      return (copy ??= new URLSearchParams(request.form)); // few look at it
+    },
   });
   if (!isTable(added)) throw unusableCredentialsError('it is no object');
   const { headers = {}, form: parameters = {} } = added;

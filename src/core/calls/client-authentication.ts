@@ -89,8 +89,15 @@ class SecretAuthentication implements AuthProvider {
     this.#inBody = method === 'client_secret_post';
   }
 
-  async authenticate(): Promise<ClientAuthentication> {
-    const secret = typeof this.#secret === 'function' ? await this.#secret() : this.#secret;
+  authenticate(): ClientAuthentication | Promise<ClientAuthentication> {
+    return typeof this.#secret === 'string' ? this.#with(this.#secret) : this.#ask(this.#secret);
+  }
+
+  async #ask(secret: () => string | Promise<string>): Promise<ClientAuthentication> {
+    return this.#with(await secret());
+  }
+
+  #with(secret: unknown): ClientAuthentication {
     if (!isText(secret)) throw unusableCredentialsError('clientSecret() gave no text');
     if (hasControls(secret)) throw unusableCredentialsError(`what clientSecret() gave ${CONTROLS}`);
     if (this.#inBody) return { form: { client_id: this.clientId, client_secret: secret } };

@@ -1,15 +1,15 @@
 /**
  * The calls to the authorization server. Nobody else opens outbound sockets.
  *
- * The URLs come from documents that somebody else serves, so each host name is resolved once, every
- * address it has is judged, and the connection goes to exactly the judged addresses. Nothing is
+ * The URLs come from documents that somebody else serves, so for each connection the host name is resolved
+ * once, every address it has is judged, and the connection goes to exactly the judged addresses. Nothing is
  * followed, decompressed or read without an end.
  */
 
-import { isIP } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { afterDeadline, untilAborted } from '../lib/deadline.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
-import { judgedAddress, type ResolvedAddress } from './address-policy.js';
+import { type AddressPolicy, judgedAddress, type ResolvedAddress } from './address-policy.js';
 import {
   type Call,
   type HttpAnswer,
@@ -36,6 +36,8 @@ import {
   agents,
   destroy,
   exchangeBySocket,
+  hasIdleSocket,
+  judging,
   lookupAll,
   pinned,
   unbracketed,
@@ -57,7 +59,7 @@ const REQUEST_HEADERS = {
   'user-agent': 'authplane-nestjs',
 };
 
-/** Name resolution. Called once per request; every address it answers is judged. */
+/** Name resolution. Called once for each connection; every address it answers is judged. */
 export type AddressLookup = (
   hostname: string,
   signal?: AbortSignal,
@@ -91,6 +93,8 @@ export interface OutboundHttpOptions {
 interface Endpoint {
   readonly lane: Lane;
   readonly agents: Agents;
+  /** For a connection in place of an idle one that turns out to be dead: resolves and judges then. */
+  readonly lookup: LookupFunction;
 }
 
 /**
@@ -117,6 +121,7 @@ export class OutboundHttp {
   readonly #maxSockets: number;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #inFlight = new Set<() => void>();
+  readonly #urls = new Map<string, URL>();
   #closed = false;
 
   /** @throws ConfigurationError when a limit is not a positive whole number. */
@@ -176,15 +181,15 @@ export class OutboundHttp {
     maxBytes: number,
     ownConnection = false,
   ): Promise<HttpAnswer> {
-    const url = acceptedUrl(input, this.#devMode);
+    const url = this.#accepted(input);
     if (this.#closed) throw closedError(url.host);
     const stop = new AbortController();
     const end = (): void => stop.abort(closedError(url.host));
-    const { lane, agents } = this.#endpointAt(url);
+    const endpoint = this.#endpointAt(url);
     this.#inFlight.add(end);
     try {
       const call: Call = { url, init, signal: stop.signal, maxBytes, ownConnection };
-      return await lane.run(() => this.#inTime(call, agents, stop), {
+      return await endpoint.lane.run(() => this.#inTime(call, endpoint, stop), {
         signal: stop.signal,
         patienceMs: this.#timeoutMs,
         timeoutError: () => overloadError(url.host, this.#maxSockets),
@@ -194,13 +199,26 @@ export class OutboundHttp {
     }
   }
 
+  #accepted(input: string): URL {
+    const known = this.#urls.get(input);
+    if (known !== undefined) return known;
+    const url = acceptedUrl(input, this.#devMode);
+    if (this.#urls.size < MAX_ENDPOINTS) this.#urls.set(input, url);
+    return url;
+  }
+
   /** Trouble at one endpoint must not keep another from its connections. */
-  #endpointAt({ origin, pathname }: URL): Endpoint {
+  #endpointAt({ origin, pathname, host, hostname }: URL): Endpoint {
     const key = origin + pathname;
     const known = this.#endpoints.get(key);
     if (known !== undefined) return known;
     if (this.#endpoints.size >= MAX_ENDPOINTS) this.#dropIdle();
-    const endpoint = { lane: new Lane(this.#maxSockets), agents: agents(this.#maxSockets) };
+    const policy = { host, devMode: this.#devMode };
+    const endpoint = {
+      lane: new Lane(this.#maxSockets),
+      agents: agents(this.#maxSockets),
+      lookup: judging(async () => judgedAll(await this.#lookup(unbracketed(hostname)), policy)),
+    };
     this.#endpoints.set(key, endpoint);
     return endpoint;
   }
@@ -214,12 +232,12 @@ export class OutboundHttp {
     }
   }
 
-  async #inTime(call: Call, agents: Agents, stop: AbortController): Promise<HttpAnswer> {
+  async #inTime(call: Call, endpoint: Endpoint, stop: AbortController): Promise<HttpAnswer> {
     const { host } = call.url;
     const giveUp = (): void => stop.abort(timeoutError(host, this.#timeoutMs));
     const callOff = afterDeadline(this.#timeoutMs, giveUp, { unref: true });
     try {
-      return toAnswer(await this.#exchange(call, agents));
+      return toAnswer(await this.#exchange(call, endpoint));
     } catch (error) {
       throw failureOf(error, host, call.signal);
     } finally {
@@ -227,11 +245,14 @@ export class OutboundHttp {
     }
   }
 
-  async #exchange(call: Call, agents: Agents): Promise<RawAnswer> {
+  async #exchange(call: Call, endpoint: Endpoint): Promise<RawAnswer> {
     if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
-    const lookup = pinned(await this.#judgedAddresses(call));
+    const { agents } = endpoint;
     const kept = call.url.protocol === 'https:' ? agents.https : agents.http;
     const agent = call.ownConnection ? false : kept;
+    // A connection that stands goes to an address that was judged.
+    const isStanding = agent !== false && hasIdleSocket(agent);
+    const lookup = isStanding ? endpoint.lookup : pinned(await this.#judgedAddresses(call));
     try {
       return await exchangeBySocket(call, { lookup, agent });
     } catch (error) {
@@ -248,10 +269,16 @@ export class OutboundHttp {
     const found = isIP(host)
       ? [{ address: host }]
       : await untilAborted(this.#lookup(host, signal), signal);
-    if (found.length === 0) throw noAddressError(url.host);
-    const policy = { host: url.host, devMode: this.#devMode };
-    return found.map(({ address }) => judgedAddress(address, policy));
+    return judgedAll(found, { host: url.host, devMode: this.#devMode });
   }
+}
+
+function judgedAll(
+  found: readonly Pick<ResolvedAddress, 'address'>[],
+  policy: AddressPolicy,
+): readonly ResolvedAddress[] {
+  if (found.length === 0) throw noAddressError(policy.host);
+  return found.map(({ address }) => judgedAddress(address, policy));
 }
 
 // ---- URL -----------------------------------------------------------------------------------------

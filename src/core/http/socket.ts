@@ -42,6 +42,11 @@ export function agents(maxSockets: number): Agents {
   };
 }
 
+/** Whether a connection stands that the next call would go over. */
+export function hasIdleSocket({ freeSockets }: HttpAgent | HttpsAgent): boolean {
+  return Object.values(freeSockets).some((idle) => idle?.some(({ destroyed }) => !destroyed));
+}
+
 /** Closes all connections. */
 export function destroy({ http, https }: Agents): void {
   http.destroy();
@@ -86,16 +91,18 @@ export function judging(
 }
 
 export async function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
+  call.signal.throwIfAborted();
   const request = open(call, route);
   const failures: Error[] = [];
   request.on('error', (error) => failures.push(error));
   try {
-    const response = await responseTo(request, call);
+    // A request that waits for a connection does not notice its end by itself.
+    const response = await Promise.race([responseTo(request), endOf(request, call)]);
     const status = response.statusCode ?? 0;
     const headers = joinedHeaders(response);
     refuseUnusable(call, status, headers);
     const body = new CappedBody(call);
-    for await (const chunk of response) body.add(chunk);
+    await readTo(body, response);
     // A body without a length ends for node:http as if complete when the connection breaks.
     const [broken] = failures;
     if (broken !== undefined) throw broken;
@@ -104,6 +111,37 @@ export async function exchangeBySocket(call: Call, route: Route): Promise<RawAns
     request.destroy();
     throw error;
   }
+}
+
+/** Rejects when the call is ended, and ends its request. The signal is that of this call alone. */
+function endOf(request: ClientRequest, { signal }: Call): Promise<never> {
+  const ended = new Promise<never>((_resolve, reject) => {
+    const giveUp = (): void => {
+      request.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+  });
+  ended.catch(() => undefined); // later than the answer
+  return ended;
+}
+
+/** By events, which cost less than to iterate. */
+function readTo(body: CappedBody, response: IncomingMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    response.on('data', (chunk: unknown) => {
+      try {
+        body.add(chunk);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    response.once('end', resolve);
+    response.once('error', reject);
+    response.once('close', () => {
+      if (!response.complete) reject(new Error('the answer has no end'));
+    });
+  });
 }
 
 /** What goes out, whatever becomes of the answer. */
@@ -123,17 +161,23 @@ export interface Outgoing {
  * @throws StaleSocketError when a kept connection was dead; the reason of the signal; what Node throws.
  */
 export async function streamBySocket(call: Outgoing, route: Route): Promise<IncomingMessage> {
-  const request = open(call, route);
+  const request = open(call, route, call.signal);
   request.on('error', () => undefined); // reported where it is waited for, and by the answer's end
   try {
-    return await responseTo(request, call);
+    // A request that waits for a connection does not notice the signal by itself.
+    return await untilAborted(responseTo(request), call.signal);
   } catch (error) {
     request.destroy();
     throw error;
   }
 }
 
-function open({ url, init, signal }: Outgoing, route: Route): ClientRequest {
+/** @param signal ends it, and its answer, for as long as somebody reads it. */
+function open(
+  { url, init }: Pick<Outgoing, 'url' | 'init'>,
+  route: Route,
+  signal?: AbortSignal,
+): ClientRequest {
   const host = unbracketed(url.hostname);
   const secure = url.protocol === 'https:';
   const body = init.body ?? '';
@@ -148,7 +192,7 @@ function open({ url, init, signal }: Outgoing, route: Route): ClientRequest {
     port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
     headers: { ...init.headers, ...length, host: url.host },
-    signal,
+    ...(signal === undefined ? {} : { signal }),
     // Explicit, so that neither the environment nor the command line can weaken them.
     maxHeaderSize: MAX_HEADER_BYTES,
     insecureHTTPParser: false,
@@ -160,7 +204,7 @@ function open({ url, init, signal }: Outgoing, route: Route): ClientRequest {
   return request.end(body);
 }
 
-async function responseTo(request: ClientRequest, call: Outgoing): Promise<IncomingMessage> {
+async function responseTo(request: ClientRequest): Promise<IncomingMessage> {
   let socket: Socket | undefined;
   let alreadyRead = 0;
   request.once('socket', (used: Socket) => {
@@ -168,8 +212,7 @@ async function responseTo(request: ClientRequest, call: Outgoing): Promise<Incom
     alreadyRead = used.bytesRead;
   });
   try {
-    // A request that waits for a connection does not notice the signal by itself.
-    return await untilAborted(answered(request), call.signal);
+    return await answered(request);
   } catch (error) {
     const stale = request.reusedSocket && isHangUp(error);
     if (stale && socket?.bytesRead === alreadyRead) throw new StaleSocketError(error);
@@ -179,10 +222,16 @@ async function responseTo(request: ClientRequest, call: Outgoing): Promise<Incom
 
 function answered(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request.once('response', resolve);
+    let isAnswered = false;
+    request.once('response', (response: IncomingMessage) => {
+      isAnswered = true;
+      resolve(response);
+    });
     request.once('error', reject);
     // Without an error when the server switches protocols.
-    request.once('close', () => reject(new Error('closed without an answer')));
+    request.once('close', () => {
+      if (!isAnswered) reject(new Error('closed without an answer'));
+    });
   });
 }
 

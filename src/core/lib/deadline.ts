@@ -21,7 +21,8 @@ export function afterDeadline(
 }
 
 /**
- * The answer of something that may never come: a callback of the application, or a store.
+ * The answer of something that may never come: a callback of the application, or a store. What answers at once
+ * costs no timer.
  *
  * @throws what `late` makes when the time is over, and whatever `ask` throws, at once or later.
  */
@@ -30,16 +31,22 @@ export async function within<T>(
   ask: () => T | Promise<T>,
   timeoutError: () => Error,
 ): Promise<T> {
+  const answer = ask();
+  if (!isThenable(answer)) return answer;
   let callOff: (() => void) | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {
     callOff = afterDeadline(deadlineMs, () => reject(timeoutError()));
   });
   try {
     // The race keeps a handler on the loser, so an answer that fails too late is nobody's crash.
-    return await Promise.race([ask(), deadline]);
+    return await Promise.race([answer, deadline]);
   } finally {
     callOff?.();
   }
+}
+
+function isThenable(answer: unknown): boolean {
+  return typeof (answer as { readonly then?: unknown } | null | undefined)?.then === 'function';
 }
 
 /** The result of `work`, or the abort reason as soon as there is one: `work` may ignore the signal. */

@@ -17,27 +17,30 @@ export interface Weights<V> {
 const WEIGHTLESS: Weights<unknown> = { of: () => 0, max: 0 };
 const UNTAGGED: TagsOf<unknown> = () => [];
 
-/** Tag to keys, for one generation. */
+/** Tag to keys, for one generation: nearly always one, which needs no set. */
 class TagIndex {
-  readonly #keys = new Map<string, Set<string>>();
+  readonly #keys = new Map<string, string | Set<string>>();
 
   add(key: string, tags: readonly string[]): void {
     for (const tag of tags) {
-      const keys = this.#keys.get(tag) ?? new Set();
-      this.#keys.set(tag, keys.add(key));
+      const keys = this.#keys.get(tag);
+      if (keys === undefined) this.#keys.set(tag, key);
+      else if (typeof keys === 'string') this.#keys.set(tag, new Set([keys, key]));
+      else keys.add(key);
     }
   }
 
   remove(key: string, tags: readonly string[]): void {
     for (const tag of tags) {
       const keys = this.#keys.get(tag);
-      keys?.delete(key);
-      if (keys?.size === 0) this.#keys.delete(tag);
+      if (typeof keys !== 'string') keys?.delete(key);
+      if (keys === key || (typeof keys !== 'string' && keys?.size === 0)) this.#keys.delete(tag);
     }
   }
 
   keysOf(tag: string): Iterable<string> {
-    return this.#keys.get(tag) ?? [];
+    const keys = this.#keys.get(tag) ?? [];
+    return typeof keys === 'string' ? [keys] : keys;
   }
 }
 

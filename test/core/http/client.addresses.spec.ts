@@ -14,6 +14,7 @@ import {
   serve,
   watchConnections,
 } from '../../support/servers/http-servers.js';
+import { until } from '../../support/time/until.js';
 
 afterEach(cleanUp);
 
@@ -218,14 +219,38 @@ describe('the connection', () => {
     },
   );
 
-  it('is judged for every request, also when an idle one is at hand', async () => {
+  it('13.7: is judged when it is made; one that stands goes where it was judged to go', async () => {
+    const { port, sockets } = await serve((_, response) => sendJson(response, {}));
+    let address = '127.0.0.1';
+    const lookups: string[] = [];
+    const http = client({
+      lookup: async (host) => {
+        lookups.push(host);
+        return [{ address, family: 4 }];
+      },
+    });
+    const get = () => http.getJson(`http://as.example.com:${port}/`);
+    await get();
+    address = '169.254.169.254';
+    await get();
+    expect([lookups.length, sockets.length]).toEqual([1, 1]);
+    for (const socket of sockets) socket.destroy();
+    await until(() => sockets.every(({ destroyed }) => destroyed));
+    expect(await reasonOf(get())).toBe('address_refused');
+    expect(sockets).toHaveLength(1);
+  });
+
+  it('13.7: in place of an idle one that is dead is judged, too', async () => {
     const { port, sockets } = await serve((_, response) => sendJson(response, {}));
     let address = '127.0.0.1';
     const http = client({ lookup: async () => [{ address, family: 4 }] });
-    await http.getJson(`http://as.example.com:${port}/`);
+    const get = () => http.getJson(`http://as.example.com:${port}/`);
+    await get();
     address = '169.254.169.254';
-    const work = http.getJson(`http://as.example.com:${port}/`);
-    expect(await reasonOf(work)).toBe('address_refused');
+    const early = get(); // may be under way when the socket goes
+    for (const socket of sockets) socket.resetAndDestroy();
+    await early.catch(() => undefined);
+    expect(await reasonOf(get())).toBe('address_refused');
     expect(sockets).toHaveLength(1);
   });
 
