@@ -1,8 +1,9 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { lastValueFrom } from 'rxjs';
+import { isObservable, lastValueFrom } from 'rxjs';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
+import type { Eventually } from '../core/lib/deadline.js';
 import { addScopeNeeds, type ScopeNeeds } from '../core/lib/scopes.js';
 import { letIn, type RequestPolicy } from './decision.js';
 import { placesOf } from './handler-places.js';
@@ -54,10 +55,12 @@ export class AuthplaneGuard implements CanActivate {
    * handler, class and operation. Handlers of MCP-Nest (`rpc`) get the caller of their HTTP request; any
    * other context is refused.
    *
+   * @returns a plain boolean where nothing has to be waited for: a token that was verified before. Then a
+   * refusal is thrown at once, too.
    * @throws HttpException with the public answer of every refusal, whose `cause` is an `AuthplaneError`;
    * `instanceof` finds the class of either.
    */
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     this.#active ??= this.moduleRef.get<CanActivate>(ACTIVE_GUARD, { strict: false });
     // Nest makes an instance for each module that uses the class; one override covers them all.
     if (this.#active !== this) return verdictOf(this.#active, context);
@@ -71,13 +74,16 @@ export class AuthplaneGuard implements CanActivate {
     }
   }
 
-  async #canActivateHttp(context: ExecutionContext): Promise<boolean> {
+  #canActivateHttp(context: ExecutionContext): Eventually<boolean> {
     const exchange = exchangeOf(context);
-    try {
-      await letIn(exchange, this.#policy(context), this.resources);
-      return true;
-    } catch (error) {
+    const refuse = (error: unknown): never => {
       throw error instanceof AuthplaneError ? this.refusals.ofGuard(error, exchange) : error;
+    };
+    try {
+      const letting = letIn(exchange, this.#policy(context), this.resources);
+      return letting === undefined ? true : letting.then(() => true, refuse);
+    } catch (error) {
+      return refuse(error);
     }
   }
 
@@ -136,9 +142,9 @@ export class AuthplaneGuard implements CanActivate {
   }
 }
 
-async function verdictOf(guard: CanActivate, context: ExecutionContext): Promise<boolean> {
-  const verdict = await guard.canActivate(context);
-  return typeof verdict === 'boolean' ? verdict : lastValueFrom(verdict);
+function verdictOf(guard: CanActivate, context: ExecutionContext): Eventually<boolean> {
+  const verdict = guard.canActivate(context);
+  return isObservable(verdict) ? lastValueFrom(verdict) : verdict;
 }
 
 function nameOf(context: ExecutionContext): string {

@@ -1,7 +1,7 @@
 import { eventCaller } from '../core/events.js';
 import { requireAllowed, rulesToAsk } from './callers/allow-rule.js';
-import { type AppUsers, withScopesOf } from './callers/app-user.js';
-import type { Eventually } from '../core/lib/deadline.js';
+import { withScopesOf } from './callers/app-user.js';
+import { type Eventually, whenKnown } from '../core/lib/deadline.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
 import { isWithoutCredentials } from '../core/token/credentials.js';
@@ -18,6 +18,7 @@ import {
   publishCaller,
   publishNobody,
   publishUser,
+  type RequestState,
   requestState,
 } from './http/request.js';
 import { runListenersIn } from './http/request-context.js';
@@ -31,50 +32,75 @@ export interface RequestPolicy extends EndpointPolicy {
 
 const NO_RULES: Inspection['rules'] = [];
 
+/** One request on its way to an answer. */
+interface Decision {
+  readonly exchange: HttpExchange;
+  readonly state: RequestState;
+  readonly policy: RequestPolicy;
+  readonly application: ProtectedResources;
+  readonly inspection: Inspection | undefined;
+}
+
 /**
  * Lets a request in, or throws why not: the whole decision, for whoever has one to make, a guard or what
  * stands in front of a server that Nest does not route. Called once more for the same request it verifies
  * nothing twice.
  *
+ * At once where nothing has to be waited for, which is what a warm request asks for; a promise otherwise.
+ *
  * @throws AuthplaneError
  */
-export async function letIn(
+export function letIn(
   exchange: HttpExchange,
   asked: RequestPolicy,
   application: ProtectedResources,
-): Promise<void> {
-  const { request } = exchange;
-  const state = requestState(request);
-  const policy = asked.protectedBy.many === undefined ? asked : await ofMember(exchange, asked);
-  const { resource } = policy.protectedBy;
-  state.resource = resource;
+): Eventually<void> {
+  return asked.protectedBy.many === undefined
+    ? decide(exchange, asked, application)
+    : ofMember(exchange, asked).then((policy) => decide(exchange, policy, application));
+}
+
+function decide(
+  exchange: HttpExchange,
+  policy: RequestPolicy,
+  application: ProtectedResources,
+): Eventually<void> {
+  const state = requestState(exchange.request);
+  state.resource = policy.protectedBy.resource;
   state.isMcp = policy.protectedBy.isMcp;
   const inspection = inspect(exchange, policy);
   if (policy.isPublic) {
     state.isPublic = true;
-    return;
+    return undefined;
   }
   state.challengeScopes = () =>
     challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
-  const caller = await callerOnce(exchange, policy.protectedBy, inspection);
+  const decision = { exchange, state, policy, application, inspection };
+  return whenKnown(callerOnce(decision), (caller) => judgeAndAdmit(decision, caller));
+}
+
+/** What the caller may, then who it is in the application, then what the application says. */
+function judgeAndAdmit(decision: Decision, caller: AdmittedCaller): Eventually<void> {
+  const { exchange, state } = decision;
   state.known = caller;
-  state.judgedBody ??= { body: request.body };
-  const judging = judge(policy, inspection, caller);
-  if (judging instanceof Promise) await judging;
-  if (policy.protectedBy.users !== undefined && caller.isAnonymous !== true) {
-    await loadUser(exchange, policy.protectedBy, policy.protectedBy.users, caller);
-  }
-  const rules = rulesToAsk(policy.needs, inspection?.rules ?? NO_RULES, state);
-  if (rules.length > 0) {
-    await requireAllowed(rules, caller, state);
-    state.asked = [...(state.asked ?? []), ...rules];
-  }
-  admit(exchange, policy.protectedBy, inspection, caller);
+  state.judgedBody ??= { body: exchange.request.body };
+  return whenKnown(judge(decision, caller), () =>
+    whenKnown(loadUser(decision, caller), () =>
+      whenKnown(askRules(decision, caller), () => admit(decision, caller)),
+    ),
+  );
+}
+
+/** The last step: nothing may refuse the request after it. */
+function admit(
+  { exchange, state, policy, application, inspection }: Decision,
+  caller: AdmittedCaller,
+) {
+  const { protectedBy } = policy;
+  admitMessages(state, protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
-  if (caller.isAnonymous !== true) {
-    publishUserOf(exchange, policy.protectedBy, application, caller);
-  }
+  if (caller.isAnonymous !== true) publishUserOf(exchange, protectedBy, application, caller);
   application.streams.watch(exchange, caller);
   keepPrivate(exchange);
   sendAlong(exchange, caller.responseHeaders);
@@ -102,41 +128,49 @@ function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | un
   return mcp.inspect(exchange, policy);
 }
 
-function callerOnce(
-  exchange: HttpExchange,
-  protectedBy: ProtectedResource,
-  inspection: Inspection | undefined,
-): Promise<AdmittedCaller> {
-  const { callers } = requestState(exchange.request);
-  const { resource } = protectedBy;
-  let caller = callers.get(resource);
-  if (caller === undefined) {
-    caller = callerOf(exchange, protectedBy, inspection);
-    callers.set(resource, caller);
+/** The same for all guards on its way, and so is the refusal. */
+function callerOnce(decision: Decision): Eventually<AdmittedCaller> {
+  const { state, policy } = decision;
+  const { resource } = policy.protectedBy;
+  state.callers ??= new Map();
+  const known = state.callers.get(resource);
+  if (known !== undefined) return known();
+  try {
+    const caller = callerOf(decision);
+    state.callers.set(resource, () => caller);
+    return caller;
+  } catch (error) {
+    state.callers.set(resource, () => {
+      throw error;
+    });
+    throw error;
   }
-  return caller;
 }
 
-async function callerOf(
-  exchange: HttpExchange,
-  { resource, otherCredentials }: ProtectedResource,
-  inspection: Inspection | undefined,
-): Promise<AdmittedCaller> {
-  const isMcp = inspection?.isMcp === true;
-  const other = otherCredentials && (await otherCredentials.callerOf(exchange, isMcp));
-  if (other !== undefined) return other;
+function callerOf(decision: Decision): Eventually<AdmittedCaller> {
+  const { exchange, policy, inspection } = decision;
+  const { otherCredentials } = policy.protectedBy;
+  if (otherCredentials === undefined) return callerByToken(decision);
+  return otherCredentials
+    .callerOf(exchange, inspection?.isMcp === true)
+    .then((other) => other ?? callerByToken(decision));
+}
+
+function callerByToken({ exchange, policy, inspection }: Decision): Eventually<AdmittedCaller> {
+  const { resource } = policy.protectedBy;
   const inbound = inboundRequest(exchange.request);
-  return inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)
-    ? new AnonymousCaller(resource.resource)
-    : new TokenCaller(await resource.authenticate(inbound), resource);
+  if (inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)) {
+    return new AnonymousCaller(resource.resource);
+  }
+  return whenKnown(
+    resource.authenticateNow(inbound),
+    (authentication) => new TokenCaller(authentication, resource),
+  );
 }
 
 /** @throws InsufficientScopeError, and whatever the rules of an MCP endpoint refuse by. */
-function judge(
-  { needs, protectedBy }: RequestPolicy,
-  inspection: Inspection | undefined,
-  caller: AdmittedCaller,
-): Eventually<void> {
+function judge({ policy, inspection }: Decision, caller: AdmittedCaller): Eventually<void> {
+  const { needs, protectedBy } = policy;
   if (caller.isAnonymous === true) requireOpen(needs, inspection);
   return inspection === undefined
     ? protectedBy.resource.requireScopes(caller.claims, needs)
@@ -152,28 +186,37 @@ function requireOpen(needs: ScopeNeeds, inspection: Inspection | undefined): voi
 }
 
 /** Loaded once, however many guards ask; whoever has no scope is never looked up. */
-async function loadUser(
-  { request }: HttpExchange,
-  { resource }: ProtectedResource,
-  users: AppUsers,
-  caller: AdmittedCaller,
-): Promise<void> {
-  const state = requestState(request);
+function loadUser({ state, policy }: Decision, caller: AdmittedCaller): Eventually<void> {
+  const { users, resource } = policy.protectedBy;
+  if (users === undefined || caller.isAnonymous === true) return undefined;
   state.users ??= new Map();
   const loading = state.users.get(resource) ?? users.of(caller);
   state.users.set(resource, loading);
-  state.user = await loading;
+  return loading.then((user) => {
+    state.user = user;
+  });
 }
 
-function admit(
-  { request }: HttpExchange,
+/** @throws OperationRefusedError, CallbackError */
+function askRules(
+  { state, policy, inspection }: Decision,
+  caller: AdmittedCaller,
+): Eventually<void> {
+  const rules = rulesToAsk(policy.needs, inspection?.rules ?? NO_RULES, state);
+  if (rules.length === 0) return undefined;
+  return requireAllowed(rules, caller, state).then(() => {
+    state.asked = [...(state.asked ?? []), ...rules];
+  });
+}
+
+function admitMessages(
+  state: RequestState,
   { resource }: ProtectedResource,
   inspection: Inspection | undefined,
   caller: AdmittedCaller,
 ): void {
   if (inspection === undefined) return;
   inspection.admit(caller);
-  const state = requestState(request);
   state.inspectedFor = resource;
   state.judgeAgain = () => inspection.admitAgain(caller);
 }

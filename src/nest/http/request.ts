@@ -56,8 +56,8 @@ interface ParsedExchange {
 
 /** What guards find out about one request, shared by all guards on its way. */
 export interface RequestState extends CallerHolder {
-  /** One verification for each resource, however many guards ask. */
-  readonly callers: Map<AuthplaneResource, Promise<AdmittedCaller>>;
+  /** One verification for each resource, however many guards ask; a refusal is thrown to each of them. */
+  callers?: Map<AuthplaneResource, () => Eventually<AdmittedCaller>>;
   /** Whose credential is good, whatever becomes of the request. */
   known?: Caller;
   /** The same for the users of the application. */
@@ -96,7 +96,7 @@ export function requestState(request: object): RequestState {
   const raw = rawRequest(request);
   let state = states.get(raw);
   if (state === undefined) {
-    state = { callers: new Map() };
+    state = {};
     states.set(raw, state);
   }
   return state;
@@ -216,12 +216,12 @@ export function httpRequest(context: Pick<ExecutionContext, 'switchToHttp'>): Fr
  */
 export function publishCaller(request: FrameworkRequest, caller: Caller): void {
   const auth = authInfo(caller);
-  for (const target of targetsOf(request)) Object.assign(target, { auth });
+  for (const target of targetsOf(request)) target.auth = auth;
 }
 
 /** Nobody: what stands there is not of ours. */
 export function publishNobody(request: FrameworkRequest): void {
-  for (const target of targetsOf(request)) Object.assign(target, { auth: undefined });
+  for (const target of targetsOf(request)) target.auth = undefined;
 }
 
 /**
@@ -229,13 +229,20 @@ export function publishNobody(request: FrameworkRequest): void {
  * it is never replaced.
  */
 export function publishUser(request: FrameworkRequest, { claims }: Pick<Caller, 'claims'>): void {
-  const targets: { user?: unknown }[] = targetsOf(request);
+  const targets = targetsOf(request);
   if (targets.some(({ user }) => user !== undefined && user !== null)) return;
   for (const target of targets) target.user = claims;
 }
 
-export function targetsOf(request: FrameworkRequest): object[] {
-  return [...new Set([request, rawRequest(request)])];
+/** Where handlers and libraries look for who is calling. */
+interface PublishedCaller {
+  auth?: unknown;
+  user?: unknown;
+}
+
+export function targetsOf(request: FrameworkRequest): PublishedCaller[] {
+  const raw = rawRequest(request);
+  return raw === request ? [raw] : [request as object, raw];
 }
 
 /** The MCP SDK's `AuthInfo`, by shape; its token is for handlers that exchange it. */
