@@ -52,6 +52,7 @@ const LADDERS = {
     'mcp',
     'callers',
     'resources',
+    'context',
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],

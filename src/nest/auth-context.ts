@@ -1,17 +1,12 @@
-import {
-  type CallHandler,
-  type ExecutionContext,
-  Injectable,
-  type NestInterceptor,
-} from '@nestjs/common';
-import { Observable } from 'rxjs';
+import { Injectable } from '@nestjs/common';
 import { NoAccessTokenError } from '../core/errors/configuration-error.js';
 import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import { NO_PARAMS } from '../core/names/path-template.js';
 import type { CalledResource } from '../core/caller-settings.js';
 import { type Authentication, type Caller, callerByToken } from '../core/token/caller.js';
 import type { VerifiedClaims } from '../core/token/verified-claims.js';
-import { type CallerHolder, callerOf, requestOf, requests, requestState } from './http/request.js';
+import { missCaller } from './http/running.js';
+import { type CallerHolder, requests } from './http/request.js';
 
 /** The caller of one place and moment, for {@link AuthContext.run} elsewhere. */
 export class CallerSnapshot {
@@ -49,7 +44,7 @@ export class AuthContext<User = unknown> {
    * caller who has shown another credential: `claims.method` tells.
    */
   get current(): Authentication | undefined {
-    return authenticationOf(requests.getStore()?.current);
+    return authenticationOf(running()?.current);
   }
 
   /**
@@ -79,7 +74,7 @@ export class AuthContext<User = unknown> {
    */
   get user(): User {
     if (!isAnonymous()) this.#known();
-    return requests.getStore()?.user as User;
+    return running()?.user as User;
   }
 
   /**
@@ -87,7 +82,7 @@ export class AuthContext<User = unknown> {
    * (`mcpPath: '/mcp/:profile'`; none otherwise). @throws NoCallerError where there is no caller.
    */
   get resource(): CalledResource {
-    const holder = requests.getStore();
+    const holder = running();
     const uri = holder?.isAnonymous ? holder.resource?.resource : holder?.current?.resource;
     if (uri === undefined) throw new NoCallerError();
     return { uri, params: holder?.resource?.params ?? NO_PARAMS };
@@ -112,14 +107,14 @@ export class AuthContext<User = unknown> {
 
   /** The caller of here and now, for {@link run}. Where there is none, it is a snapshot of nobody. */
   snapshot(): CallerSnapshot {
-    return new CallerSnapshot(requests.getStore());
+    return new CallerSnapshot(running());
   }
 
   /** The function, running as the caller of here and now, whoever calls it, whenever. */
   bind<This, Args extends unknown[], Result>(
     callback: (this: This, ...args: Args) => Result,
   ): (this: This, ...args: Args) => Result {
-    const holder = requests.getStore();
+    const holder = running();
     return function (this: This, ...args: Args): Result {
       return requests.run(holder, () => callback.apply(this, args));
     };
@@ -134,7 +129,7 @@ export class AuthContext<User = unknown> {
 
 /** Let in without any credential: see `mcp.authentication`. */
 function isAnonymous(): boolean {
-  return requests.getStore()?.isAnonymous === true;
+  return running()?.isAnonymous === true;
 }
 
 function authenticationOf(caller: Caller | undefined): Authentication | undefined {
@@ -142,35 +137,8 @@ function authenticationOf(caller: Caller | undefined): Authentication | undefine
   return { claims: caller.claims, token: '', scheme: 'Bearer', responseHeaders: {} };
 }
 
-/**
- * Where a platform, or a guard of the application, has lost the asynchronous call, it goes on from
- * here; and what ends a stream (`finalize`) runs for its caller, whoever ends it. Registered by the
- * module.
- */
-@Injectable()
-export class AuthContextInterceptor implements NestInterceptor {
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const holder = holderOf(context);
-    if (holder === undefined) return next.handle();
-    return new Observable((subscriber) => {
-      const subscription = requests.run(holder, () =>
-        next.handle().subscribe({
-          next: (value) => subscriber.next(value),
-          error: (error: unknown) => subscriber.error(error),
-          complete: () => subscriber.complete(),
-        }),
-      );
-      return () => requests.run(holder, () => subscription.unsubscribe());
-    });
-  }
-}
-
-/** In an RPC context what runs already is the right one, where it is known: see `callerOf`. */
-function holderOf(context: ExecutionContext): CallerHolder | undefined {
-  const current = callerOf(context);
-  const running = requests.getStore();
-  if (current !== undefined && running?.current === current) return running;
-  const request = requestOf(context);
-  const state = request && requestState(request);
-  return current === undefined && state?.isAnonymous !== true ? undefined : state;
+function running(): CallerHolder | undefined {
+  const holder = requests.getStore();
+  if (holder === undefined) missCaller();
+  return holder;
 }

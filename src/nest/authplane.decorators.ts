@@ -13,7 +13,7 @@ import {
   type Method,
 } from './marks/handler-marks.js';
 import type { AllowRule } from './callers/allow-rule.js';
-import { checkedMethod, checkMethodsOf } from './method-check.js';
+import { checkedMethod, checkMethodsOf } from './context/method-check.js';
 import { callerOf, holderOf, requestOf, requestState } from './http/request.js';
 
 /** Last argument of `@Scopes` and `@AnyScope` on MCP tools, resources and prompts. */

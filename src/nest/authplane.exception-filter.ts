@@ -1,8 +1,9 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { httpStatus } from '../core/challenge.js';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { AuthplaneHttpException } from './refusals/http-refusal.js';
+import { passOn } from './refusals/raw-errors.js';
 import { Refusals } from './refusals/refusals.js';
 
 /**
@@ -28,6 +29,7 @@ export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError>
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly refusals: Refusals,
+    private readonly config: ApplicationConfig,
   ) {}
 
   catch(error: AuthplaneError, host: ArgumentsHost): void {
@@ -40,6 +42,11 @@ export class AuthplaneExceptionFilter implements ExceptionFilter<AuthplaneError>
     }
     const answer = this.refusals.ofHandler(error, host);
     if (!(answer instanceof AuthplaneHttpException)) throw error;
+    if (!(answer instanceof AnswerableError)) {
+      const others = this.config.getGlobalFilters().filter((filter) => filter !== this);
+      passOn(answer, host, others, httpAdapter);
+      return;
+    }
     httpAdapter.reply(response, answer.getResponse(), answer.getStatus());
   }
 }

@@ -6,7 +6,8 @@ import { TokenMissingError } from '../core/errors/token-errors.js';
 import type { Eventually } from '../core/lib/deadline.js';
 import { addScopeNeeds, type ScopeNeeds } from '../core/lib/scopes.js';
 import { letIn, type RequestPolicy } from './decision.js';
-import { placesOf } from './handler-places.js';
+import { handlerInClass } from './context/judged-handlers.js';
+import { placesOf } from './context/handler-places.js';
 import { exchangeOf } from './http/exchange.js';
 import { callerOf, requestOf, requestState } from './http/request.js';
 import { servesPath } from './http/routes.js';
@@ -121,7 +122,7 @@ export class AuthplaneGuard implements CanActivate {
 
   #createPolicy(controller: object, handler: { readonly name: string }): Policy {
     const modules = this.moduleRef.get(ModulesContainer, { strict: false });
-    const marks = policyOf(placesOf(modules, controller, handler));
+    const marks = policyOf(placesOf(modules, controller, handlerInClass(handler)));
     const protectedBy = this.resources.get(marks.resourceName);
     return {
       protectedBy,
@@ -149,6 +150,16 @@ function verdictOf(guard: CanActivate, context: ExecutionContext): Eventually<bo
 
 function nameOf(context: ExecutionContext): string {
   return `${context.getClass().name}.${context.getHandler().name}`;
+}
+
+/** Decides as this class does: no subclass, and nothing that was put over its method. */
+export function isGuardItself(guard: unknown): boolean {
+  if (guard === AuthplaneGuard) return true;
+  return (
+    guard instanceof AuthplaneGuard &&
+    guard.constructor === AuthplaneGuard &&
+    Reflect.get(guard, 'canActivate') === Reflect.get(AuthplaneGuard.prototype, 'canActivate')
+  );
 }
 
 /** By tests, with `overrideProvider` or `overrideGuard`. */

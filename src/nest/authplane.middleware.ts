@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable, type NestMiddleware } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, type ModulesContainer } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { letIn, type RequestPolicy } from './decision.js';
@@ -90,6 +90,7 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
   #serve(exchange: HttpExchange, policy: RequestPolicy, next: Next): void {
     const state = requestState(exchange.request);
     state.application ??= this.resources;
+    if (!this.resources.carriesCallers) return void this.#decide(exchange, policy, next);
     requests.run(state, () => void this.#decide(exchange, policy, next));
   }
 
@@ -136,4 +137,15 @@ function goOn(next: Next): void {
   } catch (error) {
     next(error as Error);
   }
+}
+
+/** With `consumer.apply`, in any module. */
+export function appliesMiddleware(modules: Pick<ModulesContainer, 'values'>): boolean {
+  return [...modules.values()].some(({ middlewares }) =>
+    [...middlewares.values()].some(
+      ({ metatype }) =>
+        metatype === AuthplaneMiddleware ||
+        (typeof metatype === 'function' && metatype.prototype instanceof AuthplaneMiddleware),
+    ),
+  );
 }

@@ -10,7 +10,6 @@ import {
 } from '@nestjs/common';
 import {
   APP_GUARD,
-  APP_INTERCEPTOR,
   ApplicationConfig,
   DiscoveryModule,
   DiscoveryService,
@@ -22,13 +21,21 @@ import type { AuthplaneModuleOptions, ResolvedModuleOptions } from '../core/opti
 import { AuthplaneResource } from '../core/resource.js';
 import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { AfterBootstrap, AfterBootstrapModule } from './boot/after-bootstrap.js';
-import { AuthContext, AuthContextInterceptor } from './auth-context.js';
+import { AuthContext } from './auth-context.js';
 import { AuthplaneExceptionFilter } from './authplane.exception-filter.js';
-import { ACTIVE_GUARD, AuthplaneGuard, isGuardReplaced, moveToHead } from './authplane.guard.js';
-import { AuthplaneMiddleware } from './authplane.middleware.js';
+import {
+  ACTIVE_GUARD,
+  AuthplaneGuard,
+  isGuardItself,
+  isGuardReplaced,
+  moveToHead,
+} from './authplane.guard.js';
+import { appliesMiddleware, AuthplaneMiddleware } from './authplane.middleware.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
-import { restoreGuards } from './handler-places.js';
+import { CarriedCallers } from './context/carried-callers.js';
+import { Unasked } from './context/lookups.js';
+import { restoreGuards } from './context/handler-places.js';
 import {
   type AuthplaneFeatureAsyncOptions,
   type AuthplaneFeatureOptions,
@@ -41,10 +48,8 @@ import {
   type InjectionTokens,
   MODULE_OPTIONS,
 } from './module-options.js';
-import { enforceIn } from './method-check.js';
 import { ProtectedResources } from './resources/protected-resources.js';
-import { Refusals, RefusalsInterceptor } from './refusals/refusals.js';
-import { enterRequests } from './http/request-context.js';
+import { Refusals } from './refusals/refusals.js';
 import { resourceMetadataRoute } from './http/resource-metadata.route.js';
 import { acceptSessionEnds } from './http/session-end.js';
 import { watchTrailingSlash } from './http/trailing-slash.js';
@@ -71,7 +76,7 @@ class AuthplaneFeatureModule {}
 export class AuthplaneModule
   implements NestModule, OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  #stopEnforcing: (() => void) | undefined;
+  readonly #callers: CarriedCallers;
   #selfCheck: SelfCheck | undefined;
 
   /** @internal Made by Nest. */
@@ -87,7 +92,11 @@ export class AuthplaneModule
     private readonly afterBootstrap: AfterBootstrap,
     @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
     @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
-  ) {}
+    private readonly refusals: Refusals,
+  ) {
+    const telling = [AuthContext, AuthplaneOperations];
+    this.#callers = new CarriedCallers(resources, modules, { telling, isGuard: isGuardItself });
+  }
 
   /**
    * The module with options that are known when the file is loaded. Import it once, in the root module.
@@ -134,14 +143,13 @@ export class AuthplaneModule
       providers: [
         ...coreProviders(options),
         AuthContext,
+        Unasked,
         AuthplaneGuard,
         { provide: ACTIVE_GUARD, useExisting: AuthplaneGuard },
         AuthplaneMiddleware,
         AuthplaneOperations,
         Refusals,
         AuthplaneExceptionFilter,
-        { provide: APP_INTERCEPTOR, useClass: RefusalsInterceptor },
-        { provide: APP_INTERCEPTOR, useClass: AuthContextInterceptor },
         ...(options.guard === 'global'
           ? [{ provide: APP_GUARD, useExisting: AuthplaneGuard }]
           : []),
@@ -213,20 +221,22 @@ export class AuthplaneModule
    * @throws ConfigurationError for handlers that nobody could guard.
    */
   configure(): void {
-    const { applicationConfig, extras } = this;
+    const { applicationConfig, extras, modules, resources } = this;
     const { httpAdapter } = this.adapterHost;
-    restoreGuards(this.modules);
+    const hasFilter = extras.filter ?? true;
+    resources.isEnforced = !isGuardReplaced(this.guard, modules);
+    restoreGuards(modules);
     if (extras.metadataRoute !== false) {
-      const { main } = this.resources;
-      const atRoot = extras.metadataRoute === 'path' ? undefined : main;
-      httpAdapter.use(resourceMetadataRoute(this.resources.all(), atRoot));
+      const atRoot = extras.metadataRoute === 'path' ? undefined : resources.main;
+      httpAdapter.use(resourceMetadataRoute(resources.all(), atRoot));
     }
     acceptSessionEnds(httpAdapter);
-    const uris = this.resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
+    const uris = resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
     watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
-    enterRequests(httpAdapter, this.resources);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
-    if (extras.filter ?? true) applicationConfig.addGlobalFilter(this.filter);
+    this.#callers.beforeRoutes(httpAdapter, applicationConfig);
+    this.refusals.comeFirst(modules, applicationConfig, hasFilter);
+    if (hasFilter) applicationConfig.addGlobalFilter(this.filter);
   }
 
   /**
@@ -237,6 +247,7 @@ export class AuthplaneModule
    */
   async onModuleInit(): Promise<void> {
     this.resources.isEnforced = !isGuardReplaced(this.guard, this.modules);
+    this.#callers.afterRoutes();
     try {
       const { needs } = this.#inspect();
       await this.client.start();
@@ -245,7 +256,7 @@ export class AuthplaneModule
       this.client.close();
       throw error;
     }
-    this.#stopEnforcing = enforceIn(this.resources);
+    this.#callers.begin();
   }
 
   #inspect(): BootInspection {
@@ -323,18 +334,7 @@ export class AuthplaneModule
 
   /** After the server has answered its last request: verification works until then. */
   onApplicationShutdown(): void {
-    this.#stopEnforcing?.();
+    this.#callers.end();
     this.client.close();
   }
-}
-
-/** With `consumer.apply`, in any module. */
-function appliesMiddleware(modules: ModulesContainer): boolean {
-  return [...modules.values()].some(({ middlewares }) =>
-    [...middlewares.values()].some(
-      ({ metatype }) =>
-        metatype === AuthplaneMiddleware ||
-        (typeof metatype === 'function' && metatype.prototype instanceof AuthplaneMiddleware),
-    ),
-  );
 }

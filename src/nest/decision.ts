@@ -254,7 +254,7 @@ function publish(
   caller: AdmittedCaller,
 ): void {
   const state = requestState(exchange.request);
-  if (state.current === undefined && state.isAnonymous !== true) {
+  if (application.carriesCallers && state.current === undefined && state.isAnonymous !== true) {
     runListenersIn(state, nodeRequest(exchange));
     runListenersIn(state, nodeResponse(exchange));
   }

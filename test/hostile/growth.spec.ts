@@ -72,6 +72,7 @@ const UNMEASURED: Readonly<Record<string, string>> = {
   'mcp/sdk': 'text of the application',
   nest: 'text of the application',
   'nest/boot': 'text of the application',
+  'nest/context': 'text of the application',
   'nest/callers': 'header lines, read by core/token',
   'nest/log': 'cuts what it quotes',
   'nest/marks': 'text of the application',

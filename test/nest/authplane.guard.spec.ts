@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { request as httpRequest } from 'node:http';
 import { Controller, Get, Injectable, UseGuards } from '@nestjs/common';
 import { ExternalContextCreator } from '@nestjs/core';
@@ -70,7 +70,7 @@ describe.each(platforms)('AuthplaneGuard on %s', (platform) => {
   });
 
   afterEach(async () => {
-    jest.restoreAllMocks();
+    vi.restoreAllMocks();
     await app.close();
     await authorizationServer.close();
   });
@@ -81,7 +81,7 @@ describe.each(platforms)('AuthplaneGuard on %s', (platform) => {
     fetch(`${app.url}/guarded`, { headers: { authorization } });
 
   it('verifies once per request with a global, a class and a handler guard on its way', async () => {
-    const authenticate = jest.spyOn(AuthplaneResource.prototype, 'authenticateNow');
+    const authenticate = vi.spyOn(AuthplaneResource.prototype, 'authenticateNow');
     expect((await get(await bearer('of:class of:handler'))).status).toBe(200);
     expect(authenticate).toHaveBeenCalledTimes(1);
     expect((await get('Bearer broken')).status).toBe(401);

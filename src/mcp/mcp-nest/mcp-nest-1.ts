@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Method } from '../../nest/marks/handler-marks.js';
 import { isMcpOperation } from '../../nest/mcp/hosts/mcp-hosts.js';
-import { replaceMethod, replaceMethods } from '../../nest/method-check.js';
+import { replaceMethod, replaceMethods } from '../../nest/context/method-check.js';
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { runningResource } from '../../nest/http/request.js';
 import { memberOf } from '../../core/lib/members.js';

@@ -22,6 +22,11 @@ export interface FrameworkRequest {
 export interface GuardedApplication {
   /** `false` when tests have replaced the guard. */
   readonly isEnforced: boolean;
+  /**
+   * Whether the asynchronous call carries the caller of each request: not where nobody asks for one without
+   * the request.
+   */
+  carriesCallers: boolean;
   readonly events: Events;
   /** @throws ConfigurationError for an unknown name. */
   resourceNamed(name: string): AuthplaneResource;
@@ -92,6 +97,11 @@ export function runningResource(): AuthplaneResource | undefined {
   return requests.getStore()?.resource;
 }
 
+/** What is known of it already. */
+export function knownState(request: object): RequestState | undefined {
+  return states.get(rawRequest(request));
+}
+
 export function requestState(request: object): RequestState {
   const raw = rawRequest(request);
   let state = states.get(raw);
@@ -125,6 +135,7 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
     method: raw.method ?? '',
     url: request.originalUrl ?? raw.url ?? '',
     headers: headersOf(raw),
+    connection: raw.socket,
   };
 }
 

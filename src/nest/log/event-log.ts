@@ -1,6 +1,7 @@
 import { logText } from '../../core/lib/log-text.js';
 import { type AuthplaneEvent, type EventOperation, Events } from '../../core/events.js';
 import { quoted } from '../../core/lib/text.js';
+import { onlyApplication } from '../http/running.js';
 import { requests } from '../http/request.js';
 import { PackageLogger } from './package-logger.js';
 import { RefusalLog } from './refusal-log.js';
@@ -83,9 +84,10 @@ export function loggedEvents(): Events {
 /** Of what belongs to no application: a server that is used without the module. */
 let ofProcess: Events | undefined;
 
-/** Those of the application that the running request belongs to. */
+/** Those of the application that the running request belongs to, or of the only one that there is. */
 export function runningEvents(): Pick<Events, 'emit'> {
-  return requests.getStore()?.application?.events ?? (ofProcess ??= loggedEvents());
+  const { events } = requests.getStore()?.application ?? onlyApplication() ?? {};
+  return events ?? (ofProcess ??= loggedEvents());
 }
 
 function contextText({ where, context }: EventOf<'refused_context'>): string {

@@ -173,6 +173,13 @@ export function isAuthplaneGuard(guard: unknown): boolean {
   return typeof carrier === 'object' && carrier !== null && IS_AUTHPLANE_GUARD in carrier;
 }
 
+/** All methods of the class and of those that it extends. */
+export function methodsIn(type: object): Method[] {
+  return prototypesOf(type).flatMap((prototype) =>
+    Reflect.ownKeys(prototype).flatMap((key) => methodAt(prototype, key) ?? []),
+  );
+}
+
 interface NamedMethod {
   readonly prototype: object;
   readonly key: string | symbol;

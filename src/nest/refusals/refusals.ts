@@ -6,6 +6,7 @@ import {
   Injectable,
   type NestInterceptor,
 } from '@nestjs/common';
+import type { ApplicationConfig } from '@nestjs/core';
 import { catchError, type Observable, throwError } from 'rxjs';
 import { eventCaller, eventOperation, Events } from '../../core/events.js';
 import { publicSentence } from '../../core/challenge.js';
@@ -14,11 +15,13 @@ import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
 import { AuthplaneHttpException } from './http-refusal.js';
+import { filtersComeFirst } from './raw-errors.js';
 import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
 import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
 import { httpRequest, inboundRequest, requestState } from '../http/request.js';
 
+type Modules = Parameters<typeof filtersComeFirst>[0];
 type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
 
 /**
@@ -32,6 +35,12 @@ export class Refusals {
     private readonly resource: AuthplaneResource,
     private readonly events: Events,
   ) {}
+
+  /** In front of filters of the application that are asked before ours. */
+  comeFirst(modules: Modules, config: ApplicationConfig, hasFilter: boolean): void {
+    if (!filtersComeFirst(modules, config, hasFilter)) return;
+    config.getGlobalInterceptors().unshift(new RefusalsInterceptor(this));
+  }
 
   /** Of the guard: the error names the scopes itself. */
   ofGuard(error: AuthplaneError, exchange: HttpExchange): AuthplaneHttpException {
@@ -78,8 +87,7 @@ export class Refusals {
 }
 
 /** Errors of this package leave handlers as their public answer, before any filter reads them. */
-@Injectable()
-export class RefusalsInterceptor implements NestInterceptor {
+class RefusalsInterceptor implements NestInterceptor {
   constructor(private readonly refusals: Refusals) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {

@@ -61,6 +61,7 @@ interface ResourcesSurroundings {
 export class ProtectedResources implements GuardedApplication {
   /** Whether methods ask for their caller: not when tests have replaced the guard. */
   isEnforced = true;
+  carriesCallers = true;
   /** Set at the start: a host library is in use that reads `request.user`. */
   publishesUser = false;
   readonly #named = new Map<string, ProtectedResource>();

@@ -83,7 +83,12 @@ describe('EventLog', () => {
 
 it('what runs belongs to its application; what belongs to none is logged all the same', () => {
   const events = loggedEvents();
-  const application = { isEnforced: true, events, resourceNamed: () => ({}) as never };
+  const application = {
+    carriesCallers: true,
+    isEnforced: true,
+    events,
+    resourceNamed: () => ({}) as never,
+  };
   expect(requests.run({ application }, runningEvents)).toBe(events);
   runningEvents().emit({ type: 'set_up', text: 'alone', isDoubtful: true });
   expect(lines).toEqual(['warn AuthplaneModule: alone']);

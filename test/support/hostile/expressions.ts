@@ -158,6 +158,7 @@ export const EXPRESSIONS: Readonly<
     [/[\r\n]{0,2}$/, 'body'],
   ],
   'nest/boot/handler-boot-checks.ts': [[/mcp/i, 'boot']],
+  'nest/context/judged-handlers.ts': [[/^[\w$]/, 'boot']],
   'nest/boot/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
   'nest/boot/requirement-boot-checks.ts': [[/[{*:]/, 'boot']],
   'nest/mcp/hosts/mcp-nestjs.ts': [

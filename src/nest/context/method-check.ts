@@ -1,13 +1,13 @@
-import { AuthplaneError } from '../core/errors/authplane-error.js';
+import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import {
   InsufficientScopeError,
   InvalidClaimsError,
   NoCallerError,
   TokenMissingError,
-} from '../core/errors/token-errors.js';
-import { challengeScopes } from '../core/lib/scopes.js';
-import { askedAgain, requireAllowed } from './callers/allow-rule.js';
-import { meetsNeeds } from '../core/token/caller.js';
+} from '../../core/errors/token-errors.js';
+import { challengeScopes } from '../../core/lib/scopes.js';
+import { askedAgain, requireAllowed } from '../callers/allow-rule.js';
+import { meetsNeeds } from '../../core/token/caller.js';
 import {
   type ClassLike,
   hasAuthplaneGuard,
@@ -15,19 +15,31 @@ import {
   keysOf,
   type Method,
   policyOf,
-} from './marks/handler-marks.js';
-import { isMcpOperation } from './mcp/hosts/mcp-hosts.js';
-import { keepOperationRefusals, OperationRefusal } from './refusals/operation-refusal.js';
-import { type CallerHolder, type GuardedApplication, requests } from './http/request.js';
-import { isRoute } from './http/routes.js';
+} from '../marks/handler-marks.js';
+import { isMcpOperation } from '../mcp/hosts/mcp-hosts.js';
+import { keepOperationRefusals, OperationRefusal } from '../refusals/operation-refusal.js';
+import { isAnyEnforced, missCaller } from '../http/running.js';
+import { type CallerHolder, requests } from '../http/request.js';
+import { isRoute } from '../http/routes.js';
 
-const checkedMethods = new WeakSet<object>();
-const running = new Set<GuardedApplication>();
+/** A method that asks for its caller, and what it was written as. */
+export interface CheckedMethod {
+  readonly prototype: object;
+  readonly key: string | symbol;
+  readonly method: Method;
+}
 
-/** From its start on, methods with marks run for callers only. @returns to be called at its end. */
-export function enforceIn(application: GuardedApplication): () => void {
-  running.add(application);
-  return () => running.delete(application);
+const checkedMethods = new WeakMap<object, CheckedMethod>();
+const all = new Set<CheckedMethod>();
+
+/** All of the process: which application they belong to, their class does not tell. */
+export function allCheckedMethods(): Set<CheckedMethod> {
+  return all;
+}
+
+/** `undefined` for a function that asks for nobody, or is somebody else's around one that does. */
+export function checkedMethodOf(method: object): CheckedMethod | undefined {
+  return checkedMethods.get(method);
 }
 
 /**
@@ -39,6 +51,7 @@ export function enforceIn(application: GuardedApplication): () => void {
  */
 export function checkedMethod(prototype: object, key: string | symbol, method: Method): Method {
   if (checkedMethods.has(method)) return method;
+  const written: CheckedMethod = { prototype, key, method };
   let policy: HandlerPolicy | undefined;
   const refuse = (error: unknown): never => {
     throw error instanceof AuthplaneError && isOperation(prototype, key)
@@ -46,7 +59,7 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
       : error;
   };
   const requireCaller = (): Promise<void> | undefined => {
-    policy ??= declaredPolicy(prototype, key, method);
+    policy ??= declaredPolicy(written);
     if (policy.isPublic) return undefined;
     try {
       const allowed = requireCallerOf(policy, `${nameOf(prototype)}.${String(key)}`);
@@ -68,7 +81,8 @@ export function checkedMethod(prototype: object, key: string | symbol, method: M
       };
   copyAppearance(method, checked);
   keepOperationRefusals(prototype, key, { value: checked });
-  checkedMethods.add(checked);
+  checkedMethods.set(checked, written);
+  all.add(written);
   return checked;
 }
 
@@ -117,7 +131,7 @@ export function replaceMethod(
 }
 
 /** Of the class that declares it. That of a subclass, which may ask for more, is for the guard. */
-function declaredPolicy(prototype: object, key: string | symbol, method: Method): HandlerPolicy {
+export function declaredPolicy({ prototype, key, method }: CheckedMethod): HandlerPolicy {
   const { constructor } = prototype;
   const keys = [...new Set([key, ...keysOf(constructor, method)])];
   return policyOf({ handler: method, classes: [constructor], keys });
@@ -136,6 +150,7 @@ function requireCallerOf(policy: HandlerPolicy, where: string): Promise<void> | 
   if (!isEnforced(holder)) return undefined;
   if (holder?.isAnonymous === true) return requireNothing(policy, holder, where);
   if (holder?.current === undefined) {
+    if (holder === undefined) missCaller();
     throw new NoCallerError(
       `${where} is for callers that AuthplaneGuard has let in, and runs for none: ` +
         `it was called outside a guarded handler, or its route has lost its guard`,
@@ -162,7 +177,7 @@ function requireNothing(policy: HandlerPolicy, holder: CallerHolder, where: stri
 /** Tests may have replaced the guard; then nothing is enforced in that application. */
 function isEnforced(holder: CallerHolder | undefined): boolean {
   if (holder?.application !== undefined) return holder.application.isEnforced;
-  return holder?.current !== undefined || [...running].some(({ isEnforced }) => isEnforced);
+  return holder?.current !== undefined || isAnyEnforced();
 }
 
 /** The token was verified for one resource, and is none for another of the same server. */

@@ -33,7 +33,7 @@ import {
 } from 'authplane-nestjs/testing';
 import { of } from 'rxjs';
 import { Retryable } from 'typescript-retry-decorator';
-import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
+import { platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/api';
 

@@ -1,5 +1,5 @@
 import type { ModulesContainer } from '@nestjs/core';
-import { ConfigurationError } from '../core/errors/configuration-error.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import {
   type ClassLike,
   GUARDS,
@@ -7,7 +7,7 @@ import {
   hasAuthplaneGuard,
   keysOf,
   markedKeys,
-} from './marks/handler-marks.js';
+} from '../marks/handler-marks.js';
 import { checkGuardedMethodsOf } from './method-check.js';
 
 type Modules = Pick<ModulesContainer, 'values'>;

@@ -22,7 +22,12 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { type Platform, platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
+import {
+  type Platform,
+  platforms,
+  type RunningApp,
+  startApp,
+} from '../../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/api';
 const BILLING = 'http://127.0.0.1:3000/billing';
