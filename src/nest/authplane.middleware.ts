@@ -5,6 +5,7 @@ import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { letIn, type RequestPolicy } from './decision.js';
 import type { HttpExchange } from './http/exchange.js';
+import { carryHeaders, watchReplies } from './http/fastify-hooks.js';
 import { rawRequest, requests, requestState } from './http/request.js';
 import { hasUnreadBody, isParsed } from './mcp/body.js';
 import { readJson } from './mcp/json-reading.js';
@@ -82,6 +83,7 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
   for({ resource }: AuthplaneMiddlewareOptions = {}): AuthplaneMiddlewareFunction {
     const protectedBy = this.resources.get(resource);
     this.resources.mounted.add(protectedBy);
+    watchReplies(this.adapterHost.httpAdapter);
     const policy = policyFor(protectedBy, protectedBy.isMcp);
     return (request, reply, next) => this.#serve({ request, reply } as HttpExchange, policy, next);
   }
@@ -121,6 +123,7 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
       return;
     }
     const { httpAdapter } = this.adapterHost;
+    carryHeaders(exchange.reply);
     const answer = this.refusals.ofGuard(error, exchange);
     httpAdapter.reply(exchange.reply, answer.getResponse(), answer.getStatus());
   }

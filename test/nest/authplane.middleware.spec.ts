@@ -1,7 +1,10 @@
+import fastifyCors from '@fastify/cors';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, vi, test, type MockInstance } from 'vitest';
 import {
   Body,
   Controller,
+  type INestApplication,
   Logger,
   type MiddlewareConsumer,
   Module,
@@ -17,10 +20,11 @@ import {
   ConfigurationError,
 } from 'authplane-nestjs';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
-import { platforms } from '../support/nest/start-app.js';
+import { type Platform, platforms } from '../support/nest/start-app.js';
 import { clients, type ClientName, walk } from '../support/hosts/hosts-clients.js';
 import { type Caller, type Message, RawClient } from '../support/hosts/hosts-requests.js';
 import {
+  type MountedHandler,
   type MountedServer,
   type MountName,
   mounts,
@@ -165,6 +169,42 @@ describe.each(names)('12.5: %s, what comes with it', (mount) => {
     server = await startMounted(mount, servers['SDK v1']);
     const middleware = server.app.get(AuthplaneMiddleware);
     expect(() => middleware.for({ resource: 'nobody' })).toThrow(ConfigurationError);
+  });
+});
+
+describe('12.5: what pages of other origins may read of a refusal', () => {
+  const origin = 'https://app.example.com';
+  const cors = { origin: [origin], exposedHeaders: ['WWW-Authenticate'] };
+  const ways: readonly (readonly [string, Platform, (app: INestApplication) => void])[] = [
+    ['express, enableCors', 'express', (app) => app.enableCors(cors)],
+    ['fastify, enableCors', 'fastify', (app) => app.enableCors(cors)],
+    [
+      'fastify, the plugin',
+      'fastify',
+      (app) => void (app as NestFastifyApplication).register(fastifyCors, cors),
+    ],
+  ];
+
+  test.each(ways)('%s: is as elsewhere', async (_, platform, allow) => {
+    const mount = (app: INestApplication, handler: MountedHandler) => {
+      allow(app);
+      app.use('/mcp', app.get(AuthplaneMiddleware).for());
+      app.use('/mcp', handler);
+    };
+    const mcp = { tools: { write: ['notes:write'] }, allowedOrigins: [origin] };
+    server = await startMounted([platform, mount], servers['SDK v1'], { mcp });
+    const raw = new RawClient(server, '2025');
+    for (const [scope, status] of [
+      [null, 401],
+      [READ, 403],
+    ] as const) {
+      const refused = await raw.send(call('write'), { scope, headers: { origin } });
+      expect(refused.status).toBe(status);
+      expect(refused.headers.get('access-control-allow-origin')).toBe(origin);
+      expect(refused.headers.get('access-control-expose-headers')).toBe('WWW-Authenticate');
+      expect(refused.headers.get('vary')).toMatch(/\bOrigin\b/i);
+      expect(refused.headers.get('www-authenticate')).toContain('resource_metadata=');
+    }
   });
 });
 

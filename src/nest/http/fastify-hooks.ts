@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { HttpServer } from '@nestjs/common';
 
 /** What is used of Fastify's requests. */
@@ -8,7 +8,13 @@ interface FastifyRequest {
   readonly is404: boolean;
 }
 
-type Hook = (request: FastifyRequest, reply: object, done: () => void) => void;
+/** And of its replies, which keep headers of their own until they are sent. */
+interface FastifyReply {
+  readonly raw: ServerResponse;
+  getHeaders(): OutgoingHttpHeaders;
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => void;
 
 /** What is used of a Fastify instance. */
 interface Hooked {
@@ -18,4 +24,34 @@ interface Hooked {
 /** The Fastify instance behind the adapter; `undefined` on any other platform. */
 export function fastifyOf(adapter: HttpServer): Hooked | undefined {
   return adapter.getType() === 'fastify' ? (adapter.getInstance() as Hooked) : undefined;
+}
+
+const replies = new WeakMap<object, FastifyReply>();
+const watched = new WeakSet<object>();
+
+/**
+ * Keeps the replies that belong to Node's responses, which are all that a middleware is given. To be called
+ * before the platform makes its middleware, and without effect once it listens.
+ */
+export function watchReplies(adapter: HttpServer): void {
+  const fastify = fastifyOf(adapter);
+  if (fastify === undefined || watched.has(fastify)) return;
+  watched.add(fastify);
+  try {
+    fastify.addHook('onRequest', (_request, reply, done) => {
+      replies.set(reply.raw, reply);
+      done();
+    });
+  } catch {
+    // it listens, and takes no hooks any more
+  }
+}
+
+/** What plugins such as `@fastify/cors` have set on the reply, for an answer that Node's response gives. */
+export function carryHeaders(response: object): void {
+  const reply = replies.get(response);
+  if (reply === undefined) return;
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined && !reply.raw.hasHeader(name)) reply.raw.setHeader(name, value);
+  }
 }

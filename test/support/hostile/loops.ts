@@ -161,6 +161,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
   'nest/http/exchange.ts': { sendAlong: 'bounded' },
+  'nest/http/fastify-hooks.ts': { carryHeaders: 'boot' },
   'nest/http/request.ts': {
     dropHeader: 'a header that is dropped',
     replaceHeader: 'a header that is replaced',
