@@ -1,13 +1,9 @@
-import {
-  type EventCaller,
-  type EventOperation,
-  eventOperation,
-  type Events,
-} from '../core/events.js';
+import { type EventOperation, eventOperation, type Events } from '../core/events.js';
 import { answerFor } from '../core/error-answers.js';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { ConsentRequiredError } from '../core/errors/oauth-errors.js';
 import { InsufficientScopeError } from '../core/errors/token-errors.js';
+import type { Caller } from '../core/token/caller.js';
 import type { McpServe } from '../mcp/serve-mcp.js';
 import { RpcError, UnknownOperationError, UpstreamError } from './wire/gateway-errors.js';
 
@@ -34,6 +30,8 @@ export interface GatewayDecision {
   readonly at: Date;
   /** Who asked; `undefined`: nobody whose credential is good. */
   readonly caller: DecisionCaller | undefined;
+  /** URI of the resource that it was sent to. */
+  readonly resource: string;
   /** JSON-RPC method. Text of the client, cut to 128 characters; empty for what is no message. */
   readonly method: string;
   /** Exposed name or URI. Text of the client, cut to 128 characters; empty where the method names nothing. */
@@ -53,8 +51,7 @@ export interface GatewayDecision {
 /** Called at once; what it throws is dropped. */
 export type DecisionListener = (decision: GatewayDecision) => void;
 
-type Told = Pick<GatewayDecision, 'caller' | 'upstream' | 'durationMs'> & {
-  readonly at: Date;
+type Told = Pick<GatewayDecision, 'at' | 'caller' | 'resource' | 'upstream' | 'durationMs'> & {
   readonly operation: EventOperation | undefined;
 };
 
@@ -64,13 +61,13 @@ const LONGEST_TEXT = 128;
 export class GatewayDecisions {
   readonly #listeners = new Set<DecisionListener>();
   readonly #events: Pick<Events, 'onEvent'>;
-  readonly #resource: () => string;
+  readonly #isOurs: (resource: string) => boolean;
   #endGuard: () => void = () => undefined;
 
-  /** @param resource URI of the gateway, whose guard may refuse. */
-  constructor(events: Pick<Events, 'onEvent'>, resource: () => string) {
+  /** @param isOurs whether a URI is that of the gateway, or one of its: requests for it the guard may refuse. */
+  constructor(events: Pick<Events, 'onEvent'>, isOurs: (resource: string) => boolean) {
     this.#events = events;
-    this.#resource = resource;
+    this.#isOurs = isOurs;
   }
 
   /** @returns what ends it. */
@@ -87,9 +84,10 @@ export class GatewayDecisions {
   #hearGuard(): void {
     this.#endGuard = this.#events.onEvent((event) => {
       if (event.type !== 'refused' || event.by !== 'guard') return;
-      if (event.resource !== this.#resource()) return;
-      const { caller, operation, error } = event;
-      this.#tell({ at: new Date(), caller, operation, upstream: undefined, durationMs: 0 }, error);
+      const { caller, operation, error, resource } = event;
+      if (resource === undefined || !this.#isOurs(resource)) return;
+      const told = { at: new Date(), caller, operation, resource };
+      this.#tell({ ...told, upstream: undefined, durationMs: 0 }, error);
     });
   }
 
@@ -97,15 +95,21 @@ export class GatewayDecisions {
    * @param client aborted when it goes away before it has the answer.
    * @returns `undefined` where nobody listens, and for what has no answer.
    */
-  begin(body: unknown, caller: EventCaller, client: AbortSignal): PendingDecision | undefined {
+  begin(
+    body: unknown,
+    { claims, resource }: Caller,
+    client: AbortSignal,
+  ): PendingDecision | undefined {
     if (this.#listeners.size === 0) return undefined;
     const operation = eventOperation(body);
     if (operation === undefined) return undefined;
     const at = new Date();
     const since = performance.now();
+    const { issuer, sub, clientId } = claims;
+    const told = { at, operation, resource, caller: { issuer, sub, clientId } };
     return new PendingDecision(client, (upstream, error) => {
       const durationMs = performance.now() - since;
-      this.#tell({ at, caller, operation, upstream, durationMs }, error);
+      this.#tell({ ...told, upstream, durationMs }, error);
     });
   }
 

@@ -4,7 +4,7 @@ import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
-import { eventCaller, type Events } from '../core/events.js';
+import type { Events } from '../core/events.js';
 import { memberOf } from '../core/lib/members.js';
 import type { McpCall } from '../mcp/answers/call.js';
 import {
@@ -73,7 +73,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     this.#registry = registry;
     this.#protectedBy = protectedBy;
     this.#own = new OwnCalls(registry, protectedBy);
-    this.#decisions = new GatewayDecisions(events, () => protectedBy().resource.resource);
+    this.#decisions = new GatewayDecisions(events, (uri) => isOf(protectedBy(), uri));
     const router = new OperationRouter(registry.routes);
     const feeds = new ChangeFeeds(registry);
     this.#modern = new ModernServer(registry, router, feeds);
@@ -98,8 +98,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
       }
       const response = reply.raw ?? (reply as unknown as ServerResponse);
       if (this.#calls.isStopping) return sending(STOPPING, response);
-      const caller = eventCaller(state.current);
-      const decision = this.#decisions.begin(request.body, caller, client);
+      const decision = this.#decisions.begin(request.body, state.current, client);
       const inbound = {
         raw: nodeRequest(request),
         body: request.body,
@@ -277,6 +276,10 @@ function idIn(body: unknown): string | number | null {
 /** Who has shown something else has no token that could be exchanged. */
 function callerOf({ claims, authentication }: Caller): GatewayCaller {
   return { claims, token: authentication?.token ?? '' };
+}
+
+function isOf({ many, resource }: ProtectedResource, uri: string): boolean {
+  return many === undefined ? resource.resource === uri : many.has(uri);
 }
 
 /** Nothing of the token: it is renewed, and the caller stays the same. */

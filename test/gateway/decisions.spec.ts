@@ -67,6 +67,7 @@ describe('14.8: decisions', () => {
     expect(decision).toEqual({
       at: expect.any(Date),
       caller: { ...alice, issuer: app.authorizationServer.issuer },
+      resource: app.mcpUrl,
       method: 'tools/call',
       name: 'calendar__list_events',
       upstream: 'calendar',
@@ -154,4 +155,42 @@ describe('14.8: decisions', () => {
     await call('calendar__list_events');
     expect([own.length, heard.length]).toEqual([1, 2]);
   });
+});
+
+test('14.8: decisions of a gateway that stands for many resources name the one that was asked', async () => {
+  const one = await startGateway({
+    gateway: { upstreams: {}, path: 'mcp/:tenant' },
+    options: {
+      mcpPath: '/mcp/:tenant',
+      isResource: ({ tenant }) => ['red', 'blue'].includes(String(tenant)),
+      selfCheck: false,
+    },
+  });
+  const heard: GatewayDecision[] = [];
+  one.gateway.onDecision((decision) => heard.push(decision));
+  const ask = async (tenant: string, aud: string) =>
+    fetch(`${one.mcpUrl}/${tenant}`, {
+      method: 'POST',
+      headers: {
+        ...{ 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+        authorization: `Bearer ${await one.token({ aud: [`${one.mcpUrl}/${aud}`] })}`,
+        ...{ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' },
+      },
+      body: JSON.stringify({
+        ...{ jsonrpc: '2.0', id: 1, method: 'tools/list' },
+        params: {
+          _meta: {
+            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+            'io.modelcontextprotocol/clientCapabilities': {},
+          },
+        },
+      }),
+    });
+  expect((await ask('red', 'red')).status).toBe(200);
+  expect((await ask('blue', 'red')).status).toBe(401);
+  expect(heard.map(({ resource, outcome }) => [resource, outcome])).toEqual([
+    [`${one.mcpUrl}/red`, 'answered'],
+    [`${one.mcpUrl}/blue`, 'refused'],
+  ]);
+  await one.close();
 });

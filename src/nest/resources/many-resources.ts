@@ -50,6 +50,11 @@ export class ManyResources<One extends Member> {
     return this.#members.size;
   }
 
+  /** Whether one of those in memory has this URI. */
+  has(uri: string): boolean {
+    return this.#members.has(uri);
+  }
+
   /** Whether the host name of a request counts. */
   get hasNames(): boolean {
     return typeof this.#names.baseUrls !== 'string';
