@@ -122,8 +122,8 @@ export class GatewayUpstreams {
 
   #put(name: string, options: UpstreamOptions): void {
     const others = this.#registry.all.map((one) => one.options).filter((one) => one.name !== name);
-    const { devMode } = this.#registry.options;
-    this.#registry.put(resolveAdded(name, options, { others, devMode }));
+    const { devMode, strategy } = this.#registry.options;
+    this.#registry.put(resolveAdded(name, options, { others, devMode, strategy }));
     this.#registry.changed();
   }
 

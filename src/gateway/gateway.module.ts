@@ -14,9 +14,10 @@ import { type InjectedAll, type InjectionTokens, MODULE_OPTIONS } from '../nest/
 import { ProtectedResources } from '../nest/resources/protected-resources.js';
 import { gatewayController } from './gateway.controller.js';
 import { McpGateway } from './gateway.js';
-import { gatewayToken, gatewayUpstreamsToken } from './gateway-tokens.js';
+import { gatewayToken, gatewayUpstreamsToken, UPSTREAM_TOKEN_STRATEGY } from './gateway-tokens.js';
 import { GatewayUpstreams } from './gateway-upstreams.js';
 import { type AuthplaneGatewayOptions, resolveGateway } from './options/gateway-options.js';
+import type { UpstreamTokenFunction } from './options/token-strategy.js';
 import { UpstreamRegistry } from './listing/upstream-registry.js';
 
 /** What has to be known before any provider exists. */
@@ -114,7 +115,12 @@ export class AuthplaneGatewayModule {
         ...optionsProviders(raw, options),
         {
           provide: registry,
-          inject: [raw, AuthplaneClient, MODULE_OPTIONS],
+          inject: [
+            raw,
+            AuthplaneClient,
+            MODULE_OPTIONS,
+            { token: UPSTREAM_TOKEN_STRATEGY, optional: true },
+          ],
           useFactory: createRegistry,
         },
         {
@@ -139,8 +145,10 @@ function createRegistry(
   options: AuthplaneGatewayOptions,
   client: AuthplaneClient,
   module: ResolvedModuleOptions,
+  strategy?: UpstreamTokenFunction,
 ): UpstreamRegistry {
-  return new UpstreamRegistry(resolveGateway(options, client.devMode), client, module);
+  const { devMode } = client;
+  return new UpstreamRegistry(resolveGateway(options, devMode, strategy), client, module);
 }
 
 function optionsProviders<Inject extends InjectionTokens>(

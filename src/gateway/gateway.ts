@@ -13,7 +13,9 @@ import {
   type PlatformRequest,
   serveMcp,
 } from '../mcp/serve-mcp.js';
-import { requestState } from '../nest/http/request.js';
+import { type RequestState, requestState } from '../nest/http/request.js';
+import type { ShownOperation } from './options/view.js';
+import { CallbackError } from '../core/errors/request-errors.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
@@ -46,6 +48,7 @@ interface Inbound {
   readonly signal: AbortSignal;
   readonly judgeAgain: () => Eventually<void>;
   readonly decision: PendingDecision | undefined;
+  readonly isShown: ShownOperation | undefined;
 }
 
 /**
@@ -106,11 +109,24 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
         signal: this.#calls.begin(response, client),
         judgeAgain: () => state.judgeAgain?.(),
         decision,
+        isShown: this.#viewOf(state),
       };
       return decision === undefined
         ? this.#served(inbound)
         : decision.follow(() => this.#served(inbound));
     });
+  }
+
+  /** @throws CallbackError for a view that fails: what it hides must not be shown instead. */
+  #viewOf({ current, resource }: RequestState): ShownOperation | undefined {
+    const { view } = this.#registry.options;
+    if (view === undefined || current === undefined) return undefined;
+    const { params = {} } = resource ?? {};
+    try {
+      return view({ caller: callerOf(current), resource: { uri: current.resource, params } });
+    } catch (cause) {
+      throw new CallbackError('gateway: view has failed', { cause });
+    }
   }
 
   /**
@@ -262,9 +278,9 @@ function passing(pass: Pass): McpServe {
   return (_request, response) => pass(response);
 }
 
-function surroundings({ raw, judgeAgain, caller, signal, decision }: Inbound) {
+function surroundings({ raw, judgeAgain, caller, signal, isShown, decision }: Inbound) {
   const onRoute = decision?.onRoute;
-  const asking = { caller, callerKey: callerKey(caller), signal, onRoute };
+  const asking = { caller, callerKey: callerKey(caller), signal, isShown, onRoute };
   return { headers: raw.headers, judgeAgain, asking };
 }
 

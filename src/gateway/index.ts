@@ -21,7 +21,7 @@ export {
   type GatewayModuleExtras,
   type GatewayModuleOptions,
 } from './gateway.module.js';
-export { gatewayToken, gatewayUpstreamsToken } from './gateway-tokens.js';
+export { gatewayToken, gatewayUpstreamsToken, UPSTREAM_TOKEN_STRATEGY } from './gateway-tokens.js';
 export { GatewayUpstreams, type OfferedTool, type UpstreamState } from './gateway-upstreams.js';
 export type { AuthplaneGatewayOptions, ListenStreamOptions } from './options/gateway-options.js';
 export {
@@ -39,6 +39,12 @@ export {
   type UpstreamTokenFunction,
   type UpstreamTokenRequest,
 } from './options/token-strategy.js';
+export type {
+  GatewayView,
+  GatewayViewRequest,
+  ShownOperation,
+  ViewedKind,
+} from './options/view.js';
 export type { PinFile, PinMode } from './options/pins.js';
 export type {
   OperationRule,

@@ -4,6 +4,7 @@ import { member } from '../../core/lib/members.js';
 import { quoted } from '../../core/lib/text.js';
 import type { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { type PinFile, pinOf } from '../options/pins.js';
+import type { ShownOperation } from '../options/view.js';
 import type { GatewayCaller } from '../options/token-strategy.js';
 import { UpstreamError } from '../wire/gateway-errors.js';
 import type { ListShape } from './list-kinds.js';
@@ -18,6 +19,8 @@ export interface ListReader {
   readonly signal: AbortSignal;
   /** What a client of the 2025 revisions declares, on which lists of such an upstream depend. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
+  /** What there is at the URL of the request; everything where it is left out. */
+  readonly isShown?: ShownOperation | undefined;
   /** Told which upstream an operation is for, once that is known. */
   readonly onRoute?: ((upstream: string) => void) | undefined;
 }

@@ -3,6 +3,7 @@ import { isJsonObject, memberOf } from '../../core/lib/members.js';
 import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
 import type { ListReader } from './catalogue.js';
+import type { ListKind } from './list-kinds.js';
 import type { Route, RoutingTable } from './routing-table.js';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -18,6 +19,7 @@ export interface RoutedOperation {
 /** Where in `params` a name stands, and how it is found. */
 interface Place {
   readonly what: 'tool' | 'prompt' | 'resource';
+  readonly kind: ListKind;
   readonly holder: unknown;
   readonly member: 'name' | 'uri';
   find(name: string): Promise<Route | undefined>;
@@ -44,9 +46,10 @@ export class OperationRouter {
   ): Promise<RoutedOperation | undefined> {
     const place = this.#placeIn(method, params, reader);
     if (place === undefined) return undefined;
-    const { what, holder, member } = place;
+    const { what, kind, holder, member } = place;
     const name = textIn(holder, member);
-    const route = await place.find(name);
+    const isShown = reader.isShown?.(name, kind) ?? true;
+    const route = isShown ? await place.find(name) : undefined;
     if (route !== undefined) reader.onRoute?.(route.upstream.name);
     await judgeAgain();
     const judged = textIn(holder, member);
@@ -65,15 +68,15 @@ export class OperationRouter {
     switch (method) {
       case 'tools/call': {
         const find = (name: string) => routes.named('tools', name, reader);
-        return { what: 'tool', holder: params, member: 'name', find };
+        return { what: 'tool', kind: 'tools', holder: params, member: 'name', find };
       }
       case 'prompts/get': {
         const find = (name: string) => routes.named('prompts', name, reader);
-        return { what: 'prompt', holder: params, member: 'name', find };
+        return { what: 'prompt', kind: 'prompts', holder: params, member: 'name', find };
       }
       case 'resources/read': {
         const find = (uri: string) => routes.resource(uri, reader);
-        return { what: 'resource', holder: params, member: 'uri', find };
+        return { what: 'resource', kind: 'resources', holder: params, member: 'uri', find };
       }
       case 'completion/complete':
         return this.#completed(params['ref'], reader);
@@ -85,10 +88,10 @@ export class OperationRouter {
   #completed(ref: unknown, reader: ListReader): Place {
     if (memberOf(ref, 'type') === 'ref/prompt') {
       const find = (name: string) => this.#routes.named('prompts', name, reader);
-      return { what: 'prompt', holder: ref, member: 'name', find };
+      return { what: 'prompt', kind: 'prompts', holder: ref, member: 'name', find };
     }
     const find = (text: string) => this.#routes.template(text, reader);
-    return { what: 'resource', holder: ref, member: 'uri', find };
+    return { what: 'resource', kind: 'resourceTemplates', holder: ref, member: 'uri', find };
   }
 }
 

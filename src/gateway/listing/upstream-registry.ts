@@ -124,7 +124,12 @@ export class UpstreamRegistry {
     const { catalogue, warnings } = this;
     const merged = await mergedList(this.all, shape, reader, { catalogue, warnings });
     for (const { error } of merged.unavailable) this.log(error);
-    return listPage(merged, shape, cursor, this.options.pageSize);
+    const { isShown } = reader;
+    const items =
+      isShown === undefined
+        ? merged.items
+        : merged.items.filter(({ name }) => isShown(name, shape.kind));
+    return listPage({ ...merged, items }, shape, cursor, this.options.pageSize);
   }
 
   /** Of the tools that an upstream offers this caller, whatever is pinned. */

@@ -57,6 +57,7 @@ export class ListenStreams {
     const uris = new Map<Upstream, string[]>();
     const { routes } = this.#registry;
     for (const uri of filter.resourceSubscriptions ?? []) {
+      if (asking.isShown?.(uri, 'resources') === false) continue;
       const route = await routes.resource(uri, asking).catch((error: unknown) => {
         if (asking.signal.aborted || error instanceof UnknownOperationError) throw error;
         return undefined; // its upstream is away

@@ -8,10 +8,13 @@ import {
   textProblem,
 } from '../../core/lib/option-checks.js';
 import { type PinFile, readPins } from './pins.js';
+import type { GatewayView } from './view.js';
+import type { TokenStrategy } from './token-strategy.js';
 import {
   resolveUpstream,
   type ResolvedUpstream,
   type UpstreamOptions,
+  type UpstreamSurroundings,
   upstreamProblems,
 } from './upstream-options.js';
 
@@ -48,6 +51,8 @@ export interface AuthplaneGatewayOptions {
    * at least 32 characters. Default: a random one of each process.
    */
   readonly secret?: string;
+  /** What is there for a request, by caller and URL. Default: everything. */
+  readonly view?: GatewayView;
   /** What the gateway calls itself to MCP clients. Default `authplane-gateway`. */
   readonly serverName?: string;
 }
@@ -63,7 +68,9 @@ export interface ResolvedGateway {
   readonly maxSessions: number;
   readonly sessionIdleMs: number;
   readonly shutdownTimeoutMs: number;
+  readonly strategy: TokenStrategy | undefined;
   readonly secret: string | undefined;
+  readonly view: GatewayView | undefined;
   readonly serverName: string;
   readonly devMode: boolean;
 }
@@ -84,6 +91,7 @@ export const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
   sessionIdleMs: count(1000, 86_400_000),
   shutdownTimeoutMs: count(0, 600_000),
   secret: secretProblem,
+  view: (value) => (typeof value === 'function' ? undefined : 'must be a function'),
   serverName: textProblem,
 };
 
@@ -91,17 +99,20 @@ export const gatewayChecks: Record<keyof AuthplaneGatewayOptions, Check> = {
 export function resolveGateway(
   options: AuthplaneGatewayOptions,
   devMode: boolean,
+  strategy?: TokenStrategy,
 ): ResolvedGateway {
   const problems = problemsOf(options, gatewayChecks, devMode);
   const given: unknown = isTable(options) ? options['upstreams'] : undefined;
   if (given === undefined) problems.push('upstreams: is required');
   const upstreams = Object.entries(isTable(given) ? given : {});
-  problems.push(...upstreams.flatMap(([name, one]) => upstreamProblems(name, one, devMode)));
-  if (problems.length === 0) problems.push(...namingProblems(resolveAll(upstreams)));
+  problems.push(
+    ...upstreams.flatMap(([name, one]) => upstreamProblems(name, one, { devMode, strategy })),
+  );
+  if (problems.length === 0) problems.push(...namingProblems(resolveAll(upstreams, strategy)));
   if (problems.length === 0) problems.push(...pinProblems(options));
   if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
   return {
-    upstreams: resolveAll(upstreams),
+    upstreams: resolveAll(upstreams, strategy),
     maxNameLength: options.maxNameLength ?? 64,
     pins: options.pins === undefined ? undefined : readPins(options.pins),
     pageSize: options.pageSize ?? 1000,
@@ -110,7 +121,9 @@ export function resolveGateway(
     maxSessions: options.maxSessions ?? 10_000,
     sessionIdleMs: options.sessionIdleMs ?? 600_000,
     shutdownTimeoutMs: options.shutdownTimeoutMs ?? 10_000,
+    strategy,
     secret: options.secret,
+    view: options.view,
     serverName: options.serverName ?? 'authplane-gateway',
     devMode,
   };
@@ -120,18 +133,26 @@ export function resolveGateway(
 export function resolveAdded(
   name: string,
   options: UpstreamOptions,
-  { others, devMode }: { readonly others: readonly ResolvedUpstream[]; readonly devMode: boolean },
+  {
+    others,
+    ...surroundings
+  }: UpstreamSurroundings & { readonly others: readonly ResolvedUpstream[] },
 ): ResolvedUpstream {
-  const problems = upstreamProblems(name, options, devMode);
+  const problems = upstreamProblems(name, options, surroundings);
   if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
-  const added = resolveUpstream(name, options);
+  const added = resolveUpstream(name, options, surroundings.strategy);
   const clashes = namingProblems([...others, added]);
   if (clashes.length > 0) throw new ConfigurationError(clashes.map((one) => `gateway: ${one}`));
   return added;
 }
 
-function resolveAll(upstreams: readonly (readonly [string, unknown])[]): ResolvedUpstream[] {
-  return upstreams.map(([name, options]) => resolveUpstream(name, options as UpstreamOptions)); // checked
+function resolveAll(
+  upstreams: readonly (readonly [string, unknown])[],
+  strategy: TokenStrategy | undefined,
+): ResolvedUpstream[] {
+  return upstreams.map(
+    ([name, options]) => resolveUpstream(name, options as UpstreamOptions, strategy), // checked
+  );
 }
 
 /** What is pinned to nothing would be pinned to anything. */

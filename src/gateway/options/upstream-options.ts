@@ -16,7 +16,7 @@ import {
 import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import type { PinMode } from './pins.js';
-import type { TokenStrategy } from './token-strategy.js';
+import { none, type TokenStrategy } from './token-strategy.js';
 
 /** What is said about tools or prompts of an upstream. */
 export interface OperationRule {
@@ -52,8 +52,11 @@ export interface UpstreamOptions {
   readonly url: string;
   /** Its resource URI at the authorization server. Default: `url`. */
   readonly resource?: string;
-  /** Where its tokens come from: `exchange`, `clientCredentials`, `none`, or a function. */
-  readonly token: TokenStrategy;
+  /**
+   * Where its tokens come from: `exchange`, `clientCredentials`, `none`, or a function. Default: the provider
+   * `UPSTREAM_TOKEN_STRATEGY`; required where there is none.
+   */
+  readonly token?: TokenStrategy;
   /** `true`: its address may be any; for hosts of a private network. Default `false`. */
   readonly trusted?: boolean;
   /**
@@ -111,9 +114,24 @@ const PREFIX = /^[a-z0-9][a-z0-9-]{0,23}$/;
 const EXPOSED_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const LONGEST_CALL_MS = 600_000;
 
+/** What is said of all upstreams. */
+export interface UpstreamSurroundings {
+  readonly devMode: boolean;
+  /** For those without `token`. */
+  readonly strategy?: TokenStrategy | undefined;
+}
+
 /** @returns every problem, each with the option's name in front. */
-export function upstreamProblems(name: string, options: unknown, devMode: boolean): string[] {
-  if (!isTable(options)) return [`upstreams.${name}: must be an object`];
+export function upstreamProblems(
+  name: string,
+  given: unknown,
+  { devMode, strategy }: UpstreamSurroundings,
+): string[] {
+  if (!isTable(given)) return [`upstreams.${name}: must be an object`];
+  const options: Record<string, unknown> = {
+    ...(strategy === undefined ? {} : { token: strategy }),
+    ...given,
+  };
   const problems = problemsOf(options, upstreamChecks, devMode);
   for (const required of ['url', 'token']) {
     if (options[required] === undefined) problems.unshift(`${required}: is required`);
@@ -126,13 +144,18 @@ export function upstreamProblems(name: string, options: unknown, devMode: boolea
   return problems.map((problem) => `upstreams.${name}.${problem}`);
 }
 
-export function resolveUpstream(name: string, options: UpstreamOptions): ResolvedUpstream {
+/** @param options that have been checked. */
+export function resolveUpstream(
+  name: string,
+  options: UpstreamOptions,
+  strategy: TokenStrategy = none(),
+): ResolvedUpstream {
   const { prefix = true, breaker = {} } = options;
   return {
     name,
     url: options.url,
     resource: options.resource ?? options.url,
-    token: options.token,
+    token: options.token ?? strategy,
     trusted: options.trusted ?? false,
     prefix: prefix === true ? name : prefix,
     tools: options.tools ?? {},

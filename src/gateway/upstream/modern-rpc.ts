@@ -1,4 +1,5 @@
 import { isJsonObject, member } from '../../core/lib/members.js';
+import type { ShownOperation } from '../options/view.js';
 import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
@@ -12,6 +13,8 @@ export interface Asking {
   readonly callerKey: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** What there is at the URL of the request; everything where it is left out. */
+  readonly isShown?: ShownOperation | undefined;
   /** Told which upstream an operation is for, once that is known. */
   readonly onRoute?: ((upstream: string) => void) | undefined;
 }

@@ -61,6 +61,8 @@ export interface AskInit {
   readonly meta?: Record<string, unknown>;
   readonly signal?: AbortSignal;
   readonly id?: number | string;
+  /** Default: `mcpUrl`. */
+  readonly url?: string;
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -136,7 +138,7 @@ export async function startGateway({
     });
   const send = async (method: string, params: Record<string, unknown> = {}, init: AskInit = {}) => {
     const name = params[NAMES[method] ?? ''];
-    return fetch(mcpUrl, {
+    return fetch(init.url ?? mcpUrl, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',

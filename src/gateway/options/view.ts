@@ -1,0 +1,21 @@
+import type { GatewayCaller } from './token-strategy.js';
+
+/** What a list is of. */
+export type ViewedKind = 'tools' | 'prompts' | 'resources' | 'resourceTemplates';
+
+/** Whether something is shown: by its exposed name, its URI, or the text of a template. */
+export type ShownOperation = (exposedName: string, kind: ViewedKind) => boolean;
+
+/** Who looks, and at which URL. */
+export interface GatewayViewRequest {
+  /** Whose request it is. */
+  readonly caller: GatewayCaller;
+  /** The resource that it was sent to: its URI, and what stands for the parameters of `mcpPath`. */
+  readonly resource: { readonly uri: string; readonly params: Readonly<Record<string, string>> };
+}
+
+/**
+ * What of all upstreams is there for a request, so that one gateway has a URL for each set of tools. Asked once for each request;
+ * `undefined`: everything. What is not shown is in no list, and cannot be called.
+ */
+export type GatewayView = (request: GatewayViewRequest) => ShownOperation | undefined;
