@@ -1,0 +1,112 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { describe, expect, it } from 'vitest';
+import {
+  exchangeOf,
+  type HttpExchange,
+  keepPrivate,
+  nodeRequest,
+  nodeResponse,
+  sendAlong,
+} from '../../../src/nest/http/exchange.js';
+
+/** As Express hands them out: Node's own. */
+function express(): HttpExchange & { readonly reply: ServerResponse } {
+  const request = new IncomingMessage(new Socket());
+  return { request, reply: new ServerResponse(request) } as never;
+}
+
+/** What Fastify sends, whose reply has headers of its own until then. */
+async function throughFastify(handle: (exchange: HttpExchange) => void) {
+  const adapter = new FastifyAdapter();
+  adapter.getInstance().get('/', (request, reply) => {
+    handle({ request, reply });
+    return 'sent';
+  });
+  const { headers } = await adapter.inject({ url: '/' });
+  await adapter.close();
+  return headers;
+}
+
+describe('one request and the place for its answer', () => {
+  it('of an execution context', () => {
+    const { request, reply } = express();
+    expect(exchangeOf(new ExecutionContextHost([request, reply]))).toEqual({ request, reply });
+  });
+
+  it("on Express they are Node's own", () => {
+    const exchange = express();
+    expect(nodeRequest(exchange)).toBe(exchange.request);
+    expect(nodeResponse(exchange)).toBe(exchange.reply);
+  });
+
+  it('on Fastify they are inside', async () => {
+    let found: unknown[] = [];
+    await throughFastify((exchange) => {
+      found = [
+        nodeRequest(exchange) instanceof IncomingMessage,
+        nodeResponse(exchange).constructor.name,
+      ];
+      expect(nodeResponse(exchange)).not.toBe(exchange.reply);
+    });
+    expect(found).toEqual([false, 'Response']); // those of light-my-request, which `inject` makes
+  });
+});
+
+describe('sendAlong', () => {
+  const headers = { 'DPoP-Nonce': 'n', 'Cache-Control': 'no-store' };
+
+  it('is on the answer of the handler', async () => {
+    const { reply } = express();
+    sendAlong({ reply }, headers);
+    expect(reply.getHeaders()).toEqual({ 'dpop-nonce': 'n', 'cache-control': 'no-store' });
+    expect(await throughFastify((exchange) => sendAlong(exchange, headers))).toMatchObject({
+      'dpop-nonce': 'n',
+    });
+  });
+});
+
+describe('RFC 9111 §4.1, §5.2.2.7: keepPrivate', () => {
+  const kept = (headers: Record<string, string | string[]>) => {
+    const { reply } = express();
+    for (const [name, value] of Object.entries(headers)) reply.setHeader(name, value);
+    keepPrivate({ reply });
+    return [reply.getHeader('cache-control'), reply.getHeader('vary')];
+  };
+
+  it.each<[Record<string, string | string[]>, string, string | string[]]>([
+    [{}, 'private', 'Authorization'],
+    [{ 'Cache-Control': 'no-store' }, 'no-store', 'Authorization'],
+    [{ 'Cache-Control': 'public, max-age=60' }, 'public, max-age=60', 'Authorization'],
+    [{ Vary: 'Origin' }, 'private', 'Origin, Authorization'],
+    [{ Vary: ['Origin', 'Accept'] }, 'private', 'Origin, Accept, Authorization'],
+    [{ Vary: 'Origin, authorization' }, 'private', 'Origin, authorization'],
+    [{ Vary: ' AUTHORIZATION ,Origin' }, 'private', ' AUTHORIZATION ,Origin'],
+    [{ Vary: '*' }, 'private', '*'],
+    [{ Vary: 'X-Authorization' }, 'private', 'X-Authorization, Authorization'],
+  ])('after %j the answer has %j and %j', (headers, cacheControl, vary) => {
+    expect(kept(headers)).toEqual([cacheControl, vary]);
+  });
+
+  it('sees what was said on the reply of Fastify, which would win when it is sent', async () => {
+    const headers = await throughFastify((exchange) => {
+      exchange.reply.header?.('cache-control', 'no-cache');
+      exchange.reply.header?.('vary', 'Origin');
+      keepPrivate(exchange);
+    });
+    expect(headers).toMatchObject({ 'cache-control': 'no-cache', vary: 'Origin, Authorization' });
+    expect(await throughFastify(keepPrivate)).toMatchObject({
+      'cache-control': 'private',
+      vary: 'Authorization',
+    });
+  });
+
+  it('what the handler says later wins', async () => {
+    const { reply } = express();
+    keepPrivate({ reply });
+    reply.setHeader('Cache-Control', 'public');
+    expect(reply.getHeader('cache-control')).toBe('public');
+  });
+});
