@@ -12,7 +12,7 @@ import { handlerFindings } from './handler-boot-checks.js';
 import type { HostLibrary } from '../mcp/hosts/host-library.js';
 import type { ProtectedResource } from '../resources/protected-resources.js';
 import { plainResourceFindings } from './plain-resource-checks.js';
-import { sideRouteFindings } from './side-route-checks.js';
+import { sideRouteFindings, strayRouteFindings } from './side-route-checks.js';
 import { needsSomething, requirementFindings } from './requirement-boot-checks.js';
 
 export interface BootReport {
@@ -46,6 +46,7 @@ export function bootReport(application: Application): BootReport {
       ...cacheFindings(application, routes),
       ...plainResourceFindings(application, routes),
       ...sideRouteFindings(application),
+      ...strayRouteFindings(routes),
     ],
     routes,
     unprotected: new Set([

@@ -33,7 +33,7 @@ export function fixedPathsOf(controller: object, handler: object, prefix: string
   return pathsOf(controller)
     .flatMap((first) => pathsOf(handler).map((path) => `${prefix}/${first}/${path}`))
     .map((path) => `/${path.split('/').filter(Boolean).join('/')}`)
-    .filter((path) => !/[:*{}()]/.test(path));
+    .filter((path) => !path.includes(':') && !isPattern(path));
 }
 
 /** Whether this route serves paths below that URL path, under the same liberties. */
@@ -47,6 +47,41 @@ export function servesBelow(controller: object, handler: object, urlPath: string
         .some((_, index) => wanted.endsWith(`/${segments.slice(0, index + 1).join('/')}`));
     }),
   );
+}
+
+/**
+ * Whether this route may serve that URL path, or paths below it, whatever its parameters are called and stand for. Under
+ * the same liberties, and `true` for patterns, of which nobody can tell.
+ */
+export function mayServe(controller: object, handler: object, urlPath: string): boolean {
+  const wanted = comparablePath(urlPath).split('/');
+  return pathsOf(controller).some((prefix) =>
+    pathsOf(handler).some((path) => {
+      const segments = comparablePath(`${prefix}/${path}`).split('/');
+      return isPattern(path) || isPattern(prefix) || mayBeBelow(segments, wanted);
+    }),
+  );
+}
+
+/** Whether it begins with the end of the other one, in more than what a parameter stands for, or with all of it. */
+function mayBeBelow(segments: readonly string[], wanted: readonly string[]): boolean {
+  return segments.some((_, index) => {
+    const first = segments.slice(0, index + 1);
+    const last = wanted.slice(-first.length);
+    const isOneOf = (one: string, at: number) =>
+      one === first[at] || (!isAny(one) && isAny(first[at]));
+    const isAlike = last.every((one, at) => isOneOf(one, at) || isAny(one));
+    const isCertain = last.length === wanted.length || last.some(isOneOf);
+    return last.length === first.length && isAlike && isCertain;
+  });
+}
+
+function isAny(segment = ''): boolean {
+  return segment.startsWith(':');
+}
+
+function isPattern(path: string): boolean {
+  return /[*{}()]/.test(path);
 }
 
 /**

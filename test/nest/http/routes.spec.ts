@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Controller, Get } from '@nestjs/common';
-import { comparablePath, isRoute, servesPath } from '../../../src/nest/http/routes.js';
+import { comparablePath, isRoute, mayServe, servesPath } from '../../../src/nest/http/routes.js';
 
 class Routes {
   root() {
@@ -56,5 +56,33 @@ describe('routes', () => {
   it('what cannot be decoded stays as it is', () => {
     expect(comparablePath('/%zz')).toBe('%zz');
     expect(comparablePath('')).toBe('');
+  });
+});
+
+describe('routes that may lie at a path with parameters, or below it', () => {
+  it.each([
+    ['mcp/:profile', '', true],
+    ['mcp/:profile', 'about', true],
+    ['mcp/:org', '', true],
+    ['/MCP/:org/', 'about', true],
+    [':profile', 'about', true], // a prefix may come from elsewhere
+    [':a/:b', '', true],
+    ['mcp/*rest', '', true],
+    ['', '*', true],
+    ['', '', false],
+    ['things', '', false],
+    ['mcp', '', false],
+    ['things/:profile', 'x', false],
+    ['things', ':org', false],
+  ])('%s %s', (prefix, path, expected) => {
+    class Placed {
+      handler() {
+        return undefined;
+      }
+    }
+    const { prototype } = Placed;
+    Controller(prefix)(Placed);
+    Get(path)(prototype, 'handler', Object.getOwnPropertyDescriptor(prototype, 'handler')!);
+    expect(mayServe(Placed, prototype.handler, '/base/mcp/:profile')).toBe(expected);
   });
 });

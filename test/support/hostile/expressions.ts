@@ -188,7 +188,7 @@ export const EXPRESSIONS: Readonly<
     [/^[a-z]+:\/\/[^/]*/i, 'header'],
     [/[?#;]/, 'header'],
     [/[/\\]/, 'header'],
-    [/[:*{}()]/, 'boot'],
+    [/[*{}()]/, 'boot'],
   ],
 };
 
