@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const QUICK = ['verify.js', 'exchange.js', 'http.js', 'gateway.js'];
-const FULL = [...QUICK];
+const FULL = [...QUICK, 'scale.js'];
 
 const isFull = process.argv[2] === 'full';
 for (const name of isFull ? FULL : QUICK) {

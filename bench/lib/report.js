@@ -91,7 +91,7 @@ function goalText({ metric = 'main', of = 'ratio', most, least }) {
 }
 
 /** Whatever a bench has found, with what it was found on: a file for each version of Node. */
-function keep(name, result) {
+export function keep(name, result) {
   const [major] = process.versions.node.split('.');
   const machine = {
     node: process.versions.node,

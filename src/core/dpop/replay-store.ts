@@ -1,3 +1,4 @@
+import { Expiries } from './expiries.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { type Eventually, within } from '../lib/deadline.js';
 import { tupleHash } from '../lib/digest.js';
@@ -121,7 +122,7 @@ export interface InMemoryDPoPReplayStoreOptions {
 /** Keys that expire within the same stretch of time, and are forgotten together. */
 interface Generation {
   readonly endsAt: number;
-  readonly expiries: Map<string, number>;
+  readonly expiries: Expiries;
   /** How many proofs of a proof key came in, those looked for and forgotten singly included. */
   readonly proofsOf: Map<string, number>;
   lastExpiry: number;
@@ -238,13 +239,14 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     const index = Math.floor(expiry / GENERATION_SECONDS);
     const generation = this.#generations.get(index) ?? {
       endsAt: (index + 1) * GENERATION_SECONDS,
-      expiries: new Map<string, number>(),
+      expiries: new Expiries(),
       proofsOf: new Map<string, number>(),
       lastExpiry: expiry,
     };
     this.#generations.set(index, generation);
-    if (!generation.expiries.has(key)) this.#size++;
+    this.#size -= generation.expiries.size;
     generation.expiries.set(key, expiry);
+    this.#size += generation.expiries.size;
     if (proofKey !== undefined) {
       generation.proofsOf.set(proofKey, (generation.proofsOf.get(proofKey) ?? 0) + 1);
     }
@@ -267,7 +269,7 @@ export class InMemoryDPoPReplayStore implements DPoPReplayStore {
     this.#sweptAt = now;
     this.#nextExpiry = Infinity;
     const first = Math.min(...this.#generations.keys());
-    const expiries = this.#generations.get(first)?.expiries ?? new Map<string, number>();
+    const expiries = this.#generations.get(first)?.expiries ?? new Expiries();
     for (const [key, expiry] of expiries) {
       if (expiry >= now) {
         this.#nextExpiry = Math.min(this.#nextExpiry, expiry);

@@ -3,9 +3,11 @@ import { member } from '../lib/members.js';
 
 const MAX_VALUES = 10_000;
 const MAX_LENGTH = 1024;
+const MAX_LIST = 64;
 
 /** Claims that many tokens have in common; `sub` and `jti` are none. */
-const SHARED_CLAIMS = ['iss', 'client_id', 'scope', 'agent_id'];
+const SHARED_CLAIMS = ['iss', 'aud', 'client_id', 'scope', 'agent_id'];
+const SHARED_LISTS = ['aud', 'agent_chain'];
 const NONE: readonly string[] = Object.freeze([]);
 
 /**
@@ -54,11 +56,23 @@ export class SharedValues {
     return list;
   }
 
-  /** Puts shared texts in the place of equal ones. */
+  /** Puts shared values in the place of equal ones. */
   shareIn(claims: Record<string, unknown>): void {
     for (const name of SHARED_CLAIMS) {
       const value = member(claims, name);
       if (typeof value === 'string') claims[name] = this.text(value);
     }
+    for (const name of SHARED_LISTS) {
+      const value = member(claims, name);
+      if (isShortTextList(value)) claims[name] = this.list(value);
+    }
   }
+}
+
+function isShortTextList(value: unknown): value is readonly string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_LIST &&
+    value.every((entry) => typeof entry === 'string')
+  );
 }

@@ -95,9 +95,9 @@ export class TokenVerifier {
   }
 
   /** Its key may have been withdrawn, or the key set be too old to be used. */
-  #isGood({ key, since, isForgotten }: RememberedToken): boolean {
+  #isGood({ key, since }: RememberedToken): boolean {
     const age = this.#trust.clock.elapsed() - since;
-    return !isForgotten && age <= MAX_AGE_SECONDS && this.#trust.jwks.holds(key);
+    return age <= MAX_AGE_SECONDS && this.#trust.jwks.holds(key);
   }
 
   #current({ claims }: RememberedToken): VerifiedClaims {

@@ -15,6 +15,8 @@ const MAX_TOKENS = 50_000;
 /** Of token text for each entry; what is kept of a token grows with it. */
 const BYTES_PER_ENTRY = 1600;
 
+const LONG_AGO = -1_000_000_000;
+
 /** A token that was found good. */
 export class RememberedToken implements VerifiedAccessToken {
   readonly claims: VerifiedAccessToken['claims'];
@@ -22,15 +24,19 @@ export class RememberedToken implements VerifiedAccessToken {
   /** Length of the token, which its claims grow with. */
   readonly weight: number;
   /** Seconds, of a clock that never steps back. */
-  readonly since: number;
+  since: number;
   isUsed = false;
-  isForgotten = false;
 
   constructor({ claims, key }: VerifiedAccessToken, length: number, since: number) {
     this.claims = claims;
     this.key = key;
     this.weight = length;
     this.since = Math.floor(since);
+  }
+
+  /** For whoever still holds it: nothing that was found out so long ago is believed. */
+  forget(): void {
+    this.since = LONG_AGO;
   }
 }
 
@@ -85,7 +91,7 @@ export class VerifiedTokens {
     const jti = unverifiedClaim(token, 'jti');
     for (const [key, remembered] of this.#tokens) {
       if (remembered.claims.jti !== jti) continue;
-      remembered.isForgotten = true;
+      remembered.forget();
       this.#tokens.delete(key);
     }
   }

@@ -37,6 +37,17 @@ describe('13.4: SharedValues', () => {
     expect(Object.hasOwn(claims, 'agent_id')).toBe(false);
   });
 
+  it('are shared by what tokens have said before', () => {
+    const values = new SharedValues();
+    const read = () => JSON.parse('{"aud":["a","b"],"agent_chain":["x"],"iss":"i","groups":["g"]}');
+    const [one, other] = [read(), read()] as Record<string, unknown>[];
+    for (const claims of [one, other]) values.shareIn(claims ?? {});
+    expect(one).toEqual(read());
+    expect(one?.['aud']).toBe(other?.['aud']);
+    expect(one?.['agent_chain']).toBe(other?.['agent_chain']);
+    expect(one?.['groups']).not.toBe(other?.['groups']);
+  });
+
   it('are bounded, and long ones are not kept', () => {
     const values = new SharedValues();
     const long = 'x'.repeat(2000);

@@ -16,6 +16,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/discovery/authorization-server.ts': { checkedMetadata: 'boot' },
   'core/discovery/key-set.ts': { read: 'bounded', select: 'bounded' },
   'core/dpop/htu.ts': { withoutDotSegments: 'htu with many segments' },
+  'core/dpop/expiries.ts': { '[Symbol.iterator]': 'bounded' },
   'core/dpop/proof-key.ts': { requireCoordinates: 'bounded' },
   'core/dpop/replay-store.ts': {
     '#holds': 'bounded',
