@@ -46,6 +46,17 @@ export function addScopeNeeds(...needs: readonly ScopeNeeds[]): ScopeNeeds {
   };
 }
 
+const sums = new WeakMap<ScopeNeeds, WeakMap<ScopeNeeds, ScopeNeeds>>();
+
+/** The same of two; of those that are kept for good, as of a handler and a tool, once. */
+export function sumOfNeeds(first: ScopeNeeds, second: ScopeNeeds): ScopeNeeds {
+  if (!Object.isFrozen(second)) return addScopeNeeds(first, second);
+  const known = sums.get(second) ?? new WeakMap<ScopeNeeds, ScopeNeeds>();
+  const sum = known.get(first) ?? addScopeNeeds(first, second);
+  sums.set(second, known.set(first, sum));
+  return sum;
+}
+
 /**
  * The scopes to ask for in a challenge: everything in `all`, and of each group the first one, so
  * list alternatives from the least to the most powerful. A client that asks for exactly these

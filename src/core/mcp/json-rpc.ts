@@ -38,6 +38,16 @@ const MAX_OPERATIONS = 1000;
 
 const LISTEN = 'subscriptions/listen';
 
+/** The messages of a body, for several questions about it. */
+class Messages {
+  constructor(readonly all: readonly object[]) {}
+}
+
+/** To be asked about in the place of the body. @throws InvalidRequestError as {@link operationsOf} */
+export function messagesIn(body: unknown): object {
+  return new Messages(messagesOf(body));
+}
+
 interface Message {
   readonly jsonrpc?: unknown;
   readonly method?: unknown;
@@ -238,7 +248,8 @@ function isKnown(method: string): boolean {
   return FINDERS.has(method) || LISTS.has(method);
 }
 
-function messagesOf(body: unknown): object[] {
+function messagesOf(body: unknown): readonly object[] {
+  if (body instanceof Messages) return body.all;
   if (!Array.isArray(body)) return isJsonObject(body) ? [withoutPrototype(body)] : [];
   if (body.length > MAX_BATCH) {
     throw new InvalidRequestError(`a batch of ${body.length} messages; at most ${MAX_BATCH}`);

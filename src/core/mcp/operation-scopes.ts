@@ -39,6 +39,14 @@ export interface OperationVerdict {
 }
 
 const NOTHING_NEEDED: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: false });
+const HIDDEN: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: true });
+
+/** Of a name without a rule: the same for each call, but for whoever must not know of it. */
+interface FixedVerdict {
+  readonly shown: OperationVerdict;
+  /** What everybody needs who may know of it. */
+  readonly toSee: readonly ScopeNeeds[];
+}
 
 /** Scope requirements of all tools, resources and prompts of an endpoint. */
 export class OperationScopes {
@@ -51,6 +59,7 @@ export class OperationScopes {
   /** For rules only, by URI or template. */
   readonly #readers = new Map<string, UriReader>();
   readonly #sources: typeof NO_SOURCES;
+  readonly #fixed = new Map<string, FixedVerdict>();
 
   /** @param looseUris see {@link UriTable}; for MCP-Nest. */
   constructor(all: readonly OperationRequirement[], looseUris = false, sources = NO_SOURCES) {
@@ -72,6 +81,11 @@ export class OperationScopes {
     for (const requirement of all) {
       const key = nameKey(requirement);
       this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
+    }
+    if (!sources.isEmpty) return;
+    for (const [key, requirements] of this.#byName) {
+      const fixed = fixedVerdict(requirements);
+      if (fixed !== undefined) this.#fixed.set(key, fixed);
     }
   }
 
@@ -102,6 +116,10 @@ export class OperationScopes {
    * @throws CallbackError, later, when such a rule fails.
    */
   judge(operation: McpOperation, caller: Caller): Eventually<OperationVerdict> {
+    const fixed = this.#fixed.get(nameKey(operation));
+    if (fixed !== undefined) {
+      return fixed.toSee.every((needs) => meetsNeeds(caller, needs)) ? fixed.shown : HIDDEN;
+    }
     const requirements = this.#matching(operation);
     if (requirements.length === 0) return NOTHING_NEEDED;
     const asked = requirements.flatMap((one) =>
@@ -157,14 +175,31 @@ function verdictOf(
   caller: Caller,
 ): OperationVerdict {
   if (demands.some((demand, at) => requirements[at]?.hidden === true && !isMet(demand, caller))) {
-    return { needs: NO_SCOPES, hidden: true };
+    return HIDDEN;
   }
+  return shownVerdict(demands);
+}
+
+function shownVerdict(demands: readonly Demand[]): OperationVerdict {
   const refusal = demands.find(isRefusal);
   const needs = demands.map((demand) => (isRefusal(demand) ? NO_SCOPES : demand));
   return {
     needs: addScopeNeeds(...needs),
     hidden: false,
     ...(refusal === undefined ? {} : { refusal }),
+  };
+}
+
+/** Of resources none is made: which requirements fit a URI is another question. */
+function fixedVerdict(requirements: readonly OperationRequirement[]): FixedVerdict | undefined {
+  const isFixed = ({ kind, requirement }: OperationRequirement) =>
+    kind !== 'resource' && typeof requirement !== 'function';
+  if (!requirements.every(isFixed)) return undefined;
+  const { needs, ...verdict } = shownVerdict(requirements.map(staticNeeds));
+  const hidden = requirements.filter((one) => one.hidden);
+  return {
+    shown: Object.freeze({ ...verdict, needs: Object.freeze(needs) }),
+    toSee: hidden.map(staticNeeds),
   };
 }
 

@@ -28,6 +28,10 @@ export class RequirementSources {
     this.#hidden = hidden;
   }
 
+  get isEmpty(): boolean {
+    return this.#all.length === 0;
+  }
+
   get hides(): boolean {
     return this.#hidden && this.#all.length > 0;
   }

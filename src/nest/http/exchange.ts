@@ -52,7 +52,12 @@ export function keepPrivate(exchange: Pick<HttpExchange, 'reply'>): void {
   const raw = nodeResponse(exchange);
   const said = (name: string) => reply.getHeader(name) ?? raw.getHeader(name);
   if (said('cache-control') === undefined) raw.setHeader('Cache-Control', 'private');
-  const vary = [said('vary') ?? []].flat().join(', ');
+  const varied = said('vary');
+  if (varied === undefined) {
+    raw.setHeader('Vary', 'Authorization');
+    return;
+  }
+  const vary = [varied].flat().join(', ');
   const varies = vary.split(',').map((name) => name.trim().toLowerCase());
   if (varies.includes('*') || varies.includes('authorization')) return;
   const names = vary === '' ? 'Authorization' : `${vary}, Authorization`;

@@ -116,7 +116,9 @@ export function requestState(request: object): RequestState {
 export function urlsOf(request: FrameworkRequest): string[] {
   const { originalUrl, url } = request as FrameworkRequest & { readonly url?: string };
   const raw = rawRequest(request) as IncomingMessage;
-  return [...new Set([originalUrl, url, raw.url])].filter((one) => one !== undefined);
+  const urls = originalUrl === undefined ? [] : [originalUrl];
+  for (const one of [url, raw.url]) if (one !== undefined && !urls.includes(one)) urls.push(one);
+  return urls;
 }
 
 export function rawRequest(request: FrameworkRequest): object {

@@ -19,16 +19,28 @@ export type HeadArguments = [
 
 type HeaderPairs = [name: string, value: OutgoingHttpHeader | undefined][];
 
+type HeadListener = (head: Head) => void;
+
+const listeners = new WeakMap<ServerResponse, HeadListener[]>();
+
 /** Told of the status and of one header, whichever way they are set, before they are sent. */
 export function onResponseHead(
   response: ServerResponse,
   header: string,
   listener: (status: number, value: string | undefined) => void,
 ): void {
+  const tell: HeadListener = (head) => listener(head.status, headerOf(response, head, header));
+  const others = listeners.get(response);
+  if (others !== undefined) {
+    others.push(tell);
+    return;
+  }
+  const all = [tell];
+  listeners.set(response, all);
   const send = response.writeHead.bind(response);
   response.writeHead = (...args: HeadArguments) => {
     const head = headOf(args);
-    listener(head.status, headerOf(response, head, header));
+    for (const one of all) one(head);
     return sendHead(send, head);
   };
 }

@@ -7,7 +7,7 @@ import {
 } from '../../core/errors/request-errors.js';
 import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
 import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { addScopeNeeds, NO_SCOPES, type ScopeNeeds, sumOfNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import type { OperationScopes } from '../../core/mcp/operation-scopes.js';
 import type { RequirementSource } from '../../core/mcp/requirement-sources.js';
@@ -177,7 +177,7 @@ export class EndpointRules {
     const judge = (caller: Caller): Eventually<void> =>
       whenKnown(this.#shared.judge.judge(asked, caller), (known) => {
         verdict = known;
-        const needs = addScopeNeeds(policy.needs, known.needs);
+        const needs = sumOfNeeds(policy.needs, known.needs);
         this.#resource.requireScopes(caller.claims, needs);
         if (caller.isAnonymous === true) requireNothing(needs);
       });

@@ -8,6 +8,7 @@ import {
   isOpen,
   listsIn,
   mayMakeTask,
+  messagesIn,
   methodsOf,
   type OperationKind,
   operationsOf,
@@ -52,28 +53,35 @@ const NOTHING: McpRequest = Object.freeze({
 
 /** Reads what requests ask for that may be for the MCP servers behind one resource. */
 export class McpRequestReader {
+  /** As it is written, which needs no comparison. */
+  readonly #pathname: string;
   readonly #path: string;
   readonly #judgesMethods: boolean;
   readonly #bindsState: boolean;
+  readonly #admitsAnybody: boolean;
   readonly #table: OperationTable;
   readonly #sessions: McpState['sessions'];
 
   constructor(
     resource: string,
-    { methods, unknownMethods, sessionBinding }: McpOptions,
+    { methods, unknownMethods, sessionBinding, authentication }: McpOptions,
     table: OperationTable,
     { sessions }: Pick<McpState, 'sessions'>,
   ) {
-    this.#path = comparablePath(new URL(resource).pathname);
+    this.#pathname = new URL(resource).pathname;
+    this.#path = comparablePath(this.#pathname);
     this.#judgesMethods = methods !== undefined || unknownMethods === 'refuse';
     this.#bindsState = sessionBinding !== false;
+    this.#admitsAnybody = authentication === 'when-needed';
     this.#table = table;
     this.#sessions = sessions;
   }
 
   /** Whether it is sent to the resource itself. */
   isAtEndpoint({ request }: HttpExchange): boolean {
-    return urlsOf(request).some((url) => comparablePath(url) === this.#path);
+    return urlsOf(request).some(
+      (url) => url === this.#pathname || comparablePath(url) === this.#path,
+    );
   }
 
   /**
@@ -125,13 +133,17 @@ export class McpRequestReader {
       return { ...NOTHING, problem: new InvalidRequestError('Mcp-Name in no canonical encoding') };
     }
     try {
+      const messages = messagesIn(body);
       return {
-        operations: [...operationsOf(body), ...(this.#judgesMethods ? methodsOf(body) : [])],
-        tasks: this.#bindsState ? tasksOf(body) : [],
-        lists: listsIn(body),
-        wantsTasks: this.#bindsState && asksForTasks(body),
-        mayMakeTask: this.#bindsState && mayMakeTask(body),
-        isOpen: isOpen(body),
+        operations: [
+          ...operationsOf(messages),
+          ...(this.#judgesMethods ? methodsOf(messages) : []),
+        ],
+        tasks: this.#bindsState ? tasksOf(messages) : [],
+        lists: listsIn(messages),
+        wantsTasks: this.#bindsState && asksForTasks(messages),
+        mayMakeTask: this.#bindsState && mayMakeTask(messages),
+        isOpen: this.#admitsAnybody && isOpen(messages),
       };
     } catch (error) {
       return { ...NOTHING, problem: error as AuthplaneError }; // nothing else is thrown there

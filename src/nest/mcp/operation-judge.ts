@@ -110,7 +110,7 @@ export class OperationJudge {
       if (needed === undefined) hidden.push(this.#hiding.hidden(task));
       else needs.push(needed);
     }
-    return { needs: needs.length === 0 ? NO_SCOPES : addScopeNeeds(...needs), hidden, rules };
+    return { needs: sumOf(needs), hidden, rules };
   }
 
   #seen(operation: FoundOperation, caller: Caller): Eventually<SeenVerdict> {
@@ -180,6 +180,12 @@ export class OperationJudge {
     }
     return new OperationRefusedError(message, { cause: fault });
   }
+}
+
+/** Calls of one tool, and of tools with the same scopes, need the same. */
+function sumOf(needs: readonly ScopeNeeds[]): ScopeNeeds {
+  const [first = NO_SCOPES, ...others] = new Set(needs);
+  return others.length === 0 ? first : addScopeNeeds(first, ...others);
 }
 
 /** For rules, which may read the name in `params`, too. */

@@ -10,6 +10,7 @@ import {
   NO_SCOPES,
   requireScopeNeeds,
   scopeCoverage,
+  sumOfNeeds,
 } from '../../../src/core/lib/scopes.js';
 
 describe('coverage', () => {
@@ -135,6 +136,23 @@ describe('needs', () => {
         expect(() => requireScopeNeeds(granted, wanted, exactScopes)).not.toThrow();
       }),
     );
+  });
+});
+
+describe('13.2: the sum of two', () => {
+  const first = { all: ['a'], anyOf: [] };
+
+  it('13.2: is made once where the second is kept for good', () => {
+    const second = Object.freeze({ all: ['b'], anyOf: [] });
+    const sum = sumOfNeeds(first, second);
+    expect(sum).toEqual({ all: ['a', 'b'], anyOf: [] });
+    expect(sumOfNeeds(first, second)).toBe(sum);
+    expect(sumOfNeeds({ all: ['c'], anyOf: [] }, second)).toEqual({ all: ['c', 'b'], anyOf: [] });
+  });
+
+  it('13.2: and anew where it may change', () => {
+    const second = { all: ['b'], anyOf: [] };
+    expect(sumOfNeeds(first, second)).not.toBe(sumOfNeeds(first, second));
   });
 });
 

@@ -175,3 +175,27 @@ describe('OperationScopes', () => {
     ).toEqual(['private', 'read']);
   });
 });
+
+describe('13.2: what is the same for each call is made once', () => {
+  const scopes = new OperationScopes([
+    requirement('shown', ['a']),
+    requirement('hidden', ['a'], true),
+    requirement('ruled', () => ['a']),
+  ]);
+
+  it.each([
+    ['shown', 'a', 'shown', ''],
+    ['hidden', 'a', 'hidden', 'a'],
+    ['hidden', '', 'hidden', ''],
+  ])('13.2: %s to a caller with "%s"', (one, hasOne, other, hasOther) => {
+    const verdict = known(scopes.judge(tool(one), callerOf([hasOne])));
+    expect(scopes.judge(tool(other, { other: 1 }), callerOf([hasOther]))).toBe(verdict);
+    expect(Object.isFrozen(verdict)).toBe(true);
+    expect(Object.isFrozen(verdict.needs) || verdict.hidden).toBe(true);
+  });
+
+  it('13.2: but nothing where a rule is asked', () => {
+    const judge = () => scopes.judge(tool('ruled'), callerOf(['a']));
+    expect(judge()).not.toBe(judge());
+  });
+});

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
 import { headOf, onResponseHead } from '../../../src/nest/http/response-head.js';
 
 let server: Server | undefined;
@@ -68,4 +68,19 @@ describe('headOf', () => {
   ])('reads %s as Node does', (_, args, head) => {
     expect(headOf(args)).toEqual(head);
   });
+});
+
+it('13.2: however many listen, one writeHead tells them all', () => {
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  const told: unknown[] = [];
+  onResponseHead(response, 'x-one', (status, value) => told.push([status, value]));
+  const { writeHead } = response;
+  onResponseHead(response, 'x-two', (status, value) => told.push([status, value]));
+  expect(response.writeHead).toBe(writeHead);
+  response.setHeader('x-two', '2');
+  response.writeHead(201, { 'X-One': '1' });
+  expect(told).toEqual([
+    [201, '1'],
+    [201, '2'],
+  ]);
 });

@@ -98,11 +98,18 @@ export class StateOwners<Note = undefined> {
   }
 }
 
+/** Of claims, which the requests with one token share. */
+const owners = new WeakMap<object, { readonly resource: string; readonly owner: Owner }>();
+
 /**
  * The subject alone is too wide: it would let one client of a user into the state of another, and a
  * token for one resource of the application into what was opened at another.
  */
 export function ownerOf({ resource, claims }: Pick<Caller, 'resource' | 'claims'>): Owner {
+  const known = owners.get(claims);
+  if (known?.resource === resource) return known.owner;
   const { issuer, sub, clientId } = claims;
-  return JSON.stringify([resource, issuer, sub, clientId]);
+  const owner = JSON.stringify([resource, issuer, sub, clientId]);
+  owners.set(claims, { resource, owner });
+  return owner;
 }
