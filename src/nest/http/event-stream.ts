@@ -28,6 +28,11 @@ export class EventStream {
     this.#rewrite = rewrite;
   }
 
+  /** Whether all that came has gone on, so that whatever comes next begins an event. */
+  get isBetweenEvents(): boolean {
+    return this.#isBegun && !this.#endedInCR && this.#line === '' && this.#held.length === 0;
+  }
+
   push(text: string): string {
     if (text === '') return '';
     const mark = !this.#isBegun && text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
@@ -48,7 +53,7 @@ export class EventStream {
     this.#endedInCR = piece.endsWith('\r');
     if (isLateLF) return this.#completeCRLF();
     this.#line += piece;
-    return /[\r\n]$/.test(piece) ? this.#endLine() : '';
+    return piece.endsWith('\n') || piece.endsWith('\r') ? this.#endLine() : '';
   }
 
   /** Its CR has ended the line before. */
@@ -88,19 +93,29 @@ function isBlank(line: string): boolean {
 
 /** The value of a `data` field; `undefined` for any other line. */
 function dataOf(line: string): string | undefined {
-  return valueIn(/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+  return valueOf('data', line);
 }
 
 function typeOf(line: string): string | undefined {
-  return valueIn(/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+  return valueOf('event', line);
 }
 
 function idOf(line: string): string | undefined {
-  return valueIn(/^id(?:: ?([^\r\n]*))?(?:[\r\n]|$)/.exec(line));
+  return valueOf('id', line);
 }
 
-function valueIn(field: RegExpExecArray | null): string | undefined {
-  return field === null ? undefined : (field[1] ?? '');
+/** Of a field with that name; without a colon its value is empty. */
+function valueOf(field: string, line: string): string | undefined {
+  if (!line.startsWith(field)) return undefined;
+  const text = line.slice(field.length, line.length - lengthOfEnd(line));
+  if (text === '') return '';
+  if (!text.startsWith(':')) return undefined;
+  return text.slice(text.startsWith(': ') ? 2 : 1);
+}
+
+function lengthOfEnd(line: string): number {
+  if (line.endsWith('\r\n')) return 2;
+  return line.endsWith('\n') || line.endsWith('\r') ? 1 : 0;
 }
 
 /** Clients ignore an event without data. */

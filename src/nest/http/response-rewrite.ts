@@ -30,10 +30,22 @@ export function rewriteMessages(response: ServerResponse, rewrite: RewriteMessag
   new Rewriter(response, rewrite, 'held').install();
 }
 
-/** The same where an answer may be anything: only an event stream is touched. */
-export function rewriteEvents(response: ServerResponse, rewrite: RewriteMessage): void {
-  new Rewriter(response, rewrite, 'left').install();
+/**
+ * The same where an answer may be anything: only an event stream is touched.
+ *
+ * @param passes whether a chunk of whole events goes on as it is, unread.
+ */
+export function rewriteEvents(
+  response: ServerResponse,
+  rewrite: RewriteMessage,
+  passes: PassesChunk = () => false,
+): void {
+  new Rewriter(response, rewrite, 'left', passes).install();
 }
+
+/** What a server writes into an event stream. */
+export type Chunk = string | Uint8Array;
+export type PassesChunk = (chunk: Chunk) => boolean;
 
 type Callback = (error?: Error | null) => void;
 
@@ -68,6 +80,9 @@ class Rewriter {
   readonly #response: ServerResponse;
   readonly #rewrite: RewriteMessage;
   readonly #documents: Handling;
+  readonly #passesChunk: PassesChunk;
+  /** The last byte was no part of a character that has not ended. */
+  #endedWhole = true;
   readonly #send: Pick<ServerResponse, 'writeHead' | 'write' | 'end' | 'flushHeaders'>;
   readonly #decoder = new StringDecoder('utf8');
   readonly #events: EventStream;
@@ -77,7 +92,13 @@ class Rewriter {
   /** Held back until the length is known. */
   #head: Head | undefined;
 
-  constructor(response: ServerResponse, rewrite: RewriteMessage, documents: Handling) {
+  constructor(
+    response: ServerResponse,
+    rewrite: RewriteMessage,
+    documents: Handling,
+    passes: PassesChunk = () => false,
+  ) {
+    this.#passesChunk = passes;
     this.#response = response;
     this.#rewrite = rewrite;
     this.#documents = documents;
@@ -112,13 +133,25 @@ class Rewriter {
     const { data, encoding, callback } = written;
     const handling = this.#decide();
     if (handling === 'left') return this.#send.write(data, encoding, callback);
+    if (handling === 'streamed' && this.#passes(written)) {
+      return this.#send.write(data, encoding, callback);
+    }
     const chunk = bufferOf(written);
     if (handling === 'streamed') {
+      this.#endedWhole = (chunk.at(-1) ?? 0) < 0x80;
       return this.#send.write(this.#events.push(this.#decoder.write(chunk)), callback);
     }
     this.#chunks.push(chunk);
     if (callback !== undefined) process.nextTick(callback);
     return true;
+  }
+
+  /** Whole events, behind whole events. */
+  #passes({ data, encoding }: Written): boolean {
+    if (!this.#endedWhole || !this.#events.isBetweenEvents) return false;
+    if (typeof data !== 'string' && !(data instanceof Uint8Array)) return false;
+    const isText = typeof data !== 'string' || UTF_8.has(encoding);
+    return isText && endsEvent(data) && this.#passesChunk(data);
   }
 
   #end(written: Written): ServerResponse {
@@ -177,6 +210,15 @@ class Rewriter {
   #removeValidators(): void {
     for (const name of VALIDATORS) this.#response.removeHeader(name);
   }
+}
+
+const UTF_8: ReadonlySet<string> = new Set(['utf8', 'utf-8']);
+const LF = 10;
+
+/** With an empty line, which ends in LF as the line before. */
+function endsEvent(chunk: Chunk): boolean {
+  if (typeof chunk === 'string') return chunk.endsWith('\n\n');
+  return chunk.at(-1) === LF && chunk.at(-2) === LF;
 }
 
 function correctedLength(head: Head, length: number): Head {

@@ -4,7 +4,7 @@ import { NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { type McpOptions, requirementsOf } from '../../core/mcp/settings.js';
 import type { Caller } from '../../core/token/caller.js';
 import { type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
-import { rewriteEvents, rewriteMessages } from '../http/response-rewrite.js';
+import { type Chunk, rewriteEvents, rewriteMessages } from '../http/response-rewrite.js';
 import type { HiddenName, McpHiding } from './answers/hiding.js';
 import { rewritten } from './answers/json-messages.js';
 import { renewRawBody } from './body.js';
@@ -97,13 +97,20 @@ export class EndpointAnswers {
     const owner = ownerOf(caller);
     let isFirst = true;
     const watchMessages = hides ? rewriteMessages : rewriteEvents;
-    watchMessages(response, (data, type, id = '') => {
+    const rewrite = (data: string, type?: string, id = '') => {
       // Servers that keep the events of all sessions in one store send those of others, too.
       if (isResumed && this.#state.events.isOfAnother(id, owner)) return undefined;
       if (isFirst) this.#state.sessions.open({ data, type }, response, owner);
       isFirst = false;
       return this.#rewritten(data, caller, { tasks: isResumed });
-    });
+    };
+    watchMessages(response, rewrite, (chunk) => !isFirst && this.#leavesAlone(chunk));
+  }
+
+  /** Whether a caller is sent just what the server writes, for all that is known now. */
+  #leavesAlone(chunk: Chunk): boolean {
+    if (this.#table.lists.changes || this.#hiding.isUsed) return false;
+    return !this.#unlisted.isIn(typeof chunk === 'string' ? chunk : bytesOf(chunk));
   }
 
   /** Of a GET on a path that is no endpoint: it is a stream of MCP if its first event says so. */
@@ -111,10 +118,15 @@ export class EndpointAnswers {
     const [request, response] = [nodeRequest(exchange), nodeResponse(exchange)];
     if (this.#table.scopes.hides && wantsEvents(request)) keepReadable(request);
     let isMcp: boolean | undefined;
-    rewriteEvents(response, (data, type) => {
+    const rewrite = (data: string, type?: string) => {
       isMcp ??= this.#state.sessions.open({ data, type }, response, ownerOf(caller));
       return isMcp ? this.#rewritten(data, caller) : data;
-    });
+    };
+    rewriteEvents(
+      response,
+      rewrite,
+      (chunk) => isMcp === false || (isMcp === true && this.#leavesAlone(chunk)),
+    );
   }
 
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
@@ -196,4 +208,8 @@ function keepReadable({ headers }: IncomingMessage): void {
 
 function wantsEvents({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') === true;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -29,6 +29,11 @@ export class UnlistedNames {
     return this.#wanted.size > 0;
   }
 
+  /** Whether the text may have such a list, before anybody has read it. */
+  isIn(text: Pick<string, 'includes'> | Pick<Buffer, 'includes'>): boolean {
+    return this.isWatching && LISTS.some(([member]) => text.includes(`"${member}"`));
+  }
+
   /** @returns what the list lacks whose last page this message is. */
   see(message: unknown): Named[] {
     if (!this.isWatching) return [];

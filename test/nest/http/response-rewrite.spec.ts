@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createServer, get, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, get, IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
 import {
   rewriteEvents,
   type RewriteMessage,
@@ -192,5 +192,69 @@ describe('rewriteEvents', () => {
     });
     expect(chunks[0]).toEqual(sent.subarray(0, 3));
     expect(Buffer.concat(chunks)).toEqual(sent);
+  });
+});
+
+describe('13.5: what is not rewritten is passed on as it came', () => {
+  const start = (passes: () => boolean = () => true) => {
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    const sent: unknown[] = [];
+    response.write = ((chunk: unknown) => sent.push(chunk) < 4) as never;
+    const seen: string[] = [];
+    rewriteEvents(
+      response,
+      (data) => {
+        seen.push(data);
+        return data.replace('secret', 'x');
+      },
+      passes,
+    );
+    response.writeHead(200, { 'content-type': EVENTS });
+    response.write('data: first\n\n');
+    return { response, sent, seen };
+  };
+
+  it('13.5: the very chunk, and the answer of the socket', () => {
+    const { response, sent, seen } = start();
+    const chunks = [Buffer.from('data: é secret\n\n'), 'data: a\n\ndata: b\n\n'];
+    expect(chunks.map((chunk) => response.write(chunk))).toEqual([true, true]);
+    expect(sent[1]).toBe(chunks[0]);
+    expect(sent[2]).toBe(chunks[1]);
+    expect(seen).toEqual(['first']);
+    expect(response.write('data: c\n\n')).toBe(false); // back-pressure
+  });
+
+  it.each<[string, (string | Buffer)[], string]>([
+    ['half an event', ['data: se', 'cret\n\n'], 'data: x\n\n'],
+    [
+      'half a line end',
+      ['data: a\r', '\n\r\n', 'data: secret\r\n\r\n'],
+      'data: a\r\n\r\ndata: x\r\n\r\n',
+    ],
+    [
+      'half a character',
+      [Buffer.from('data: a\n\ndata: \u00e9').subarray(0, -1), Buffer.from([0xa9, 10, 10])],
+      'data: a\n\ndata: \u00e9\n\n',
+    ],
+    [
+      'an event in front of half of one',
+      ['data: secret\n\ndata: se', 'cret\n\n'],
+      'data: x\n\ndata: x\n\n',
+    ],
+  ])('13.5: but not %s, nor what belongs to it', (_, chunks, whole) => {
+    const { response, sent } = start();
+    for (const chunk of chunks) response.write(chunk);
+    expect(sent.slice(1).map(String).join('')).toBe(whole);
+  });
+
+  it('13.5: each chunk is asked about anew', () => {
+    let passes = true;
+    const { response, sent } = start(() => passes);
+    response.write('data: secret\n\n');
+    passes = false;
+    response.write('data: secret\n\n');
+    passes = true;
+    response.write('data: secret\n\n');
+    expect(sent.slice(1)).toEqual(['data: secret\n\n', 'data: x\n\n', 'data: secret\n\n']);
   });
 });

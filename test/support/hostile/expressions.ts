@@ -150,10 +150,6 @@ export const EXPRESSIONS: Readonly<
   ],
   'nest/http/event-stream.ts': [
     [/(?<=\n|\r(?!\n))/, 'body'],
-    [/[\r\n]$/, 'body'],
-    [/^data(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
-    [/^event(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
-    [/^id(?:: ?([^\r\n]*))?(?:[\r\n]|$)/, 'body'],
     [/^data: ?/, 'body'],
     [/[\r\n]{0,2}$/, 'body'],
   ],

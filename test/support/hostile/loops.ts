@@ -163,7 +163,9 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
   'nest/http/exchange.ts': { sendAlong: 'bounded' },
   'nest/http/fastify-hooks.ts': { carryHeaders: 'boot' },
+  'nest/http/response-head.ts': { onResponseHead: 'bounded' },
   'nest/http/request.ts': {
+    urlsOf: 'bounded',
     dropHeader: 'a header that is dropped',
     replaceHeader: 'a header that is replaced',
     publishCaller: 'bounded',

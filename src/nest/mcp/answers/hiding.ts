@@ -12,6 +12,12 @@ export interface HiddenName extends FoundName {
 /** Makes a server answer as if what is hidden from the caller, operations and tasks, did not exist. */
 export class McpHiding {
   readonly #names = new HiddenNames();
+  #isUsed = false;
+
+  /** Whether any server was asked for anything instead, and may have it in its answers. */
+  get isUsed(): boolean {
+    return this.#isUsed;
+  }
 
   /** The names to ask for instead, the best first. */
   standInsFor(operation: McpOperation): Iterable<string> {
@@ -25,6 +31,7 @@ export class McpHiding {
 
   /** In the body and the header that repeats the name. */
   hide(request: Parameters<typeof rawRequest>[0], hidden: readonly HiddenName[]): void {
+    this.#isUsed = true;
     const standIns = new Map<string, string>();
     for (const one of hidden) {
       standIns.set(nameInBody(one), one.standIn);

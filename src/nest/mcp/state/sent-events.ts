@@ -8,6 +8,7 @@ const MAX_EVENTS = 100_000;
 const MAX_EVENTS_OF_ONE = 2000;
 const MAX_ID_LENGTH = 1024;
 const FIELD = 'id:';
+const LF = 10;
 
 interface Limits {
   readonly maxEvents: number;
@@ -38,9 +39,9 @@ export class SentEvents {
     onResponseHead(response, 'content-type', (_, type = '') => {
       isStream = isEventStream(type);
     });
-    listen(response, (text) => {
+    listen(response, (chunk, encoding) => {
       isStream ??= isEventStream(String(response.getHeader('content-type')));
-      if (isStream) lines.push(text());
+      if (isStream && !lines.passes(chunk)) lines.push(latin1(chunk, encoding));
     });
   }
 
@@ -109,6 +110,17 @@ class IdLines {
     this.#found = found;
   }
 
+  /** Whether it holds none, and nothing that a later chunk could make one of. */
+  passes(chunk: unknown): boolean {
+    if (this.#line !== '') return false;
+    if (typeof chunk === 'string') return chunk.endsWith('\n') && !chunk.includes(FIELD);
+    return (
+      chunk instanceof Uint8Array &&
+      chunk.at(-1) === LF &&
+      !Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).includes(FIELD)
+    );
+  }
+
   push(text: string): void {
     const lines = (this.#line + text).split(/[\r\n]/);
     this.#line = (lines.pop() ?? '').slice(0, FIELD.length + MAX_ID_LENGTH + 2);
@@ -120,11 +132,14 @@ class IdLines {
   }
 }
 
-function listen(response: ServerResponse, listener: (text: () => string) => void): void {
+function listen(
+  response: ServerResponse,
+  listener: (chunk: unknown, encoding: unknown) => void,
+): void {
   for (const method of ['write', 'end'] as const) {
     const send = response[method].bind(response) as (...args: unknown[]) => never;
     response[method] = ((...args: unknown[]) => {
-      listener(() => latin1(args[0], args[1]));
+      listener(args[0], args[1]);
       return send(...args);
     }) as never;
   }
