@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const QUICK = ['verify.js', 'exchange.js', 'http.js', 'gateway.js'];
+const QUICK = ['verify.js', 'peers.js', 'exchange.js', 'http.js', 'gateway.js'];
 const FULL = [...QUICK, 'scale.js'];
 
 const isFull = process.argv[2] === 'full';
