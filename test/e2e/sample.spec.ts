@@ -1,7 +1,7 @@
 /** What a newcomer runs first: the gateway of the sample, the walk through it, and its page. */
 
 import { existsSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { freePorts } from '../../sample-app/free-ports.js';
 import { html } from '../../sample-app/page/markup.js';
@@ -16,21 +16,26 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => 
 /** Set by whoever wants the picture of the documents made anew: a file to write. */
 const PICTURE = process.env['AUTHPLANE_SCREENSHOT'];
 
-async function start(dpop: boolean): Promise<{ sample: Sample; url: string }> {
-  const [port, devPort] = PICTURE === undefined ? await freePorts() : [8080, 9000];
+async function start(
+  dpop: boolean,
+  ports?: readonly [number, number],
+): Promise<{ sample: Sample; url: string }> {
+  const [port, devPort] = ports ?? (await freePorts());
   const env = { PORT: String(port), AUTHPLANE_DEV_PORT: String(devPort) };
   const settings = settingsFrom(env, { dpop, ports: await freePorts() });
   return { sample: await startSample(settings, ['error']), url: `${settings.baseUrl}/` };
 }
 
 describe('14.8: the walk of the sample', () => {
-  let sample: Sample;
-  afterEach(() => sample.close());
-
-  test.each([false, true])('takes every step, DPoP: %s', async (dpop) => {
-    ({ sample } = await start(dpop));
+  // At the same time: both wait for the pause after an outage.
+  test.concurrent.each([false, true])('takes every step, DPoP: %s', async (dpop) => {
+    const { sample } = await start(dpop);
     const lines: string[] = [];
-    await walkThrough(sample, dpop, (line) => lines.push(line));
+    try {
+      await walkThrough(sample, dpop, (line) => lines.push(line));
+    } finally {
+      await sample.close();
+    }
     const steps = lines.join('\n').split(/\n\n|^\n/);
     const titles = steps.map((step) => step.split('\n', 1)[0]).filter((title) => title !== '');
     expect(titles).toEqual([
@@ -78,7 +83,7 @@ describe('14.8: the page of the sample', () => {
   let bob: Person;
   const tokens: string[] = [];
   beforeAll(async () => {
-    ({ sample, url } = await start(false));
+    ({ sample, url } = await start(false, PICTURE === undefined ? undefined : [8080, 9000]));
     await walkThrough({ ...sample, calendar: undefined }, false, () => undefined);
     bob = await signedIn(sample, 'bob');
     await bob.list();
