@@ -33,6 +33,7 @@ import {
 import { appliesMiddleware, AuthplaneMiddleware } from './authplane.middleware.js';
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
+import { EarlyRefusal } from './early-refusal.js';
 import { CarriedCallers } from './context/carried-callers.js';
 import { Unasked } from './context/lookups.js';
 import { restoreGuards } from './context/handler-places.js';
@@ -93,6 +94,7 @@ export class AuthplaneModule
     @Inject(MODULE_OPTIONS) private readonly options: ResolvedModuleOptions,
     @Inject(MODULE_EXTRAS) private readonly extras: AuthplaneModuleExtras,
     private readonly refusals: Refusals,
+    private readonly earlyRefusal: EarlyRefusal,
   ) {
     const telling = [AuthContext, AuthplaneOperations];
     this.#callers = new CarriedCallers(resources, modules, { telling, isGuard: isGuardItself });
@@ -112,9 +114,10 @@ export class AuthplaneModule
    * });
    */
   static forRoot(options: AuthplaneModuleOptions & AuthplaneModuleExtras): DynamicModule {
-    const { isGlobal, guard, filter, metadataRoute, allowUnguarded, ...rest } =
+    const { isGlobal, guard, filter, metadataRoute, allowUnguarded, earlyRefusal, ...rest } =
       optionsObject(options);
-    const extras = defined({ isGlobal, guard, filter, metadataRoute, allowUnguarded });
+    const given = { isGlobal, guard, filter, metadataRoute, allowUnguarded, earlyRefusal };
+    const extras = defined(given);
     return AuthplaneModule.forRootAsync({ ...extras, useFactory: () => rest });
   }
 
@@ -150,6 +153,7 @@ export class AuthplaneModule
         AuthplaneOperations,
         Refusals,
         AuthplaneExceptionFilter,
+        EarlyRefusal,
         ...(options.guard === 'global'
           ? [{ provide: APP_GUARD, useExisting: AuthplaneGuard }]
           : []),
@@ -231,6 +235,7 @@ export class AuthplaneModule
       httpAdapter.use(resourceMetadataRoute(resources.all(), atRoot));
     }
     acceptSessionEnds(httpAdapter);
+    if (extras.earlyRefusal === true) this.earlyRefusal.install(httpAdapter);
     const uris = resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
     watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
@@ -249,7 +254,8 @@ export class AuthplaneModule
     this.resources.isEnforced = !isGuardReplaced(this.guard, this.modules);
     this.#callers.afterRoutes();
     try {
-      const { needs } = this.#inspect();
+      const { needs, report } = this.#inspect();
+      this.earlyRefusal.begin(report.routes);
       await this.client.start();
       await this.#compareWithServer(needs);
     } catch (error) {
@@ -290,22 +296,7 @@ export class AuthplaneModule
       throw error;
     }
     this.#watchItself(inspection);
-    this.#announce(inspection);
-  }
-
-  #announce(inspection: BootInspection): void {
-    const { client, resources } = this;
-    const { events } = resources;
-    const { issuer, isReady } = client;
-    const [guarded, open] = [inspection.uris({ isOpen: false }), inspection.uris({ isOpen: true })];
-    if (guarded.length > 0) {
-      events.emit({ type: 'protected', resources: guarded, issuer, isReady });
-    }
-    if (open.length > 0) events.emit({ type: 'open', resources: open });
-    const origins = resources.endpoints.flatMap(({ mcp, known }) =>
-      known.flatMap((one) => mcp.at(one).originAnnouncement ?? []),
-    );
-    for (const text of new Set(origins)) events.emit({ type: 'set_up', text, isDoubtful: false });
+    inspection.announce(this.client);
   }
 
   #watchItself(inspection: BootInspection): void {

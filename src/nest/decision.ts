@@ -128,8 +128,28 @@ function inspect(exchange: HttpExchange, policy: RequestPolicy): Inspection | un
   return mcp.inspect(exchange, policy);
 }
 
+/**
+ * Who asks, before the body is read: for whoever refuses early. A guard behind it does not ask once more.
+ *
+ * @param needs what a challenge asks for.
+ * @throws AuthplaneError
+ */
+export function identify(
+  exchange: HttpExchange,
+  protectedBy: ProtectedResource,
+  needs: ScopeNeeds,
+): Eventually<AdmittedCaller> {
+  const state = requestState(exchange.request);
+  state.resource = protectedBy.resource;
+  state.challengeScopes = () => challengeScopes(needs);
+  const policy = { protectedBy, needs, isPublic: false, isMcpEndpoint: true };
+  return callerOnce({ exchange, state, policy, inspection: undefined });
+}
+
+type Asked = Omit<Decision, 'application'>;
+
 /** The same for all guards on its way, and so is the refusal. */
-function callerOnce(decision: Decision): Eventually<AdmittedCaller> {
+function callerOnce(decision: Asked): Eventually<AdmittedCaller> {
   const { state, policy } = decision;
   const { resource } = policy.protectedBy;
   state.callers ??= new Map();
@@ -147,7 +167,7 @@ function callerOnce(decision: Decision): Eventually<AdmittedCaller> {
   }
 }
 
-function callerOf(decision: Decision): Eventually<AdmittedCaller> {
+function callerOf(decision: Asked): Eventually<AdmittedCaller> {
   const { exchange, policy, inspection } = decision;
   const { otherCredentials } = policy.protectedBy;
   if (otherCredentials === undefined) return callerByToken(decision);
@@ -156,7 +176,7 @@ function callerOf(decision: Decision): Eventually<AdmittedCaller> {
     .then((other) => other ?? callerByToken(decision));
 }
 
-function callerByToken({ exchange, policy, inspection }: Decision): Eventually<AdmittedCaller> {
+function callerByToken({ exchange, policy, inspection }: Asked): Eventually<AdmittedCaller> {
   const { resource } = policy.protectedBy;
   const inbound = inboundRequest(exchange.request);
   if (inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)) {

@@ -36,6 +36,13 @@ export interface AuthplaneModuleExtras {
    * name in the options that no server has. Each becomes a warning. Default `false`: the boot fails.
    */
   readonly allowUnguarded?: boolean;
+  /**
+   * Refuses requests to MCP endpoints without an access token, or with one that is not good, before their body is
+   * read. Only where all routes of the endpoint are behind `AuthplaneGuard` itself, and nothing else than a token is ever
+   * good there (`otherCredentials`, `mcp.authentication`, a resource for each name or path). A challenge names the
+   * scopes of the handlers, and not those of the tool that nobody has read yet. Default `false`.
+   */
+  readonly earlyRefusal?: boolean;
 }
 
 /** For `useClass` and `useExisting`. */
@@ -132,6 +139,7 @@ const asyncChecks: Readonly<Record<string, Check>> = {
   metadataRoute: (value) =>
     value === 'path' || typeof value === 'boolean' ? undefined : `must be true, 'path' or false`,
   allowUnguarded: booleanProblem,
+  earlyRefusal: booleanProblem,
   imports: leftToNest,
   inject: leftToNest,
   useFactory: functionProblem,

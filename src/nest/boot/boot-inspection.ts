@@ -176,6 +176,20 @@ export class BootInspection {
     return this.#application.resources.all().flatMap(({ templates }) => templates);
   }
 
+  /** What is protected, what is open, and which web pages may call. */
+  announce({ issuer, isReady }: { readonly issuer: string; readonly isReady: boolean }): void {
+    const { events, endpoints } = this.#application.resources;
+    const [guarded, open] = [this.uris({ isOpen: false }), this.uris({ isOpen: true })];
+    if (guarded.length > 0) {
+      events.emit({ type: 'protected', resources: guarded, issuer, isReady });
+    }
+    if (open.length > 0) events.emit({ type: 'open', resources: open });
+    const origins = endpoints.flatMap(({ mcp, known }) =>
+      known.flatMap((one) => mcp.at(one).originAnnouncement ?? []),
+    );
+    for (const text of new Set(origins)) events.emit({ type: 'set_up', text, isDoubtful: false });
+  }
+
   #settle(findings: readonly Finding[]): string[] {
     const fatal = findings.filter(
       ({ weight }) => weight === 'wrong' || (weight === 'open' && !this.#allowUnguarded),

@@ -14,12 +14,19 @@ interface FastifyReply {
   getHeaders(): OutgoingHttpHeaders;
 }
 
-type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => void;
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
 
 /** What is used of a Fastify instance. */
 interface Hooked {
   addHook(name: 'onRequest' | 'preValidation', hook: Hook): unknown;
+  register(plugin: FastifyPlugin): unknown;
 }
+
+export type FastifyPlugin = (
+  instance: Pick<Hooked, 'addHook'>,
+  options: unknown,
+  done: () => void,
+) => void;
 
 /** The Fastify instance behind the adapter; `undefined` on any other platform. */
 export function fastifyOf(adapter: HttpServer): Hooked | undefined {
