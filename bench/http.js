@@ -210,7 +210,7 @@ const rows = (cases) =>
 await requireRefusal('http-request', 'plain', 'thing', 'none', 401);
 await requireRefusal('http-request', 'plain', 'thing', 'here', 401);
 await requireRefusal('http-mcp', 'mcp', 'call', 'elsewhere', 401);
-await requireRefusal('http-mcp', 'early', 'call', 'none', 401);
+await requireRefusal('http-early', 'early', 'call', 'none', 401);
 
 await table(
   'http-request',
