@@ -109,10 +109,15 @@ function mounted(app: INestApplication) {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': open\n\n');
       return;
     }
-    const { resource, claims, user } = caller;
-    const ran = request.body?.params?.name;
+    const { current, resource, user } = caller;
+    const result = {
+      ran: request.body?.params?.name,
+      sub: current?.claims.sub,
+      at: resource.params,
+      user,
+    };
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ result: { ran, sub: claims.sub, at: resource.params, user } }));
+    response.end(JSON.stringify({ result }));
   };
 }
 
@@ -121,6 +126,8 @@ const start = (platform: Platform): Promise<Retrofitted> =>
     const configure = (app: INestApplication) => {
       app.use('/mounted', app.get(AuthplaneMiddleware).for({ resource: 'mounted' }));
       app.use('/mounted', mounted(app));
+      app.use('/lobby', app.get(AuthplaneMiddleware).for({ resource: 'lobby' }));
+      app.use('/lobby', mounted(app));
     };
     const metadata = {
       imports: importsAt(place),
@@ -166,6 +173,14 @@ function importsAt({ port, origin, issuer }: Place) {
       isResource: isTenant,
       scopes: ['r'],
       mcp: { tools, authentication: 'required' },
+    }),
+    AuthplaneModule.forFeature({
+      name: 'lobby',
+      baseUrl: origin,
+      mcpPath: '/lobby/:tenant',
+      isResource: isTenant,
+      scopes: ['r'],
+      mcp: { tools, authentication: 'when-needed' },
     }),
   ];
 }
@@ -255,6 +270,25 @@ describe.each(platforms)('12.4: many resources on %s', (platform) => {
     expect((await send(at('mcp/acme/about'), 'GET', {})).status).toBe(401);
     for (const path of ['desks/acme', 'mounted/acme', 'named'])
       expect([path, (await callTool(at(path), {}, 'free')).status]).toEqual([path, 401]);
+  });
+
+  test('12.6: behind the middleware, too, where its resource says so', async () => {
+    const url = at('lobby/acme');
+    const { status, text } = await callTool(url, {}, 'free');
+    expect([status, JSON.parse(text)]).toMatchObject([200, { result: { ran: 'free' } }]);
+    expect((await listTools(url, {})).status).toBe(200);
+    const refused = await callTool(url, {}, 'write');
+    expect([refused.status, refused.challenge]).toEqual([
+      401,
+      expect.stringContaining(`${METADATA}/lobby/acme"`),
+    ]);
+    expect((await callTool(url, { authorization: 'Bearer x.y.z' }, 'free')).status).toBe(401);
+    expect((await callTool(`${url}/below`, {}, 'free')).status).toBe(401);
+    expect((await callTool(at('lobby/none'), {}, 'free')).status).toBe(404);
+    const token = await bearer(app, url, 'r w');
+    expect(JSON.parse((await callTool(url, token, 'write')).text)).toMatchObject({
+      result: { ran: 'write', sub: 'alice' },
+    });
   });
 
   test('12.5: behind the middleware a stream of a tenant ends with its caller', async () => {
