@@ -1,12 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Logger } from '@nestjs/common';
 import { ConsentRequiredError, InsufficientScopeError } from 'authplane-nestjs';
-import {
-  AuthplaneMcpExceptionFilter,
-  AuthplaneMcpInterceptor,
-  consentKey,
-} from 'authplane-nestjs/mcp';
-import { defer, firstValueFrom, type Observable } from 'rxjs';
+import { AuthplaneMcpExceptionFilter, consentKey } from 'authplane-nestjs/mcp';
+import { firstValueFrom, type Observable } from 'rxjs';
+import { mcpContext, MODERN_ENVELOPE, rpcHost } from '../../support/hosts/mcp-nest-context.js';
 
 // MCP-Nest itself is met in test/e2e/operations/consent-mcp-nest.spec.ts.
 
@@ -14,24 +11,6 @@ beforeAll(() => Logger.overrideLogger(false));
 
 const issuer = 'https://auth.example.com';
 const options = { client: { issuer, devMode: false } } as never;
-const modernEnvelope = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': { elicitation: { url: {} } },
-};
-
-function rpcHost(context: unknown) {
-  return { getType: () => 'rpc', switchToRpc: () => ({ getContext: () => context }) } as never;
-}
-
-function mcpContext(request: object, method = 'tools/call') {
-  const sdkContext = { mcpReq: { id: 1, method, ...request } };
-  return {
-    mcpServer: { server: { getClientCapabilities: () => undefined } },
-    mcpRequest: { method },
-    getArgByIndex: (index: number) => (index === 4 ? sdkContext : undefined),
-  };
-}
-
 const consentRequired = () =>
   new ConsentRequiredError('inner detail', {
     statusCode: 400,
@@ -47,7 +26,7 @@ function answer(error: never, host: never, httpFilter = {} as never): Promise<un
 
 describe('AuthplaneMcpExceptionFilter', () => {
   it('answers the 2026 era with a result that MCP-Nest passes on', async () => {
-    const host = rpcHost(mcpContext({ envelope: modernEnvelope }));
+    const host = rpcHost(mcpContext({ envelope: MODERN_ENVELOPE }));
     expect(await answer(consentRequired() as never, host)).toEqual({
       content: [],
       resultType: 'input_required',
@@ -67,7 +46,7 @@ describe('AuthplaneMcpExceptionFilter', () => {
 
   it('does not ask again who has just refused, even without the interceptor', async () => {
     const inputResponses = { [consentKey('google-cal')]: { action: 'decline' } };
-    const host = rpcHost(mcpContext({ envelope: modernEnvelope, inputResponses }));
+    const host = rpcHost(mcpContext({ envelope: MODERN_ENVELOPE, inputResponses }));
     expect(await answer(consentRequired() as never, host)).toMatchObject({
       isError: true,
       content: [{ text: expect.stringContaining('You declined') }],
@@ -75,7 +54,7 @@ describe('AuthplaneMcpExceptionFilter', () => {
   });
 
   it('asks nothing in methods that cannot', async () => {
-    const host = rpcHost(mcpContext({ envelope: modernEnvelope }, 'completion/complete'));
+    const host = rpcHost(mcpContext({ envelope: MODERN_ENVELOPE }, 'completion/complete'));
     await expect(answer(consentRequired() as never, host)).rejects.toMatchObject({ code: -32603 });
   });
 
@@ -109,51 +88,5 @@ describe('AuthplaneMcpExceptionFilter', () => {
     const host = { getType: () => 'http' } as never;
     new AuthplaneMcpExceptionFilter(httpFilter as never, options).catch(error, host);
     expect(seen).toEqual([[error, host]]);
-  });
-});
-
-describe('AuthplaneMcpInterceptor', () => {
-  const interceptor = new AuthplaneMcpInterceptor({
-    client: { issuer, devMode: false, consent: { retryDelaysMs: [1, 1] } },
-  } as never);
-
-  async function run(context: unknown, failures: number) {
-    let calls = 0;
-    const handle = () =>
-      defer(async () => {
-        if (++calls <= failures) throw consentRequired();
-        return 'done';
-      });
-    const result = firstValueFrom(interceptor.intercept(rpcHost(context), { handle }));
-    return { outcome: await result.catch((error: unknown) => error), calls };
-  }
-
-  const answered = (action: string, serviceId = 'google-cal') =>
-    mcpContext({
-      envelope: modernEnvelope,
-      inputResponses: { [consentKey(serviceId)]: { action } },
-    });
-
-  it('tries again after an acceptance, as long as it has pauses', async () => {
-    expect(await run(answered('accept'), 2)).toEqual({ outcome: 'done', calls: 3 });
-    expect(await run(answered('accept'), 3)).toMatchObject({
-      outcome: expect.any(ConsentRequiredError),
-      calls: 3,
-    });
-  });
-
-  it('does not wait for the consent of another service', async () => {
-    expect(await run(answered('accept', 'github'), 3)).toMatchObject({ calls: 1 });
-  });
-
-  it.each(['decline', 'cancel'])('does not run the handler after %s', async (action) => {
-    expect(await run(answered(action), 0)).toMatchObject({
-      outcome: { code: 'consent_refused', action },
-      calls: 0,
-    });
-  });
-
-  it('leaves other microservices alone', async () => {
-    expect(await run({}, 1)).toMatchObject({ calls: 1 });
   });
 });

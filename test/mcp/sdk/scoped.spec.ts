@@ -7,7 +7,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { createMcpHandler, McpServer, ResourceTemplate } from '@modelcontextprotocol/server';
 import { afterEach, describe, expect, vi, test } from 'vitest';
 import { Logger, Controller, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { AuthplaneGuard, AuthplaneOperations, ConfigurationError } from 'authplane-nestjs';
+import { AuthplaneGuard, AuthplaneOperations } from 'authplane-nestjs';
 import {
   type McpServe,
   type PlatformReply,
@@ -319,20 +319,6 @@ describe('what is registered', () => {
     expect((await app.post(call('after'), { scope: 'a' })).status).toBe(200);
     expect(ran).toEqual(['after']);
   });
-
-  test('a handler of requires on a server that is not scoped refuses every call', async () => {
-    const refused = requires(['a'], () => note('ran', 'ran'));
-    expect(() => refused()).toThrow(/scoped\(server, operations\)/);
-    expect(() => refused()).toThrow(ConfigurationError);
-    expect(ran).toEqual([]);
-  });
-
-  test.each([[[]], [['']], [{ all: ['a'], some: ['b'] }], ['a'], [undefined]])(
-    'requires(%j) is no requirement',
-    (scopes) => {
-      expect(() => requires(scopes as never, () => 1)).toThrow(ConfigurationError);
-    },
-  );
 
   test('scoped takes an McpServer, before anything is registered, and only once', () => {
     const operations = {} as AuthplaneOperations;
