@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 
 import { expect } from 'vitest';
 import {
@@ -104,4 +106,15 @@ function search(parameters: Parameters): URLSearchParams {
     value === undefined ? [] : [[name, value]],
   );
   return new URLSearchParams(present);
+}
+
+/** Sends bytes as they are and gives what comes back until the connection ends. */
+export async function exchangeRaw(issuer: string, request: string): Promise<string> {
+  const socket = connect(Number(new URL(issuer).port), '127.0.0.1');
+  let answer = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => (answer += chunk));
+  socket.on('error', () => undefined);
+  socket.end(request);
+  await once(socket, 'close');
+  return answer;
 }

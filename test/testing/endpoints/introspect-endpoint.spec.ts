@@ -40,10 +40,6 @@ async function isActive(accessToken: unknown, client?: string): Promise<unknown>
   return (await jsonOf(await introspect({ token: String(accessToken) }, client))).active;
 }
 
-function revoke(form: Parameters): Promise<Response> {
-  return post(`${server.issuer}/oauth/revoke`, form);
-}
-
 async function userTokens(): Promise<Record<string, unknown>> {
   const { challenge, verifier } = pkce();
   const changes = { resource: MCP, scope: 'tool:list' };
@@ -57,11 +53,6 @@ async function userTokens(): Promise<Record<string, unknown>> {
       code_verifier: verifier,
     }),
   );
-}
-
-function machineToken(): Promise<Record<string, unknown>> {
-  const client = { client_id: 'machine', client_secret: 's' };
-  return token(server, { grant_type: 'client_credentials', resource: MCP, ...client }).then(jsonOf);
 }
 
 describe('introspection', () => {
@@ -156,46 +147,8 @@ describe('introspection', () => {
   });
 });
 
-describe('revocation', () => {
-  it('ends a machine token for its own client', async () => {
-    const { access_token } = await machineToken();
-    const form = { token: String(access_token), client_secret: 's' };
-    expect((await revoke({ ...form, client_id: 'stranger' })).status).toBe(200);
-    expect(await isActive(access_token)).toBe(true);
-    const response = await revoke({ ...form, client_id: 'machine' });
-    expect([response.status, await response.text()]).toEqual([200, '']);
-    expect(await isActive(access_token)).toBe(false);
-    await refused(await revoke({ ...form, client_id: 'nobody' }), 'invalid_client', 401);
-  });
-
-  it('leaves the access token of a user alone, and an exchanged one', async () => {
-    const { access_token } = await userTokens();
-    await revoke({ token: String(access_token), client_id: 'app' });
-    expect(await isActive(access_token)).toBe(true);
-    const form = { resource: 'api', scope: 'tool:list' };
-    const exchanged = await jsonOf(await exchange(server, { form }));
-    const client = { client_id: 'gateway', client_secret: 's' };
-    await revoke({ ...client, token: String(exchanged.access_token) });
-    expect(await isActive(exchanged.access_token)).toBe(true);
-  });
-
-  it('ends a family of refresh tokens with all its access tokens', async () => {
-    const first = await userTokens();
-    const refresh = (refreshToken: unknown) =>
-      token(server, {
-        grant_type: 'refresh_token',
-        client_id: 'app',
-        refresh_token: String(refreshToken),
-      });
-    const second = await jsonOf(await refresh(first.refresh_token));
-    expect(await isActive(second.access_token)).toBe(true);
-    await revoke({ token: String(second.refresh_token), client_id: 'app' });
-    expect(await isActive(first.access_token)).toBe(false);
-    expect(await isActive(second.access_token)).toBe(false);
-    await refused(await refresh(second.refresh_token), 'invalid_grant');
-  });
-
-  it('by the operator ends any token, given itself or by its jti', async () => {
+describe('revocation by the operator', () => {
+  it('ends any token, given itself or by its jti', async () => {
     for (const identify of [String, (jwt: string) => String(claimsOf(jwt).jti)]) {
       const accessToken = await server.issueToken();
       expect(await isActive(accessToken)).toBe(true);
