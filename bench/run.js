@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const QUICK = ['verify.js', 'peers.js', 'exchange.js', 'http.js', 'gateway.js'];
-const FULL = [...QUICK, 'scale.js'];
+const QUICK = ['verify.js', 'peers.js', 'exchange.js', 'herd.js', 'http.js', 'gateway.js'];
+const FULL = [...QUICK, 'scale.js', 'import.js'];
 
 const isFull = process.argv[2] === 'full';
 for (const name of isFull ? FULL : QUICK) {
