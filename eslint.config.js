@@ -56,7 +56,17 @@ const LADDERS = {
     'boot',
   ],
   mcp: ['answers', 'mcp-nest', 'sdk'],
-  gateway: ['wire', 'options', 'names', 'upstream', 'listing', 'changes', 'legacy', 'modern'],
+  gateway: [
+    'wire',
+    'options',
+    'names',
+    'memory',
+    'upstream',
+    'listing',
+    'changes',
+    'legacy',
+    'modern',
+  ],
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 

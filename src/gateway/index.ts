@@ -45,6 +45,7 @@ export type {
   ShownOperation,
   ViewedKind,
 } from './options/view.js';
+export type { InMemoryServer } from './options/in-memory-server.js';
 export type { PinFile, PinMode } from './options/pins.js';
 export type {
   OperationRule,

@@ -66,6 +66,7 @@ const UNMEASURED: Readonly<Record<string, string>> = {
   'core/http': 'answers, of which the length is limited, by their expressions',
   gateway: 'hands on what its folders read',
   'gateway/options': 'text of the operator',
+  'gateway/memory': 'messages that the gateway or the application has made',
   'gateway/modern': 'hands on what gateway/changes and gateway/wire read',
   mcp: 'hands bodies on that are judged',
   'mcp/mcp-nest': 'text of the application',

@@ -2,6 +2,7 @@ import {
   booleanProblem,
   type Check,
   count,
+  functionProblem,
   isTable,
   mapOf,
   nested,
@@ -15,6 +16,7 @@ import {
 } from '../../core/lib/option-checks.js';
 import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
+import type { InMemoryServer } from './in-memory-server.js';
 import type { PinMode } from './pins.js';
 import { none, type TokenStrategy } from './token-strategy.js';
 
@@ -48,8 +50,16 @@ export interface UpstreamBreakerOptions {
 
 /** One MCP server behind the gateway. */
 export interface UpstreamOptions {
-  /** Its Streamable HTTP endpoint: https, with `devMode` also http. Redirects are not followed. */
-  readonly url: string;
+  /**
+   * Its Streamable HTTP endpoint: https, with `devMode` also http. Redirects are not followed. Default: none; required
+   * without `server`.
+   */
+  readonly url?: string;
+  /**
+   * Makes a server of either MCP SDK that runs in this process: one for each session of a client, and for each call
+   * of one of 2026-07-28. Its tools get no token; who calls is in `authInfo`. Default: none; not with `url`.
+   */
+  readonly server?: () => InMemoryServer | Promise<InMemoryServer>;
   /** Its resource URI at the authorization server. Default: `url`. */
   readonly resource?: string;
   /**
@@ -102,8 +112,9 @@ export interface UpstreamOptions {
 
 /** An upstream with all its defaults. */
 export interface ResolvedUpstream extends Required<
-  Omit<UpstreamOptions, 'prefix' | 'breaker' | 'listsAre'>
+  Omit<UpstreamOptions, 'prefix' | 'breaker' | 'listsAre' | 'server'>
 > {
+  readonly server: UpstreamOptions['server'];
   readonly name: string;
   readonly prefix: string | false;
   readonly listsAre: 'public' | 'private' | undefined;
@@ -133,9 +144,11 @@ export function upstreamProblems(
     ...given,
   };
   const problems = problemsOf(options, upstreamChecks, devMode);
-  for (const required of ['url', 'token']) {
+  const isHere = options['server'] !== undefined;
+  for (const required of isHere ? [] : ['url', 'token']) {
     if (options[required] === undefined) problems.unshift(`${required}: is required`);
   }
+  if (isHere && options['url'] !== undefined) problems.push('server: not with url');
   if ((options['prefix'] ?? true) === true && !PREFIX.test(name)) {
     problems.push(
       `prefix: the name "${name}" cannot be one (lower-case letters, digits and "-", at most 24): name one`,
@@ -150,12 +163,13 @@ export function resolveUpstream(
   options: UpstreamOptions,
   strategy: TokenStrategy = none(),
 ): ResolvedUpstream {
-  const { prefix = true, breaker = {} } = options;
+  const { prefix = true, breaker = {}, url = `memory:${name}` } = options;
   return {
     name,
-    url: options.url,
-    resource: options.resource ?? options.url,
-    token: options.token ?? strategy,
+    url,
+    server: options.server,
+    resource: options.resource ?? url,
+    token: options.token ?? (options.server === undefined ? strategy : none()),
     trusted: options.trusted ?? false,
     prefix: prefix === true ? name : prefix,
     tools: options.tools ?? {},
@@ -165,7 +179,7 @@ export function resolveUpstream(
     scopeMap: options.scopeMap ?? {},
     listsAre: options.listsAre,
     pin: options.pin ?? 'off',
-    era: options.era ?? 'auto',
+    era: options.era ?? (options.server === undefined ? 'auto' : '2025-11-25'),
     timeoutMs: options.timeoutMs ?? 60_000,
     listTimeoutMs: options.listTimeoutMs ?? 3000,
     connectTimeoutMs: options.connectTimeoutMs ?? 3000,
@@ -223,6 +237,7 @@ const rulesProblem: Check = (value, devMode) => {
 
 export const upstreamChecks: Record<keyof UpstreamOptions, Check> = {
   url: publicUrlProblem,
+  server: functionProblem,
   resource: (value) =>
     typeof value === 'string' && value !== '' && !value.includes('#')
       ? undefined

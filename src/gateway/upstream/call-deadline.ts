@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { afterDeadline } from '../../core/lib/deadline.js';
+import type { AnswerBody } from '../wire/answer-head.js';
 
 /** However alive it is. */
 const LONGEST_MS = 600_000;
@@ -32,7 +32,7 @@ export class CallDeadline {
   }
 
   /** From now on each byte is a sign of life; with `undefined` silence is none of death. */
-  follow(body: IncomingMessage, timeoutMs: number | undefined): void {
+  follow(body: AnswerBody, timeoutMs: number | undefined): void {
     this.#callOff?.();
     body.once('close', () => this.end());
     if (timeoutMs !== undefined) this.#watch(body, timeoutMs, performance.now() + LONGEST_MS);
@@ -46,7 +46,7 @@ export class CallDeadline {
   readonly #onClient = (): void => this.#stop.abort(this.#client.reason);
 
   /** Looks now and then instead of at each byte. */
-  #watch(body: IncomingMessage, timeoutMs: number, end: number): void {
+  #watch(body: AnswerBody, timeoutMs: number, end: number): void {
     const { bytesRead } = body.socket;
     const check = (): void => {
       const isAlive = body.socket.bytesRead !== bytesRead && performance.now() < end;

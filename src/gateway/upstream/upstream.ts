@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { AuthplaneClient } from '../../core/client.js';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { untilAborted } from '../../core/lib/deadline.js';
@@ -6,12 +5,13 @@ import { OutboundHttpError } from '../../core/http/errors.js';
 import { OutboundStreams } from '../../core/http/streams.js';
 import type { Clock } from '../../core/lib/clock.js';
 import type { ProofSigner } from '../../core/dpop/signer.js';
+import { MemoryServers } from '../memory/memory-servers.js';
 import { UpstreamNames } from '../names/upstream-names.js';
 import type { UpstreamToken } from '../options/token-strategy.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import { RpcError, UpstreamError, type UpstreamErrorCode } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
-import { discard, mediaType, secondsUntilRetry } from '../wire/answer-head.js';
+import { type AnswerBody, discard, mediaType, secondsUntilRetry } from '../wire/answer-head.js';
 import { holdsToken } from '../wire/upstream-request.js';
 import { Bulkhead } from './bulkhead.js';
 import { CallDeadline } from './call-deadline.js';
@@ -49,7 +49,7 @@ export interface UpstreamReply {
   readonly status: number;
   readonly isEvents: boolean;
   /** Has to be read or destroyed: the call takes its place until then. */
-  readonly body: IncomingMessage;
+  readonly body: AnswerBody;
 }
 
 const LISTEN_PATIENCE_MS = 30_000;
@@ -62,19 +62,22 @@ export class Upstream {
   /** Of the last call that failed; cleared by one that does not. */
   lastError: string | undefined;
   readonly #bulkhead: Bulkhead;
-  readonly #streams: OutboundStreams;
+  readonly #streams: OutboundStreams | MemoryServers;
   readonly #tokens: UpstreamTokens;
   readonly #dpop: ProofSigner | undefined;
   readonly #url: string;
 
   constructor(options: ResolvedUpstream, dependencies: UpstreamDependencies) {
     const { client, dpop, clock, devMode, perCallerInFlight, maxNameLength } = dependencies;
-    const { url, trusted, maxInFlight, maxQueued } = options;
+    const { url, server, trusted, maxInFlight, maxQueued } = options;
     this.options = options;
     this.names = new UpstreamNames(options, maxNameLength);
     this.breaker = new UpstreamBreaker(options.breaker, clock);
     this.#bulkhead = new Bulkhead({ maxInFlight, maxQueued, perCaller: perCallerInFlight });
-    this.#streams = new OutboundStreams(new URL(url), { devMode, trusted });
+    this.#streams =
+      server === undefined
+        ? new OutboundStreams(new URL(url), { devMode, trusted })
+        : new MemoryServers(server);
     this.#tokens = new UpstreamTokens(client, options);
     this.#dpop = dpop;
     this.#url = new URL(url).href;
@@ -168,7 +171,7 @@ export class Upstream {
     call: UpstreamCall,
     signal: AbortSignal,
     progress: { hasLeft: boolean },
-  ): Promise<IncomingMessage> {
+  ): Promise<AnswerBody> {
     const need = { ...call, signal };
     const token = await untilAborted(this.#tokens.tokenFor(need), signal);
     progress.hasLeft = true;
@@ -187,7 +190,7 @@ export class Upstream {
     call: UpstreamCall,
     token: UpstreamToken | undefined,
     signal: AbortSignal,
-  ): Promise<IncomingMessage> {
+  ): Promise<AnswerBody> {
     const first = await this.#send(call, token, signal);
     const nonce = this.#noteNonce(first);
     if (nonce === undefined || token?.tokenType !== 'DPoP') return first;
@@ -199,7 +202,7 @@ export class Upstream {
     return second;
   }
 
-  #noteNonce({ headers }: IncomingMessage): string | undefined {
+  #noteNonce({ headers }: AnswerBody): string | undefined {
     const { 'dpop-nonce': nonce } = headers;
     if (typeof nonce !== 'string') return undefined;
     this.#dpop?.noteNonce(this.#url, nonce);
@@ -207,13 +210,14 @@ export class Upstream {
   }
 
   async #send(
-    { method, headers, body, isRepeatable }: UpstreamCall,
+    { method, headers, body, isRepeatable, caller }: UpstreamCall,
     token: UpstreamToken | undefined,
     signal: AbortSignal,
     nonce?: string,
-  ): Promise<IncomingMessage> {
+  ): Promise<AnswerBody> {
     const proof = token?.tokenType === 'DPoP' ? await this.#proof(method, token, nonce) : undefined;
     return this.#streams.send({
+      caller,
       method,
       headers: {
         ...headers,
@@ -240,7 +244,7 @@ export class Upstream {
 
   /** Reads the status, which tells whether there is anything to pass on. */
   #usable(
-    body: IncomingMessage,
+    body: AnswerBody,
     passage: Passage,
     { isPartOfCall = false }: UpstreamCall,
   ): UpstreamReply {
@@ -256,7 +260,7 @@ export class Upstream {
     return { status, body, isEvents: mediaType(body) === 'text/event-stream' };
   }
 
-  #statusProblem({ headers }: IncomingMessage, status: number): UpstreamError | undefined {
+  #statusProblem({ headers }: AnswerBody, status: number): UpstreamError | undefined {
     if (status >= 500) return this.error('upstream_failed', `it answers ${status}`, { status });
     if (status === 429) {
       const retryAfterSeconds = secondsUntilRetry(headers['retry-after']);
@@ -271,7 +275,7 @@ export class Upstream {
     return undefined;
   }
 
-  #contentProblem({ headers }: IncomingMessage, status: number): UpstreamError | undefined {
+  #contentProblem({ headers }: AnswerBody, status: number): UpstreamError | undefined {
     const encoding = headers['content-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
       return this.error('upstream_failed', 'its answer is compressed, although it must not be', {});

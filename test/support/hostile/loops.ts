@@ -74,6 +74,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#listen': 'bounded',
   },
   'gateway/modern/pass-through.ts': { send: 'bounded' },
+  'gateway/memory/memory-transport.ts': { close: 'bounded' },
   'gateway/names/exposed-names.ts': { shortHash: 'bounded' },
   'gateway/names/gateway-scopes.ts': { matching: 'bounded' },
   'gateway/names/stand-ins.ts': { isStandIn: 'gateway: a name that may be a stand-in' },
