@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import ts from 'typescript';
 
 const MOST_FILES = 13;
 const MOST_LINES = 340;
@@ -39,6 +40,25 @@ describe('11: the tree', () => {
     expect(specs.filter((spec) => !sourcesOf(spec).some((file) => existsSync(file)))).toEqual([]);
   });
 
+  test('every file of src that does something has a spec of its name', () => {
+    const lacking = sources.filter(isBehaviour).filter((file) => !existsSync(specOf(file)));
+    expect(lacking.filter((file) => !file.startsWith('src/gateway/'))).toEqual([]);
+  });
+
+  test.each<[string, string, boolean]>([
+    ['types', 'export interface A { b(): void } export type C = () => void;', false],
+    ['a constant and a token', `export const A = 5, B = Symbol('b'), C = new Set(['c']);`, false],
+    ['errors of one shape', `export class A extends Error { readonly code = 'a'; }`, false],
+    ['a declared overload', 'declare function a(): void; export type A = typeof a;', false],
+    ['a function', 'export function a() { return 1; }', true],
+    ['an arrow', 'export const a = () => 1;', true],
+    ['a constructor', 'class A extends Error { constructor() { super("a"); } }', true],
+    ['a method', 'export class A { b() {} }', true],
+    ['a getter', 'export class A { get b() { return 1; } }', true],
+  ])('%s: %s does something: %s', (_, source, does) => {
+    expect(doesSomething(source)).toBe(does);
+  });
+
   test('no folder of src needs one that needs it', () => {
     const needs = foldersNeeded();
     const inCycles = [...needs.keys()].filter((folder) => reached(needs, folder).has(folder));
@@ -49,6 +69,23 @@ describe('11: the tree', () => {
 
 function linesOf(file: string): number {
   return readFileSync(file, 'utf8').trimEnd().split('\n').length;
+}
+
+function specOf(file: string): string {
+  return file.replace(/^src/, 'test').replace(/\.ts$/, '.spec.ts');
+}
+
+/** What only publishes, or says what things are called, has nothing to be tested. */
+function isBehaviour(file: string): boolean {
+  return basename(file) !== 'index.ts' && doesSomething(readFileSync(file, 'utf8'));
+}
+
+/** Whether any function in it has a body. */
+function doesSomething(source: string): boolean {
+  const isDoing = (node: ts.Node): boolean =>
+    (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) ||
+    ts.forEachChild(node, isDoing) === true;
+  return isDoing(ts.createSourceFile('a.ts', source, ts.ScriptTarget.Latest, true));
 }
 
 /** Of `name.topic.spec.ts`: `name.topic.ts`, `name.ts`; and the `index.ts` of a folder of that name. */
