@@ -242,8 +242,12 @@ function optionalText(payload: Payload, name: string): string | undefined {
   );
 }
 
-function requiredTexts(list: readonly unknown[], claim: string, problem: string): string[] {
-  if (list.every(isText)) return [...list];
+function requiredTexts(
+  list: readonly unknown[],
+  claim: string,
+  problem: string,
+): readonly string[] {
+  if (list.every(isText)) return list;
   const broken = list.find((entry) => !isText(entry));
   throw new InvalidClaimsError(problem, { claim, rule: brokenTextRule(broken, MAX_TEXT_LENGTH) });
 }

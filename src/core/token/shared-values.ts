@@ -17,6 +17,8 @@ const NONE: readonly string[] = Object.freeze([]);
 export class SharedValues {
   readonly #texts = new Generations<string>(MAX_VALUES / 2);
   readonly #lists = new Generations<readonly string[]>(MAX_VALUES / 2);
+  /** Lists that have come from here. */
+  readonly #shared = new WeakSet<readonly string[]>();
   readonly #words = new Generations<readonly string[]>(MAX_VALUES / 2);
   readonly #single = new Generations<readonly string[]>(MAX_VALUES / 2);
 
@@ -30,10 +32,12 @@ export class SharedValues {
   /** Frozen. */
   list(list: readonly string[]): readonly string[] {
     if (list.length === 0) return NONE;
+    if (this.#shared.has(list)) return list;
     const key = JSON.stringify(list);
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     const frozen = Object.freeze(list.map((text) => this.text(text)));
+    this.#shared.add(frozen);
     if (key.length <= MAX_LENGTH) this.#lists.set(key, frozen);
     return frozen;
   }

@@ -11,6 +11,9 @@ describe('13.4: SharedValues', () => {
     expect(values.list([])).toBe(values.list([]));
     expect(list).toEqual(['a', 'b']);
     expect([Object.isFrozen(list), Object.isFrozen(values.list([]))]).toEqual([true, true]);
+    expect(values.list(list)).toBe(list);
+    const own = ['x'];
+    expect(values.list(own)).not.toBe(own); // nobody can change it any more
     expect(values.list(['a,b'])).not.toBe(list);
     expect(values.list(['b', 'a'])).toEqual(['b', 'a']);
   });
