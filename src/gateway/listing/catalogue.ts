@@ -223,7 +223,7 @@ export class Catalogue {
     const readAt = this.#clock.elapsed();
     const freshUntil = readAt + ttlMs / 1000;
     const weight = SHARED_BYTES + (isNew ? list.bytes : 0);
-    const tags = [place, placeOf(upstream)];
+    const tags = tagsOf(upstream, shape);
     const entry = { list, readAt, freshUntil, ttlMs, weight, tags };
     this.#entries.set(scope === 'public' ? place : place + keyOf(reader), entry);
     return entry;
@@ -254,14 +254,27 @@ export class Catalogue {
   }
 }
 
-const serials = new WeakMap<Upstream, number>();
+/** By kind, and of all kinds; the same texts for every entry of every caller. */
+const places = new WeakMap<Upstream, Map<string, string>>();
+const tagsByPlace = new WeakMap<Upstream, Map<string, readonly string[]>>();
 let lastSerial = 0;
 
 /** One that was replaced is another one. */
 function placeOf(upstream: Upstream, shape?: ListShape): string {
-  const serial = serials.get(upstream) ?? ++lastSerial;
-  serials.set(upstream, serial);
-  return shape === undefined ? `${serial} ` : `${serial} ${shape.kind} `;
+  const known = places.get(upstream) ?? new Map([['', `${++lastSerial} `]]);
+  places.set(upstream, known);
+  const kind = shape?.kind ?? '';
+  const place = known.get(kind) ?? `${known.get('')}${kind} `;
+  known.set(kind, place);
+  return place;
+}
+
+function tagsOf(upstream: Upstream, shape: ListShape): readonly string[] {
+  const known = tagsByPlace.get(upstream) ?? new Map<string, readonly string[]>();
+  tagsByPlace.set(upstream, known);
+  const tags = known.get(shape.kind) ?? [placeOf(upstream, shape), placeOf(upstream)];
+  known.set(shape.kind, tags);
+  return tags;
 }
 
 /** What decides about a private list: who asks, and what he may. */
