@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
 import type { Eventually } from '../../core/lib/deadline.js';
+import { hiddenMember } from '../../core/lib/hidden-member.js';
 import type { AccessRule } from '../../core/lib/scopes.js';
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
 import type { Events } from '../../core/events.js';
@@ -90,7 +91,7 @@ export const requests = new AsyncLocalStorage<CallerHolder | undefined>();
 
 // Keyed by Node's request, which every guard and decorator of a request can reach; param decorators
 // have no dependency injection. An entry dies with its request.
-const states = new WeakMap<object, RequestState>();
+const states = hiddenMember<RequestState>();
 
 /** What the running request was let in for; `undefined` where no guarded request runs. */
 export function runningResource(): AuthplaneResource | undefined {

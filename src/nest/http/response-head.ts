@@ -1,3 +1,4 @@
+import { hiddenMember } from '../../core/lib/hidden-member.js';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
 /** As `writeHead` takes them: an object, a flat list of names and values, or a list of pairs. */
@@ -21,7 +22,7 @@ type HeaderPairs = [name: string, value: OutgoingHttpHeader | undefined][];
 
 type HeadListener = (head: Head) => void;
 
-const listeners = new WeakMap<ServerResponse, HeadListener[]>();
+const listeners = hiddenMember<HeadListener[]>();
 
 /** Told of the status and of one header, whichever way they are set, before they are sent. */
 export function onResponseHead(

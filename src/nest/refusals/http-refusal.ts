@@ -36,3 +36,18 @@ export class AuthplaneHttpException extends HttpException {
     }
   }
 }
+
+/** The answer to an error, without a stack of its own: where it was refused, its `cause` has. */
+export function httpRefusal(
+  error: AuthplaneError,
+  sentence: string,
+  challenge: Challenge,
+): AuthplaneHttpException {
+  const { stackTraceLimit } = Error;
+  Reflect.set(Error, 'stackTraceLimit', 0); // where that may not be changed it has one
+  try {
+    return new AuthplaneHttpException(error, sentence, challenge);
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+  }
+}

@@ -14,7 +14,7 @@ import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
-import { AuthplaneHttpException } from './http-refusal.js';
+import { AuthplaneHttpException, httpRefusal } from './http-refusal.js';
 import { filtersComeFirst } from './raw-errors.js';
 import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
@@ -82,7 +82,7 @@ export class Refusals {
     const { headers } = nodeRequest(exchange);
     const sentence = publicSentence(announced);
     const body = refusalBody(challenge, sentence, { headers, body: request.body });
-    return new AuthplaneHttpException(error, sentence, { ...challenge, body });
+    return httpRefusal(error, sentence, { ...challenge, body });
   }
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import {
   type ArgumentsHost,
   Catch,
@@ -23,13 +23,14 @@ import {
   JWKSFetchError,
   Public,
   Scopes,
+  TokenMissingError,
 } from 'authplane-nestjs';
 import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { toChallenge } from '../../../src/core/challenge.js';
-import { AuthplaneHttpException } from '../../../src/nest/refusals/http-refusal.js';
+import { AuthplaneHttpException, httpRefusal } from '../../../src/nest/refusals/http-refusal.js';
 import { platforms, type RunningApp, startApp } from '../../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/mcp';
@@ -308,4 +309,13 @@ describe('AuthplaneHttpException', () => {
     expect(toChallenge(standing)).toEqual(toChallenge(denied));
     expect(standing).toMatchObject({ requiredScopes: ['a'], code: 'insufficient_scope' });
   });
+});
+
+test('13.2: an answer has no stack of its own, and the errors of others keep theirs', () => {
+  const error = new TokenMissingError();
+  const { stackTraceLimit } = Error;
+  const answer = httpRefusal(error, 'A sentence', { status: 401, headers: {}, body: {} });
+  expect(answer.stack?.split('\n')).toHaveLength(1);
+  expect((answer.cause as Error).stack).toContain('http-refusal.spec');
+  expect(Error.stackTraceLimit).toBe(stackTraceLimit);
 });

@@ -4,6 +4,7 @@ import { urlsOf } from '../../http/request.js';
 import { type Owner, StateOwners } from './state-owners.js';
 
 const SESSION = 'mcp-session-id';
+const NONE: string[] = [];
 const MAX_ID_LENGTH = 256;
 /** Of the HTTP+SSE transport of 2024-11-05, as the SDKs name it. Some parsers take brackets for lists. */
 const SESSION_PARAMETER = /^sessionId(?:\[|$)/;
@@ -97,12 +98,14 @@ function sessionIdOf({ headers }: IncomingMessage): string | undefined {
 
 function sessionParametersOf(request: IncomingMessage): string[] {
   const target = request as IncomingMessage & { readonly originalUrl?: string }; // Express: the same
-  return [...new Set(urlsOf(target).flatMap(parametersIn))];
+  const found = urlsOf(target).flatMap(parametersIn);
+  return found.length < 2 ? found : [...new Set(found)];
 }
 
 /** Where the query begins and ends, and what parts it, is not the same for all servers. */
 function parametersIn(url: string): string[] {
-  const pairs = url.split(/[?&;#]/).slice(1);
+  const [, ...pairs] = url.split(/[?&;#]/);
+  if (pairs.length === 0) return NONE;
   return pairs
     .flatMap((pair) => [...new URLSearchParams(pair)])
     .filter(([name]) => SESSION_PARAMETER.test(name))
