@@ -30,7 +30,12 @@ export class EventStream {
 
   /** Whether all that came has gone on, so that whatever comes next begins an event. */
   get isBetweenEvents(): boolean {
-    return this.#isBegun && !this.#endedInCR && this.#line === '' && this.#held.length === 0;
+    return !this.#endedInCR && this.#line === '' && this.#held.length === 0;
+  }
+
+  /** Whole events have gone on without it. */
+  skip(): void {
+    this.#isBegun = true;
   }
 
   push(text: string): string {

@@ -151,7 +151,9 @@ class Rewriter {
     if (!this.#endedWhole || !this.#events.isBetweenEvents) return false;
     if (typeof data !== 'string' && !(data instanceof Uint8Array)) return false;
     const isText = typeof data !== 'string' || UTF_8.has(encoding);
-    return isText && endsEvent(data) && this.#passesChunk(data);
+    if (!isText || !endsEvent(data) || !this.#passesChunk(data)) return false;
+    this.#events.skip();
+    return true;
   }
 
   #end(written: Written): ServerResponse {

@@ -104,13 +104,18 @@ export class EndpointAnswers {
       isFirst = false;
       return this.#rewritten(data, caller, { tasks: isResumed });
     };
-    watchMessages(response, rewrite, (chunk) => !isFirst && this.#leavesAlone(chunk));
+    watchMessages(response, rewrite, (chunk) => {
+      if (isFirst && mayOpen(chunk)) return false;
+      if (!this.#leavesAlone(chunk)) return false;
+      isFirst &&= !hasData(chunk);
+      return true;
+    });
   }
 
   /** Whether a caller is sent just what the server writes, for all that is known now. */
   #leavesAlone(chunk: Chunk): boolean {
     if (this.#table.lists.changes || this.#hiding.isUsed) return false;
-    return !this.#unlisted.isIn(typeof chunk === 'string' ? chunk : bytesOf(chunk));
+    return !this.#unlisted.isIn(textIn(chunk));
   }
 
   /** Of a GET on a path that is no endpoint: it is a stream of MCP if its first event says so. */
@@ -122,11 +127,10 @@ export class EndpointAnswers {
       isMcp ??= this.#state.sessions.open({ data, type }, response, ownerOf(caller));
       return isMcp ? this.#rewritten(data, caller) : data;
     };
-    rewriteEvents(
-      response,
-      rewrite,
-      (chunk) => isMcp === false || (isMcp === true && this.#leavesAlone(chunk)),
-    );
+    rewriteEvents(response, rewrite, (chunk) => {
+      if (isMcp === undefined && !mayOpen(chunk) && hasData(chunk)) isMcp = false;
+      return isMcp === false || (isMcp === true && this.#leavesAlone(chunk));
+    });
   }
 
   /** Takes out of the answer what the caller may not know of. Again, where the server has taught more. */
@@ -208,6 +212,21 @@ function keepReadable({ headers }: IncomingMessage): void {
 
 function wantsEvents({ headers }: IncomingMessage): boolean {
   return headers.accept?.includes('text/event-stream') === true;
+}
+
+/** Whether an event in it may be the one that opens a session: its type is a line of its own. */
+function mayOpen(chunk: Chunk): boolean {
+  return textIn(chunk).includes('endpoint');
+}
+
+/** Whether it certainly has an event, which is then the first. */
+function hasData(chunk: Chunk): boolean {
+  const text = textIn(chunk);
+  return text.indexOf('data:') === 0 || text.includes('\ndata:');
+}
+
+function textIn(chunk: Chunk): Pick<string, 'includes' | 'indexOf'> | Buffer {
+  return typeof chunk === 'string' ? chunk : bytesOf(chunk);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -58,13 +58,12 @@ export class McpRequestReader {
   readonly #path: string;
   readonly #judgesMethods: boolean;
   readonly #bindsState: boolean;
-  readonly #admitsAnybody: boolean;
   readonly #table: OperationTable;
   readonly #sessions: McpState['sessions'];
 
   constructor(
     resource: string,
-    { methods, unknownMethods, sessionBinding, authentication }: McpOptions,
+    { methods, unknownMethods, sessionBinding }: McpOptions,
     table: OperationTable,
     { sessions }: Pick<McpState, 'sessions'>,
   ) {
@@ -72,7 +71,6 @@ export class McpRequestReader {
     this.#path = comparablePath(this.#pathname);
     this.#judgesMethods = methods !== undefined || unknownMethods === 'refuse';
     this.#bindsState = sessionBinding !== false;
-    this.#admitsAnybody = authentication === 'when-needed';
     this.#table = table;
     this.#sessions = sessions;
   }
@@ -143,7 +141,7 @@ export class McpRequestReader {
         lists: listsIn(messages),
         wantsTasks: this.#bindsState && asksForTasks(messages),
         mayMakeTask: this.#bindsState && mayMakeTask(messages),
-        isOpen: this.#admitsAnybody && isOpen(messages),
+        isOpen: isOpen(messages),
       };
     } catch (error) {
       return { ...NOTHING, problem: error as AuthplaneError }; // nothing else is thrown there

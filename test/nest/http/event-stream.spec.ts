@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import fc from 'fast-check';
 import { EventStream, type RewriteEvent } from '../../../src/nest/http/event-stream.js';
 
@@ -191,4 +191,13 @@ describe('events that are left out', () => {
       expect(text).toMatch(/id: 1(?:\r\n|\n|\r){2,}data: shown/);
     }
   });
+});
+
+test('13.5: behind events that went on without it a byte order mark is none', () => {
+  const seen: string[] = [];
+  const stream = new EventStream((data) => (seen.push(data), data));
+  stream.skip();
+  expect(stream.isBetweenEvents).toBe(true);
+  expect(stream.push('\ufeffdata: a\n\ndata: b\n\n')).toBe('\ufeffdata: a\n\ndata: b\n\n');
+  expect(seen).toEqual(['b']);
 });
