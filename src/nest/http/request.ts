@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
 import type { Eventually } from '../../core/lib/deadline.js';
-import { hiddenMember } from '../../core/lib/hidden-member.js';
+import { hiddenMember } from './hidden-member.js';
 import type { AccessRule } from '../../core/lib/scopes.js';
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
 import type { Events } from '../../core/events.js';

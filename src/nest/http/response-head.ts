@@ -1,4 +1,4 @@
-import { hiddenMember } from '../../core/lib/hidden-member.js';
+import { hiddenMember } from './hidden-member.js';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
 /** As `writeHead` takes them: an object, a flat list of names and values, or a list of pairs. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { inspect } from 'node:util';
-import { hiddenMember } from '../../../src/core/lib/hidden-member.js';
+import { hiddenMember } from '../../../src/nest/http/hidden-member.js';
 
 describe('13.2: a member that nobody else sees', () => {
   const one = hiddenMember<string>();
