@@ -11,6 +11,28 @@ const MOST_LINES = 340;
 /** Files that are longer. The list only gets shorter: a file that no longer is has to leave it. */
 const LONG_FILES: readonly string[] = [];
 
+/** Files that the specs of the gateway as a whole and of their neighbours test. The list only gets shorter. */
+const WITHOUT_SPEC: readonly string[] = [
+  'src/gateway/changes/modern-feed.ts',
+  'src/gateway/changes/session-listener.ts',
+  'src/gateway/gateway.controller.ts',
+  'src/gateway/gateway.module.ts',
+  'src/gateway/legacy/call-in-session.ts',
+  'src/gateway/legacy/client-session.ts',
+  'src/gateway/legacy/session-changes.ts',
+  'src/gateway/listing/catalogue.ts',
+  'src/gateway/listing/routing-table.ts',
+  'src/gateway/memory/memory-transport.ts',
+  'src/gateway/modern/modern-server.ts',
+  'src/gateway/options/upstream-options.ts',
+  'src/gateway/upstream/legacy-session.ts',
+  'src/gateway/upstream/modern-rpc.ts',
+  'src/gateway/upstream/upstream-era.ts',
+  'src/gateway/upstream/upstream-sessions.ts',
+  'src/gateway/upstream/upstream-tokens.ts',
+  'src/gateway/upstream/upstream.ts',
+];
+
 const files = ['src', 'test'].flatMap((root) =>
   readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/\/(?:dist|node_modules)\b/.test(entry.parentPath))
@@ -40,9 +62,10 @@ describe('11: the tree', () => {
     expect(specs.filter((spec) => !sourcesOf(spec).some((file) => existsSync(file)))).toEqual([]);
   });
 
-  test('every file of src that does something has a spec of its name', () => {
+  test('every file of src that does something has a spec of its name, apart from some of the gateway', () => {
     const lacking = sources.filter(isBehaviour).filter((file) => !existsSync(specOf(file)));
-    expect(lacking.filter((file) => !file.startsWith('src/gateway/'))).toEqual([]);
+    expect(lacking.filter((file) => !WITHOUT_SPEC.includes(file))).toEqual([]);
+    expect(WITHOUT_SPEC.filter((file) => !lacking.includes(file))).toEqual([]); // no longer needed
   });
 
   test.each<[string, string, boolean]>([
