@@ -20,7 +20,7 @@ export default defineConfig({
     // SDKs anew takes most of them longer than their tests.
     pool: 'forks',
     isolate: false,
-    maxWorkers: '150%', // many tests wait
+    maxWorkers: 4, // on two cores, for many tests wait
     execArgv: ['--max-semi-space-size=64'],
     disableConsoleIntercept: true, // the watch hears what is written
     chaiConfig: { truncateThreshold: 0 },
