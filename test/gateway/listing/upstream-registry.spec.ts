@@ -95,7 +95,8 @@ describe('14.C: lists', () => {
     const good = await upstream();
     const hung = await upstream();
     const away = await upstream();
-    hung.intercept = async () => true;
+    let asked = 0;
+    hung.intercept = async () => ++asked > 0;
     await away.stop();
     const slow = { token: none(), listTimeoutMs: 200, connectTimeoutMs: 200 };
     const app = await gateway({
@@ -106,9 +107,9 @@ describe('14.C: lists', () => {
     const listed = await app.ask('tools/list');
     expect(toolsOf(listed)).toEqual(['good__web']);
     expect(listed.json.result._meta['ai.authplane/unavailable']).toEqual(['hung', 'away']);
-    const began = performance.now();
+    const before = asked;
     await app.ask('tools/list');
-    expect(performance.now() - began).toBeLessThan(190); // not waited for again
+    expect(asked).toBe(before); // it is not waited for again
     const call = await app.ask('tools/call', { name: 'away__web', arguments: {} });
     expect([call.status, call.json.error.data]).toEqual([502, { upstream: 'away' }]);
     expect(
