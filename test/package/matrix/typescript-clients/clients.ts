@@ -57,6 +57,7 @@ const PATIENCE_MS = 60_000;
 export class TypeScriptClients {
   readonly #node: string;
   readonly #tools: string;
+  #mcpcIsFree: Promise<void> = Promise.resolve();
 
   constructor(private readonly folder: string) {
     installPackages(folder, PACKAGES);
@@ -121,8 +122,18 @@ export class TypeScriptClients {
     return home.outcome(await home.run([script, 'call', ...tool, ...how]));
   };
 
+  /** One call after the other: two of its log-ins at once take the same port. */
+  readonly mcpc = (call: Call): Promise<Outcome> => {
+    const outcome = this.#mcpcIsFree.then(() => this.#mcpc(call));
+    this.#mcpcIsFree = outcome.then(
+      () => undefined,
+      () => undefined,
+    );
+    return outcome;
+  };
+
   /** Signs in by a command of its own; a process in the background keeps the connection. */
-  readonly mcpc = async ({ mcpUrl, note, token }: Call): Promise<Outcome> => {
+  async #mcpc({ mcpUrl, note, token }: Call): Promise<Outcome> {
     const home = this.#home();
     const mcpc = (...args: string[]) => home.run([this.#file('@apify/mcpc', 'bin/mcpc'), ...args]);
     if (token === undefined) await mcpc('login', mcpUrl);
@@ -136,7 +147,7 @@ export class TypeScriptClients {
     } finally {
       await mcpc('close', '@notes');
     }
-  };
+  }
 
   /** A proxy: whichever client is in front of it speaks to its standard input. */
   readonly mcpRemote = async ({ mcpUrl, note, token }: Call): Promise<Outcome> => {
