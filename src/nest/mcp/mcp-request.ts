@@ -108,9 +108,9 @@ export class McpRequestReader {
     return !this.#table.isEmpty;
   }
 
-  /** Below the root everything is, and may be anything. */
+  /** Below the root nothing is, as no comparable path begins with a slash: it may be anything. */
   #isBelow(url: string): boolean {
-    return this.#path !== '' && comparablePath(url).startsWith(`${this.#path}/`);
+    return comparablePath(url).startsWith(`${this.#path}/`);
   }
 
   #isMessage(exchange: HttpExchange): boolean {
