@@ -77,7 +77,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     this.#protectedBy = protectedBy;
     this.#own = new OwnCalls(registry, protectedBy);
     this.#decisions = new GatewayDecisions(events, (uri) => isOf(protectedBy(), uri));
-    const router = new OperationRouter(registry.routes);
+    const router = new OperationRouter(registry.routes, registry.taskRoutes);
     const feeds = new ChangeFeeds(registry);
     this.#modern = new ModernServer(registry, router, feeds);
     this.#legacy = new LegacyServer(registry, router, feeds);

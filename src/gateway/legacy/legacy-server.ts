@@ -2,8 +2,7 @@ import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
-import type { ListReader } from '../listing/catalogue.js';
-import type { OperationRouter, RoutedOperation } from '../listing/operation-router.js';
+import type { OperationRouter } from '../listing/operation-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
@@ -218,18 +217,6 @@ export class LegacyServer {
     return resultAnswer(id, { tasks: tasks.flat() });
   }
 
-  async #routed(
-    method: string,
-    params: Message,
-    reader: ListReader,
-    judgeAgain: LegacyInbound['judgeAgain'],
-  ): Promise<RoutedOperation | undefined> {
-    const task = this.#registry.taskRoutes.route(method, params, reader.callerKey);
-    if (task === undefined) return this.#router.route(method, params, reader, judgeAgain);
-    await judgeAgain();
-    return task;
-  }
-
   async #operation(
     session: ClientSession,
     { id, method, params }: Asked,
@@ -241,7 +228,7 @@ export class LegacyServer {
     try {
       const { capabilities } = session.client;
       const mine = { ...asking, signal, capabilities };
-      const routed = await this.#routed(method, params, mine, judgeAgain);
+      const routed = await this.#router.route(method, params, mine, judgeAgain);
       if (routed === undefined) {
         throw new RpcError(200, { code: METHOD_NOT_FOUND, message: 'Method not found' });
       }

@@ -25,12 +25,19 @@ interface Place {
   find(name: string): Promise<Route | undefined>;
 }
 
+/** Where methods about tasks go; `undefined` for any other method. */
+export interface TaskRoutes {
+  route(method: string, params: Params, callerKey: string): RoutedOperation | undefined;
+}
+
 /** Finds the upstream of an operation, and asks the guard once more what lists have taught since. */
 export class OperationRouter {
   readonly #routes: RoutingTable;
+  readonly #tasks: TaskRoutes;
 
-  constructor(routes: RoutingTable) {
+  constructor(routes: RoutingTable, tasks: TaskRoutes) {
     this.#routes = routes;
+    this.#tasks = tasks;
   }
 
   /**
@@ -44,6 +51,11 @@ export class OperationRouter {
     reader: ListReader,
     judgeAgain: () => Eventually<void>,
   ): Promise<RoutedOperation | undefined> {
+    const task = this.#tasks.route(method, params, reader.callerKey);
+    if (task !== undefined) {
+      await judgeAgain();
+      return task;
+    }
     const place = this.#placeIn(method, params, reader);
     if (place === undefined) return undefined;
     const { what, kind, holder, member } = place;

@@ -5,7 +5,7 @@ import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ListenStreams } from './listen-streams.js';
 import { type Pass, passThrough } from './pass-through.js';
 import { callInSession } from '../legacy/call-in-session.js';
-import type { OperationRouter, RoutedOperation } from '../listing/operation-router.js';
+import type { OperationRouter } from '../listing/operation-router.js';
 import type { Route } from '../listing/routing-table.js';
 import { taskOwner } from '../listing/task-router.js';
 import type { Message } from '../upstream/reply-messages.js';
@@ -110,7 +110,7 @@ export class ModernServer {
     request: ModernRequest,
     { headers, judgeAgain, asking }: Surroundings,
   ): Promise<Pass> {
-    const routed = await this.#routed(request, judgeAgain, asking);
+    const routed = await this.#router.route(request.method, request.params, asking, judgeAgain);
     if (routed === undefined) {
       throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
@@ -130,17 +130,6 @@ export class ModernServer {
     }
     if (request.method.startsWith('tasks/')) throw new UnknownOperationError('Unknown task');
     return callInSession({ route, request, params, asking });
-  }
-
-  async #routed(
-    { method, params }: ModernRequest,
-    judgeAgain: Surroundings['judgeAgain'],
-    asking: Surroundings['asking'],
-  ): Promise<RoutedOperation | undefined> {
-    const task = this.#registry.taskRoutes.route(method, params, asking.callerKey);
-    if (task === undefined) return this.#router.route(method, params, asking, judgeAgain);
-    await judgeAgain();
-    return task;
   }
 
   /** Only an answer that may name a task is read at all. */

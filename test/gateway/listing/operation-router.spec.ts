@@ -12,7 +12,11 @@ const routes = {
   resource: async (uri: string) => (uri === 'cal://a' ? route(uri) : undefined),
   template: async (text: string) => (text === 'cal://{id}' ? route(text) : undefined),
 };
-const router = new OperationRouter(routes as never);
+const tasks = {
+  route: (method: string, params: object) =>
+    method === 'tasks/get' ? ({ route: route('task'), params, name: 'task' } as never) : undefined,
+};
+const router = new OperationRouter(routes as never, tasks);
 
 function routed(method: string, params: Record<string, unknown>, reader: object = {}) {
   return router.route(method, params, reader as never, () => undefined);
@@ -43,6 +47,18 @@ describe('OperationRouter', () => {
     expect(await routed('completion/complete', { ref: resource })).toMatchObject({
       params: { ref: resource },
     });
+  });
+
+  test('what is about a task goes where the task is, and is judged again all the same', async () => {
+    let judged = 0;
+    const params = { taskId: 'x' };
+    const found = await router.route('tasks/get', params, {} as never, () => void judged++);
+    expect(found).toMatchObject({ name: 'task', params });
+    expect(judged).toBe(1);
+    const refusing = () => {
+      throw new RpcError(200, { code: -1, message: 'no' });
+    };
+    await expect(router.route('tasks/get', params, {} as never, refusing)).rejects.toThrow('no');
   });
 
   test.each(['tools/list', 'ping', 'initialize', 'notes/sync'])(
