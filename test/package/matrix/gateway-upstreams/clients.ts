@@ -69,27 +69,9 @@ async function connectV1(transport: TransportV1): Promise<AnyClient> {
     logged.push(params.data);
   });
   await client.connect(transport);
-  return {
-    listTools: () => client.listTools(),
-    listPrompts: () => client.listPrompts(),
-    listResources: () => client.listResources(),
-    listResourceTemplates: () => client.listResourceTemplates(),
-    callTool: async (name, args) => {
-      let progress = 0;
-      const onprogress = REPORTING.test(name) ? { onprogress: () => void progress++ } : {};
-      const params = { name, arguments: args as Record<string, unknown> };
-      const result = await client.callTool(params, undefined, onprogress);
-      return { result, progress };
-    },
-    getPrompt: (params) => client.getPrompt(params as never),
-    readResource: (params) => client.readResource(params as never),
-    complete: (params) => client.complete(params as never),
-    logged,
-    close: async () => {
-      await transport.terminateSession().catch(() => undefined);
-      await client.close();
-    },
-  };
+  return alike(client, transport, logged, (params, options) =>
+    client.callTool(params, undefined, options),
+  );
 }
 
 async function connectV2(transport: TransportV2, isLegacy: boolean): Promise<AnyClient> {
@@ -105,6 +87,19 @@ async function connectV2(transport: TransportV2, isLegacy: boolean): Promise<Any
     logged.push(params.data);
   });
   await client.connect(transport);
+  return alike(client, transport, logged, (params, options) => client.callTool(params, options));
+}
+
+/** What both SDKs have the same names for; only the call of a tool has its options in another place. */
+function alike(
+  client: ClientV1 | ClientV2,
+  transport: TransportV1 | TransportV2,
+  logged: unknown[],
+  call: (
+    params: { name: string; arguments: Record<string, unknown> },
+    options: { onprogress?: () => void },
+  ) => Promise<object>,
+): AnyClient {
   return {
     listTools: () => client.listTools(),
     listPrompts: () => client.listPrompts(),
@@ -114,7 +109,7 @@ async function connectV2(transport: TransportV2, isLegacy: boolean): Promise<Any
       let progress = 0;
       const onprogress = REPORTING.test(name) ? { onprogress: () => void progress++ } : {};
       const params = { name, arguments: args as Record<string, unknown> };
-      const result = await client.callTool(params, onprogress);
+      const result = await call(params, onprogress);
       return { result, progress };
     },
     getPrompt: (params) => client.getPrompt(params as never),
