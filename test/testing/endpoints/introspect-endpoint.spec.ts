@@ -1,20 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StandInAuthorizationServer } from 'authplane-nestjs/testing';
 
-import { exchange, MCP, OPTIONS } from '../../support/servers/exchange.js';
+import { exchange, MCP } from '../../support/servers/exchange.js';
 import {
-  authorizationUrl,
-  CALLBACK,
+  introspect,
+  introspectionOptions,
+  isActive,
+  userTokens,
+} from '../../support/servers/introspection.js';
+import {
   claimsOf,
   Clock,
   jsonOf,
-  pkce,
   post,
   refused,
   Servers,
   START,
-  token,
-  type Parameters,
 } from '../../support/servers/stand-in.js';
 
 const servers = new Servers();
@@ -23,37 +24,9 @@ let server: StandInAuthorizationServer;
 
 beforeEach(async () => {
   clock = new Clock();
-  server = await servers.start({
-    ...OPTIONS,
-    now: clock.now,
-    clients: [...(OPTIONS.clients ?? []), { clientId: 'app', redirectUris: [CALLBACK] }],
-  });
+  server = await servers.start(introspectionOptions(clock));
 });
 afterEach(() => servers.closeAll());
-
-function introspect(form: Parameters, client = 'gateway'): Promise<Response> {
-  const credentials = { client_id: client, client_secret: 's' };
-  return post(`${server.issuer}/oauth/introspect`, { ...credentials, ...form });
-}
-
-async function isActive(accessToken: unknown, client?: string): Promise<unknown> {
-  return (await jsonOf(await introspect({ token: String(accessToken) }, client))).active;
-}
-
-async function userTokens(): Promise<Record<string, unknown>> {
-  const { challenge, verifier } = pkce();
-  const changes = { resource: MCP, scope: 'tool:list' };
-  const callback = await server.approve(authorizationUrl(server, challenge, changes));
-  return jsonOf(
-    await token(server, {
-      grant_type: 'authorization_code',
-      client_id: 'app',
-      code: callback.searchParams.get('code') ?? '',
-      redirect_uri: CALLBACK,
-      code_verifier: verifier,
-    }),
-  );
-}
 
 describe('introspection', () => {
   it('tells who runs the resource about the token, with the audience as text', async () => {
@@ -65,7 +38,7 @@ describe('introspection', () => {
       agent_id: 'agent',
       client_id: 'client-1',
     });
-    const response = await introspect({ token: bound });
+    const response = await introspect(server, { token: bound });
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(response.headers.get('cache-control')).toBeNull();
     expect(await jsonOf(response)).toEqual({
@@ -81,7 +54,7 @@ describe('introspection', () => {
       token_type: 'DPoP',
       cnf: { jkt: 'thumbprint' },
     });
-    const bearer = await jsonOf(await introspect({ token: await server.issueToken() }));
+    const bearer = await jsonOf(await introspect(server, { token: await server.issueToken() }));
     expect(bearer.token_type).toBe('Bearer');
     expect(bearer).not.toHaveProperty('scope');
     expect(bearer).not.toHaveProperty('cnf');
@@ -89,24 +62,24 @@ describe('introspection', () => {
 
   it('tells the client whose token it is', async () => {
     const own = await server.issueToken({ aud: [server.issuer], client_id: 'stranger' });
-    expect(await isActive(own, 'stranger')).toBe(true);
+    expect(await isActive(server, own, 'stranger')).toBe(true);
   });
 
   it('tells nobody else', async () => {
-    const foreign = await introspect({ token: await server.issueToken() }, 'stranger');
+    const foreign = await introspect(server, { token: await server.issueToken() }, 'stranger');
     expect(foreign.status).toBe(200);
     expect(await jsonOf(foreign)).toEqual({ active: false });
-    expect(await isActive(await server.issueToken({ aud: [server.issuer] }))).toBe(false);
+    expect(await isActive(server, await server.issueToken({ aud: [server.issuer] }))).toBe(false);
   });
 
   it('reads a token along a link by its audience only', async () => {
     const form = { resource: 'backend', scope: 'b:read' };
     const { access_token } = await jsonOf(await exchange(server, { form }));
-    expect(await isActive(access_token, 'gateway')).toBe(false);
+    expect(await isActive(server, access_token, 'gateway')).toBe(false);
   });
 
   it('finds everything else inactive', async () => {
-    const { refresh_token } = await userTokens();
+    const { refresh_token } = await userTokens(server);
     for (const wrong of [
       'x',
       String(refresh_token),
@@ -116,7 +89,7 @@ describe('introspection', () => {
       await server.issueToken({}, { typ: 'JWT' }),
       await server.issueToken({}, { kid: 'unknown' }),
     ]) {
-      const response = await introspect({ token: wrong });
+      const response = await introspect(server, { token: wrong });
       expect(response.status).toBe(200);
       expect(await jsonOf(response)).toEqual({ active: false });
     }
@@ -129,11 +102,11 @@ describe('introspection', () => {
       { client_secret: 'wrong' },
       { client_id: undefined, client_secret: undefined },
     ]) {
-      const response = await introspect({ token: 'x', ...client });
+      const response = await introspect(server, { token: 'x', ...client });
       expect(response.headers.get('www-authenticate')).toBe('Basic realm="authserver"');
       await refused(response, 'invalid_client', 401);
     }
-    await refused(await introspect({}), 'invalid_request');
+    await refused(await introspect(server, {}), 'invalid_request');
   });
 
   it('takes Basic authentication, is counted and can be made to fail', async () => {
@@ -151,9 +124,9 @@ describe('revocation by the operator', () => {
   it('ends any token, given itself or by its jti', async () => {
     for (const identify of [String, (jwt: string) => String(claimsOf(jwt).jti)]) {
       const accessToken = await server.issueToken();
-      expect(await isActive(accessToken)).toBe(true);
+      expect(await isActive(server, accessToken)).toBe(true);
       server.revokeToken(identify(accessToken));
-      expect(await isActive(accessToken)).toBe(false);
+      expect(await isActive(server, accessToken)).toBe(false);
     }
     const nameless = await server.issueToken({ jti: undefined });
     expect(() => server.revokeToken(nameless)).toThrow('no jti');

@@ -1,13 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StandInAuthorizationServer } from 'authplane-nestjs/testing';
 
-import { exchange, MCP, OPTIONS } from '../../support/servers/exchange.js';
+import { exchange, MCP } from '../../support/servers/exchange.js';
+import { introspectionOptions, isActive, userTokens } from '../../support/servers/introspection.js';
 import {
-  authorizationUrl,
-  CALLBACK,
   Clock,
   jsonOf,
-  pkce,
   post,
   refused,
   Servers,
@@ -21,40 +19,12 @@ let server: StandInAuthorizationServer;
 
 beforeEach(async () => {
   clock = new Clock();
-  server = await servers.start({
-    ...OPTIONS,
-    now: clock.now,
-    clients: [...(OPTIONS.clients ?? []), { clientId: 'app', redirectUris: [CALLBACK] }],
-  });
+  server = await servers.start(introspectionOptions(clock));
 });
 afterEach(() => servers.closeAll());
 
-function introspect(form: Parameters, client = 'gateway'): Promise<Response> {
-  const credentials = { client_id: client, client_secret: 's' };
-  return post(`${server.issuer}/oauth/introspect`, { ...credentials, ...form });
-}
-
-async function isActive(accessToken: unknown, client?: string): Promise<unknown> {
-  return (await jsonOf(await introspect({ token: String(accessToken) }, client))).active;
-}
-
 function revoke(form: Parameters): Promise<Response> {
   return post(`${server.issuer}/oauth/revoke`, form);
-}
-
-async function userTokens(): Promise<Record<string, unknown>> {
-  const { challenge, verifier } = pkce();
-  const changes = { resource: MCP, scope: 'tool:list' };
-  const callback = await server.approve(authorizationUrl(server, challenge, changes));
-  return jsonOf(
-    await token(server, {
-      grant_type: 'authorization_code',
-      client_id: 'app',
-      code: callback.searchParams.get('code') ?? '',
-      redirect_uri: CALLBACK,
-      code_verifier: verifier,
-    }),
-  );
 }
 
 function machineToken(): Promise<Record<string, unknown>> {
@@ -67,26 +37,26 @@ describe('RFC 7009: revocation', () => {
     const { access_token } = await machineToken();
     const form = { token: String(access_token), client_secret: 's' };
     expect((await revoke({ ...form, client_id: 'stranger' })).status).toBe(200);
-    expect(await isActive(access_token)).toBe(true);
+    expect(await isActive(server, access_token)).toBe(true);
     const response = await revoke({ ...form, client_id: 'machine' });
     expect([response.status, await response.text()]).toEqual([200, '']);
-    expect(await isActive(access_token)).toBe(false);
+    expect(await isActive(server, access_token)).toBe(false);
     await refused(await revoke({ ...form, client_id: 'nobody' }), 'invalid_client', 401);
   });
 
   it('leaves the access token of a user alone, and an exchanged one', async () => {
-    const { access_token } = await userTokens();
+    const { access_token } = await userTokens(server);
     await revoke({ token: String(access_token), client_id: 'app' });
-    expect(await isActive(access_token)).toBe(true);
+    expect(await isActive(server, access_token)).toBe(true);
     const form = { resource: 'api', scope: 'tool:list' };
     const exchanged = await jsonOf(await exchange(server, { form }));
     const client = { client_id: 'gateway', client_secret: 's' };
     await revoke({ ...client, token: String(exchanged.access_token) });
-    expect(await isActive(exchanged.access_token)).toBe(true);
+    expect(await isActive(server, exchanged.access_token)).toBe(true);
   });
 
   it('ends a family of refresh tokens with all its access tokens', async () => {
-    const first = await userTokens();
+    const first = await userTokens(server);
     const refresh = (refreshToken: unknown) =>
       token(server, {
         grant_type: 'refresh_token',
@@ -94,10 +64,10 @@ describe('RFC 7009: revocation', () => {
         refresh_token: String(refreshToken),
       });
     const second = await jsonOf(await refresh(first.refresh_token));
-    expect(await isActive(second.access_token)).toBe(true);
+    expect(await isActive(server, second.access_token)).toBe(true);
     await revoke({ token: String(second.refresh_token), client_id: 'app' });
-    expect(await isActive(first.access_token)).toBe(false);
-    expect(await isActive(second.access_token)).toBe(false);
+    expect(await isActive(server, first.access_token)).toBe(false);
+    expect(await isActive(server, second.access_token)).toBe(false);
     await refused(await refresh(second.refresh_token), 'invalid_grant');
   });
 
@@ -108,9 +78,9 @@ describe('RFC 7009: revocation', () => {
   });
 
   it('§2.1: leaves the refresh token of another client alone', async () => {
-    const { refresh_token, access_token } = await userTokens();
+    const { refresh_token, access_token } = await userTokens(server);
     const foreign = { client_id: 'machine', client_secret: 's', token: String(refresh_token) };
     expect((await revoke(foreign)).status).toBe(200);
-    expect(await isActive(access_token)).toBe(true);
+    expect(await isActive(server, access_token)).toBe(true);
   });
 });
