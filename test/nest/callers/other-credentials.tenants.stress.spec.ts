@@ -1,6 +1,6 @@
 /** Callers of three kinds at the resources of 20 tenants: nobody, no user and no tenant is taken for another. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent } from 'node:http';
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import {
   Allow,
@@ -13,23 +13,22 @@ import {
   type UserLookup,
   type VerifiedClaims,
 } from 'authplane-nestjs';
+import {
+  AT_ONCE,
+  callTool,
+  eachRequest,
+  type MixedCaller,
+  mixedCallers,
+  NEEDS,
+  type Tool,
+} from '../../support/callers/mixed-callers.js';
 import { callerOf } from '../../support/callers/other-callers.js';
 import { type McpApp, startMcpApp } from '../../support/nest/mcp-app.js';
 import { platforms } from '../../support/nest/start-app.js';
 
 const TOTAL = process.env['AUTHPLANE_STRESS'] === undefined ? 5000 : 100_000;
 const REQUESTS = TOTAL / platforms.length;
-const CALLERS = 500;
 const TENANTS = 20;
-const AT_ONCE = 50;
-const TOOLS = ['free', 'read', 'write', 'own'] as const;
-type Tool = (typeof TOOLS)[number];
-const NEEDS: Readonly<Record<Tool, string | undefined>> = {
-  free: undefined,
-  read: 'r',
-  write: 'w',
-  own: undefined,
-};
 
 const tenantOf = (sub: string): string => `tenant-${Number(sub.slice('user-'.length)) % TENANTS}`;
 const later = () => new Promise((resolve) => setImmediate(resolve));
@@ -94,17 +93,9 @@ class EchoController {
   }
 }
 
-/** A caller, what is sent for them, and the scopes that they have. */
-interface Made {
-  readonly sub: string;
-  readonly method: string;
-  readonly scopes: readonly string[];
-  readonly headers: Readonly<Record<string, string>>;
-}
-
 describe.each(platforms)('12: callers of three kinds over 20 tenants on %s', (platform) => {
   let running: McpApp;
-  let callers: readonly Made[];
+  let callers: readonly MixedCaller[];
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
   beforeAll(async () => {
@@ -131,7 +122,7 @@ describe.each(platforms)('12: callers of three kinds over 20 tenants on %s', (pl
         user: { load: memberOf, cacheSeconds: 1 },
       },
     });
-    callers = await Promise.all(Array.from({ length: CALLERS }, (_, at) => made(running, at)));
+    callers = await mixedCallers(running, (sub) => `${running.mcpUrl}/${tenantOf(sub)}`);
   });
   afterAll(async () => {
     agent.destroy();
@@ -141,76 +132,33 @@ describe.each(platforms)('12: callers of three kinds over 20 tenants on %s', (pl
   test(`${REQUESTS} requests: 0 crossings of caller, user or tenant, none served without the scope`, async () => {
     const wrong: unknown[] = [];
     const counts = new Map<number, number>();
-    let next = 0;
-    const work = async () => {
-      for (let at = next++; at < REQUESTS; at = next++) {
-        const caller = callers[(at * 7919) % CALLERS];
-        const tool = TOOLS[(at * 31 + (at >> 3)) % TOOLS.length];
-        if (caller === undefined || tool === undefined) continue;
-        const tenant =
-          at % 7 < 2 ? `tenant-${Math.floor(at / 7) % (TENANTS + 1)}` : tenantOf(caller.sub);
-        const { status, text } = await send(running.mcpUrl, tenant, agent, caller, tool);
-        counts.set(status, (counts.get(status) ?? 0) + 1);
-        const expected = expectedStatus(caller, tenant, tool);
-        if (status !== expected) wrong.push([status, expected, caller.sub, tenant, tool, text]);
-        if (status !== 200) continue;
-        const { who, where, tool: ran } = JSON.parse(text) as Seen;
-        const people = [...Array.from({ length: 6 }, () => caller.sub), caller.method];
-        const isRight =
-          JSON.stringify(who) === JSON.stringify(people) &&
-          where.every((one) => one === tenant) &&
-          ran === tool;
-        if (!isRight) wrong.push([caller.sub, tenant, who, where]);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    await eachRequest(REQUESTS, callers, async (caller, tool, at) => {
+      const tenant =
+        at % 7 < 2 ? `tenant-${Math.floor(at / 7) % (TENANTS + 1)}` : tenantOf(caller.sub);
+      const { status, text } = await callTool(`${running.mcpUrl}/${tenant}`, agent, caller, tool);
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+      const expected = expectedStatus(caller, tenant, tool);
+      if (status !== expected) wrong.push([status, expected, caller.sub, tenant, tool, text]);
+      if (status !== 200) return;
+      const { who, where, tool: ran } = JSON.parse(text) as Seen;
+      const people = [...Array.from({ length: 6 }, () => caller.sub), caller.method];
+      const isRight =
+        JSON.stringify(who) === JSON.stringify(people) &&
+        where.every((one) => one === tenant) &&
+        ran === tool;
+      if (!isRight) wrong.push([caller.sub, tenant, who, where]);
+    });
     expect(wrong.slice(0, 5)).toEqual([]);
     expect([...counts.keys()].sort()).toEqual([200, 401, 403, 404]);
     expect(counts.get(200)).toBeGreaterThan(REQUESTS / 3);
   });
 });
 
-function expectedStatus({ sub, method, scopes }: Made, tenant: string, tool: Tool): number {
+function expectedStatus({ sub, method, scopes }: MixedCaller, tenant: string, tool: Tool): number {
   if (tenant === `tenant-${TENANTS}`) return 404; // which nobody has
   const isAtHome = tenantOf(sub) === tenant;
   if (!isAtHome && method !== 'session') return 401;
   const needed = NEEDS[tool];
   const mayRun = needed === undefined || scopes.includes(needed);
   return isAtHome && mayRun ? 200 : 403;
-}
-
-async function made(app: McpApp, at: number): Promise<Made> {
-  const sub = `user-${at}`;
-  const scopes = [[], ['r'], ['w'], ['r', 'w']][at % 4] ?? [];
-  const credential = [sub, ...scopes].join('+');
-  switch (at % 3) {
-    case 0: {
-      const aud = [`${app.mcpUrl}/${tenantOf(sub)}`];
-      const authorization = await app.bearer(scopes.join(' '), { sub, aud });
-      return { sub, scopes, method: 'access_token', headers: { authorization } };
-    }
-    case 1:
-      return { sub, scopes, method: 'api_key', headers: { 'x-api-key': credential } };
-    default:
-      return {
-        ...{ sub, scopes, method: 'session' },
-        headers: { cookie: `sid=${credential}`, 'sec-fetch-site': 'same-origin' },
-      };
-  }
-}
-
-function send(mcpUrl: string, tenant: string, agent: Agent, { headers }: Made, name: string) {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const sent = httpRequest(
-      `${mcpUrl}/${tenant}`,
-      { method: 'POST', agent, headers: { ...headers, 'content-type': 'application/json' } },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
-      },
-    );
-    sent.on('error', reject).end(body);
-  });
 }
