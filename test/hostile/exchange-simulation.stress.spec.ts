@@ -1,5 +1,3 @@
-import { runInNewContext } from 'node:vm';
-import { setFlagsFromString } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 import { clientAuthentication } from '../../src/core/calls/client-authentication.js';
 import { AuthplaneError } from '../../src/core/errors/authplane-error.js';
@@ -13,6 +11,7 @@ import type { ExchangeRequest } from '../../src/core/operations/exchange.js';
 import { TokenOperations } from '../../src/core/operations/token-operations.js';
 import { ManualClock } from '../support/tokens/manual-clock.js';
 import { onUnhandledRejection } from '../support/tokens/unhandled-rejections.js';
+import { heapAfterCollection } from '../support/time/collect-garbage.js';
 import { seededRandom } from '../support/text/seeded-random.js';
 
 /**
@@ -356,11 +355,4 @@ function pick<T>(values: readonly T[], random: number): T {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function heapAfterCollection(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  return process.memoryUsage().heapUsed;
 }

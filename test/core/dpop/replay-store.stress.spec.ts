@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../../src/core/lib/digest.js';
 import { InMemoryDPoPReplayStore, ReplayStoreError } from '../../../src/core/dpop/replay-store.js';
+import { heapAfterCollection } from '../../support/time/collect-garbage.js';
 
 const NOW = 1_790_000_000;
 const isFull = process.env['AUTHPLANE_STRESS'] !== undefined;
@@ -13,7 +12,7 @@ it(`T32, P17: ${PROOFS} proofs in bounded memory, the first still refused`, asyn
   const clock = { time: NOW, now: () => clock.time, elapsed: () => 0 };
   const store = new InMemoryDPoPReplayStore({ clock, ...(isFull ? {} : { maxEntries: PROOFS }) });
   const perSecond = PROOFS / 333;
-  const before = heapUsed();
+  const before = heapAfterCollection();
   for (let i = 0; i < PROOFS; i++) {
     clock.time = NOW + i / perSecond;
     if (!(await store.checkAndStore(keyOf(i), NOW + Math.floor(i / perSecond) + 390))) {
@@ -21,7 +20,7 @@ it(`T32, P17: ${PROOFS} proofs in bounded memory, the first still refused`, asyn
     }
   }
   expect(store.size).toBe(PROOFS);
-  expect(heapUsed() - before).toBeLessThan(PROOFS * 262);
+  expect(heapAfterCollection() - before).toBeLessThan(PROOFS * 262);
   expect(await store.checkAndStore(keyOf(0), NOW + 390)).toBe(false);
   expect(await store.checkAndStore(keyOf(PROOFS - 1), NOW + 700)).toBe(false);
   await expect(store.checkAndStore('one more', NOW + 700)).rejects.toBeInstanceOf(ReplayStoreError);
@@ -29,13 +28,6 @@ it(`T32, P17: ${PROOFS} proofs in bounded memory, the first still refused`, asyn
   expect(await store.checkAndStore('later', NOW + 2390)).toBe(true);
   expect(store.size).toBe(1);
 });
-
-/** Of what is still referenced. */
-function heapUsed(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed;
-}
 
 /** What keys look like: strings put together of pieces would take up twice the room. */
 function keyOf(i: number): string {
