@@ -157,9 +157,9 @@ export class Catalogue {
     const own = place + keyOf(reader);
     const shared = scope === 'private' ? undefined : this.#flights.get(place);
     if (shared !== undefined) {
-      // It may turn out to be for everybody; if not, or if it fails, everybody reads his own.
+      // It may turn out to be for everybody, or is his; if not, or if it fails, everybody reads his own.
       const entry = await untilEither(shared, reader.signal);
-      if (entry !== undefined && this.#entries.peek(place) === entry) return entry;
+      if (entry !== undefined && this.#find(upstream, shape, reader) === entry) return entry;
     }
     const flying = this.#flights.get(own);
     if (flying !== undefined) return flying;

@@ -38,7 +38,7 @@ export class UpstreamEra {
    */
   async find(asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
     // Somebody else's question may be answered for all; his refusal is not ours.
-    await this.#flight?.catch(() => undefined);
+    if (this.#flight !== undefined) await this.#flight.catch(() => undefined);
     if (this.known !== undefined) return this.known;
     const flight = this.#probe(asking);
     this.#flight ??= flight;

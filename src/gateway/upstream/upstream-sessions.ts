@@ -36,8 +36,10 @@ export class UpstreamSessions {
   /** The upstream knows the session no more. */
   async reopened(lost: LegacySession, asking: Who): Promise<LegacySession> {
     const { upstream } = lost;
-    const current = await this.#open.get(upstream)?.catch(() => undefined);
-    if (current === lost) this.#open.delete(upstream);
+    const known = this.#open.get(upstream);
+    const current = await known?.catch(() => undefined);
+    // Another call of this client may have begun the next one meanwhile.
+    if (current === lost && this.#open.get(upstream) === known) this.#open.delete(upstream);
     return this.with(upstream, asking);
   }
 

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AuthplaneClient, ConsentRequiredError } from 'authplane-nestjs/core';
+import {
+  clientCredentials,
+  exchange,
+  none,
+  type TokenStrategy,
+  type UpstreamTokenRequest,
+} from 'authplane-nestjs/gateway';
+import {
+  startAuthorizationServer,
+  type StandInAuthorizationServer,
+} from 'authplane-nestjs/testing';
+import { UpstreamTokens } from '../../../src/gateway/upstream/upstream-tokens.js';
+import { askingAs } from '../../support/gateway/upstream-objects.js';
+
+const GATEWAY = 'https://gateway.example.com/mcp';
+const CALENDAR = 'https://calendar.example.com/mcp';
+
+describe('14.B: UpstreamTokens', () => {
+  let server: StandInAuthorizationServer;
+  let client: AuthplaneClient;
+  let tokens: UpstreamTokens;
+  beforeAll(async () => {
+    const policy = { exchangeClients: ['gateway'], runtimeClients: ['gateway'] };
+    const auth = { clientId: 'gateway', clientSecret: 'a-secret-of-the-gateway' };
+    const grants = ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'];
+    server = await startAuthorizationServer({
+      clients: [{ ...auth, grantTypes: grants, scope: 'calendar.read' }],
+      resources: [
+        { uri: GATEWAY, slug: 'gateway', scopes: ['use'], policy },
+        { uri: CALENDAR, slug: 'calendar', scopes: ['calendar.read'], policy },
+      ],
+      fronting: [{ source: GATEWAY, target: CALENDAR, scopeMap: { use: ['calendar.read'] } }],
+    });
+    client = await AuthplaneClient.create({ issuer: server.issuer, auth, devMode: true });
+    tokens = new UpstreamTokens(client, { name: 'cal', resource: CALENDAR });
+  });
+  afterAll(async () => {
+    client.close();
+    await server.close();
+  });
+
+  async function needOf(strategy: TokenStrategy, sub = 'ann') {
+    const token = await server.issueToken({
+      aud: [GATEWAY],
+      scope: 'use',
+      sub,
+      client_id: 'agent',
+    });
+    const { caller, signal } = askingAs(sub, { token });
+    return { strategy, caller, signal, operation: { method: 'tools/call', name: 'list' } };
+  }
+  async function tokenFor(strategy: TokenStrategy, sub?: string) {
+    return tokens.tokenFor(await needOf(strategy, sub));
+  }
+  const claimsIn = (token: { accessToken: string } | undefined) =>
+    JSON.parse(Buffer.from(token?.accessToken.split('.')[1] ?? '', 'base64url').toString());
+  const read = exchange({ scope: 'calendar.read' });
+
+  test('the caller’s is exchanged for one of the upstream', async () => {
+    expect(claimsIn(await tokenFor(read))).toMatchObject({ sub: 'ann', scope: 'calendar.read' });
+    expect([claimsIn(await tokenFor(read)).aud].flat()).toEqual([CALENDAR]);
+    const { caller, ...need } = await needOf(read);
+    await expect(
+      tokens.tokenFor({ ...need, caller: { ...caller, token: '' } }),
+    ).rejects.toMatchObject({ code: 'upstream_refused' });
+  });
+
+  test('that of the gateway itself is the same for all', async () => {
+    const own = clientCredentials({ scope: 'calendar.read' });
+    const [one, other] = [await tokenFor(own, 'ann'), await tokenFor(own, 'bob')];
+    expect(claimsIn(one)).toMatchObject({ client_id: 'gateway', scope: 'calendar.read' });
+    expect(other?.accessToken).toBe(one?.accessToken);
+    expect(await tokenFor(none())).toBeUndefined();
+  });
+
+  test('a function is told what for, and gives what is a token, or nothing', async () => {
+    const asked: UpstreamTokenRequest[] = [];
+    const giving = (given: unknown) =>
+      tokenFor((request) => (asked.push(request), given as undefined));
+    expect(await giving(undefined)).toBeUndefined();
+    expect(await giving({ accessToken: 'opaque~1' })).toEqual({ accessToken: 'opaque~1' });
+    expect(asked[0]).toMatchObject({
+      upstream: 'cal',
+      operation: { method: 'tools/call', name: 'list' },
+    });
+    for (const wrong of [{ accessToken: '' }, { accessToken: 'a b' }, { accessToken: 'a\n' }, {}])
+      await expect(giving(wrong)).rejects.toThrow('the token for cal is none');
+    const other = { accessToken: 'a', tokenType: 'Basic' };
+    await expect(giving(other)).rejects.toThrow('another type than Bearer and DPoP');
+  });
+
+  test('the inbound one is never given to an upstream', async () => {
+    const same = ({ caller }: UpstreamTokenRequest) => ({ accessToken: caller.token });
+    await expect(tokenFor(same)).rejects.toThrow('is the inbound one, which must not be passed on');
+  });
+
+  test('after a refusal there is another one, or none', async () => {
+    const need = await needOf(read, 'carl');
+    const first = await tokens.tokenFor(need);
+    expect((await tokens.tokenFor(need))?.accessToken).toBe(first?.accessToken); // remembered
+    const next = first && (await tokens.tokenAfter(first, need));
+    expect(next?.accessToken).not.toBe(first?.accessToken);
+    const retried: unknown[] = [];
+    const same = await needOf(({ retry }) => (retried.push(retry), { accessToken: 'same' }));
+    expect(await tokens.tokenAfter({ accessToken: 'same' }, same)).toBeUndefined();
+    expect(retried).toEqual([true]);
+  });
+
+  test('consent and outages stay what they are; any other refusal is of this upstream', async () => {
+    server.requireConsent({ resource: CALENDAR, flavour: 'connect', user: 'eve' });
+    await expect(tokenFor(read, 'eve')).rejects.toBeInstanceOf(ConsentRequiredError);
+    await expect(tokenFor(exchange({ scope: 'calendar.write' }))).rejects.toMatchObject({
+      ...{ code: 'upstream_refused', upstream: 'cal', maybeExecuted: false },
+    });
+    server.fail('token', 503);
+    await expect(tokenFor(read, 'dave')).rejects.toMatchObject({
+      code: 'server_error',
+      statusCode: 503,
+    });
+    server.fail('token', null);
+  });
+});
