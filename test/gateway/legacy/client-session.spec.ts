@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { ClientSession } from '../../../src/gateway/legacy/client-session.js';
+import type { SessionStream } from '../../../src/gateway/legacy/session-stream.js';
+import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
+import { askingAs, upstreamAt } from '../../support/gateway/upstream-objects.js';
+import { until } from '../../support/time/until.js';
+
+const session = () => new ClientSession('ann', { capabilities: {}, clientInfo: undefined });
+const streamOf = (ended: string[], name: string) =>
+  ({ end: () => void ended.push(name) }) as unknown as SessionStream;
+
+describe('ClientSession', () => {
+  test('has an id of its own, and the revision that was agreed upon', () => {
+    expect(session().id).not.toBe(session().id);
+    expect(session().version).toBe('2025-11-25');
+  });
+
+  test('a question is answered once, by its id', () => {
+    const one = session();
+    const heard: unknown[] = [];
+    const first = one.question((answer) => heard.push(['first', answer]));
+    const second = one.question((answer) => heard.push(['second', answer]));
+    for (const id of [second, second, 'gateway-99', 7, undefined]) one.answer(id, { result: 1 });
+    expect(heard).toEqual([['second', { result: 1 }]]);
+    one.answer(first, { error: { code: -1, message: 'no' } });
+    expect(heard).toHaveLength(2);
+  });
+
+  test('of more than 256 open questions the oldest is given up', () => {
+    const one = session();
+    const heard: string[] = [];
+    const ids = Array.from({ length: 257 }, (_, index) =>
+      one.question(() => heard.push(`${index}`)),
+    );
+    for (const id of [ids[0], ids[1], ids[256]]) one.answer(id, { result: {} });
+    expect(heard).toEqual(['1', '256']);
+  });
+
+  test('a call is cancelled by its id, until it has ended', () => {
+    const one = session();
+    const reasons: unknown[] = [];
+    const end = one.begin(1, (reason) => reasons.push(reason));
+    one.begin('1', (reason) => reasons.push(`text: ${String(reason)}`));
+    expect(one.isBusy).toBe(true);
+    one.cancel(1, 'enough');
+    one.cancel({}, 'no id');
+    end();
+    one.cancel(1, 'too late');
+    one.cancel('1', 'mine');
+    expect(reasons).toEqual(['enough', 'text: mine']);
+  });
+
+  test('a call whose id comes a second time does not end the other one', () => {
+    const one = session();
+    const reasons: string[] = [];
+    const end = one.begin(1, () => reasons.push('first'));
+    one.begin(1, () => reasons.push('second'));
+    end();
+    one.cancel(1, undefined);
+    expect(reasons).toEqual(['second']);
+  });
+
+  test('another stream takes the place of the one before', () => {
+    const one = session();
+    const ended: string[] = [];
+    one.stream = streamOf(ended, 'first');
+    one.stream = streamOf(ended, 'second');
+    expect([ended, one.isBusy]).toEqual([['first'], true]);
+    one.stream = undefined;
+    expect([ended, one.isBusy]).toEqual([['first', 'second'], false]);
+  });
+
+  test('its end is that of calls, stream and subscriptions, and nobody is asked any more', async () => {
+    const one = session();
+    const ended: string[] = [];
+    one.begin(1, (reason) => ended.push(String(reason)));
+    one.stream = streamOf(ended, 'stream');
+    const stop = new AbortController();
+    one.subscriptions.set('a://b', { upstream: {} as never, stop });
+    const id = one.question(() => ended.push('answered'));
+    await one.close();
+    one.answer(id, { result: {} });
+    expect([ended, stop.signal.aborted]).toEqual([
+      ['Error: the session has ended', 'stream'],
+      true,
+    ]);
+  });
+});
+
+test('ClientSession: sessions with upstreams that are gone end when no call is under way', async () => {
+  const [old, kept] = await Promise.all([startLegacyUpstream(), startLegacyUpstream()]);
+  const one = session();
+  const upstreams = [old, kept].map(({ url }) => upstreamAt(url));
+  for (const upstream of upstreams) await one.upstreams.with(upstream, askingAs());
+  const end = one.begin(1, () => undefined);
+  one.keepOnly(new Set(upstreams.slice(1)));
+  expect(ends(old)).toBe(0);
+  end();
+  await until(() => ends(old) === 1);
+  expect(await one.upstreams.all()).toMatchObject([{ upstream: upstreams[1] }]);
+  await one.close();
+  expect([ends(old), ends(kept)]).toEqual([1, 1]);
+  await Promise.all([old.stop(), kept.stop()]);
+});
+
+function ends({ log }: LegacyUpstream): number {
+  return log.filter((line) => line === 'DELETE session').length;
+}
