@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { Route } from '../listing/routing-table.js';
+import { callTerms } from '../upstream/call-terms.js';
 import { LegacySession } from '../upstream/legacy-session.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import { refusal } from '../upstream/upstream-refusal.js';
@@ -45,12 +46,10 @@ export async function callInSession(
   const { upstream, item } = route;
   const session = await LegacySession.open(upstream, { capabilities: {}, clientInfo }, asking);
   try {
-    const { token: strategy = upstream.options.token, timeoutMs = upstream.options.timeoutMs } =
-      item.verdict;
     const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
     const operation = { method, name: item.own };
     const answered = session.cancelOnAbort(id, asking);
-    const reply = await session.send(message, { ...asking, strategy, timeoutMs, operation });
+    const reply = await session.send(message, { ...asking, ...callTerms(route), operation });
     if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
     return (response) =>
       relay(call, session, reply, new MessageStream(response)).finally(() => {

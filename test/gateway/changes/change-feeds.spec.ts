@@ -1,261 +1,94 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { McpServer as ModernMcpServer } from '@modelcontextprotocol/server';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ChangeFeeds } from '../../../src/gateway/changes/change-feeds.js';
+import { ALL_LISTS } from '../../../src/gateway/changes/listen-filter.js';
+import type { Upstream } from '../../../src/gateway/upstream/upstream.js';
+import { askingAs, upstreamAt } from '../../support/gateway/upstream-objects.js';
 import {
-  CreateMessageRequestSchema,
-  CreateMessageResultSchema,
-  LoggingMessageNotificationSchema,
-  ResourceUpdatedNotificationSchema,
-  SubscribeRequestSchema,
-  ToolListChangedNotificationSchema,
-  UnsubscribeRequestSchema,
-} from '@modelcontextprotocol/sdk/types.js';
-import { none } from 'authplane-nestjs/gateway';
-import { eventsOf } from '../../support/gateway/event-reader.js';
-import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
-import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
-import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
-import { platforms } from '../../support/nest/start-app.js';
-import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
+  type RunningUpstream,
+  searchServer,
+  startUpstream,
+} from '../../support/gateway/upstream-servers.js';
+import { until } from '../../support/time/until.js';
 
-const OLD = 'old://all';
-const NEW = 'new://all';
-const subscribable = {
-  resources: { subscribe: true, listChanged: true },
-  tools: { listChanged: true },
-};
-
-function modern(): ModernMcpServer {
-  const server = new ModernMcpServer({ name: 'new', version: '1' }, { capabilities: subscribable });
-  server.registerTool('a', {}, () => ({ content: [] }));
-  server.registerResource('all', NEW, {}, ({ href }) => ({ contents: [{ uri: href, text: '' }] }));
-  return server;
-}
-
-const until = async (is: () => boolean) => {
-  const end = Date.now() + 4000;
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`never: ${is.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
-
-describe.each(platforms)('14.F: what upstreams say outside of calls on %s', (platform) => {
-  unhandledRejections();
-  let old: LegacyUpstream;
-  let young: RunningUpstream;
-  let app: GatewayApp;
-  let subscribed: McpServer;
-  const log: string[] = [];
-  const clients: Client[] = [];
+describe('ChangeFeeds', () => {
+  let server: RunningUpstream;
+  let upstream: Upstream;
+  let feeds: ChangeFeeds;
+  let era: string | Error;
+  const logged: unknown[] = [];
   const stops: AbortController[] = [];
-
-  function legacy(): McpServer {
-    const server = new McpServer(
-      { name: 'old', version: '1' },
-      { capabilities: { ...subscribable, logging: {} } },
-    );
-    server.registerTool('a', {}, () => ({ content: [] }));
-    server.registerResource('all', OLD, {}, ({ href }) => ({
-      contents: [{ uri: href, text: '' }],
-    }));
-    server.server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
-      log.push(`subscribe ${params.uri}`);
-      subscribed = server;
-      return {};
-    });
-    server.server.setRequestHandler(UnsubscribeRequestSchema, ({ params }) => {
-      log.push(`unsubscribe ${params.uri}`);
-      return {};
-    });
-    return server;
-  }
-
-  beforeAll(async () => {
-    old = await startLegacyUpstream(legacy);
-    young = await startUpstream(modern);
-    app = await startGateway({
-      platform,
-      gateway: {
-        upstreams: {
-          old: { url: old.url, token: none() },
-          young: { url: young.url, token: none() },
-        },
+  beforeEach(async () => {
+    server = await startUpstream(searchServer);
+    upstream = upstreamAt(server.url);
+    era = '2026-07-28';
+    feeds = new ChangeFeeds({
+      catalogue: { forget: () => undefined },
+      log: (error: unknown) => logged.push(error),
+      eraOf: async () => {
+        if (era instanceof Error) throw era;
+        return era;
       },
-    });
+    } as never);
   });
   afterEach(async () => {
     for (const stop of stops.splice(0)) stop.abort();
-    await Promise.all(
-      clients.splice(0).map(async (client) => {
-        await (client.transport as StreamableHTTPClientTransport).terminateSession();
-        await client.close();
-      }),
-    );
-    await until(() => old.sessions.size === 0); // also those of listen streams
-    log.length = 0;
-    old.log.length = 0;
-    await until(() => openListens() === 0);
-    young.asked.length = 0;
-    young.aborted.length = 0;
-  });
-  afterAll(async () => {
-    await app.close();
-    await old.stop();
-    await young.stop();
+    await server.stop();
   });
 
-  /** With the stream that SDK clients open by themselves, and that both upstreams know of. */
-  async function connect(sub = 'user-1') {
-    const heard: string[] = [];
-    const client = new Client({ name: 'v1', version: '1' }, { capabilities: { sampling: {} } });
-    client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
-      heard.push(`updated ${params.uri}`);
-    });
-    client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
-      heard.push('tools changed');
-    });
-    client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {
-      heard.push(`log ${String(params.data)}`);
-    });
-    client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => ({
-      model: 'none',
-      role: 'assistant',
-      content: { type: 'text', text: `${sub}: ${JSON.stringify(params.messages[0]?.content)}` },
-    }));
-    const streams = old.log.filter((line) => line === 'GET session').length;
-    const transport = new StreamableHTTPClientTransport(new URL(app.mcpUrl), {
-      requestInit: { headers: { authorization: `Bearer ${await app.token({ sub })}` } },
-    });
-    await client.connect(transport);
-    clients.push(client);
-    await until(() => old.log.filter((line) => line === 'GET session').length === streams + 1);
-    return { client, heard };
-  }
-  async function listen(notifications: object) {
+  async function listen(who: string, scopes: readonly string[] = [], of = upstream) {
     const stop = new AbortController();
     stops.push(stop);
-    const response = await app.fetch(
-      'subscriptions/listen',
-      { notifications },
-      { signal: stop.signal },
-    );
-    const stream = eventsOf(response);
-    await stream.next(); // acknowledged
-    return { stop, stream };
+    let inSession = 0;
+    const listener = { changed: () => undefined, updated: () => undefined };
+    const asking = askingAs(who, { scopes, signal: stop.signal });
+    const listening = feeds.listen(of, { filter: ALL_LISTS, listener, asking }, () => inSession++);
+    return { stop, listening, inSession: () => inSession };
   }
-  const listens = () => young.asked.filter(({ method }) => method === 'subscriptions/listen');
-  const openListens = () => listens().length - young.aborted.length;
 
-  test('2025 client, 2025 upstream: subscription, list change, log message and question', async () => {
-    const { client, heard } = await connect('ann');
-    await client.subscribeResource({ uri: OLD });
-    await client.subscribeResource({ uri: OLD });
-    expect(log).toEqual([`subscribe ${OLD}`]);
-    const server = subscribed;
-    await server.server.sendResourceUpdated({ uri: OLD });
-    server.sendToolListChanged();
-    server.sendToolListChanged();
-    await server.server.sendLoggingMessage({ level: 'info', data: 'hello' });
-    await until(() => heard.length >= 3);
-    expect(heard.sort()).toEqual(['log hello', 'tools changed', `updated ${OLD}`]);
-    const asked = await server.server.request(
-      {
-        method: 'sampling/createMessage',
-        params: {
-          messages: [{ role: 'user', content: { type: 'text', text: 'who?' } }],
-          maxTokens: 1,
-        },
-      },
-      CreateMessageResultSchema,
-    );
-    expect(JSON.stringify(asked)).toContain('ann');
-    await client.unsubscribeResource({ uri: OLD });
-    expect(log).toEqual([`subscribe ${OLD}`, `unsubscribe ${OLD}`]);
+  test('one stream for each caller and what he may, however often he listens', async () => {
+    for (const [who, scopes] of [
+      ['ann', ['a', 'b']],
+      ['ann', ['b', 'a']],
+      ['ann', ['a']],
+      ['bob', ['a', 'b']],
+    ] as const)
+      await (
+        await listen(who, scopes)
+      ).listening;
+    expect(feeds.size).toBe(3);
+    expect(server.asked).toHaveLength(3);
   });
 
-  test('2025 clients, 2026 upstream: one stream for all sessions of a caller, ended with the last', async () => {
-    const one = await connect('bea');
-    const other = await connect('bea');
-    const else_ = await connect('carl');
-    await one.client.subscribeResource({ uri: NEW });
-    young.notify.resourceUpdated(NEW);
-    await until(() => one.heard.includes(`updated ${NEW}`));
-    young.notify.toolsChanged();
-    await until(() => [one, other, else_].every(({ heard }) => heard.includes('tools changed')));
-    expect(other.heard).toEqual(['tools changed']);
-    await until(() => openListens() === 2); // one for each caller: a wider one takes the place of the first
-    await one.client.unsubscribeResource({ uri: NEW });
-    young.notify.resourceUpdated(NEW);
-    young.notify.toolsChanged();
-    await until(() => one.heard.filter((what) => what === 'tools changed').length === 2);
-    expect(one.heard.filter((what) => what.startsWith('updated'))).toHaveLength(1);
-  });
-
-  test('2026 client, 2025 upstream: a session of the stream, subscribed, and ended with it', async () => {
-    const { stop, stream } = await listen({ toolsListChanged: true, resourceSubscriptions: [OLD] });
-    await until(() => old.log.includes('GET session'));
-    expect(log).toEqual([`subscribe ${OLD}`]);
-    await subscribed.server.sendResourceUpdated({ uri: OLD });
-    expect((await stream.next()).value).toMatchObject({
-      method: 'notifications/resources/updated',
-      params: { uri: OLD },
-    });
-    subscribed.sendToolListChanged();
-    expect((await stream.next()).value).toMatchObject({
-      method: 'notifications/tools/list_changed',
-    });
-    stop.abort();
-    await until(() => old.log.includes('DELETE session'));
-  });
-
-  test('2026 clients, 2026 upstream: streams of one caller are one at the upstream', async () => {
-    const one = await listen({ toolsListChanged: true });
-    await until(() => listens().length === 1);
-    const other = await listen({ toolsListChanged: true });
-    young.notify.toolsChanged();
-    for (const { stream } of [one, other])
-      expect((await stream.next()).value.method).toBe('notifications/tools/list_changed');
-    expect(listens()).toHaveLength(1);
+  test('it ends with the last who listens', async () => {
+    const [one, other] = [await listen('ann'), await listen('ann')];
+    await Promise.all([one.listening, other.listening]);
     one.stop.abort();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(young.aborted).toEqual([]);
+    expect(feeds.size).toBe(1);
     other.stop.abort();
-    await until(() => openListens() === 0);
+    expect(feeds.size).toBe(0);
+    await until(() => server.aborted.length === 1);
   });
 
-  test('a session that the upstream has lost is opened and subscribed again', async () => {
-    const { client, heard } = await connect();
-    await client.subscribeResource({ uri: OLD });
-    for (const transport of old.sessions.values()) await transport.close();
-    old.forget();
-    await until(() => log.length === 2);
-    await until(() => old.log.filter((line) => line === 'GET session').length >= 3);
-    await subscribed.server.sendResourceUpdated({ uri: OLD });
-    await until(() => heard.includes(`updated ${OLD}`));
+  test('whoever has gone before he listens opens nothing', async () => {
+    const gone = await listen('ann');
+    gone.stop.abort();
+    await gone.listening;
+    expect(feeds.size).toBe(0);
   });
 
-  test('a stream belongs to its session: somebody else gets 404, and without one it is 405', async () => {
-    const { client } = await connect('owner');
-    const { sessionId = '' } = client.transport as StreamableHTTPClientTransport;
-    const get = async (headers: Record<string, string>) => {
-      const authorization = `Bearer ${await app.token({ sub: 'thief' })}`;
-      const response = await fetch(app.mcpUrl, {
-        headers: { accept: 'text/event-stream', authorization, ...headers },
-      });
-      await response.text();
-      return response.status;
-    };
-    expect([await get({ 'mcp-session-id': sessionId }), await get({})]).toEqual([404, 405]);
+  test('of an earlier revision it is for the session to listen', async () => {
+    era = '2025-11-25';
+    const one = await listen('ann');
+    await one.listening;
+    expect([one.inSession(), feeds.size, server.asked]).toEqual([1, 0, []]);
   });
 
-  test('what cannot be read cannot be subscribed to', async () => {
-    const { client } = await connect();
-    await expect(client.subscribeResource({ uri: 'nowhere://x' })).rejects.toMatchObject({
-      code: -32002,
-    });
-    expect(log).toEqual([]);
+  test('one that nobody can ask is asked again later, until nobody listens', async () => {
+    era = new Error('is away');
+    const one = await listen('ann');
+    await until(() => logged.length === 1);
+    one.stop.abort();
+    await one.listening;
+    expect([logged, feeds.size]).toEqual([[era], 0]);
   });
 });

@@ -274,17 +274,6 @@ describe.each(platforms)('14.F: clients and upstreams of 2025-11-25 on %s', (pla
     expect([textOf(slow), progress]).toEqual(['slow ran', [1, 2]]);
     const read = await client.readResource({ uri: 'count://all' });
     expect(read.contents).toHaveLength(1);
-    for (const [capabilities, code] of [
-      [{}, -32021],
-      [{ elicitation: {} }, -32603],
-    ] as const) {
-      const asked = await app.ask(
-        'tools/call',
-        { name: 'old__ask', arguments: {} },
-        { capabilities },
-      );
-      expect(asked.json.error).toMatchObject({ code, data: { upstream: 'old' } });
-    }
     await client.close();
   });
 });

@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { none } from 'authplane-nestjs/gateway';
+import { gatewayController } from '../../src/gateway/gateway.controller.js';
+import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
+import {
+  type RunningUpstream,
+  searchServer,
+  startUpstream,
+} from '../support/gateway/upstream-servers.js';
+import { platforms } from '../support/nest/start-app.js';
+
+describe.each(platforms)('the controller that `path` registers, on %s', (platform) => {
+  let search: RunningUpstream;
+  let app: GatewayApp;
+  beforeAll(async () => {
+    search = await startUpstream(searchServer);
+    app = await startGateway({
+      platform,
+      scopes: ['use'],
+      gateway: {
+        path: 'mcp',
+        scopes: ['use'],
+        upstreams: { search: { url: search.url, token: none() } },
+      },
+    });
+  });
+  afterAll(async () => {
+    await app.close();
+    await search.stop();
+  });
+
+  test('is behind the guard, as an MCP endpoint', async () => {
+    const nobody = await app.ask('tools/list', {}, { token: null });
+    expect(nobody.status).toBe(401);
+    expect(nobody.headers.get('www-authenticate')).toContain('scope="use"');
+    const lacking = await app.ask('tools/list', {}, { token: await app.token({ scope: '' }) });
+    expect(lacking.status).toBe(403);
+    expect(lacking.json).toMatchObject({ id: 1, error: { code: -32003 } }); // its body is judged
+    expect(search.asked).toEqual([]);
+    expect((await app.ask('tools/list')).json.result.tools).toHaveLength(1);
+  });
+
+  test.each(['GET', 'DELETE'])('%s is for the gateway to answer, too', async (method) => {
+    const headers = { authorization: `Bearer ${await app.token()}` };
+    const response = await fetch(app.mcpUrl, { method, headers });
+    await response.text();
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST, GET, DELETE']);
+  });
+});
+
+test('each gateway has a class of its own: what one asks of callers says nothing of another', () => {
+  const route = { path: 'mcp', name: undefined, scopes: ['a'] };
+  expect(gatewayController(route)).not.toBe(gatewayController({ ...route, scopes: [] }));
+});
