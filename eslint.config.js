@@ -18,7 +18,7 @@ const LAYERS = {
     folders: ['core', 'nest'],
   },
   gateway: {
-    packages: ['@nestjs/common'],
+    packages: ['@nestjs/common', '@nestjs/core'],
     types: [],
     folders: ['core', 'nest', 'mcp'],
   },
@@ -61,6 +61,7 @@ const LADDERS = {
     'options',
     'names',
     'memory',
+    'local',
     'upstream',
     'listing',
     'changes',

@@ -122,8 +122,11 @@ export class GatewayUpstreams {
 
   #put(name: string, options: UpstreamOptions): void {
     const others = this.#registry.all.map((one) => one.options).filter((one) => one.name !== name);
-    const { devMode, strategy } = this.#registry.options;
-    this.#registry.put(resolveAdded(name, options, { others, devMode, strategy }));
+    const {
+      ownTools,
+      options: { devMode, strategy },
+    } = this.#registry;
+    this.#registry.put(resolveAdded(name, options, { others, ownTools, devMode, strategy }));
     this.#registry.changed();
   }
 

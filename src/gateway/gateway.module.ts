@@ -6,6 +6,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService, ModuleRef } from '@nestjs/core';
 import { AuthplaneClient } from '../core/client.js';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { isScopeToken } from '../core/lib/scopes.js';
@@ -17,6 +18,7 @@ import { McpGateway } from './gateway.js';
 import { gatewayToken, gatewayUpstreamsToken, UPSTREAM_TOKEN_STRATEGY } from './gateway-tokens.js';
 import { GatewayUpstreams } from './gateway-upstreams.js';
 import { type AuthplaneGatewayOptions, resolveGateway } from './options/gateway-options.js';
+import { ToolDiscovery } from './local/tool-discovery.js';
 import type { UpstreamTokenFunction } from './options/token-strategy.js';
 import { UpstreamRegistry } from './listing/upstream-registry.js';
 
@@ -109,7 +111,7 @@ export class AuthplaneGatewayModule {
     const registry = Symbol('authplane-nestjs:gateway-registry');
     return {
       module: AuthplaneGatewayModule,
-      imports,
+      imports: [DiscoveryModule, ...imports],
       controllers: path === undefined ? [] : [gatewayController({ path, name, scopes })],
       providers: [
         ...optionsProviders(raw, options),
@@ -125,9 +127,18 @@ export class AuthplaneGatewayModule {
         },
         {
           provide: gatewayToken(name),
-          inject: [registry, ProtectedResources],
-          useFactory: (made: UpstreamRegistry, resources: ProtectedResources) =>
-            new McpGateway(made, () => resources.endpoint(name), resources.events),
+          inject: [registry, ProtectedResources, DiscoveryService, ModuleRef],
+          useFactory: (
+            made: UpstreamRegistry,
+            resources: ProtectedResources,
+            discovery: DiscoveryService,
+            modules: ModuleRef,
+          ) => {
+            const tools = new ToolDiscovery(discovery, modules, (one) => resources.endpoint(one));
+            const protectedBy = () => resources.endpoint(name);
+            const discover = () => tools.toolsOf(name, made.options);
+            return new McpGateway(made, protectedBy, resources.events, discover);
+          },
         },
         {
           provide: gatewayUpstreamsToken(name),

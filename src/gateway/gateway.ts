@@ -23,6 +23,8 @@ import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
 import { LegacyEndpoint } from './legacy/legacy-endpoint.js';
 import { LegacyServer } from './legacy/legacy-server.js';
 import type { ListKind } from './listing/list-kinds.js';
+import { LocalTools } from './local/local-tools.js';
+import type { DiscoveredTool } from './local/tool-discovery.js';
 import { OperationRouter } from './listing/operation-router.js';
 import { type GatewayCallOptions, OwnCalls } from './own-calls.js';
 import { ModernServer } from './modern/modern-server.js';
@@ -66,15 +68,18 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   readonly #calls = new GatewayCalls();
   readonly #own: OwnCalls;
   readonly #decisions: GatewayDecisions;
+  readonly #discoverTools: () => readonly DiscoveredTool[];
 
   /** @internal Made by `AuthplaneGatewayModule`. */
   constructor(
     registry: UpstreamRegistry,
     protectedBy: () => ProtectedResource,
     events: Pick<Events, 'onEvent'>,
+    discoverTools: () => readonly DiscoveredTool[],
   ) {
     this.#registry = registry;
     this.#protectedBy = protectedBy;
+    this.#discoverTools = discoverTools;
     this.#own = new OwnCalls(registry, protectedBy);
     this.#decisions = new GatewayDecisions(events, (uri) => isOf(protectedBy(), uri));
     const router = new OperationRouter(registry.routes, registry.taskRoutes);
@@ -168,12 +173,19 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
   }
 
   /**
-   * Called by Nest: the guard learns what the rules of upstreams ask of callers.
+   * Called by Nest: the guard learns what the rules of upstreams, and tools of the gateway itself, ask of callers.
    *
-   * @throws ConfigurationError for a name that no `forFeature` has given.
+   * @throws ConfigurationError for a name that no `forFeature` has given, and for tools that cannot be offered.
    */
   onModuleInit(): void {
-    this.#protectedBy().mcp.addSource(this.#registry.scopes);
+    const { mcp } = this.#protectedBy();
+    mcp.addSource(this.#registry.scopes);
+    const tools = this.#discoverTools();
+    if (tools.length === 0) return;
+    this.#registry.putOwn(new LocalTools(tools, (...failed) => this.#registry.logFault(...failed)));
+    for (const { options, needs, listing } of tools) {
+      mcp.learn({ kind: 'tool', name: options.name, requirement: needs, list: listing });
+    }
   }
 
   /** Called by Nest: running calls get time to end, new ones are refused. */

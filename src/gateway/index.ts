@@ -12,6 +12,17 @@ export type {
   GatewayDecision,
 } from './decisions.js';
 export { McpGateway } from './gateway.js';
+export {
+  GatewayTool,
+  type GatewayToolCall,
+  type GatewayToolContent,
+  type GatewayToolOptions,
+  type GatewayToolProgress,
+  type GatewayToolResult,
+  type GatewayToolStructure,
+} from './local/gateway-tool.js';
+export type { JsonSchema } from './local/json-schema.js';
+export type { StandardSchema, ToolInputSchema } from './local/tool-schema.js';
 export type { ListKind } from './listing/list-kinds.js';
 export type { GatewayCallOptions } from './own-calls.js';
 export {

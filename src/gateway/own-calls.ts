@@ -44,10 +44,14 @@ export class OwnCalls {
   }
 
   async list(kind: ListKind, caller: GatewayCaller): Promise<readonly Message[]> {
-    const { catalogue, warnings, all } = this.#registry;
+    const { catalogue, warnings } = this.#registry;
     const shape = LISTS[kind];
     const asking = askingFor(caller, new AbortController().signal);
-    const { items, unavailable } = await mergedList(all, shape, asking, { catalogue, warnings });
+    const upstreams = this.#registry.offering(kind);
+    const { items, unavailable } = await mergedList(upstreams, shape, asking, {
+      catalogue,
+      warnings,
+    });
     for (const { error } of unavailable) this.#registry.log(error);
     const method = USES[kind];
     const verdicts = await Promise.all(

@@ -115,7 +115,8 @@ const snippets: readonly Snippet[] = [
 
   [gateway, `import '../../core/lib/scopes.js'; import '../../nest/http/request.js';`, null],
   [gateway, `import '../../mcp/serve-mcp.js';`, null],
-  [gateway, `import '@nestjs/core';`, IMPORTS],
+  [gateway, `import '@nestjs/core';`, null],
+  [gateway, `import '@nestjs/platform-express';`, IMPORTS],
   [gateway, `import type { Server } from '@modelcontextprotocol/server';`, IMPORTS],
   [gateway, `import { request } from 'node:http';`, IMPORTS],
   [gateway, `export const sdk = import('@modelcontextprotocol/server');`, SYNTAX],

@@ -41,11 +41,35 @@ export async function mergedList(
     items.push(list.items.filter(({ isBlocked }) => !isBlocked));
     if (ttl > 0 && list.items.length > 0) ttlMs = Math.min(ttlMs, ttl);
   });
+  const own = upstreams[0]?.isLocal === true ? (items.shift() ?? []) : [];
   return {
-    items: withoutClashes(items.flat(), shape, warnings),
+    items: [...own, ...withoutClashes(notIn(own, items.flat(), warnings), shape, warnings)],
     ttlMs: ttlMs === Infinity ? 0 : Math.min(LONGEST_TTL_MS, Math.floor(ttlMs)),
     unavailable,
   };
+}
+
+/** What the gateway calls one of its own tools, no upstream can take. */
+function notIn(
+  own: readonly Item[],
+  items: readonly Item[],
+  warnings: SparseWarnings,
+): readonly Item[] {
+  if (own.length === 0) return items;
+  const taken = new Set(own.map(({ name }) => name));
+  const withdrawn = items.filter(({ name }) => taken.has(name)).map(({ name }) => quoted(name));
+  if (withdrawn.length === 0) return items;
+  warnings.warn(
+    'own tools',
+    `tool ${shortened(withdrawn)}: also one of the gateway (@GatewayTool), so that of the upstream is not ` +
+      'offered; give the upstream a prefix, or the tool a name (as)',
+  );
+  return items.filter(({ name }) => !taken.has(name));
+}
+
+function shortened(names: readonly string[]): string {
+  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '';
+  return names.slice(0, SHOWN).join(', ') + more;
 }
 
 /** Of two with one name neither is offered, so that none can take the other's place; URIs are shared. */
@@ -62,10 +86,9 @@ function withoutClashes(
     return items.filter(({ name }) => !seen.has(name) && seen.add(name));
   }
   const clashing = [...count].filter(([, times]) => times > 1).map(([name]) => quoted(name));
-  const more = clashing.length > SHOWN ? ` and ${clashing.length - SHOWN} more` : '';
   warnings.warn(
     `clash ${operation}`,
-    `${operation} ${clashing.slice(0, SHOWN).join(', ')}${more}: offered twice, so neither is; ` +
+    `${operation} ${shortened(clashing)}: offered twice, so neither is; ` +
       'give one of the upstreams a prefix, or the operation a name (as)',
   );
   return items.filter(({ name }) => count.get(name) === 1);

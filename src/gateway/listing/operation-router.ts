@@ -62,7 +62,7 @@ export class OperationRouter {
     const name = textIn(holder, member);
     const isShown = reader.isShown?.(name, kind) ?? true;
     const route = isShown ? await place.find(name) : undefined;
-    if (route !== undefined) reader.onRoute?.(route.upstream.name);
+    if (route?.upstream.isLocal === false) reader.onRoute?.(route.upstream.name);
     await judgeAgain();
     const judged = textIn(holder, member);
     if (route === undefined || judged !== name) {

@@ -3,7 +3,7 @@ import { quoted } from '../../core/lib/text.js';
 import type { UpstreamError } from '../wire/gateway-errors.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Catalogue, ListReader } from './catalogue.js';
-import { LISTS, type ListShape } from './list-kinds.js';
+import { type ListKind, LISTS, type ListShape } from './list-kinds.js';
 import type { Item, StoredList } from './stored-list.js';
 
 /** Where an operation goes. */
@@ -33,10 +33,11 @@ function blocked({ upstream, item }: Route): UpstreamError {
  * them leads nowhere, and nothing is sent. Names are looked up, never taken apart.
  */
 export class RoutingTable {
-  readonly #upstreams: () => readonly Upstream[];
+  readonly #upstreams: (kind: ListKind) => readonly Upstream[];
   readonly #catalogue: Catalogue;
 
-  constructor(upstreams: () => readonly Upstream[], catalogue: Catalogue) {
+  /** @param upstreams that offer something of a kind; of tools the gateway itself comes first. */
+  constructor(upstreams: (kind: ListKind) => readonly Upstream[], catalogue: Catalogue) {
     this.#upstreams = upstreams;
     this.#catalogue = catalogue;
   }
@@ -51,10 +52,15 @@ export class RoutingTable {
     reader: ListReader,
   ): Promise<Route | undefined> {
     if (isStandIn(name)) return undefined;
-    const candidates = this.#upstreams().filter(({ names }) => names[kind].mayHave(name));
-    const { found, failure } = await this.#search(candidates, LISTS[kind], reader, (list) =>
-      list.find(name),
-    );
+    const find = (list: StoredList) => list.find(name);
+    const [first, ...others] = this.#upstreams(kind);
+    const search = (among: readonly Upstream[]) => this.#search(among, LISTS[kind], reader, find);
+    if (first?.isLocal === true) {
+      const [own] = (await search([first])).found;
+      if (own !== undefined) return own;
+    }
+    const all = first === undefined || first.isLocal ? others : [first, ...others];
+    const { found, failure } = await search(all.filter(({ names }) => names[kind].mayHave(name)));
     if (found.length === 0 && failure !== undefined) throw failedAt(failure, reader);
     const [only, second] = found;
     if (second !== undefined) return undefined;
@@ -69,7 +75,9 @@ export class RoutingTable {
    */
   async resource(uri: string, reader: ListReader): Promise<Route | undefined> {
     if (isStandIn(uri)) return undefined;
-    const all = this.#upstreams().filter(({ names }) => names.resource(uri).verdict.isOffered);
+    const all = this.#upstreams('resources').filter(
+      ({ names }) => names.resource(uri).verdict.isOffered,
+    );
     const listed = await this.#search(all, LISTS.resources, reader, (list) => list.find(uri));
     const templates =
       listed.found.length > 0
@@ -88,7 +96,8 @@ export class RoutingTable {
   /** A template by its text, or a resource by its URI, for completions. */
   async template(text: string, reader: ListReader): Promise<Route | undefined> {
     for (const shape of [LISTS.resourceTemplates, LISTS.resources]) {
-      const search = this.#search(this.#upstreams(), shape, reader, (list) => list.find(text));
+      const upstreams = this.#upstreams(shape.kind);
+      const search = this.#search(upstreams, shape, reader, (list) => list.find(text));
       const { found, failure } = await search;
       if (found[0] !== undefined) return found[0];
       if (failure !== undefined) throw failedAt(failure, reader);

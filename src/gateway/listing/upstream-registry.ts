@@ -1,22 +1,24 @@
 import cluster from 'node:cluster';
 import type { AuthplaneClient } from '../../core/client.js';
+import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import type { ResolvedModuleOptions } from '../../core/options.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';
 import { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { Catalogue, type ListReader, type ReadList } from './catalogue.js';
-import { LISTS, type ListShape } from './list-kinds.js';
+import { type ListKind, LISTS, type ListShape } from './list-kinds.js';
 import { type ListPage, listPage } from './list-page.js';
 import { type RawList, readList } from './list-reader.js';
 import { mergedList } from './merged-list.js';
 import { RoutingTable } from './routing-table.js';
 import { TaskRouter } from './task-router.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
-import type { ResolvedGateway } from '../options/gateway-options.js';
+import { ownNameProblems, type ResolvedGateway } from '../options/gateway-options.js';
 import { pinOf } from '../options/pins.js';
 import { requireNoCredentials } from '../options/token-strategy.js';
-import type { ResolvedUpstream } from '../options/upstream-options.js';
+import { resolveUpstream, type ResolvedUpstream } from '../options/upstream-options.js';
+import type { LocalTools } from '../local/local-tools.js';
 import { LegacySession } from '../upstream/legacy-session.js';
 import { type Asking, askModern } from '../upstream/modern-rpc.js';
 import { Upstream } from '../upstream/upstream.js';
@@ -28,6 +30,15 @@ import { MODERN } from '../wire/modern-request.js';
 
 const NO_SECRET =
   'gateway: secret: set the same in all processes, or each knows the tasks of its own clients only';
+
+/** It neither fails nor forgets as a server does; how many calls it can take, its tools know best. */
+const OWN = {
+  era: MODERN,
+  listsAre: 'public',
+  breaker: false,
+  maxInFlight: 10_000,
+  maxQueued: 10_000,
+} as const;
 
 interface Registered {
   readonly upstream: Upstream;
@@ -49,6 +60,9 @@ export class UpstreamRegistry {
   readonly #module: Pick<ResolvedModuleOptions, 'client'>;
   readonly #registered = new Map<string, Registered>();
   readonly #listeners = new Set<() => void>();
+  /** Names of the tools of the gateway itself. */
+  ownTools: readonly string[] = [];
+  #own: Upstream | undefined;
 
   constructor(
     options: ResolvedGateway,
@@ -61,12 +75,17 @@ export class UpstreamRegistry {
     this.#module = module;
     this.warnings = new SparseWarnings(this.#logger);
     this.catalogue = new Catalogue(this.#read, module.client.clock, this.warnings, options.pins);
-    this.routes = new RoutingTable(() => this.all, this.catalogue);
+    this.routes = new RoutingTable((kind) => this.offering(kind), this.catalogue);
     this.tasks = new TaskIds(options.secret);
     this.taskRoutes = new TaskRouter(this.tasks, (name) => this.get(name));
     this.scopes = new GatewayScopes(() => this.all.map(({ names }) => names));
     for (const upstream of options.upstreams) this.put(upstream);
     if (options.secret === undefined && cluster.isWorker) this.#logger.warn(NO_SECRET);
+  }
+
+  /** Whoever has something of this kind: of tools the gateway itself, in front of all upstreams. */
+  offering(kind: ListKind): readonly Upstream[] {
+    return kind !== 'tools' || this.#own === undefined ? this.all : [this.#own, ...this.all];
   }
 
   /** In the order of the options. */
@@ -80,13 +99,34 @@ export class UpstreamRegistry {
    * @throws ConfigurationError for one whose tokens nobody could get
    */
   put(options: ResolvedUpstream): void {
-    const { clock, dpop, authentication } = this.#module.client;
+    const { clock, authentication } = this.#module.client;
     if (authentication === undefined) requireNoCredentials(options);
-    const { devMode, perCallerInFlight, maxNameLength } = this.options;
-    const shared = { client: this.#client, clock, dpop, devMode, perCallerInFlight, maxNameLength };
-    const upstream = new Upstream(options, shared);
+    const upstream = this.#made(options);
     this.#registered.get(options.name)?.upstream.close();
     this.#registered.set(options.name, { upstream, era: new UpstreamEra(upstream, clock) });
+  }
+
+  /**
+   * From now on they stand in front of all others.
+   *
+   * @throws ConfigurationError for a name that an upstream has been given with `as`
+   */
+  putOwn(tools: LocalTools): void {
+    const clashes = ownNameProblems(
+      tools.names,
+      this.all.map((one) => one.options),
+    );
+    if (clashes.length > 0) throw new ConfigurationError(clashes.map((one) => `gateway: ${one}`));
+    this.ownTools = tools.names;
+    const options = { ...OWN, url: 'memory:gateway', prefix: false } as const;
+    this.#own = this.#made(resolveUpstream('gateway', options), tools);
+  }
+
+  #made(options: ResolvedUpstream, local?: LocalTools): Upstream {
+    const { clock, dpop } = this.#module.client;
+    const { devMode, perCallerInFlight, maxNameLength } = this.options;
+    const shared = { client: this.#client, clock, dpop, devMode, perCallerInFlight, maxNameLength };
+    return new Upstream(options, shared, local);
   }
 
   get(name: string): Upstream | undefined {
@@ -122,7 +162,8 @@ export class UpstreamRegistry {
    */
   async page(shape: ListShape, cursor: unknown, reader: ListReader): Promise<ListPage> {
     const { catalogue, warnings } = this;
-    const merged = await mergedList(this.all, shape, reader, { catalogue, warnings });
+    const upstreams = this.offering(shape.kind);
+    const merged = await mergedList(upstreams, shape, reader, { catalogue, warnings });
     for (const { error } of merged.unavailable) this.log(error);
     const { isShown } = reader;
     const items =
@@ -142,6 +183,8 @@ export class UpstreamRegistry {
   }
 
   async eraOf(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
+    const { era } = upstream.options;
+    if (era !== 'auto') return era;
     const registered = this.#registered.get(upstream.name);
     if (registered?.upstream === upstream) return registered.era.find(asking);
     return new UpstreamEra(upstream, this.#module.client.clock).find(asking); // replaced meanwhile
@@ -160,6 +203,11 @@ export class UpstreamRegistry {
 
   close(): void {
     for (const { upstream } of this.#registered.values()) upstream.close();
+  }
+
+  /** What a tool of the gateway has thrown, which its callers do not get to know. */
+  logFault(tool: string, fault: unknown): void {
+    this.#logger.error(`the tool ${tool} failed`, fault);
   }
 
   /** What operators have to hear of, once a minute; refusals of callers are none of it. */

@@ -1,12 +1,31 @@
 import { isJsonObject, member } from '../../core/lib/members.js';
-import type { StreamRequest } from '../../core/http/streams.js';
+import { OutboundStreams, type StreamRequest } from '../../core/http/streams.js';
 import type { InMemoryServer } from '../options/in-memory-server.js';
 import type { GatewayCaller } from '../options/token-strategy.js';
+import type { ResolvedUpstream } from '../options/upstream-options.js';
+import type { AnswerBody } from '../wire/answer-head.js';
 import { MemoryAnswer, MemoryTransport } from './memory-transport.js';
 
 /** A request, and who makes it. */
 export interface OutboundRequest extends StreamRequest {
   readonly caller: GatewayCaller;
+}
+
+/** How requests get to an upstream. */
+export interface UpstreamTransport {
+  send(request: OutboundRequest): Promise<AnswerBody>;
+  /** No new connections; those that are in use end with their calls. */
+  close(): void;
+}
+
+/** Over the network, or to servers in this process. */
+export function transportTo(
+  { url, server, trusted }: Pick<ResolvedUpstream, 'url' | 'server' | 'trusted'>,
+  devMode: boolean,
+): UpstreamTransport {
+  return server === undefined
+    ? new OutboundStreams(new URL(url), { devMode, trusted })
+    : new MemoryServers(server);
 }
 
 interface MemorySession {

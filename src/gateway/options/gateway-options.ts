@@ -129,19 +129,23 @@ export function resolveGateway(
   };
 }
 
+/** What an upstream must not take away that is added. */
+export interface AddedSurroundings extends UpstreamSurroundings {
+  readonly others: readonly ResolvedUpstream[];
+  /** Names of the tools of the gateway itself. */
+  readonly ownTools: readonly string[];
+}
+
 /** @throws ConfigurationError naming every problem of an upstream that is added to `others`. */
 export function resolveAdded(
   name: string,
   options: UpstreamOptions,
-  {
-    others,
-    ...surroundings
-  }: UpstreamSurroundings & { readonly others: readonly ResolvedUpstream[] },
+  { others, ownTools, ...surroundings }: AddedSurroundings,
 ): ResolvedUpstream {
   const problems = upstreamProblems(name, options, surroundings);
   if (problems.length > 0) throw new ConfigurationError(problems.map((one) => `gateway: ${one}`));
   const added = resolveUpstream(name, options, surroundings.strategy);
-  const clashes = namingProblems([...others, added]);
+  const clashes = [...namingProblems([...others, added]), ...ownNameProblems(ownTools, [added])];
   if (clashes.length > 0) throw new ConfigurationError(clashes.map((one) => `gateway: ${one}`));
   return added;
 }
@@ -181,6 +185,18 @@ function namingProblems(upstreams: readonly ResolvedUpstream[]): string[] {
       twice(namesAs(upstreams, kind), 'the name'),
     ),
   ];
+}
+
+/** What somebody has named `as` a tool of the gateway would never be called. */
+export function ownNameProblems(
+  ownTools: readonly string[],
+  upstreams: readonly ResolvedUpstream[],
+): string[] {
+  return namesAs(upstreams, 'tools').flatMap(([name, owner]) =>
+    ownTools.includes(name)
+      ? [`${owner}: the name "${name}" is that of a tool of the gateway (@GatewayTool), too`]
+      : [],
+  );
 }
 
 function namesAs(upstreams: readonly ResolvedUpstream[], kind: 'tools' | 'prompts') {

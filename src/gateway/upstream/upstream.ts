@@ -2,10 +2,9 @@ import type { AuthplaneClient } from '../../core/client.js';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { untilAborted } from '../../core/lib/deadline.js';
 import { OutboundHttpError } from '../../core/http/errors.js';
-import { OutboundStreams } from '../../core/http/streams.js';
 import type { Clock } from '../../core/lib/clock.js';
 import type { ProofSigner } from '../../core/dpop/signer.js';
-import { MemoryServers } from '../memory/memory-servers.js';
+import { transportTo, type UpstreamTransport } from '../memory/memory-servers.js';
 import { UpstreamNames } from '../names/upstream-names.js';
 import type { UpstreamToken } from '../options/token-strategy.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
@@ -57,27 +56,32 @@ const LISTEN_PATIENCE_MS = 30_000;
 /** One MCP server behind the gateway, as long as its options are the same. */
 export class Upstream {
   readonly options: ResolvedUpstream;
+  /** Its tools are those of the gateway itself. */
+  readonly isLocal: boolean;
   readonly names: UpstreamNames;
   readonly breaker: UpstreamBreaker;
   /** Of the last call that failed; cleared by one that does not. */
   lastError: string | undefined;
   readonly #bulkhead: Bulkhead;
-  readonly #streams: OutboundStreams | MemoryServers;
+  readonly #streams: UpstreamTransport;
   readonly #tokens: UpstreamTokens;
   readonly #dpop: ProofSigner | undefined;
   readonly #url: string;
 
-  constructor(options: ResolvedUpstream, dependencies: UpstreamDependencies) {
+  /** @param local the gateway itself, whose tools need no way out. */
+  constructor(
+    options: ResolvedUpstream,
+    dependencies: UpstreamDependencies,
+    local?: UpstreamTransport,
+  ) {
     const { client, dpop, clock, devMode, perCallerInFlight, maxNameLength } = dependencies;
-    const { url, server, trusted, maxInFlight, maxQueued } = options;
+    const { url, maxInFlight, maxQueued } = options;
     this.options = options;
     this.names = new UpstreamNames(options, maxNameLength);
     this.breaker = new UpstreamBreaker(options.breaker, clock);
     this.#bulkhead = new Bulkhead({ maxInFlight, maxQueued, perCaller: perCallerInFlight });
-    this.#streams =
-      server === undefined
-        ? new OutboundStreams(new URL(url), { devMode, trusted })
-        : new MemoryServers(server);
+    this.isLocal = local !== undefined;
+    this.#streams = local ?? transportTo(options, devMode);
     this.#tokens = new UpstreamTokens(client, options);
     this.#dpop = dpop;
     this.#url = new URL(url).href;

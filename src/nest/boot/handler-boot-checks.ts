@@ -1,5 +1,5 @@
 import { hasProtectingGuard } from '../marks/authplane-protected.js';
-import { type ClassLike, handlerPolicy } from '../marks/handler-marks.js';
+import { GATEWAY_TOOL, type ClassLike, handlerPolicy } from '../marks/handler-marks.js';
 import {
   type Application,
   type Finding,
@@ -137,6 +137,7 @@ function idleScopes(application: Application, scoped: readonly Marked[]): Findin
   return application.classes.flatMap(({ type, methods }) => {
     const isCalled = (method: KnownMethod): boolean =>
       isCalledByNest(method) ||
+      Reflect.hasMetadata(GATEWAY_TOOL, type.prototype, method.name) ||
       isOperation(application, method.handler) ||
       hostMark(type, method) !== undefined;
     const idle = scoped.filter(

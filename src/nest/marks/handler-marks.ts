@@ -17,6 +17,9 @@ const LISTING = Symbol.for('authplane-nestjs:list');
 const RESOURCE = Symbol.for('authplane-nestjs:resource');
 const MCP_ENDPOINT = Symbol.for('authplane-nestjs:mcp-endpoint');
 
+/** Of `@GatewayTool`, under prototype and key: a gateway calls the method, after the guard has asked for its scopes. */
+export const GATEWAY_TOOL = Symbol.for('authplane-nestjs:gateway-tool');
+
 /** On the prototype of `AuthplaneGuard`, so that a mark can be told from here without a cycle. */
 export const IS_AUTHPLANE_GUARD = Symbol.for('authplane-nestjs:is-guard');
 

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { OperationRouter } from '../../../src/gateway/listing/operation-router.js';
 import { RpcError, UnknownOperationError } from '../../../src/gateway/wire/gateway-errors.js';
 
-const route = (own: string) => ({ upstream: { name: 'cal' }, item: { own } });
+const route = (own: string) => ({
+  upstream: { name: 'cal', isLocal: false },
+  item: { own },
+});
 /** Where names lead: `cal_list` to the tool `list` of an upstream, and so on. */
 const routes = {
   named: async (kind: string, name: string) => {

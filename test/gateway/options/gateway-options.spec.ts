@@ -70,7 +70,7 @@ describe('14.A: options of a gateway', () => {
   test('an upstream that is added is checked in the same way', () => {
     const { upstreams } = resolveGateway({ upstreams: { one: good } }, false);
     const add = (name: string, options: unknown) =>
-      resolveAdded(name, options as never, { others: upstreams, devMode: false });
+      resolveAdded(name, options as never, { others: upstreams, ownTools: [], devMode: false });
     expect(add('two', { ...good, token: clientCredentials({ scope: 'x' }) }).prefix).toBe('two');
     expect(() => add('two', { ...good, prefix: 'one' })).toThrow(/the prefix "one"/);
     expect(() => add('two', { url: 'x' })).toThrow(ConfigurationError);

@@ -114,6 +114,7 @@ export async function startGateway({
           issuer: authorizationServer.issuer,
           baseUrl,
           devMode: true,
+          requestTimeoutSeconds: 60, // a crowded machine is no outage
           scopes,
           asCredentials: { clientId: 'gateway', clientSecret: 'a-secret-of-the-gateway' },
           ...options,

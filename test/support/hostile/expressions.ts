@@ -21,6 +21,7 @@ export type Meets = keyof typeof LENGTHS | 'boot';
 export const EXPRESSIONS: Readonly<
   Record<string, readonly (readonly [expression: RegExp, meets: Meets])[]>
 > = {
+  'gateway/local/gateway-tool.ts': [[/^[A-Za-z0-9_.-]{1,128}$/, 'boot']],
   'gateway/options/upstream-options.ts': [
     [/^[a-z0-9][a-z0-9-]{0,23}$/, 'boot'],
     [/^[A-Za-z0-9_.-]{1,128}$/, 'boot'],

@@ -6,6 +6,7 @@ import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
 import { readList } from '../../../src/gateway/listing/list-reader.js';
 import { startOf } from '../../../src/gateway/listing/merged-list.js';
 import { StoredList, storedList } from '../../../src/gateway/listing/stored-list.js';
+import { jsonSchemaRule } from '../../../src/gateway/local/json-schema.js';
 import { listenFilter } from '../../../src/gateway/changes/listen-filter.js';
 import { exposedName, ownNameIn } from '../../../src/gateway/names/exposed-names.js';
 import { isStandIn } from '../../../src/gateway/names/stand-ins.js';
@@ -70,6 +71,12 @@ const ofList = (name: (index: number) => string): Reader =>
     };
   });
 
+const text = { type: 'string', maxLength: 3 };
+const argumentsRule = jsonSchemaRule({
+  properties: { list: { items: { anyOf: [text, { type: 'integer' }] } }, a: text },
+  additionalProperties: { type: 'integer' },
+});
+
 export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
   'gateway: a name in a header': ofText(LENGTHS.header, 'd3Jp', (value) =>
     textOfHeader(`=?base64?${value}?=`),
@@ -112,6 +119,10 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
         names.demandsOf('resource', `x://${uri}`),
       ]),
     ]),
+  ),
+  'gateway: arguments of a tool of its own': ofJson(
+    (n) => ({ ...wide(n), list: many(n, (index) => index) }),
+    (args) => argumentsRule(args, ''),
   ),
   'gateway: what to listen to': ofJson(
     (n) => ({ notifications: { ...wide(n), resourceSubscriptions: many(n, () => 'x://y') } }),

@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Controller, Injectable } from '@nestjs/common';
+import { AuthplaneModule, Scopes, UseResource } from 'authplane-nestjs';
+import { GatewayTool, none } from 'authplane-nestjs/gateway';
+import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
+
+@Injectable()
+@Scopes('base')
+class Base {
+  @GatewayTool({ name: 'inherited' })
+  run(): string {
+    return 'of the base';
+  }
+}
+
+@Injectable()
+class Derived extends Base {
+  override run(): string {
+    return 'of the derived';
+  }
+}
+
+@Injectable()
+@UseResource('other')
+class OfAnother {
+  @GatewayTool({ name: 'elsewhere' })
+  run(): string {
+    return '';
+  }
+}
+
+@Controller('x')
+class InController {
+  @GatewayTool({ name: 'in_controller' })
+  run(): string {
+    return '';
+  }
+}
+
+@Injectable()
+class Again {
+  @GatewayTool({ name: 'again' })
+  one(): string {
+    return '';
+  }
+
+  @GatewayTool({ name: 'again' })
+  two(): string {
+    return '';
+  }
+}
+
+@Injectable()
+class Wrong {
+  @GatewayTool({ name: 'x'.repeat(65) })
+  long(): string {
+    return '';
+  }
+
+  @GatewayTool({ name: 'patterned', inputSchema: { type: 'object', propertyNames: {} } })
+  patterned(): string {
+    return '';
+  }
+}
+
+@Injectable()
+class Taken {
+  @GatewayTool({ name: 'events' })
+  run(): string {
+    return '';
+  }
+}
+
+let app: GatewayApp | undefined;
+afterEach(async () => app?.close());
+
+const up = { url: 'http://127.0.0.1:9/mcp', token: none() };
+const start = async (metadata: Parameters<typeof startGateway>[0]['metadata'] & object) => {
+  app = undefined;
+  app = await startGateway({
+    scopes: ['base'],
+    gateway: { upstreams: { up: { ...up, tools: { list: { as: 'events' } } } } },
+    metadata,
+  });
+  return app;
+};
+
+describe('14.1: where tools of the gateway are found', () => {
+  test('in providers and controllers, factories and base classes, with the scopes of the class', async () => {
+    const made = { provide: 'made', useFactory: () => new Derived() };
+    const { ask, token } = await start({ providers: [made], controllers: [InController] });
+    const { json } = await ask('tools/list');
+    expect(json.result.tools.map(({ name }: { name: string }) => name)).toEqual([
+      'inherited',
+      'in_controller',
+    ]);
+    const params = { name: 'inherited', arguments: {} };
+    expect((await ask('tools/call', params, { token: await token({ scope: '' }) })).status).toBe(
+      403,
+    );
+    expect((await ask('tools/call', params)).json.result.content[0].text).toBe('of the derived');
+  });
+
+  test('what cannot be offered fails the boot, all at once', async () => {
+    await expect(start({ providers: [Again] })).rejects.toThrow(
+      '@GatewayTool of Again.two: the name "again" is that of Again.one, too',
+    );
+    const wrong = await start({ providers: [Wrong] }).catch((error: unknown) => String(error));
+    expect(wrong).toContain('Wrong.long: the name');
+    expect(wrong).toContain('longer than maxNameLength');
+    expect(wrong).toContain('Wrong.patterned: inputSchema: "propertyNames" is not checked');
+    await expect(start({ providers: [Taken] })).rejects.toThrow(
+      'upstreams.up.tools.list: the name "events" is that of a tool of the gateway',
+    );
+  });
+
+  test('one of a gateway that is not there fails the boot', async () => {
+    await expect(start({ providers: [OfAnother] })).rejects.toThrow('@UseResource');
+  });
+
+  test('one of another gateway is not in this one', async () => {
+    const other = AuthplaneModule.forFeature({
+      name: 'other',
+      resource: 'http://127.0.0.1:9/other',
+    });
+    const { ask } = await start({ imports: [other], providers: [OfAnother] });
+    expect((await ask('tools/list')).json.result.tools).toEqual([]);
+  });
+});
