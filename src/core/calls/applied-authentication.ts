@@ -14,8 +14,8 @@ export interface AppliedAuthentication {
   readonly headers: Readonly<Record<string, string>>;
   /** The parameters of the request with those of the client authentication. */
   readonly form: URLSearchParams;
-  /** The secret texts among them. */
-  readonly secrets: readonly string[];
+  /** The secret texts among them, for who has to keep them out of a message. */
+  readonly secrets: () => readonly string[];
 }
 
 /**
@@ -28,8 +28,7 @@ export async function applyAuthentication(
   provider: AuthProvider | undefined,
   request: AuthenticatedRequest,
 ): Promise<AppliedAuthentication> {
-  if (provider === undefined) return { headers: {}, form: request.form, secrets: [] };
-  const form = new URLSearchParams(request.form);
+  if (provider === undefined) return { headers: {}, form: request.form, secrets: () => [] };
   let copy: URLSearchParams | undefined;
   const added = await askProvider(provider, {
     url: request.url,
@@ -41,10 +40,14 @@ export async function applyAuthentication(
   if (!isTable(added)) throw unusableCredentialsError('it is no object');
   const { headers = {}, form: parameters = {} } = added;
   requireHeaders(headers);
-  requireParameters(parameters, form);
+  requireParameters(parameters, request.form);
   requireOneMethod(headers, parameters);
-  for (const [name, value] of Object.entries(parameters)) form.set(name, value);
-  return { headers, form, secrets: [...secretsOfHeaders(headers), ...secretsOfForm(parameters)] };
+  const [ownHeaders, ownForm] = [{ ...headers }, { ...parameters }]; // a provider may change its own
+  return {
+    headers: ownHeaders,
+    form: withParameters(request.form, ownForm),
+    secrets: () => [...secretsOfHeaders(ownHeaders), ...secretsOfForm(ownForm)],
+  };
 }
 
 type Texts = Readonly<Record<string, string>>;
@@ -96,6 +99,11 @@ function requireParameters(
     if (asked.has(name))
       throw unusableCredentialsError(`it would change the parameter ${name} of the request`);
   }
+}
+
+function withParameters(asked: URLSearchParams, parameters: Texts): URLSearchParams {
+  const added = Object.entries(parameters);
+  return added.length === 0 ? asked : new URLSearchParams([...asked, ...added]);
 }
 
 /** RFC 6749 §2.3: not more than one authentication method in a request. */

@@ -5,7 +5,7 @@ import type { HttpAnswer } from '../http/answer.js';
 import type { OutboundHttp } from '../http/client.js';
 import { OutboundHttpError } from '../http/errors.js';
 import type { Clock } from '../lib/clock.js';
-import { applyAuthentication } from './applied-authentication.js';
+import { type AppliedAuthentication, applyAuthentication } from './applied-authentication.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import type { AuthProvider } from './client-authentication.js';
 import type { ConsentPolicy } from './consent-url.js';
@@ -72,25 +72,26 @@ export class AuthorizationServerCalls {
   /** The 2xx answer. The endpoint is looked up first: trouble with the metadata is not its fault. */
   async post(operation: Operation): Promise<HttpAnswer> {
     const url = await this.#options.endpoint(operation.endpoint);
-    const secrets = new Set(secretsOf(operation));
+    const sent: AppliedAuthentication[] = [];
     const answer = await this.#breakers[operation.endpoint]
-      .run(() => this.#send(url, operation, secrets))
+      .run(() => this.#send(url, operation, sent))
       .catch((error: unknown) => {
         throw reported(error, operation);
       });
     if (isSuccess(answer)) return answer;
     const { consentPolicy } = this.#options;
-    throw refusalError(answer, { ...operation, secrets, consentPolicy });
+    const secrets = [...secretsOf(operation), ...sent.flatMap((one) => one.secrets())];
+    throw refusalError(answer, { ...operation, secrets: new Set(secrets), consentPolicy });
   }
 
-  #send(url: string, operation: Operation, secrets: Set<string>): Promise<HttpAnswer> {
+  #send(url: string, operation: Operation, sent: AppliedAuthentication[]): Promise<HttpAnswer> {
     return sentWithNonce<HttpAnswer>({
       url,
       signer: this.#options.dpop,
       send: (nonce) =>
         nonce === undefined
-          ? this.#sendTwiceIfStale(url, operation, secrets)
-          : this.#attempt(url, operation, secrets, { nonce }),
+          ? this.#sendTwiceIfStale(url, operation, sent)
+          : this.#attempt(url, operation, sent, { nonce }),
       nonceHeader: ({ headers }) => headers['dpop-nonce'],
       isDemand: (answer) => !isSuccess(answer) && errorCodeOf(answer) === 'use_dpop_nonce',
     });
@@ -104,26 +105,26 @@ export class AuthorizationServerCalls {
   async #sendTwiceIfStale(
     url: string,
     operation: Operation,
-    secrets: Set<string>,
+    sent: AppliedAuthentication[],
   ): Promise<HttpAnswer> {
     try {
-      return await this.#attempt(url, operation, secrets);
+      return await this.#attempt(url, operation, sent);
     } catch (error) {
       if (!(error instanceof OutboundHttpError) || !error.stale) throw error;
-      return this.#attempt(url, operation, secrets, { ownConnection: true });
+      return this.#attempt(url, operation, sent, { ownConnection: true });
     }
   }
 
   async #attempt(
     url: string,
     { parameters }: Operation,
-    secrets: Set<string>,
+    sent: AppliedAuthentication[],
     { nonce, ownConnection = false }: { nonce?: string; ownConnection?: boolean } = {},
   ): Promise<HttpAnswer> {
     const { authentication, dpop, http, issuer } = this.#options;
     const form = new URLSearchParams([...parameters]);
     const applied = await applyAuthentication(authentication, { url, issuer, form });
-    for (const secret of applied.secrets) secrets.add(secret);
+    sent.push(applied);
     const asked = { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) };
     const proof = await dpop?.proof(asked);
     const headers = proof === undefined ? applied.headers : { ...applied.headers, dpop: proof };

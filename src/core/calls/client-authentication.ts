@@ -82,6 +82,7 @@ class SecretAuthentication implements AuthProvider {
   readonly clientId: string;
   readonly #secret: ClientSecretCredentials['clientSecret'];
   readonly #inBody: boolean;
+  #fixed: ClientAuthentication | undefined;
 
   constructor({ clientId, clientSecret, method }: ClientSecretCredentials) {
     this.clientId = clientId;
@@ -90,7 +91,8 @@ class SecretAuthentication implements AuthProvider {
   }
 
   authenticate(): ClientAuthentication | Promise<ClientAuthentication> {
-    return typeof this.#secret === 'string' ? this.#with(this.#secret) : this.#ask(this.#secret);
+    if (typeof this.#secret !== 'string') return this.#ask(this.#secret);
+    return (this.#fixed ??= this.#with(this.#secret));
   }
 
   async #ask(secret: () => string | Promise<string>): Promise<ClientAuthentication> {

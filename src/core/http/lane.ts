@@ -27,17 +27,13 @@ export class Lane {
 
   /** @throws that of `turn.timeoutError`, the reason of the signal, or whatever `work` throws. */
   async run<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
-    await this.#admission(turn);
+    if (this.#running < this.#width) this.#running++;
+    else await this.#wait(turn);
     try {
       return await work();
     } finally {
       this.#passOn();
     }
-  }
-
-  async #admission(turn: Turn): Promise<void> {
-    if (this.#running >= this.#width) return this.#wait(turn);
-    this.#running++;
   }
 
   #wait({ signal, patienceMs, timeoutError }: Turn): Promise<void> {

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import { untilAborted } from '../lib/deadline.js';
 import type { ResolvedAddress } from './address-policy.js';
-import { type Call, CappedBody, lowerCaseNames, type RawAnswer, refuseUnusable } from './answer.js';
+import { type Call, CappedBody, type RawAnswer, refuseUnusable } from './answer.js';
 import { errorCode, noAddressError, StaleSocketError } from './errors.js';
 
 /** Below the 5 s after which Node's own servers hang up, so that few idle sockets are found dead. */
@@ -90,57 +90,55 @@ export function judging(
   };
 }
 
+/** By events: a promise for each step would cost as much as all that is done here. */
 export async function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
   call.signal.throwIfAborted();
   const request = open(call, route);
-  const failures: Error[] = [];
-  request.on('error', (error) => failures.push(error));
   try {
-    // A request that waits for a connection does not notice its end by itself.
-    const response = await Promise.race([responseTo(request), endOf(request, call)]);
-    const status = response.statusCode ?? 0;
-    const headers = joinedHeaders(response);
-    refuseUnusable(call, status, headers);
-    const body = new CappedBody(call);
-    await readTo(body, response);
-    // A body without a length ends for node:http as if complete when the connection breaks.
-    const [broken] = failures;
-    if (broken !== undefined) throw broken;
-    return { status, headers, bytes: body.bytes() };
+    return await wholeAnswer(request, call);
   } catch (error) {
     request.destroy();
     throw error;
   }
 }
 
-/** Rejects when the call is ended, and ends its request. The signal is that of this call alone. */
-function endOf(request: ClientRequest, { signal }: Call): Promise<never> {
-  const ended = new Promise<never>((_resolve, reject) => {
-    const giveUp = (): void => {
-      request.destroy();
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
-  });
-  ended.catch(() => undefined); // later than the answer
-  return ended;
-}
-
-/** By events, which cost less than to iterate. */
-function readTo(body: CappedBody, response: IncomingMessage): Promise<void> {
+function wholeAnswer(request: ClientRequest, call: Call): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    response.on('data', (chunk: unknown) => {
+    // A request that waits for a connection does not notice its end by itself. The signal is that of this call alone.
+    call.signal.addEventListener('abort', () => reject(call.signal.reason), { once: true });
+    whenAnswered(request, reject, (response) => {
       try {
-        body.add(chunk);
+        const status = response.statusCode ?? 0;
+        const headers = joinedHeaders(response);
+        refuseUnusable(call, status, headers);
+        const body = new CappedBody(call);
+        readTo(body, response, reject, () => resolve({ status, headers, bytes: body.bytes() }));
+        // A body without a length ends for node:http as if complete when the connection breaks.
+        request.once('error', reject);
       } catch (error) {
         reject(error);
       }
     });
-    response.once('end', resolve);
-    response.once('error', reject);
-    response.once('close', () => {
-      if (!response.complete) reject(new Error('the answer has no end'));
-    });
+  });
+}
+
+function readTo(
+  body: CappedBody,
+  response: IncomingMessage,
+  fail: (error: unknown) => void,
+  done: () => void,
+): void {
+  response.on('data', (chunk: unknown) => {
+    try {
+      body.add(chunk);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  response.once('end', done);
+  response.once('error', fail);
+  response.once('close', () => {
+    if (!response.complete) fail(new Error('the answer has no end'));
   });
 }
 
@@ -172,27 +170,24 @@ export async function streamBySocket(call: Outgoing, route: Route): Promise<Inco
   }
 }
 
-/** @param signal ends it, and its answer, for as long as somebody reads it. */
-function open(
-  { url, init }: Pick<Outgoing, 'url' | 'init'>,
-  route: Route,
-  signal?: AbortSignal,
-): ClientRequest {
+/** What is the same for all requests to one URL. */
+type Destination = RequestOptions & TcpNetConnectOpts;
+
+/** URLs of endpoints stand for as long as these do. */
+const destinations = new WeakMap<URL, Destination>();
+
+function destinationOf(url: URL): Destination {
+  const known = destinations.get(url);
+  if (known !== undefined) return known;
   const host = unbracketed(url.hostname);
-  const secure = url.protocol === 'https:';
-  const body = init.body ?? '';
-  const length = init.method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {};
-  const options: RequestOptions & TcpNetConnectOpts = {
-    ...route,
+  const byDefault = url.protocol === 'https:' ? 443 : 80;
+  const destination: Destination = {
+    host,
+    port: url.port === '' ? byDefault : Number(url.port),
+    path: `${url.pathname}${url.search}`,
     // Tries the next judged address when one is dead, all within the deadline.
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: CONNECT_ATTEMPT_MS,
-    method: init.method,
-    host,
-    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-    path: `${url.pathname}${url.search}`,
-    headers: { ...init.headers, ...length, host: url.host },
-    ...(signal === undefined ? {} : { signal }),
     // Explicit, so that neither the environment nor the command line can weaken them.
     maxHeaderSize: MAX_HEADER_BYTES,
     insecureHTTPParser: false,
@@ -200,38 +195,59 @@ function open(
     minVersion: 'TLSv1.2',
     servername: isIP(host) ? '' : host, // RFC 6066 §3: no address in SNI; the check uses `host` then
   };
-  const request = secure ? httpsRequest(options) : httpRequest(options);
+  destinations.set(url, destination);
+  return destination;
+}
+
+/** @param signal ends it, and its answer, for as long as somebody reads it. */
+function open(
+  { url, init }: Pick<Outgoing, 'url' | 'init'>,
+  { lookup, agent }: Route,
+  signal?: AbortSignal,
+): ClientRequest {
+  const { method, headers, body = '' } = init;
+  const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {};
+  const options: Destination = {
+    ...destinationOf(url),
+    lookup,
+    agent,
+    method,
+    headers: { ...headers, ...length, host: url.host },
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const request = url.protocol === 'https:' ? httpsRequest(options) : httpRequest(options);
   return request.end(body);
 }
 
-async function responseTo(request: ClientRequest): Promise<IncomingMessage> {
+function responseTo(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => whenAnswered(request, reject, resolve));
+}
+
+/** `fail` takes a `StaleSocketError` where a kept connection was dead. */
+function whenAnswered(
+  request: ClientRequest,
+  fail: (error: unknown) => void,
+  answered: (response: IncomingMessage) => void,
+): void {
   let socket: Socket | undefined;
   let alreadyRead = 0;
+  let isAnswered = false;
   request.once('socket', (used: Socket) => {
     socket = used;
     alreadyRead = used.bytesRead;
   });
-  try {
-    return await answered(request);
-  } catch (error) {
+  request.once('response', (response: IncomingMessage) => {
+    isAnswered = true;
+    answered(response);
+  });
+  request.on('error', (error) => {
+    if (isAnswered) return;
     const stale = request.reusedSocket && isHangUp(error);
-    if (stale && socket?.bytesRead === alreadyRead) throw new StaleSocketError(error);
-    throw error;
-  }
-}
-
-function answered(request: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    let isAnswered = false;
-    request.once('response', (response: IncomingMessage) => {
-      isAnswered = true;
-      resolve(response);
-    });
-    request.once('error', reject);
-    // Without an error when the server switches protocols.
-    request.once('close', () => {
-      if (!isAnswered) reject(new Error('closed without an answer'));
-    });
+    fail(stale && socket?.bytesRead === alreadyRead ? new StaleSocketError(error) : error);
+  });
+  // Without an error when the server switches protocols.
+  request.once('close', () => {
+    if (!isAnswered) fail(new Error('closed without an answer'));
   });
 }
 
@@ -240,9 +256,16 @@ function isHangUp(error: unknown): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-function joinedHeaders(response: IncomingMessage): Readonly<Record<string, string>> {
-  const entries = Object.entries(response.headersDistinct);
-  return lowerCaseNames(entries.map(([name, values]) => [name, (values ?? []).join(', ')]));
+/** All of them, as `headersDistinct` has them and `headers` has not. */
+function joinedHeaders({ rawHeaders }: IncomingMessage): Readonly<Record<string, string>> {
+  const headers = Object.create(null) as Record<string, string>; // a header may be named `__proto__`
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? '';
+    const value = rawHeaders[i + 1] ?? '';
+    const before = headers[name];
+    headers[name] = before === undefined ? value : `${before}, ${value}`;
+  }
+  return Object.freeze(headers);
 }
 
 /** The host of a URL as node:net takes it. */

@@ -27,7 +27,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/http/answer.ts': { lowerCaseNames: 'bounded' },
   'core/http/client.ts': { close: 'bounded', '#dropIdle': 'bounded' },
   'core/http/fetch.ts': { readBody: 'bounded' },
-  'core/http/socket.ts': { retire: 'bounded' },
+  'core/http/socket.ts': { retire: 'bounded', joinedHeaders: 'bounded' },
   'gateway/decisions.ts': { '#tell': 'boot' },
   'gateway/gateway-calls.ts': { stop: 'bounded' },
   'gateway/gateway-upstreams.ts': { pins: 'bounded' },
