@@ -63,6 +63,7 @@ export const EXPRESSIONS: Readonly<
     [/^application\/.+\+json$/, 'header'],
     [/^(?:utf-?8|"utf-?8")$/, 'header'],
   ],
+  'core/dpop/expiries.ts': [[/^[\w-]{42}[AEIMQUYcgkosw048]$/, 'header']],
   'core/dpop/htu.ts': [
     [/^[\x21-\x5b\x5d-\x7e]+$/, 'header'],
     [/%(?![0-9A-Fa-f]{2})/, 'header'],
