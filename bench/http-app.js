@@ -1,6 +1,17 @@
 /** One application of `http.js`, in a process of its own: says where it listens, and what CPU it has used. */
 import 'reflect-metadata';
-import { Body, Controller, Get, Module, Post, Req, Res, UseGuards } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Injectable,
+  Module,
+  Post,
+  Req,
+  Res,
+  UnauthorizedException,
+  UseGuards,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { mainThreadCpu, processCpu } from './lib/cpu.js';
@@ -36,6 +47,10 @@ function application({ imports = [], guards = [], scopes = [], isAsked = false, 
       return again ? JSON.parse(JSON.stringify(answer)) : answer;
     }
 
+    open() {
+      return 'ok';
+    }
+
     stream({ query }, reply) {
       reply.hijack();
       const text = 'x'.repeat(Number(query.size));
@@ -49,6 +64,7 @@ function application({ imports = [], guards = [], scopes = [], isAsked = false, 
   ];
   Body()(Endpoint.prototype, 'call', 0);
   decorate(Endpoint.prototype, 'call', [Post('mcp'), ...guarded]);
+  decorate(Endpoint.prototype, 'open', [Get('open')]);
   Req()(Endpoint.prototype, 'stream', 0);
   Res()(Endpoint.prototype, 'stream', 1);
   decorate(Endpoint.prototype, 'stream', [Get('mcp'), ...guarded]);
@@ -91,6 +107,31 @@ const module = (options) =>
 const elsewhere = { resource: 'https://mcp.example.com/elsewhere', mcp: false };
 const guarded = { guards: [AuthplaneGuard], scopes: ['tools/query'] };
 
+/** A guard on one of the compositions of `peers`, in front of the same handler. */
+async function guardOf(name) {
+  const { verifierOf } = await import('./peers/compositions.js');
+  const verify = await verifierOf(name, {
+    issuer: ISSUER,
+    resource: RESOURCE,
+    jwksUri: process.env.BENCH_JWKS,
+    jwk: JSON.parse(process.env.BENCH_KEY),
+  });
+  class PeerGuard {
+    async canActivate(context) {
+      const request = context.switchToHttp().getRequest();
+      const { authorization, dpop } = request.headers;
+      try {
+        request.auth = await verify({ authorization, dpop });
+      } catch {
+        throw new UnauthorizedException();
+      }
+      return request.auth.scope.split(' ').includes('tools/query');
+    }
+  }
+  Injectable()(PeerGuard);
+  return PeerGuard;
+}
+
 const variants = {
   bare: () => application({}),
   reparsed: () => application({ again: true }),
@@ -104,6 +145,10 @@ const variants = {
       imports: [module({ mcp: { tools: scopesOfTools, list: 'hide' } })],
       ...guarded,
     }),
+  bearer: () => application({ imports: [module({ mcp: false })], ...guarded }),
+  bound: () => application({ imports: [module({ mcp: false, inboundDPoP: {} })], ...guarded }),
+  sibling: async () => application({ guards: [await guardOf('sibling')] }),
+  jose: async () => application({ guards: [await guardOf('jose')] }),
   early: () =>
     application({
       imports: [module({ mcp: { tools: scopesOfTools }, earlyRefusal: true })],
@@ -112,7 +157,7 @@ const variants = {
 };
 
 const adapter = new FastifyAdapter({ bodyLimit: 4_000_000 });
-const app = await NestFactory.create(variants[variant](), adapter, { logger: false });
+const app = await NestFactory.create(await variants[variant](), adapter, { logger: false });
 await app.listen(0, '127.0.0.1');
 process.on('message', () => process.send({ main: mainThreadCpu(), process: processCpu() }));
 process.on('disconnect', () => process.exit(0));

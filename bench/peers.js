@@ -4,10 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { calls, interleave } from './lib/interleave.js';
 import {
   accessToken,
@@ -19,20 +16,13 @@ import {
   serverAsFetch,
   withBadSignature,
 } from './lib/mint.js';
+import { hasPeers } from './lib/peers.js';
 import { again, compare, report } from './lib/report.js';
 
 const FULL = process.env.FULL === '1';
-const FOLDER = fileURLToPath(new URL('peers/', import.meta.url));
 const AT_ONCE = 16;
 
-if (!existsSync(`${FOLDER}node_modules`)) {
-  const options = { cwd: FOLDER, stdio: 'inherit', shell: process.platform === 'win32' };
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], options);
-  if (status !== 0) {
-    console.log('the other libraries cannot be installed: nothing is compared with them');
-    process.exit();
-  }
-}
+if (!hasPeers()) process.exit();
 const { bearerVerifiers, proofVerifiers } = await import('./peers/compositions.js');
 const { AuthplaneClient } = await import('authplane-nestjs/core');
 

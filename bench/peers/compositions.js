@@ -48,6 +48,11 @@ export function proofVerifiers({ issuer, resource, jwksUri, jwk }) {
   };
 }
 
+/** For a guard: tokens as they come, bound to a key or not; those that are bound with a proof. */
+export function verifierOf(name, trust) {
+  return name === 'sibling' ? sibling(trust) : carefulJose(trust);
+}
+
 function tokenOf({ authorization }) {
   return authorization.slice(authorization.indexOf(' ') + 1);
 }
@@ -159,6 +164,7 @@ function carefulJose({ issuer, resource, jwksUri, jwk }) {
   return async ({ authorization, dpop }) => {
     const token = tokenOf({ authorization });
     const { payload } = await jose.jwtVerify(token, remote, rules);
+    if (payload.cnf === undefined) return payload;
     const shown = await jose.jwtVerify(dpop, jose.EmbeddedJWK, { typ: 'dpop+jwt' });
     const { payload: claims, protectedHeader: header } = shown;
     await requireProof({ claims, header, token, resource, memory, jkt: payload.cnf.jkt });
