@@ -9,6 +9,7 @@ import { carryHeaders, watchReplies } from './http/fastify-hooks.js';
 import { rawRequest, requests, requestState } from './http/request.js';
 import { hasUnreadBody, isParsed } from './mcp/body.js';
 import { readJson } from './mcp/json-reading.js';
+import { grantsPreflight, letPageRead } from './mcp/answers/page-access.js';
 import { Refusals } from './refusals/refusals.js';
 import type { ProtectedResource } from './resources/protected-resources.js';
 import { ProtectedResources } from './resources/protected-resources.js';
@@ -97,10 +98,14 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
   }
 
   async #decide(exchange: HttpExchange, policy: RequestPolicy, next: Next): Promise<void> {
+    if (grantsPreflight(exchange, this.#pagesOf(policy))) {
+      this.adapterHost.httpAdapter.reply(exchange.reply, '', 204);
+      return;
+    }
     try {
       await this.#letIn(exchange, policy);
     } catch (error) {
-      this.#refuse(error, exchange, next);
+      this.#refuse(error, exchange, policy, next);
       return;
     }
     goOn(next);
@@ -116,14 +121,20 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     }
   }
 
+  /** Also where the messages are judged later. */
+  #pagesOf({ protectedBy }: RequestPolicy): ProtectedResource {
+    return this.resources.get(protectedBy.name);
+  }
+
   /** As the filter does, which Nest asks for its own handlers only. */
-  #refuse(error: unknown, exchange: HttpExchange, next: Next): void {
+  #refuse(error: unknown, exchange: HttpExchange, policy: RequestPolicy, next: Next): void {
     if (!(error instanceof AuthplaneError)) {
       next(error as Error);
       return;
     }
     const { httpAdapter } = this.adapterHost;
     carryHeaders(exchange.reply);
+    letPageRead(exchange, this.#pagesOf(policy));
     const answer = this.refusals.ofGuard(error, exchange);
     httpAdapter.reply(exchange.reply, answer.getResponse(), answer.getStatus());
   }

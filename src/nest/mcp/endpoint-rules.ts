@@ -139,6 +139,11 @@ export class EndpointRules {
     return this.#origins.announcement;
   }
 
+  /** Whether it is named as one that may call, or our own: not where any may. */
+  namesPage(origin: string): boolean {
+    return this.#origins.allowsCookies(origin);
+  }
+
   /** The names in the options were compared with those of all servers. */
   knowsAllNames(): void {
     this.#shared.answers.knowsAllNames();
