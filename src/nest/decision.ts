@@ -1,6 +1,7 @@
 import { eventCaller } from '../core/events.js';
-import { requireAllowed, rulesToAsk } from './callers/allow-rule.js';
+import { requireOnce, rulesToAsk } from './callers/allow-rule.js';
 import { withScopesOf } from './callers/app-user.js';
+import type { OtherCredentialsCheck } from './callers/other-credentials.js';
 import { type Eventually, whenKnown } from '../core/lib/deadline.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
@@ -57,7 +58,15 @@ export function letIn(
 ): Eventually<void> {
   return asked.protectedBy.many === undefined
     ? decide(exchange, asked, application)
-    : ofMember(exchange, asked).then((policy) => decide(exchange, policy, application));
+    : decideForMember(exchange, asked, application);
+}
+
+async function decideForMember(
+  exchange: HttpExchange,
+  asked: RequestPolicy,
+  application: ProtectedResources,
+): Promise<void> {
+  await decide(exchange, await ofMember(exchange, asked), application);
 }
 
 function decide(
@@ -84,18 +93,42 @@ function judgeAndAdmit(decision: Decision, caller: AdmittedCaller): Eventually<v
   const { exchange, state } = decision;
   state.known = caller;
   state.judgedBody ??= { body: exchange.request.body };
-  return whenKnown(judge(decision, caller), () =>
-    whenKnown(loadUser(decision, caller), () =>
-      whenKnown(askRules(decision, caller), () => admit(decision, caller)),
-    ),
-  );
+  return after(judge(decision, caller), identifyAndAdmit, decision, caller);
+}
+
+const identifyAndAdmit: Step = (decision, caller) =>
+  after(loadUser(decision, caller), askAndAdmit, decision, caller);
+
+const askAndAdmit: Step = (decision, caller) =>
+  after(askRules(decision, caller), admit, decision, caller);
+
+type Step = (decision: Decision, caller: AdmittedCaller) => Eventually<void>;
+
+/** Of whatever has nothing to wait for, the next step is a call and nothing else: no function is made for it. */
+function after(
+  step: Eventually<void>,
+  next: Step,
+  decision: Decision,
+  caller: AdmittedCaller,
+): Eventually<void> {
+  return step === undefined ? next(decision, caller) : goOnAfter(step, next, decision, caller);
+}
+
+async function goOnAfter(
+  step: Promise<void>,
+  next: Step,
+  decision: Decision,
+  caller: AdmittedCaller,
+): Promise<void> {
+  await step;
+  await next(decision, caller);
 }
 
 /** The last step: nothing may refuse the request after it. */
 function admit(
   { exchange, state, policy, application, inspection }: Decision,
   caller: AdmittedCaller,
-) {
+): undefined {
   const { protectedBy } = policy;
   admitMessages(state, protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
@@ -168,12 +201,19 @@ function callerOnce(decision: Asked): Eventually<AdmittedCaller> {
 }
 
 function callerOf(decision: Asked): Eventually<AdmittedCaller> {
-  const { exchange, policy, inspection } = decision;
-  const { otherCredentials } = policy.protectedBy;
-  if (otherCredentials === undefined) return callerByToken(decision);
-  return otherCredentials
-    .callerOf(exchange, inspection?.isMcp === true)
-    .then((other) => other ?? callerByToken(decision));
+  const { otherCredentials } = decision.policy.protectedBy;
+  return otherCredentials === undefined
+    ? callerByToken(decision)
+    : callerByEither(otherCredentials, decision);
+}
+
+async function callerByEither(
+  otherCredentials: OtherCredentialsCheck,
+  decision: Asked,
+): Promise<AdmittedCaller> {
+  const { exchange, inspection } = decision;
+  const other = await otherCredentials.callerOf(exchange, inspection?.isMcp === true);
+  return other ?? callerByToken(decision);
 }
 
 function callerByToken({ exchange, policy, inspection }: Asked): Eventually<AdmittedCaller> {
@@ -205,16 +245,11 @@ function requireOpen(needs: ScopeNeeds, inspection: Inspection | undefined): voi
     throw new TokenMissingError();
 }
 
-/** Loaded once, however many guards ask; whoever has no scope is never looked up. */
+/** Whoever has no scope is never looked up. */
 function loadUser({ state, policy }: Decision, caller: AdmittedCaller): Eventually<void> {
-  const { users, resource } = policy.protectedBy;
+  const { users } = policy.protectedBy;
   if (users === undefined || caller.isAnonymous === true) return undefined;
-  state.users ??= new Map();
-  const loading = state.users.get(resource) ?? users.of(caller);
-  state.users.set(resource, loading);
-  return loading.then((user) => {
-    state.user = user;
-  });
+  return users.loadOnce(state, caller);
 }
 
 /** @throws OperationRefusedError, CallbackError */
@@ -223,10 +258,7 @@ function askRules(
   caller: AdmittedCaller,
 ): Eventually<void> {
   const rules = rulesToAsk(policy.needs, inspection?.rules ?? NO_RULES, state);
-  if (rules.length === 0) return undefined;
-  return requireAllowed(rules, caller, state).then(() => {
-    state.asked = [...(state.asked ?? []), ...rules];
-  });
+  return rules.length === 0 ? undefined : requireOnce(rules, caller, state);
 }
 
 function admitMessages(

@@ -77,7 +77,14 @@ export function whenAllKnown<T, Result>(
   values: readonly Eventually<T>[],
   next: (known: readonly T[]) => Eventually<Result>,
 ): Eventually<Result> {
-  return values.some((value) => value instanceof Promise)
-    ? Promise.all(values).then(next)
-    : next(values as readonly T[]);
+  return areKnown(values) ? next(values) : Promise.all(values).then(next);
+}
+
+/** Whether none of them has to be waited for. */
+export function areKnown<T>(values: readonly Eventually<T>[]): values is readonly T[] {
+  return !values.some(isPromise);
+}
+
+function isPromise(value: unknown): boolean {
+  return value instanceof Promise;
 }

@@ -118,10 +118,17 @@ export class OperationScopes {
   judge(operation: McpOperation, caller: Caller): Eventually<OperationVerdict> {
     const fixed = this.#fixed.get(nameKey(operation));
     if (fixed !== undefined) {
-      return fixed.toSee.every((needs) => meetsNeeds(caller, needs)) ? fixed.shown : HIDDEN;
+      return isShown(fixed, caller) ? fixed.shown : HIDDEN;
     }
     const requirements = this.#matching(operation);
-    if (requirements.length === 0) return NOTHING_NEEDED;
+    return requirements.length === 0 ? NOTHING_NEEDED : this.#ask(requirements, operation, caller);
+  }
+
+  #ask(
+    requirements: readonly OperationRequirement[],
+    operation: McpOperation,
+    caller: Caller,
+  ): Eventually<OperationVerdict> {
     const asked = requirements.flatMap((one) =>
       this.#demandsOf(one, operation, caller).map((demand) => ({ hidden: one.hidden, demand })),
     );
@@ -167,6 +174,10 @@ export function requireOperation(
     }
     if (!isMet(demand, caller)) throw new InsufficientScopeError(challengeScopes(demand));
   });
+}
+
+function isShown({ toSee }: FixedVerdict, caller: Caller): boolean {
+  return toSee.every((needs) => meetsNeeds(caller, needs));
 }
 
 function verdictOf(

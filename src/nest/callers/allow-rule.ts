@@ -40,13 +40,18 @@ export function rulesToAsk(
   { asked = NONE }: Pick<CallerHolder, 'asked'>,
 ): readonly RulesAsked[] {
   if (rules === undefined) return ofOperations;
-  const known = asked
-    .filter(({ operation }) => operation === undefined)
-    .flatMap((one) => one.rules);
-  const open = rules.filter((rule) => !known.includes(rule));
+  const open = unasked(rules, asked);
   return open.length === 0
     ? ofOperations
     : [{ rules: open, operation: undefined }, ...ofOperations];
+}
+
+/** Of those of the handler. */
+function unasked(rules: readonly AccessRule[], asked: readonly RulesAsked[]): AccessRule[] {
+  const known = asked
+    .filter(({ operation }) => operation === undefined)
+    .flatMap((one) => one.rules);
+  return rules.filter((rule) => !known.includes(rule));
 }
 
 /** @throws OperationRefusedError, CallbackError */
@@ -61,6 +66,20 @@ export async function requireAllowed(
     rules.map((rule) => requireOne(rule as AllowRule, caller, operation)),
   );
   await Promise.all(answers);
+}
+
+/**
+ * What has been asked for a request is not asked once more by its next guard.
+ *
+ * @throws OperationRefusedError, CallbackError
+ */
+export async function requireOnce(
+  rules: readonly RulesAsked[],
+  caller: Pick<Caller, 'claims' | 'resource'>,
+  state: CallerHolder,
+): Promise<void> {
+  await requireAllowed(rules, caller, state);
+  state.asked = [...(state.asked ?? []), ...rules];
 }
 
 /** What the second look asks: for the operations of the request that this rule belongs to, if there are any. */

@@ -6,7 +6,7 @@ import { FlightCache } from '../../core/operations/token-cache.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
 import type { VerifiedClaims } from '../../core/token/verified-claims.js';
-import { type FrameworkRequest, targetsOf } from '../http/request.js';
+import { type FrameworkRequest, type RequestState, targetsOf } from '../http/request.js';
 import { askApplication } from './callback.js';
 import { placeOf } from './caller-place.js';
 
@@ -17,6 +17,8 @@ const LONGEST_ABSENCE_SECONDS = 5;
 const PASSING_CLAIMS: ReadonlySet<string> = new Set(['jti', 'iat', 'nbf', 'exp']);
 
 type Request = FrameworkRequest & { user?: unknown };
+
+type LoadedUsers = Pick<RequestState, 'users' | 'user'>;
 
 /** The users of the application behind the callers of one resource. */
 export class AppUsers {
@@ -53,6 +55,18 @@ export class AppUsers {
     const user = await this.#loaded(claims);
     if (user !== null) return user;
     throw new OperationRefusedError('the application has no user for this caller');
+  }
+
+  /**
+   * For the request, however many of its guards ask.
+   *
+   * @throws OperationRefusedError, CallbackError as {@link of}
+   */
+  async loadOnce(state: LoadedUsers, caller: Pick<Caller, 'claims'>): Promise<void> {
+    state.users ??= new Map();
+    const loading = state.users.get(this.#resource) ?? this.of(caller);
+    state.users.set(this.#resource, loading);
+    state.user = await loading;
   }
 
   /** In the place where the application looks, whatever stands there. */

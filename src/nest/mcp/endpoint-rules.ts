@@ -179,13 +179,14 @@ export class EndpointRules {
   /** A request that certainly is one to an MCP server. */
   #messages(exchange: HttpExchange, policy: EndpointPolicy, asked: McpRequest): Inspection {
     let verdict: McpVerdict = NOTHING_HIDDEN;
-    const judge = (caller: Caller): Eventually<void> =>
-      whenKnown(this.#shared.judge.judge(asked, caller), (known) => {
-        verdict = known;
-        const needs = sumOfNeeds(policy.needs, known.needs);
-        this.#resource.requireScopes(caller.claims, needs);
-        if (caller.isAnonymous === true) requireNothing(needs);
-      });
+    const judge = (caller: Caller): Eventually<void> => {
+      const judged = this.#shared.judge.judge(asked, caller);
+      if (judged instanceof Promise) {
+        return this.#requireLater(policy, judged, caller, (known) => (verdict = known));
+      }
+      verdict = judged;
+      this.#requireNeeds(policy, judged, caller);
+    };
     const { scopes } = this;
     return {
       operations: asked.operations,
@@ -196,7 +197,7 @@ export class EndpointRules {
       },
       judge: (caller) => {
         this.#requireOwnSession(exchange, caller);
-        return caller.isAnonymous === true ? asAnybody(asked, () => judge(caller)) : judge(caller);
+        return caller.isAnonymous === true ? asAnybody(asked, judge, caller) : judge(caller);
       },
       get rules() {
         return verdict.rules;
@@ -210,6 +211,23 @@ export class EndpointRules {
           this.#shared.answers.conceal(exchange, caller, asked, verdict),
         ),
     };
+  }
+
+  async #requireLater(
+    policy: EndpointPolicy,
+    judged: Promise<McpVerdict>,
+    caller: Caller,
+    keep: (verdict: McpVerdict) => void,
+  ): Promise<void> {
+    const verdict = await judged;
+    keep(verdict);
+    this.#requireNeeds(policy, verdict, caller);
+  }
+
+  #requireNeeds({ needs: ofHandler }: EndpointPolicy, { needs }: McpVerdict, caller: Caller): void {
+    const all = sumOfNeeds(ofHandler, needs);
+    this.#resource.requireScopes(caller.claims, all);
+    if (caller.isAnonymous === true) requireNothing(all);
   }
 
   #maybeStream(exchange: HttpExchange, { needs }: EndpointPolicy): Inspection {
@@ -268,10 +286,14 @@ export class EndpointRules {
 }
 
 /** @throws TokenMissingError for whatever a caller is needed for. */
-function asAnybody(asked: McpRequest, judge: () => Eventually<void>): Eventually<void> {
+function asAnybody(
+  asked: McpRequest,
+  judge: (caller: Caller) => Eventually<void>,
+  nobody: Caller,
+): Eventually<void> {
   if (!asked.isOpen || asked.tasks.length > 0) throw new TokenMissingError();
   try {
-    return judge();
+    return judge(nobody);
   } catch (error) {
     const needsCaller =
       error instanceof InsufficientScopeError || error instanceof OperationRefusedError;

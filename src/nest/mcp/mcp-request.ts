@@ -33,7 +33,7 @@ export interface McpRequest {
   readonly wantsTasks: boolean;
   /** Whether the answer may name a task that it has made. */
   readonly mayMakeTask: boolean;
-  /** Whether its messages are such that may need no caller. */
+  /** Whether its messages are such that may need no caller, where anything is. */
   readonly isOpen: boolean;
   /** Why the body cannot be judged; to be thrown once the caller is known. */
   readonly problem?: AuthplaneError;
@@ -58,12 +58,13 @@ export class McpRequestReader {
   readonly #path: string;
   readonly #judgesMethods: boolean;
   readonly #bindsState: boolean;
+  readonly #admitsAnybody: boolean;
   readonly #table: OperationTable;
   readonly #sessions: McpState['sessions'];
 
   constructor(
     resource: string,
-    { methods, unknownMethods, sessionBinding }: McpOptions,
+    { methods, unknownMethods, sessionBinding, authentication }: McpOptions,
     table: OperationTable,
     { sessions }: Pick<McpState, 'sessions'>,
   ) {
@@ -71,6 +72,7 @@ export class McpRequestReader {
     this.#path = comparablePath(this.#pathname);
     this.#judgesMethods = methods !== undefined || unknownMethods === 'refuse';
     this.#bindsState = sessionBinding !== false;
+    this.#admitsAnybody = authentication === 'when-needed';
     this.#table = table;
     this.#sessions = sessions;
   }
@@ -141,7 +143,7 @@ export class McpRequestReader {
         lists: listsIn(messages),
         wantsTasks: this.#bindsState && asksForTasks(messages),
         mayMakeTask: this.#bindsState && mayMakeTask(messages),
-        isOpen: isOpen(messages),
+        isOpen: this.#admitsAnybody && isOpen(messages),
       };
     } catch (error) {
       return { ...NOTHING, problem: error as AuthplaneError }; // nothing else is thrown there

@@ -1,6 +1,6 @@
 import type { Events } from '../../core/events.js';
 import { OperationRefusedError } from '../../core/errors/request-errors.js';
-import { type Eventually, whenAllKnown, whenKnown } from '../../core/lib/deadline.js';
+import { areKnown, type Eventually, whenAllKnown, whenKnown } from '../../core/lib/deadline.js';
 import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import { type FoundOperation, isOfMcp, type McpOperation } from '../../core/mcp/json-rpc.js';
@@ -79,9 +79,31 @@ export class OperationJudge {
    */
   judge(request: McpRequest, caller: Caller): Eventually<McpVerdict> {
     if (request.problem !== undefined) throw request.problem;
-    const seen = request.operations.map((operation) => this.#seen(operation, caller));
-    const judged = whenAllKnown(seen, (verdicts) => this.#together(request, verdicts, caller));
+    const judged = this.#judged(request, caller);
     if (request.lists.length === 0 || this.#scopes.hiddenByRule.length === 0) return judged;
+    return this.#withRulings(judged, request, caller);
+  }
+
+  #judged(request: McpRequest, caller: Caller): Eventually<McpVerdict> {
+    const seen = request.operations.map((operation) => this.#seen(operation, caller));
+    return areKnown(seen)
+      ? this.#together(request, seen, caller)
+      : this.#togetherLater(request, seen, caller);
+  }
+
+  #togetherLater(
+    request: McpRequest,
+    seen: readonly Eventually<SeenVerdict>[],
+    caller: Caller,
+  ): Eventually<McpVerdict> {
+    return whenAllKnown(seen, (verdicts) => this.#together(request, verdicts, caller));
+  }
+
+  #withRulings(
+    judged: Eventually<McpVerdict>,
+    request: McpRequest,
+    caller: Caller,
+  ): Eventually<McpVerdict> {
     return whenKnown(judged, (verdict) =>
       whenKnown(this.#rulings.of(request, this.#scopes, caller), (listed) => ({
         ...verdict,
@@ -114,9 +136,18 @@ export class OperationJudge {
   }
 
   #seen(operation: FoundOperation, caller: Caller): Eventually<SeenVerdict> {
-    return whenKnown(this.#verdictOn(operation, caller), (verdict) =>
-      verdict.hidden ? this.#seenInstead(operation, caller) : verdict,
-    );
+    const verdict = this.#verdictOn(operation, caller);
+    if (verdict instanceof Promise) return this.#seenOnceKnown(verdict, operation, caller);
+    return verdict.hidden ? this.#seenInstead(operation, caller) : verdict;
+  }
+
+  async #seenOnceKnown(
+    verdict: Promise<OperationVerdict>,
+    operation: FoundOperation,
+    caller: Caller,
+  ): Promise<SeenVerdict> {
+    const known = await verdict;
+    return known.hidden ? this.#seenInstead(operation, caller) : known;
   }
 
   /** Whether the list of tasks names it to this caller. */

@@ -68,12 +68,20 @@ describe('isAtEndpoint', () => {
 
 describe('what is asked for at an endpoint', () => {
   it('operations, of each message', () => {
-    const { operations, isOpen } = asked(readerOf().read({ body: [call('read'), call('write')] }));
+    const { operations } = asked(readerOf().read({ body: [call('read'), call('write')] }));
     expect(operations).toMatchObject([
       { kind: 'tool', method: 'tools/call', name: 'read' },
       { kind: 'tool', method: 'tools/call', name: 'write' },
     ]);
-    expect(isOpen).toBe(true);
+  });
+
+  it('whether it may need no caller, where anything may', () => {
+    const isOpen = (body: unknown, options: McpOptions) =>
+      asked(readerOf({ ...TOOLS, ...options }).read({ body })).isOpen;
+    const anybody: McpOptions = { authentication: 'when-needed' };
+    expect(isOpen([call('read'), call('write')], anybody)).toBe(true);
+    expect(isOpen({ jsonrpc: '2.0', id: 1, method: 'notes/sync' }, anybody)).toBe(false);
+    expect(isOpen([call('read')], {})).toBe(false);
   });
 
   it('methods, where they are judged', () => {
@@ -82,7 +90,7 @@ describe('what is asked for at an endpoint', () => {
     const named = [{ kind: 'method', name: 'notes/sync' }];
     expect(found({ methods: { 'notes/sync': ['a'] } }).operations).toMatchObject(named);
     expect(found({ unknownMethods: 'refuse' }).operations).toMatchObject(named);
-    expect(found(TOOLS)).toMatchObject({ operations: [], isOpen: false });
+    expect(found(TOOLS)).toMatchObject({ operations: [] });
   });
 
   it('lists', () => {

@@ -41,13 +41,7 @@ export class CompiledApp {
 
   /** Resolves when the application has sent a message. Gives the way to stop it. */
   async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<() => Promise<void>> {
-    const script = join(this.#folder, this.options.files[0].replace(/\.ts$/, '.js'));
-    const child = fork(script, args, {
-      execArgv: [],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: { ...process.env, ...env },
-    });
-    hearProcess(child);
+    const child = this.#start(args, env);
     await ready(child);
     return async () => {
       const exited = once(child, 'exit');
@@ -56,17 +50,39 @@ export class CompiledApp {
     };
   }
 
+  /** What it sends, after which it ends by itself. */
+  async ask(): Promise<unknown> {
+    const child = this.#start([], {});
+    const exited = once(child, 'exit');
+    const sent = await ready(child);
+    await exited;
+    return sent;
+  }
+
+  #start(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const script = join(this.#folder, this.options.files[0].replace(/\.ts$/, '.js'));
+    const child = fork(script, args, {
+      execArgv: [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, ...env },
+    });
+    hearProcess(child);
+    return child;
+  }
+
   remove(): void {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
-async function ready(child: ChildProcess): Promise<void> {
+/** @returns its first message. */
+async function ready(child: ChildProcess): Promise<unknown> {
   const exited = once(child, 'exit').then(() => {
     throw new Error('the process ended before it was ready');
   });
-  await Promise.race([once(child, 'message'), exited]);
+  const [message] = (await Promise.race([once(child, 'message'), exited])) as unknown[];
   exited.catch(() => undefined); // later it ends because we end it
+  return message;
 }
 
 function sourceFiles(folder: string): string[] {
