@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
+import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
 import {
   compileApp,
@@ -58,6 +59,7 @@ function appOn(nest: string): string {
   const sources = join(PROJECT, 'test/package/matrix/foreign-hosts');
   for (const name of ['main.ts', 'answers.ts'])
     copyFileSync(join(sources, `${name}.txt`), join(app, 'src', name));
+  addCallersApp(app, 'mcp-nestjs');
   compileApp(app);
   apps.set(nest, app);
   return app;
@@ -130,6 +132,15 @@ describe.each(everywhere)('9.1a: on Nest %s, %s', (nest, platform) => {
     expect(results['mcp-nestjs, the playground beside the options']?.boot).toContain(
       'PlaygroundController runs tools for bodies that are no JSON-RPC',
     );
+  });
+});
+
+describe.each(everywhere)('on Nest %s, %s', (nest, platform) => {
+  describeCallers('mcp-nestjs', {
+    app: () => appOn(nest),
+    platform,
+    clients: ['SDK v1', 'SDK v2 (2025 era)'],
+    batches: false,
   });
 });
 

@@ -76,7 +76,10 @@ function layOutSources(app: string): void {
       mkdirSync(join(app, folder, loader), { recursive: true });
       writeJson(join(app, folder, loader, 'package.json'), { type });
     }
-    copyFileSync(join(PROJECT, 'test/package/matrix/app.ts'), join(app, 'src', loader, 'app.ts'));
+    copyFileSync(
+      join(PROJECT, 'test/package/matrix/nest-majors/app.ts'),
+      join(app, 'src', loader, 'app.ts'),
+    );
   }
   writeJson(join(app, 'tsconfig.json'), {
     compilerOptions: {

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import { freePort } from '../../../support/nest/start-app.js';
+import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
+import { freePort, platforms } from '../../support/nest/start-app.js';
 import {
   compileApp,
   installApp,
   packPackage,
   PROJECT,
-} from '../../../support/package/packed-package.js';
+} from '../../support/package/packed-package.js';
 
 const packed = packPackage();
 afterAll(() => packed.remove());
@@ -33,9 +34,10 @@ const VERSIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 describe.each(Object.entries(VERSIONS))('12.7: MCP-Nest %s', (version, peers) => {
   let results: Record<string, readonly Answer[]>;
+  let app: string;
 
   beforeAll(async () => {
-    const app = installApp(
+    app = installApp(
       packed,
       `mcp-nest-${version}`,
       {
@@ -44,6 +46,7 @@ describe.each(Object.entries(VERSIONS))('12.7: MCP-Nest %s', (version, peers) =>
         '@nestjs/common': '10.x',
         '@nestjs/core': '10.x',
         '@nestjs/platform-express': '10.x',
+        '@nestjs/platform-fastify': '10.x',
         '@types/node': '20.x',
         'reflect-metadata': '0.2.x',
         rxjs: '7.x',
@@ -56,6 +59,7 @@ describe.each(Object.entries(VERSIONS))('12.7: MCP-Nest %s', (version, peers) =>
     mkdirSync(join(app, 'src'));
     const source = join(PROJECT, 'test/package/matrix/mcp-nest-1-older/main.ts.txt');
     writeFileSync(join(app, 'src/main.ts'), readFileSync(source, 'utf8'));
+    addCallersApp(app, 'mcp-nest-1');
     compileApp(app);
     results = await run(app);
   });
@@ -90,6 +94,16 @@ describe.each(Object.entries(VERSIONS))('12.7: MCP-Nest %s', (version, peers) =>
   test('HTTP+SSE is guarded by the global guard, too; 1.5 puts that of its options on messages alone', () => {
     expect(results['stream']?.[0]?.status).toBe(401);
   });
+
+  // 1.5 and 1.6 know Express only.
+  for (const platform of /^1\.[56]/.test(version) ? (['express'] as const) : platforms) {
+    describeCallers(`MCP-Nest ${version} on ${platform}`, {
+      app: () => app,
+      platform,
+      clients: ['SDK v1', 'SDK v2 (2025 era)'],
+      batches: true,
+    });
+  }
 });
 
 async function run(app: string): Promise<Record<string, readonly Answer[]>> {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
+import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
 import type { Caller, HostServer, Message } from '../../support/hosts/hosts-requests.js';
 import { describeConsent } from '../../support/consent/consent-suite.js';
 import {
@@ -80,6 +81,7 @@ beforeAll(() => {
   }
   const consent = readFileSync(join(SOURCES, 'consent.ts.txt'), 'utf8');
   writeFileSync(join(app, 'src', 'consent.ts'), consent);
+  addCallersApp(app, 'mcp-nest-1');
   compileApp(app);
 });
 
@@ -107,6 +109,13 @@ describe.each(platforms)('%s', (platform) => {
       clients: ['SDK v1', 'SDK v2 (2025 era)'],
       start: () => start(platform, sessions),
       startHiding: () => start(platform, sessions),
+    });
+    describeCallers(`MCP-Nest 1.9${sessions ? ' with sessions' : ''} on ${platform}`, {
+      app: () => app,
+      platform,
+      sessions,
+      clients: ['SDK v1', 'SDK v2 (2025 era)'],
+      batches: true,
     });
   }
 });
