@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { platforms } from '../../support/nest/start-app.js';
 import { startTenantsApp, type TenantsApp } from '../../support/nest/tenants-app.js';
+import { holdTimers } from '../../support/time/held-timers.js';
 
 const DEADLINE_MS = 5000;
 const never = () => new Promise<never>(() => undefined);
@@ -15,7 +16,7 @@ async function lookedUp<T>(name: string, found: T): Promise<T> {
   return found;
 }
 
-describe.concurrent.each(platforms)('12: lookups on %s', (platform) => {
+describe.each(platforms)('12: lookups on %s', (platform) => {
   let app: TenantsApp;
   beforeEach(async () => {
     app = await startTenantsApp(
@@ -37,17 +38,17 @@ describe.concurrent.each(platforms)('12: lookups on %s', (platform) => {
 
   const ask = async (profile: string, { key, sub }: { key?: string; sub?: string }) => {
     const uri = `http://127.0.0.1:${app.port}/mcp/${profile}`;
-    const started = performance.now();
     const { status, headers, text, challenge } = await app.ask({
       path: `/mcp/${profile}/about`,
       ...(key === undefined ? {} : { headers: { 'x-api-key': key } }),
       ...(sub === undefined ? {} : { token: await app.token(uri, { sub }) }),
     });
     const retryAfter = headers['retry-after'];
-    return { status, retryAfter, text, challenge, ms: performance.now() - started };
+    return { status, retryAfter, text, challenge };
   };
 
   test('one that hangs, throws or is slow: 503, or what it says in the end, and nobody else waits', async () => {
+    const deadlines = holdTimers(DEADLINE_MS);
     const hanging = Promise.all([
       ask('hang-1', { sub: 'alice' }),
       ask('acme', { key: 'hang-1' }),
@@ -68,7 +69,7 @@ describe.concurrent.each(platforms)('12: lookups on %s', (platform) => {
     ];
     const served = await Promise.all([...others, ...slow]);
     expect(served.map(({ status }) => status)).toEqual(served.map(() => 200));
-    for (const { ms } of served) expect(ms).toBeLessThan(DEADLINE_MS - 500);
+    await deadlines.fire(3); // those that hang still do
     const refused = [...throwing, ...(await hanging)];
     for (const { status, retryAfter, challenge, text } of refused) {
       expect([status, retryAfter, challenge]).toEqual([503, '5', undefined]);

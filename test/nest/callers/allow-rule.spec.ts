@@ -22,6 +22,7 @@ import {
 import { otherCredentials } from '../../support/callers/other-callers.js';
 import { call, type HostName, type McpApp, startMcpApp } from '../../support/nest/mcp-app.js';
 import { platforms } from '../../support/nest/start-app.js';
+import { holdTimers } from '../../support/time/held-timers.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 interface Row {
@@ -189,9 +190,11 @@ describe.each(platforms)('12.3: @Allow on %s', (platform) => {
 
   test('row 17: only true passes; throws and hangs are a 503', async () => {
     const { get } = await start(platform);
+    const deadlines = holdTimers(5000);
     const hanging = get('/hangs', 'alice');
     expect(await get('/odd', 'alice')).toEqual([403, null]);
     expect(await get('/throws', 'alice')).toEqual([503, null]);
+    await deadlines.fire(1);
     expect(await hanging).toEqual([503, null]);
   });
 
@@ -276,7 +279,11 @@ describe.each(platforms)('12.3: asynchronous scope rules on %s', (platform) => {
         write: () => Promise.reject(new InsufficientScopeError(['late'])),
       },
     });
-    const answers = await Promise.all(['open', 'read', 'write'].map((name) => post(call(name))));
+    const deadlines = holdTimers(5000);
+    const hanging = post(call('read'));
+    const [open, write] = [await post(call('open')), await post(call('write'))];
+    await deadlines.fire(1);
+    const answers = [open, await hanging, write];
     expect(answers.map(({ status }) => status)).toEqual([503, 503, 403]);
     expect(answers[2]?.headers.get('www-authenticate')).toContain('scope="late"');
     expect(runs).toEqual([]);

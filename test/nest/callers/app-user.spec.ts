@@ -21,6 +21,7 @@ import { withScopesOf } from '../../../src/nest/callers/app-user.js';
 import { otherCredentials } from '../../support/callers/other-callers.js';
 import { call, type McpApp, startMcpApp } from '../../support/nest/mcp-app.js';
 import { platforms } from '../../support/nest/start-app.js';
+import { holdTimers } from '../../support/time/held-timers.js';
 
 interface Row {
   readonly id: number;
@@ -146,9 +147,11 @@ describe.each(platforms)('12.2: the user of the application on %s', (platform) =
       if (sub === 'sleeper') return new Promise(() => undefined);
       return ROWS['alice'];
     });
+    const deadlines = holdTimers(5000);
     const sleeping = send('sleeper');
     expect((await send('thrower')).status).toBe(503);
     expect((await send('alice')).status).toBe(200);
+    await deadlines.fire(1);
     expect((await sleeping).status).toBe(503);
   });
 
