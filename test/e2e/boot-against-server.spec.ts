@@ -121,5 +121,5 @@ describe.each(platforms)('10.22: at boot on %s, against the metadata of the serv
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(isSaid()).toBe(true);
-  }, 90_000);
+  });
 });

@@ -55,7 +55,6 @@ describe.each(platforms)(
           }
         }
       },
-      60_000,
     );
   },
 );

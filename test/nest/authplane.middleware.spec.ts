@@ -31,6 +31,7 @@ import {
   servers,
   startMounted,
 } from '../support/hosts/mounted-hosts.js';
+import { until } from '../support/time/until.js';
 
 let server: MountedServer | undefined;
 
@@ -49,11 +50,7 @@ const call = (name: string, args: object = {}): Message => ({
 /** The self-check has asked what it asks, and heard the answers. */
 async function untilChecked({ selfChecks }: MountedServer): Promise<void> {
   const wanted = ['GET /mcp', 'POST /mcp', 'GET /.well-known/oauth-protected-resource/mcp'];
-  const deadline = Date.now() + 10_000;
-  while (wanted.some((one) => !selfChecks.includes(one)) && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  expect(selfChecks).toEqual(expect.arrayContaining(wanted));
+  await until(() => wanted.every((one) => selfChecks.includes(one)));
 }
 
 const doubts = (warn: MockInstance<Logger['warn']>) =>

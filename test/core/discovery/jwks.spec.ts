@@ -30,6 +30,7 @@ import {
   type TrustingResource,
   type TrustingResourceOptions,
 } from '../../support/tokens/trusting-resource.js';
+import { until } from '../../support/time/until.js';
 
 let good: SigningKey;
 let other: SigningKey;
@@ -511,7 +512,7 @@ describe('unknown kids', () => {
       });
     });
     const first = isTrusted(trusting, ed); // starts a load that will bring the old set
-    await waitUntil(() => late.length === 1);
+    await until(() => late.length === 1);
     const rotated = Promise.all(
       Array.from({ length: 50 }, (_, i) =>
         trusting.resource.verify(trusting.mint(other, { claims: { jti: `t${i}` } })),
@@ -769,11 +770,3 @@ describe('10.11a: after an outage that outlasted keys and metadata', () => {
     expect((await trusting.resource.verify(token)).sub).toBe('user-1');
   });
 });
-
-async function waitUntil(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

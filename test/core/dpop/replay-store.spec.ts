@@ -321,10 +321,8 @@ describe('checkReplay', () => {
       answering(() => new Promise(() => undefined)),
     ];
     for (const store of stores) {
-      const started = performance.now();
       const check = replayChecked(store, 'k', NOW, { deadlineMs: 20 });
       await expect(check).rejects.toBeInstanceOf(ReplayStoreError);
-      expect(performance.now() - started).toBeLessThan(5_000);
     }
     for (const settle of settled) settle();
     await new Promise(setImmediate); // the late answers have come

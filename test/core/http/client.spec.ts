@@ -466,11 +466,9 @@ describe('the deadline', () => {
     ],
   ])('T53 ends %s', async (_, onConnection) => {
     const { url, sockets } = await serveRaw((socket) => onConnection(socket.resume()));
-    const start = performance.now();
-    const error = await failure(client({ timeoutMs: 250 }).getJson(url));
+    const error = await failure(client({ timeoutMs: 250 }).getJson(url)); // or it would never end
     expect(error.reason).toBe('timeout');
     expect(error.message).toContain('250 ms');
-    expect(performance.now() - start).toBeLessThan(10_000); // it would never end
     await until(() => sockets.every((socket) => socket.closed || socket.destroyed));
   });
 

@@ -19,6 +19,7 @@ import { VerifiedClaims } from '../../../src/core/token/verified-claims.js';
 import { setUp, type Setup, thrownBy } from '../../support/servers/client-setup.js';
 import { replyJson, replyProblem, replyRaw } from '../../support/servers/scripted-server.js';
 import { ISSUER, NOW, RESOURCE } from '../../support/tokens/keys-and-tokens.js';
+import { until } from '../../support/time/until.js';
 
 let setup: Setup;
 
@@ -508,11 +509,3 @@ describe('a function', () => {
     });
   });
 });
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('waited in vain');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -13,15 +13,8 @@ import {
   startLegacyUpstream,
 } from '../../support/gateway/legacy-servers.js';
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
+import { until } from '../../support/time/until.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
-
-const until = async (is: () => boolean) => {
-  const end = Date.now() + 8000;
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`never: ${is.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
 
 /** Everything hangs until it is cancelled. */
 function hanging(cancelled: string[]): ModernMcpServer {

@@ -18,6 +18,7 @@ import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app
 import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
 import { platforms } from '../../support/nest/start-app.js';
+import { until } from '../../support/time/until.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 const OLD = 'old://all';
@@ -33,14 +34,6 @@ function modern(): ModernMcpServer {
   server.registerResource('all', NEW, {}, ({ href }) => ({ contents: [{ uri: href, text: '' }] }));
   return server;
 }
-
-const until = async (is: () => boolean) => {
-  const end = Date.now() + 4000;
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`never: ${is.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
 
 describe.each(platforms)('14.F: what upstreams say outside of calls on %s', (platform) => {
   unhandledRejections();

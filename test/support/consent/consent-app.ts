@@ -7,7 +7,7 @@ import {
 } from 'authplane-nestjs/testing';
 import { Calendar } from './consent-calendar.js';
 import type { HostFactory, McpHost } from './consent-hosts.js';
-import { freePort, type Platform, startApp } from '../nest/start-app.js';
+import { ON_LOOPBACK, freePort, type Platform, startApp } from '../nest/start-app.js';
 
 const HOST = Symbol('mcp-host');
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -93,7 +93,7 @@ export function nestApp(platform: Platform, createHost: HostFactory): StartServe
     const consent = { retryDelaysMs: [20, 40, 80] };
     const app = await startApp(
       {
-        imports: [AuthplaneModule.forRoot({ ...options, devMode: true, consent })],
+        imports: [AuthplaneModule.forRoot({ ...options, ...ON_LOOPBACK, consent })],
         controllers: [ConsentController],
         providers: [
           {

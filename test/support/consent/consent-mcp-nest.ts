@@ -17,7 +17,7 @@ import { WithConsent } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 import type { StartServer } from './consent-app.js';
 import { Calendar } from './consent-calendar.js';
-import type { Platform } from '../nest/start-app.js';
+import { ON_LOOPBACK, type Platform } from '../nest/start-app.js';
 
 export interface McpNestOptions {
   readonly platform: Platform;
@@ -82,7 +82,7 @@ export function mcpNestServer({ platform, statefulMode }: McpNestOptions): Start
           issuer: settings.issuer,
           baseUrl: settings.baseUrl,
           asCredentials: settings.asCredentials,
-          devMode: true,
+          ...ON_LOOPBACK,
         }),
       ],
       controllers: [HttpController, CalendarTools],

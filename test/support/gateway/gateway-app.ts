@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import { AuthplaneModule, type AuthplaneModuleOptions } from 'authplane-nestjs';
 import {
   AuthplaneGatewayModule,
@@ -13,7 +12,13 @@ import {
 } from 'authplane-nestjs/testing';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { ModuleMetadata } from '@nestjs/common';
-import { freePort, type Platform, type RunningApp, startApp } from '../nest/start-app.js';
+import {
+  ON_LOOPBACK,
+  freePort,
+  type Platform,
+  type RunningApp,
+  startApp,
+} from '../nest/start-app.js';
 
 /** A resource of an upstream, and which scopes of the gateway stand for its own. */
 export interface UpstreamResource {
@@ -113,13 +118,16 @@ export async function startGateway({
         AuthplaneModule.forRoot({
           issuer: authorizationServer.issuer,
           baseUrl,
-          devMode: true,
-          requestTimeoutSeconds: 60, // a crowded machine is no outage
+          ...ON_LOOPBACK,
           scopes,
           asCredentials: { clientId: 'gateway', clientSecret: 'a-secret-of-the-gateway' },
           ...options,
         }),
-        AuthplaneGatewayModule.forRoot({ path: 'mcp', ...gateway }),
+        AuthplaneGatewayModule.forRoot({
+          path: 'mcp',
+          ...gateway,
+          upstreams: patient(gateway.upstreams),
+        }),
         ...(metadata?.imports ?? []),
       ],
       controllers: metadata?.controllers ?? [],
@@ -191,14 +199,18 @@ export async function startGateway({
       return client;
     },
     close: async () => {
-      // Node's fetch opens a new connection where one was aborted, and never uses it.
-      const server = app.app.getHttpServer() as Server;
-      const unused = setInterval(() => server.closeAllConnections(), 500);
       await app.close();
-      clearInterval(unused);
       await authorizationServer.close();
     },
   };
+}
+
+/** A crowded machine is no outage. */
+function patient(upstreams: GatewayModuleOptions['upstreams']): GatewayModuleOptions['upstreams'] {
+  const patience = { listTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
+  return Object.fromEntries(
+    Object.entries(upstreams).map(([name, upstream]) => [name, { ...patience, ...upstream }]),
+  );
 }
 
 function jsonOf(text: string): unknown {

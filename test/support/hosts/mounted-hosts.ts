@@ -11,7 +11,7 @@ import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import express from 'express';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { freePort, type Platform, startApp } from '../nest/start-app.js';
+import { ON_LOOPBACK, freePort, type Platform, startApp } from '../nest/start-app.js';
 import type { HostServer } from './hosts-requests.js';
 
 export type MountedRequest = IncomingMessage & { readonly body?: unknown };
@@ -80,7 +80,7 @@ export async function startMounted(
           issuer: authorizationServer.issuer,
           baseUrl,
           scopes,
-          devMode: true,
+          ...ON_LOOPBACK,
           mcp: { tools: { read: ['notes:read'], write: ['notes:write'] } },
           ...options,
         }),

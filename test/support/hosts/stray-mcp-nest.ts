@@ -10,6 +10,7 @@ import {
 } from '@rekog/mcp-nest';
 import { AuthplaneGuard, AuthplaneModule, Scopes } from 'authplane-nestjs';
 import { freePort } from '../servers/free-port.js';
+import { ON_LOOPBACK } from '../nest/start-app.js';
 
 export interface StrayOptions {
   readonly issuer: string;
@@ -104,7 +105,7 @@ export async function startStray(options: StrayOptions): Promise<StrayApp> {
 
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const authplane = { issuer, baseUrl: origin, devMode: true, scopes: ['x'], allowUnguarded };
+  const authplane = { issuer, baseUrl: origin, ...ON_LOOPBACK, scopes: ['x'], allowUnguarded };
 
   @Module({ imports: [AuthplaneModule.forRoot(authplane)], controllers, providers })
   class AppModule {}

@@ -28,6 +28,7 @@ import {
 } from 'authplane-nestjs/testing';
 import { z } from 'zod';
 import {
+  ON_LOOPBACK,
   freePort,
   type Platform,
   type RunningApp,
@@ -214,7 +215,7 @@ export async function startMcpApp({
         AuthplaneModule.forRoot({
           issuer: authorizationServer.issuer,
           baseUrl,
-          devMode: true,
+          ...ON_LOOPBACK,
           ...(mcp === undefined ? {} : { mcp }),
           ...options,
         }),

@@ -8,7 +8,7 @@ import {
 import { TOOL_SCOPES } from '../../../sample-app/desk/desk.module.js';
 import { McpController } from '../../../sample-app/desk/mcp.controller.js';
 import { ToolsService } from '../../../sample-app/desk/tools.service.js';
-import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
+import { ON_LOOPBACK, freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
 export interface ProtectedMcpServer {
   readonly authorizationServer: StandInAuthorizationServer;
@@ -37,7 +37,7 @@ export async function startProtectedMcpServer(
       baseUrl,
       scopes: ['mcp:tools', 'mcp:time'],
       mcp: { tools: TOOL_SCOPES },
-      devMode: true,
+      ...ON_LOOPBACK,
       ...moduleOptions,
     }),
     { platform, port },

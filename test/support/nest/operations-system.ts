@@ -7,7 +7,7 @@ import {
 } from 'authplane-nestjs/testing';
 import { TravelClock } from './travel-clock.js';
 import { gateway, GatewayTasks, orders, receiveInto, Received } from './operations-apps.js';
-import { freePort, type Platform, type RunningApp, startApp } from './start-app.js';
+import { ON_LOOPBACK, freePort, type Platform, type RunningApp, startApp } from './start-app.js';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const GATEWAY_CLIENT = { clientId: 'gateway', clientSecret: 'gateway secret+/%' };
@@ -83,7 +83,7 @@ export async function startSystem(
   });
   const { issuer } = authorizationServer;
   const service = await startApp(
-    orders({ issuer, resource: ordersUri, devMode: true, clock, ...options.orders }, received),
+    orders({ issuer, resource: ordersUri, ...ON_LOOPBACK, clock, ...options.orders }, received),
     { platform, port: ordersPort, configure: (app) => app.use(receiveInto(received)) },
   );
   const running = await startApp(
@@ -92,7 +92,7 @@ export async function startSystem(
         issuer,
         resource: gatewayUri,
         asCredentials: GATEWAY_CLIENT,
-        devMode: true,
+        ...ON_LOOPBACK,
         clock,
         ...(options.dpop === undefined ? {} : { dpop: options.dpop }),
         ...options.gateway,

@@ -3,10 +3,14 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { INestApplication, ModuleMetadata, NestApplicationOptions } from '@nestjs/common';
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 
 export { freePort } from '../servers/free-port.js';
 
 export const platforms = ['fastify', 'express'] as const;
+/** For applications beside servers of this machine; when it is crowded, that is no outage. */
+export const ON_LOOPBACK = { devMode: true, requestTimeoutSeconds: 60 } as const;
+
 export type Platform = (typeof platforms)[number];
 
 export interface RunningApp {
@@ -40,10 +44,36 @@ export async function startApp(
     { logger: false, ...application },
   );
   await configure?.(app);
+  const server = app.getHttpServer() as Server;
   // A machine that stands still for seconds must not close a connection that is about to be used.
-  (app.getHttpServer() as Server).keepAliveTimeout = 300_000;
+  server.keepAliveTimeout = 300_000;
+  const closeQuietOnes = quietConnections(server);
   await app.listen(port, '127.0.0.1');
-  return { app, url: await app.getUrl(), close: () => app.close() };
+  return {
+    app,
+    url: await app.getUrl(),
+    close: async () => {
+      const sweep = setInterval(closeQuietOnes, 10);
+      await app.close().finally(() => clearInterval(sweep));
+    },
+  };
+}
+
+/**
+ * Those that wait for a next request, and those that have had none: Node's fetch opens one where one was
+ * aborted. A stop waits for them until the client closes them, seconds later.
+ */
+function quietConnections(server: Server): () => void {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
+  return () => {
+    for (const socket of unused) socket.destroy();
+    server.closeIdleConnections();
+  };
 }
 
 /** On a platform that believes these proxies. */

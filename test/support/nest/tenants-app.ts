@@ -35,7 +35,7 @@ import {
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
 import { z } from 'zod';
-import { freePort, startApp, type StartOptions } from './start-app.js';
+import { ON_LOOPBACK, freePort, startApp, type StartOptions } from './start-app.js';
 
 @Injectable()
 class Tools {
@@ -185,7 +185,7 @@ export async function startTenantsApp(
   const authorizationServer = await startAuthorizationServer({ issueRefreshTokens: false });
   const options: AuthplaneModuleOptions = {
     issuer: authorizationServer.issuer,
-    devMode: true,
+    ...ON_LOOPBACK,
     scopes: ['mcp:use'],
     mcp: { tools: { change: ['mcp:change'] } },
     ...optionsAt(port),

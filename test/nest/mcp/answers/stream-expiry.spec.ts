@@ -78,11 +78,11 @@ describe.each(platforms)('streams and the end of a token on %s', (platform) => {
   it('T25: a GET stream of SDK v1 ends with the token; with the next one it opens again', async () => {
     await start('SDK v1 with sessions');
     const headers = await openSession();
-    expiresAt = Date.now() / 1000 + 0.5;
     const begun = performance.now();
+    expiresAt = Date.now() / 1000 + 1;
     const first = await open('GET', headers);
     await first.text(); // ends in order, not by a broken connection
-    expect(performance.now() - begun).toBeGreaterThan(450);
+    expect(performance.now() - begun).toBeGreaterThan(950);
     expiresAt = Infinity;
     const second = await open('GET', headers);
     await second.body?.cancel();
@@ -93,10 +93,10 @@ describe.each(platforms)('streams and the end of a token on %s', (platform) => {
     const { body, headers } = modern('subscriptions/listen', {
       notifications: { toolsListChanged: true },
     } as object);
-    expiresAt = Date.now() / 1000 + 0.5;
     const begun = performance.now();
+    expiresAt = Date.now() / 1000 + 1;
     await (await open('POST', headers, body)).text();
-    expect(performance.now() - begun).toBeGreaterThan(450);
+    expect(performance.now() - begun).toBeGreaterThan(950);
   });
 
   it('T25: AuthplaneGuard does it, at the expiry of the very token and not before', async () => {

@@ -7,6 +7,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { McpServer } from '@modelcontextprotocol/server';
 import { SentEvents } from '../../../../src/nest/mcp/state/sent-events.js';
 import { platforms } from '../../../support/nest/start-app.js';
+import { until } from '../../../support/time/until.js';
 import {
   Host,
   type McpApp,
@@ -142,30 +143,24 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
         seen.text += value;
       }
     })().catch(() => undefined);
-    const until = async (text: string) => {
-      const deadline = performance.now() + 4000;
-      while (!seen.text.includes(text)) {
-        if (performance.now() > deadline) throw new Error(`no ${text} in: ${seen.text}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    };
+    const untilSeen = (text: string) => until(() => seen.text.includes(text));
     const close = async () => {
       aborter.abort();
       await reading;
       await new Promise((resolve) => setTimeout(resolve, 50)); // the server hears of it
     };
-    return { seen, until, close };
+    return { seen, untilSeen, close };
   }
 
   it('9.9b: a caller resumes after an event that he was sent', async () => {
     const session = await openSession('alice');
     const first = await stream('alice', session);
     await host.notify(session, 'one');
-    await first.until('one');
+    await first.untilSeen('one');
     await first.close();
     await host.notify(session, 'two');
     const second = await stream('alice', session, first.seen.ids().at(-1));
-    await second.until('two');
+    await second.untilSeen('two');
     expect(second.seen.text).not.toContain('one');
     await second.close();
   });
@@ -174,13 +169,13 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
     const ofAlice = await openSession('alice');
     const alices = await stream('alice', ofAlice);
     await host.notify(ofAlice, 'first of alice');
-    await alices.until('first of alice');
+    await alices.untilSeen('first of alice');
     await host.notify(ofAlice, 'secret of alice');
-    await alices.until('secret of alice');
+    await alices.untilSeen('secret of alice');
     const ofBob = await openSession('bob');
     const bobs = await stream('bob', ofBob, alices.seen.ids()[0]);
     await host.notify(ofBob, 'for bob');
-    await bobs.until('for bob');
+    await bobs.untilSeen('for bob');
     expect(bobs.seen.text).not.toContain('alice');
     await bobs.close();
     await alices.close();
@@ -190,15 +185,15 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
     const ofBob = await openSession('bob');
     const bobs = await stream('bob', ofBob);
     await host.notify(ofBob, 'for bob');
-    await bobs.until('for bob');
+    await bobs.untilSeen('for bob');
     await bobs.close();
     const ofAlice = await openSession('alice');
     const alices = await stream('alice', ofAlice);
     await host.notify(ofAlice, 'secret of alice');
-    await alices.until('secret of alice');
+    await alices.untilSeen('secret of alice');
     const again = await stream('bob', ofBob, bobs.seen.ids().at(-1));
     await host.notify(ofBob, 'more for bob');
-    await again.until('more for bob');
+    await again.untilSeen('more for bob');
     expect(again.seen.text).not.toContain('secret');
     await again.close();
     await alices.close();
