@@ -366,11 +366,15 @@ describe('T37: hostile option values', () => {
     return undefined;
   }
 
-  function expectSoundEverywhere(text: string, list: readonly string[]): void {
+  function expectSoundEverywhere(
+    text: string,
+    list: readonly string[],
+    refusals = [...challenged, new errors.InsufficientScopeError(list)],
+  ): void {
     const options = { realm: text, resourceMetadataUrl: text, scopes: list, proofAlgorithms: list };
     const schemes = [['Bearer'], ['Bearer', 'DPoP'], ['DPoP'], ['DPoP', 'Bearer']] as const;
     const all = [options, ...schemes.map((some) => ({ ...options, schemes: some }))];
-    for (const error of [...challenged, new errors.InsufficientScopeError(list)]) {
+    for (const error of refusals) {
       for (const one of all) {
         const flaw = flawOf(wwwAuthenticate(error, one));
         if (flaw !== undefined) throw new Error(`${error.name}: ${flaw}`);
@@ -390,10 +394,16 @@ describe('T37: hostile option values', () => {
     ['8 KB', 'x'.repeat(8192)],
     ['8 KB of quotes', '"'.repeat(8192)],
     ['8 KB of emoji', '\u{1f600}'.repeat(4096)],
-    ['1 MB', 'y'.repeat(1_048_576)],
   ])('%s', (_, text) => {
     expect(() => expectSoundEverywhere(text, [text])).not.toThrow();
     expect(() => expectSoundEverywhere(text, [text, text, 'scope'])).not.toThrow();
+  });
+
+  it('1 MB', () => {
+    const text = 'y'.repeat(1_048_576);
+    for (const list of [[text], [text, text, 'scope']]) {
+      expectSoundEverywhere(text, list, [new errors.InsufficientScopeError(list)]);
+    }
   });
 
   it('thousands of scopes and algorithms', () => {

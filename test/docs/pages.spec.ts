@@ -1,29 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import ts from 'typescript';
+import { compileBlocks } from '../support/docs/compile-blocks.js';
 import { codeBlocks, pages } from '../support/docs/markdown.js';
 
 describe('the pages', () => {
-  it.each([
-    ['under the strict settings of this project', false],
-    ['14.9: with the types of a browser, as in every project of the Nest CLI', true],
-  ])(
-    'every TypeScript block compiles %s',
-    (_, ofBrowser) => {
-      const files = new Map<string, string>();
-      for (const page of pages) {
-        codeBlocks(page)
-          .filter(({ language }) => language === 'ts')
-          .forEach(({ code }, index) => {
-            files.set(resolve(`test/docs/${page.replace(/\W+/g, '-')}-${index}.ts`), code);
-          });
-      }
-      expect(files.size).toBeGreaterThan(4);
-      expect(compile(files, ofBrowser)).toEqual([]);
-    },
-    600_000,
-  );
+  it('every TypeScript block compiles under the strict settings of this project', () => {
+    expect(compileBlocks(pages)).toEqual([]);
+  }, 600_000);
 
   it.each(pages)('%s: every JSON block parses', (page) => {
     for (const { code } of codeBlocks(page).filter(({ language }) => language === 'json')) {
@@ -110,41 +95,5 @@ function headings(page: string): string[] {
       .toLowerCase()
       .replace(/[^\p{L}\p{N}\s_-]/gu, '')
       .replaceAll(' ', '-'),
-  );
-}
-
-/** Declarations would be made of every block only to be thrown away. */
-const ONLY_TYPES: ts.CompilerOptions = { noEmit: true, declaration: false, types: ['node'] };
-
-/** What is imported is read once. */
-const sources = new Map<string, ts.SourceFile | undefined>();
-
-/** Type-checks the blocks as files of this project; nothing is written. */
-function compile(files: ReadonlyMap<string, string>, ofBrowser: boolean): string[] {
-  const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile.bind(ts.sys)) as {
-    config: object;
-  };
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.');
-  if (ofBrowser) delete options.lib; // what `tsc` takes then
-  const host = ts.createCompilerHost(options);
-  const { readFile, fileExists } = host;
-  host.readFile = (name) => files.get(name) ?? readFile.call(host, name);
-  host.fileExists = (name) => files.has(name) || fileExists.call(host, name);
-  const { getSourceFile } = host;
-  host.getSourceFile = (name, target, ...rest) => {
-    const block = files.get(name);
-    if (block !== undefined) return ts.createSourceFile(name, block, target, true);
-    if (!sources.has(name)) sources.set(name, getSourceFile.call(host, name, target, ...rest));
-    return sources.get(name);
-  };
-  const program = ts.createProgram(
-    [...files.keys()],
-    { ...options, ...ONLY_TYPES, noUnusedLocals: false, noUnusedParameters: false },
-    host,
-  );
-  return [...files.keys()].flatMap((name) =>
-    ts
-      .getPreEmitDiagnostics(program, program.getSourceFile(name))
-      .map(({ messageText }) => `${name}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`),
   );
 }

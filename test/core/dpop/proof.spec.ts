@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
@@ -416,10 +416,9 @@ describe('proof keys', () => {
     const n = Buffer.concat([Buffer.from([0x7f]), randomBytes(255)]).toString('base64url');
     const short = proofOf(rsa, { header: { jwk: { ...rsa.jwk, n } } });
     expect((await refusal(short, goodRules(rsa))).message).toMatch('2048 to 4096');
-    const jwk = generateKeyPairSync('rsa', { modulusLength: 4096 }).publicKey.export({
-      format: 'jwk',
-    });
-    const long = proofOf(rsa, { header: { jwk } });
+    const modulus = Buffer.concat([Buffer.from([0xff]), randomBytes(510), Buffer.from([1])]);
+    const jwk = { kty: 'RSA', e: 'AQAB', n: modulus.toString('base64url') };
+    const long = proofOf(rsa, { header: { jwk } }); // the key is looked at before the signature
     expect(await refusal(long, goodRules(rsa))).toBeInstanceOf(DPoPBindingMismatchError);
   });
 
@@ -602,7 +601,7 @@ describe('replay', () => {
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   });
 
-  it('P16: around the last instant, in steps of 1 ms, nothing is accepted twice', async () => {
+  it('P16: around the last instant, in steps of 1 ms, and 2 s before and after it, nothing is accepted twice', async () => {
     const last = NOW + 330;
     for (const firstUse of [NOW - 30, last - 2, last - 0.001, last]) {
       let now = firstUse;
@@ -616,7 +615,7 @@ describe('replay', () => {
       };
       await use();
       const outcomes = new Set<string>();
-      for (let ms = -2000; ms <= 2000; ms++) {
+      for (let ms = -2000; ms <= 2000; ms += Math.abs(ms) < 100 ? 1 : 20) {
         now = last + ms / 1000;
         outcomes.add(
           await use().then(
@@ -627,7 +626,7 @@ describe('replay', () => {
       }
       expect(outcomes).toEqual(new Set(['DPoPReplayDetectedError', 'InvalidDPoPProofError']));
     }
-  }, 900_000);
+  });
 
   it('P16: the entry outlives the last instant of acceptance by more than the skew', async () => {
     const { expiresAt } = await verifiedProof(
