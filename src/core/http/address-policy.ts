@@ -86,7 +86,7 @@ function judges(table: AddressTable): Judge {
 
 function block(cidr: string): { list: BlockList; family: 4 | 6 } {
   const [network = '', prefix] = cidr.split('/');
-  const family = isIP(network) === 4 ? 4 : 6;
+  const family = network.includes(':') ? 6 : 4; // not `isIP`, whose expressions cost more than the table
   const list = new BlockList();
   list.addSubnet(network, Number(prefix), ipName(family));
   return { list, family };
