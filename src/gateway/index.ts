@@ -21,8 +21,7 @@ export {
   type GatewayToolResult,
   type GatewayToolStructure,
 } from './local/gateway-tool.js';
-export type { JsonSchema } from './local/json-schema.js';
-export type { StandardSchema, ToolInputSchema } from './local/tool-schema.js';
+export type { StandardSchema } from './local/tool-schema.js';
 export type { ListKind } from './listing/list-kinds.js';
 export type { GatewayCallOptions } from './own-calls.js';
 export {

@@ -2,8 +2,7 @@ import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import { GATEWAY_TOOL } from '../../nest/marks/handler-marks.js';
 import type { GatewayCaller } from '../options/token-strategy.js';
-import type { JsonSchema } from './json-schema.js';
-import type { StandardSchema, ToolInputSchema } from './tool-schema.js';
+import type { StandardSchema } from './tool-schema.js';
 
 /** What a tool of the gateway is told of its call. */
 export interface GatewayToolCall {
@@ -41,7 +40,7 @@ export interface GatewayToolStructure {
 export type GatewayToolResult = string | GatewayToolContent | GatewayToolStructure;
 
 /** Options of {@link GatewayTool}. */
-export interface GatewayToolOptions<Schema extends ToolInputSchema = ToolInputSchema> {
+export interface GatewayToolOptions<Schema extends StandardSchema = StandardSchema> {
   /** What clients call it: letters, digits, `_`, `-` and `.`, without a prefix. */
   readonly name: string;
   /** For people. Default: the name. */
@@ -56,7 +55,7 @@ export interface GatewayToolOptions<Schema extends ToolInputSchema = ToolInputSc
   readonly scopes?: RequiredScopes;
 }
 
-/** What a method gets: what its schema makes of the arguments; a JSON Schema says nothing to the compiler. */
+/** What a method gets: what its schema makes of the arguments. */
 type ArgumentsOf<Schema> = Schema extends StandardSchema<infer Output> ? Output : never;
 
 /** A method that can be one. */
@@ -77,7 +76,7 @@ const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
  * @throws ConfigurationError for a wrong name or wrong scopes, and on what is no method. A wrong schema, and a name
  * that is there twice, are reported at boot.
  */
-export function GatewayTool<Schema extends ToolInputSchema = JsonSchema>(
+export function GatewayTool<Schema extends StandardSchema = StandardSchema<never>>(
   options: GatewayToolOptions<Schema>,
 ): <Method extends ToolMethod<Schema>>(
   target: object,

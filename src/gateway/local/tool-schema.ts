@@ -1,6 +1,5 @@
 import { isJsonObject, isObject, member } from '../../core/lib/members.js';
 import { oneLine } from '../../core/lib/text.js';
-import { type JsonSchema, jsonSchemaRule } from './json-schema.js';
 
 /** What a schema of a library finds wrong with a value. */
 interface SchemaIssue {
@@ -41,61 +40,54 @@ export interface StandardSchema<Output = unknown> {
   };
 }
 
-/** What arguments may be like: a Standard Schema, or a JSON Schema of type `object`. */
-export type ToolInputSchema = StandardSchema | JsonSchema;
-
 export type CheckedArguments =
   { readonly args: unknown; readonly problem?: undefined } | { readonly problem: string };
 
 /** Arguments of one tool: what lists say of them, and their check. */
 export interface ToolSchema {
-  readonly json: JsonSchema;
+  readonly json: Readonly<Record<string, unknown>>;
   check(args: unknown): CheckedArguments | Promise<CheckedArguments>;
 }
 
-const NOTHING: JsonSchema = Object.freeze({ type: 'object', additionalProperties: false });
 const LONGEST_PROBLEM = 500;
+const SHOWN_PROBLEMS = 5;
+
+const NO_ARGUMENTS: ToolSchema = {
+  json: Object.freeze({ type: 'object', additionalProperties: false }),
+  check: (args) =>
+    isJsonObject(args) && Object.keys(args).length === 0
+      ? { args }
+      : { problem: 'it takes no arguments' },
+};
 
 /** @throws Error with the reason why it is no such schema */
-export function toolSchema(given: ToolInputSchema = NOTHING): ToolSchema {
-  return isStandard(given) ? ofLibrary(given['~standard']) : ofJson(given);
-}
-
-function isStandard(given: ToolInputSchema): given is StandardSchema {
-  return '~standard' in given && isObject(given['~standard']);
-}
-
-function ofJson(json: JsonSchema): ToolSchema {
-  requireObject(json);
-  const rule = jsonSchemaRule(json);
-  return {
-    json,
-    check: (args) => {
-      const problem = rule(args, '');
-      return problem === undefined ? { args } : { problem: problem.trim() };
-    },
-  };
-}
-
-function ofLibrary({ validate, jsonSchema }: StandardSchema['~standard']): ToolSchema {
+export function toolSchema(given?: StandardSchema): ToolSchema {
+  if (given === undefined) return NO_ARGUMENTS;
+  const standard: unknown = given['~standard']; // of the class, with some libraries
+  if (!isObject(standard)) {
+    throw new Error(
+      'must be a Standard Schema; `fromJsonSchema` of the MCP SDK v2 makes one of a JSON Schema',
+    );
+  }
+  const { validate, jsonSchema } = given['~standard'];
   const json = jsonSchema?.input({ target: 'draft-2020-12' });
-  if (!isJsonObject(json)) throw new Error('the library gives no JSON Schema of it; write one');
-  requireObject(json);
+  if (!isJsonObject(json)) throw new Error('the library gives no JSON Schema of it');
+  if (member(json, 'type') !== 'object') throw new Error("must be a schema of type 'object'");
   return {
     json,
     check: async (args) => {
       const checked = await validate(args);
       return checked.issues === undefined
         ? { args: checked.value }
-        : { problem: checked.issues.map(sentence).join('; ').slice(0, LONGEST_PROBLEM) };
+        : {
+            problem: checked.issues
+              .slice(0, SHOWN_PROBLEMS)
+              .map(sentence)
+              .join('; ')
+              .slice(0, LONGEST_PROBLEM),
+          };
     },
   };
-}
-
-function requireObject(schema: JsonSchema): void {
-  if (!isJsonObject(schema) || member(schema, 'type') !== 'object') {
-    throw new Error("must be a schema of type 'object'");
-  }
 }
 
 function sentence({ message, path = [] }: SchemaIssue): string {

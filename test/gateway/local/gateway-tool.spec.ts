@@ -52,12 +52,7 @@ class Tools {
   @GatewayTool({
     name: 'plan',
     scopes: ['plan'],
-    inputSchema: {
-      type: 'object',
-      properties: { day: { type: 'string', maxLength: 3 } },
-      required: ['day'],
-      additionalProperties: false,
-    },
+    inputSchema: z.strictObject({ day: z.string().max(3) }),
   })
   @AnyScope('plan:a', 'plan:b')
   async plan({ day }: { day: string }, { caller, signal }: GatewayToolCall) {
@@ -205,9 +200,9 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
     const scope = 'use plan plan:a';
     const wrong = [
       ['greet', { times: 'x' }, 'times: '],
-      ['plan', {}, 'day is missing'],
-      ['plan', { day: 'friday' }, 'day must have at most 3 characters'],
-      ['plan', { day: 'fri', __proto__x: 1, ['constructor']: 1 }, '"__proto__x" is one too many'],
+      ['plan', {}, 'day: '],
+      ['plan', { day: 'friday' }, 'day: '],
+      ['plan', { day: 'fri', __proto__x: 1, ['constructor']: 1 }, 'Unrecognized keys: '],
     ] as const;
     for (const [name, args, problem] of wrong) {
       const { isError, content } = (await call(name, args, scope)).json.result;
@@ -216,7 +211,7 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
     }
     const client = await inSession(scope);
     const result = await client.callTool({ name: 'plan', arguments: { day: 7 } });
-    expect(result).toMatchObject({ isError: true, content: [{ text: /day must be string/ }] });
+    expect(result).toMatchObject({ isError: true, content: [{ text: /day: .*string/ }] });
     await client.close();
   });
 

@@ -1,12 +1,13 @@
 /** Readers of the gateway: of text of its clients, and of what upstreams answer. */
 import { Readable } from 'node:stream';
+import { z } from 'zod';
 import { type Message, messagesOf } from '../../../src/gateway/upstream/reply-messages.js';
 import { legacyResult, modernResult } from '../../../src/gateway/legacy/reserved-meta.js';
 import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
+import { toolSchema } from '../../../src/gateway/local/tool-schema.js';
 import { readList } from '../../../src/gateway/listing/list-reader.js';
 import { startOf } from '../../../src/gateway/listing/merged-list.js';
 import { StoredList, storedList } from '../../../src/gateway/listing/stored-list.js';
-import { jsonSchemaRule } from '../../../src/gateway/local/json-schema.js';
 import { listenFilter } from '../../../src/gateway/changes/listen-filter.js';
 import { exposedName, ownNameIn } from '../../../src/gateway/names/exposed-names.js';
 import { isStandIn } from '../../../src/gateway/names/stand-ins.js';
@@ -71,11 +72,7 @@ const ofList = (name: (index: number) => string): Reader =>
     };
   });
 
-const text = { type: 'string', maxLength: 3 };
-const argumentsRule = jsonSchemaRule({
-  properties: { list: { items: { anyOf: [text, { type: 'integer' }] } }, a: text },
-  additionalProperties: { type: 'integer' },
-});
+const argumentsOf = toolSchema(z.object({ list: z.array(z.string()) }));
 
 export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
   'gateway: a name in a header': ofText(LENGTHS.header, 'd3Jp', (value) =>
@@ -122,7 +119,7 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
   ),
   'gateway: arguments of a tool of its own': ofJson(
     (n) => ({ ...wide(n), list: many(n, (index) => index) }),
-    (args) => argumentsRule(args, ''),
+    (args) => argumentsOf.check(args),
   ),
   'gateway: what to listen to': ofJson(
     (n) => ({ notifications: { ...wide(n), resourceSubscriptions: many(n, () => 'x://y') } }),

@@ -36,12 +36,6 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'gateway/gateway-calls.ts': { stop: 'bounded' },
   'gateway/gateway-upstreams.ts': { pins: 'bounded' },
   'gateway/gateway.ts': { onModuleInit: 'boot' },
-  'gateway/local/json-schema.ts': {
-    all: 'gateway: arguments of a tool of its own',
-    propertiesRule: 'boot',
-    additionalRule: 'gateway: arguments of a tool of its own',
-    itemsRule: 'gateway: arguments of a tool of its own',
-  },
   'gateway/local/tool-discovery.ts': { '#found': 'boot' },
   'gateway/legacy/call-in-session.ts': { relay: 'bounded' },
   'gateway/changes/change-feeds.ts': { listen: 'bounded' },
