@@ -17,7 +17,7 @@ import { WithConsent } from 'authplane-nestjs/mcp';
 import { z } from 'zod';
 import type { StartServer } from './consent-app.js';
 import { Calendar } from './consent-calendar.js';
-import { ON_LOOPBACK, type Platform } from '../nest/start-app.js';
+import { ON_LOOPBACK, type Platform, quickClose } from '../nest/start-app.js';
 
 export interface McpNestOptions {
   readonly platform: Platform;
@@ -83,6 +83,7 @@ export function mcpNestServer({ platform, statefulMode }: McpNestOptions): Start
           baseUrl: settings.baseUrl,
           asCredentials: settings.asCredentials,
           ...ON_LOOPBACK,
+          consent: { retryDelaysMs: [20, 40, 80] },
         }),
       ],
       controllers: [HttpController, CalendarTools],
@@ -102,7 +103,8 @@ export function mcpNestServer({ platform, statefulMode }: McpNestOptions): Start
     strategy.setHttpAdapter(app.getHttpAdapter());
     app.connectMicroservice({ strategy });
     await app.startAllMicroservices();
+    const close = quickClose(app);
     await app.listen(settings.port, '127.0.0.1');
-    return () => app.close();
+    return close;
   };
 }

@@ -10,7 +10,7 @@ import {
 } from '@rekog/mcp-nest';
 import { AuthplaneGuard, AuthplaneModule, Scopes } from 'authplane-nestjs';
 import { freePort } from '../servers/free-port.js';
-import { ON_LOOPBACK } from '../nest/start-app.js';
+import { ON_LOOPBACK, quickClose } from '../nest/start-app.js';
 
 export interface StrayOptions {
   readonly issuer: string;
@@ -114,6 +114,7 @@ export async function startStray(options: StrayOptions): Promise<StrayApp> {
   const other = await NestFactory.create(OtherModule, new ExpressAdapter(), quiet);
   if (!isAlone) other.connectMicroservice({ strategy });
   const app = await NestFactory.create(AppModule, new ExpressAdapter(), quiet);
+  const close = quickClose(app);
 
   // The strategy reads another name than the guard.
   const startRenamed = async (): Promise<void> => {
@@ -138,7 +139,7 @@ export async function startStray(options: StrayOptions): Promise<StrayApp> {
     ran,
     ...(problem === undefined ? {} : { problem }),
     close: async () => {
-      await app.close();
+      await close();
       await other.close();
     },
   };

@@ -47,32 +47,31 @@ export async function startApp(
   const server = app.getHttpServer() as Server;
   // A machine that stands still for seconds must not close a connection that is about to be used.
   server.keepAliveTimeout = 300_000;
-  const closeQuietOnes = quietConnections(server);
+  const close = quickClose(app);
   await app.listen(port, '127.0.0.1');
-  return {
-    app,
-    url: await app.getUrl(),
-    close: async () => {
-      const sweep = setInterval(closeQuietOnes, 10);
-      await app.close().finally(() => clearInterval(sweep));
-    },
-  };
+  return { app, url: await app.getUrl(), close };
 }
 
 /**
- * Those that wait for a next request, and those that have had none: Node's fetch opens one where one was
- * aborted. A stop waits for them until the client closes them, seconds later.
+ * The stop of an application that does not listen yet. It closes connections that wait for a next request,
+ * and those that have had none, for Node's fetch opens one where one was aborted: else it would wait for
+ * them until the client closes them, seconds later.
  */
-function quietConnections(server: Server): () => void {
+export function quickClose(app: INestApplication): () => Promise<void> {
+  const server = app.getHttpServer() as Server;
   const unused = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     unused.add(socket);
     socket.once('close', () => unused.delete(socket));
   });
   server.on('request', ({ socket }) => unused.delete(socket));
-  return () => {
+  const closeQuietOnes = (): void => {
     for (const socket of unused) socket.destroy();
     server.closeIdleConnections();
+  };
+  return async () => {
+    const sweep = setInterval(closeQuietOnes, 10);
+    await app.close().finally(() => clearInterval(sweep));
   };
 }
 
