@@ -27,7 +27,7 @@ const FEWER = isFull ? 30_000 : 1_500;
 const HTTP_BODIES = isFull ? 2000 : 200;
 
 /** A handler runs under the name that its scope has, so that both sides can be compared. */
-const TOOLS = ['open', 'admin', 'constructor ', 'Admin', 'ａdmin', 'a'.repeat(50_000)];
+const TOOLS = ['open', 'admin', 'constructor ', 'Admin', 'ａdmin', 'a'.repeat(10_000)];
 const FIXED = ['config://app', 'https://example.com/secret', 'file:///x'];
 const TEMPLATES = ['users://{id}', 'file:///{+path}', 'https://example.com/{a}/{b}'];
 /** In the spelling of MCP-Nest. */
