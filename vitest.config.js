@@ -1,7 +1,54 @@
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
 
 const source = (path) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+/**
+ * What takes longest begins first, so that no worker has a long file left when the others are done. Those
+ * that compute and those that wait take turns. A new one of more than about five seconds goes here.
+ */
+const LONGEST = [
+  'e2e/operations/operations.spec.ts',
+  'docs/pages.spec.ts',
+  'e2e/hosts/hosts-mcp-nest.spec.ts',
+  'redis/replay-store.spec.ts',
+  'e2e/hosts/attacked-mcp-nest.spec.ts',
+  'package/layers.spec.ts',
+  'package/api-report.spec.ts',
+  'core/client.spec.ts',
+  'e2e/operations/consent.spec.ts',
+  'e2e/sample.spec.ts',
+  'hostile/growth.spec.ts',
+  'e2e/faults/availability.spec.ts',
+  'e2e/operations/consent-mcp-nest.spec.ts',
+  'core/http/client.spec.ts',
+  'e2e/hosts/hosts.spec.ts',
+  'nest/mcp/answers/stream-expiry.spec.ts',
+  'nest/mcp/endpoint-rules.other-paths.spec.ts',
+  'nest/mcp/answers/hiding.hosts.spec.ts',
+  'gateway/legacy/legacy-server.spec.ts',
+  'nest/resources/many-resources.spec.ts',
+  // Of the stress tests.
+  'core/mcp/uri-table.stress.spec.ts',
+  'hostile/host-messages.stress.spec.ts',
+  'hostile/exchange-simulation.stress.spec.ts',
+  'core/mcp/uri-reader.stress.spec.ts',
+  'hostile/json-rpc.stress.spec.ts',
+  'nest/callers/other-credentials.tenants.stress.spec.ts',
+  'nest/callers/other-credentials.stress.spec.ts',
+  'gateway/gateway.callers.stress.spec.ts',
+];
+
+class LongestFirst extends BaseSequencer {
+  async sort(files) {
+    const rank = ({ moduleId }) => {
+      const at = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}`));
+      return at < 0 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
+  }
+}
 
 /** `npm test`, and what `npm run test:stress` and `npm run test:package` have in common with it. */
 export default defineConfig({
@@ -21,6 +68,7 @@ export default defineConfig({
     pool: 'forks',
     isolate: false,
     maxWorkers: 4, // on two cores, for many tests wait
+    sequence: { sequencer: LongestFirst },
     execArgv: ['--max-semi-space-size=64'],
     disableConsoleIntercept: true, // the watch hears what is written
     chaiConfig: { truncateThreshold: 0 },

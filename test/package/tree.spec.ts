@@ -55,6 +55,15 @@ describe('11: the tree', () => {
     expect(doesSomething(source)).toBe(does);
   });
 
+  test('every spec that the suite begins with exists', () => {
+    const config = readFileSync('vitest.config.js', 'utf8');
+    const named = [...config.matchAll(/^ {2}'(.+\.spec\.ts)',$/gm)].map(
+      ([, name]) => `test/${name}`,
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !existsSync(name))).toEqual([]);
+  });
+
   test('no folder of src needs one that needs it', () => {
     const needs = foldersNeeded();
     const inCycles = [...needs.keys()].filter((folder) => reached(needs, folder).has(folder));
