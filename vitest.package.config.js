@@ -8,7 +8,7 @@ export default {
     ...base.test,
     include: ['test/package/matrix/*.spec.ts'],
     exclude: configDefaults.exclude,
-    maxWorkers: 2, // they install and wait
+    maxWorkers: 3, // they install and wait
     reporters: ['verbose'],
   },
 };
