@@ -47,7 +47,7 @@ export interface McpOptions {
    * nothing that needs one: `initialize`, `server/discover`, `ping`, lists, and operations without scopes, rules
    * and `@Allow`. All else is a 401 with the challenge, and so is a credential that is not good. In
    * such a request there is no caller: `AuthContext.current` and `@Claims()` are `undefined`. Default
-   * `'required'`.
+   * `'required'`, in `forFeature` whatever `forRoot` says: its tables of scopes are not those of another one.
    */
   readonly authentication?: 'required' | 'when-needed';
   /**
@@ -66,14 +66,15 @@ export interface McpOptions {
 export type ResolvedMcp = McpOptions &
   Required<Pick<McpOptions, 'unknownMethods' | 'list' | 'sessionBinding' | 'authentication'>>;
 
-type OwnName = 'tools' | 'resources' | 'prompts' | 'methods' | 'hosts';
+type OwnName = 'tools' | 'resources' | 'prompts' | 'methods' | 'authentication' | 'hosts';
 
-/** What operations need: said for each resource, and no other has it. */
+/** What operations need, and whether some need nobody: said for each resource, and no other has it. */
 const OWN_SETTINGS: Settings<Pick<ResolvedMcp, OwnName>> = {
   tools: { check: mapOf(requirementProblem) },
   resources: { check: mapOf(requirementProblem) },
   prompts: { check: mapOf(requirementProblem) },
   methods: { check: mapOf(requirementProblem) },
+  authentication: { check: oneOf('required', 'when-needed'), byDefault: 'required' },
   hosts: { check: hostsProblem },
 };
 
@@ -82,7 +83,6 @@ const ENDPOINT_SETTINGS: Settings<Omit<ResolvedMcp, OwnName>> = {
   unknownMethods: { check: oneOf('pass', 'refuse'), byDefault: 'pass' },
   list: { check: oneOf('show', 'hide'), byDefault: 'show' },
   sessionBinding: { check: booleanProblem, byDefault: true },
-  authentication: { check: oneOf('required', 'when-needed'), byDefault: 'required' },
   allowedOrigins: { check: orFalse(originListProblem) },
 };
 

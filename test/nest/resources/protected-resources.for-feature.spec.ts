@@ -199,14 +199,14 @@ describe.each(platforms)('several resources on %s', (platform) => {
     async function statusOf(
       main: Partial<AuthplaneModuleOptions>,
       own: Partial<AuthplaneFeatureOptions>,
-      { path = '/admin', scope = 'admin:read', claims, body, origin }: Ask,
+      { path = '/admin', scope = 'admin:read', claims, body, origin, isAnonymous }: Ask,
     ) {
       const feature = { name: 'admin', resource: ADMIN, scopes: ['admin:read'], ...own };
       const imports = [root(main), AuthplaneModule.forFeature(feature)];
       const url = await start({ imports, controllers: [BothController] });
       const token = await authorizationServer.issueToken({ aud: [ADMIN], scope, ...claims?.() });
       const headers = {
-        authorization: `Bearer ${token}`,
+        ...(isAnonymous === true ? {} : { authorization: `Bearer ${token}` }),
         'content-type': 'application/json',
         ...(origin === undefined ? {} : { origin }),
       };
@@ -220,6 +220,7 @@ describe.each(platforms)('several resources on %s', (platform) => {
       claims?: () => object;
       body?: object;
       origin?: string;
+      isAnonymous?: boolean;
     }
     type Row = [
       name: string,
@@ -308,6 +309,17 @@ describe.each(platforms)('several resources on %s', (platform) => {
 
     it('but not what single operations need', async () => {
       expect(await statusOf({ mcp: { tools } }, {}, call)).toBe(201);
+    });
+
+    it('12.6: nor that free tools need nobody, which each says for itself', async () => {
+      const mcp = { authentication: 'when-needed', tools } as const;
+      const anonymous = { ...call, isAnonymous: true };
+      expect(await statusOf({ mcp }, {}, anonymous)).toBe(401);
+      await app?.close();
+      expect(await statusOf({ mcp }, { mcp: { list: 'show' } }, anonymous)).toBe(401);
+      await app?.close();
+      const free = { mcp: { authentication: 'when-needed' } } as const;
+      expect(await statusOf({}, free, anonymous)).toBe(201);
     });
   });
 
