@@ -45,8 +45,8 @@ export type OtherCredentials = (
 ) => OtherCaller | undefined | Promise<OtherCaller | undefined>;
 
 /**
- * The user of the application behind these claims; `null`: there is none, and the request is refused with
- * 403. It has 5 seconds; what it throws is a 503.
+ * The user of the application behind these claims; `null`, or else what is falsy: there is none, and the
+ * request is refused with 403. It has 5 seconds; what it throws is a 503.
  */
 export type UserLookup = (claims: VerifiedClaims, place: CallerPlace) => unknown;
 

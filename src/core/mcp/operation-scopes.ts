@@ -4,6 +4,7 @@ import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
 import { type Eventually, whenAllKnown, whenKnown } from '../lib/deadline.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
+import { paramsForRule } from './rule-params.js';
 import { NO_SOURCES } from './requirement-sources.js';
 import { UriTable } from './uri-table.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
@@ -222,16 +223,15 @@ export function staticNeeds({
 }
 
 /** The operation once for each way to read its URI. */
-function readings(
-  { kind, method, name, params }: McpOperation,
-  reader: UriReader,
-): RuledOperation[] {
+function readings(operation: McpOperation, reader: UriReader): RuledOperation[] {
+  const { kind, method, name } = operation;
+  const params = paramsForRule(operation.params);
   if (!reader.isCertain) return [new UnreadableUri(kind, method, name, params, reader.template)];
   return reader.read(name).map((reading) => ({ kind, method, name, params, ...reading }));
 }
 
 function withoutUri({ kind, method, name, params }: McpOperation): RuledOperation {
-  return { kind, method, name, params, uri: undefined, variables: {} };
+  return { kind, method, name, params: paramsForRule(params), uri: undefined, variables: {} };
 }
 
 /** A rule that asks for what nobody can tell must not go on as if it were nothing. */

@@ -4,6 +4,7 @@ import type { AccessRule, ScopeNeeds } from '../../core/lib/scopes.js';
 import { NO_PARAMS } from '../../core/names/path-template.js';
 import { quoted } from '../../core/lib/text.js';
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
+import { paramsForRule } from '../../core/mcp/rule-params.js';
 import type { Caller } from '../../core/token/caller.js';
 import type { VerifiedClaims } from '../../core/token/verified-claims.js';
 import type { CallerHolder, RulesAsked } from '../http/request.js';
@@ -23,8 +24,8 @@ export interface AllowedCaller<User = unknown> {
 /**
  * Whether a caller may go on: only `true` is yes. It has 5 seconds; what it throws is a 503.
  *
- * `operation` is what an MCP client asks for, with its arguments as they were sent, which nobody has
- * validated; `undefined` for a handler.
+ * `operation` is what an MCP client asks for, with a copy of its arguments as they were sent, which nobody
+ * has validated; `undefined` for a handler.
  */
 export type AllowRule<User = unknown> = (
   caller: AllowedCaller<User>,
@@ -54,7 +55,7 @@ function unasked(rules: readonly AccessRule[], asked: readonly RulesAsked[]): Ac
   return rules.filter((rule) => !known.includes(rule));
 }
 
-/** @throws OperationRefusedError, CallbackError */
+/** @throws OperationRefusedError, CallbackError; InvalidRequestError for arguments that no rule can look at */
 export async function requireAllowed(
   asked: readonly RulesAsked[],
   { claims, resource: uri }: Pick<Caller, 'claims' | 'resource'>,
@@ -99,7 +100,8 @@ async function requireOne(
   caller: AllowedCaller,
   operation: McpOperation | undefined,
 ): Promise<void> {
-  const answer: unknown = await askApplication('@Allow', () => rule(caller, shown(operation)));
+  const asked = shown(operation);
+  const answer: unknown = await askApplication('@Allow', () => rule(caller, asked));
   if (answer === true) return;
   const what =
     operation === undefined ? 'the handler' : `${operation.method} ${quoted(operation.name)}`;
@@ -110,5 +112,5 @@ async function requireOne(
 function shown(operation: McpOperation | undefined): McpOperation | undefined {
   if (operation === undefined) return undefined;
   const { kind, method, name, params } = operation;
-  return { kind, method, name, params };
+  return { kind, method, name, params: paramsForRule(params) };
 }

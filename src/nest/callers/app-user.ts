@@ -97,7 +97,7 @@ export class AppUsers {
 
   async #ask(load: UserLookup, claims: VerifiedClaims): Promise<unknown> {
     const user = await askApplication('user', () => load(claims, placeOf(this.#resource)));
-    return user ?? null;
+    return isNobody(user) ? null : user;
   }
 
   #keyOf(claims: VerifiedClaims, { key }: CachedUserLookup): string {
@@ -119,6 +119,11 @@ export class AppUsers {
       isDoubtful: true,
     });
   }
+}
+
+/** Also what `row?.active && row` gives where one of the two is not there. */
+function isNobody(user: unknown): boolean {
+  return user === undefined || user === null || user === false || user === '' || user === 0;
 }
 
 /** Requests whose user is ours; several guards may be on their way. */

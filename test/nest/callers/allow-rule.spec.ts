@@ -19,6 +19,7 @@ import {
   type McpOptions,
   Scopes,
 } from 'authplane-nestjs';
+import { requireAllowed } from '../../../src/nest/callers/allow-rule.js';
 import { otherCredentials } from '../../support/callers/other-callers.js';
 import { call, type HostName, type McpApp, startMcpApp } from '../../support/nest/mcp-app.js';
 import { platforms } from '../../support/nest/start-app.js';
@@ -232,6 +233,24 @@ describe.each(platforms)('12.3: @Allow on %s', (platform) => {
     expect((await tool(read('banned'), 'banned')).status).toBe(403);
   });
 
+  test('what a rule does with its arguments changes nothing that the next one is asked about', async () => {
+    const operation = {
+      kind: 'tool',
+      method: 'tools/call',
+      name: 'x',
+      params: { of: 'bob' },
+    } as const;
+    const seen: unknown[] = [];
+    const rules: AllowRule[] = [
+      (_caller, asked) => Object.assign(asked?.params as object, { of: 'alice' }).of === 'alice',
+      (_caller, asked) => seen.push(asked) > 0,
+    ];
+    const claims = {} as Parameters<AllowRule>[0]['claims'];
+    await requireAllowed([{ rules, operation }], { claims, resource: 'x' }, {});
+    expect(seen).toEqual([operation]);
+    expect(operation.params).toEqual({ of: 'bob' });
+  });
+
   test('the second line: a method that no operation has named is refused where it runs', async () => {
     const { tool } = await start(platform);
     // The host runs `read` for any name that it does not know.
@@ -269,6 +288,35 @@ describe.each(platforms)('12.3: asynchronous scope rules on %s', (platform) => {
     expect(runs).toEqual([]);
     expect((await post(call('write'), { scope: 'w' })).status).toBe(200);
     expect(runs).toEqual(['write']);
+  });
+
+  test.each(HOSTS)(
+    'what a rule does with its arguments changes nothing that runs: %s',
+    async (name) => {
+      const { post, runs } = await startRules(
+        {
+          tools: {
+            open: ({ params }) => {
+              Object.assign(params as object, { name: 'write', arguments: { all: true } });
+              return [];
+            },
+            write: ['w'],
+          },
+        },
+        name,
+      );
+      expect((await post(call('open'))).status).toBe(200);
+      expect(runs).toEqual(['open']);
+    },
+  );
+
+  test('arguments that no rule can look at are a 400', async () => {
+    const { post, runs } = await startRules({ tools: { open: () => [] } });
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const body = JSON.stringify({ ...call('open'), params: { name: 'open', arguments: { x: 0 } } });
+    const answer = await post(undefined, { raw: body.replace('"x":0', `"x":${deep}`) });
+    expect([answer.status, runs]).toEqual([400, []]);
+    expect((await post(call('open'))).status).toBe(200);
   });
 
   test('row 18: what rejects or takes too long is a 503; InsufficientScopeError as ever', async () => {

@@ -113,10 +113,10 @@ describe.each(platforms)('12.2: the user of the application on %s', (platform) =
     expect(await (await send('alice', '/things/open')).json()).toEqual({ user: null });
   });
 
-  test('row 6: null and undefined refuse with 403 access_denied, without a challenge', async () => {
+  test('row 6: null, and whatever else is nobody, refuses with 403 access_denied, without a challenge', async () => {
     const answers: unknown[] = [];
     const { send, post, runs } = await start(platform, () => answers.pop());
-    for (const gone of [null, undefined]) {
+    for (const gone of [null, undefined, false, '', 0, Promise.resolve(false)]) {
       answers.push(gone);
       const refused = await send('eve');
       expect(refused.status).toBe(403);
