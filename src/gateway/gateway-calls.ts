@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 /** The requests that the gateway is answering, and their end when the application stops. */
 export class GatewayCalls {
@@ -51,9 +51,4 @@ export function closeAfter(response: ServerResponse): void {
   const { socket } = response;
   if (!response.headersSent) response.setHeader('Connection', 'close');
   else response.once('finish', () => socket?.end());
-}
-
-/** Fastify wraps Node's request, Express extends it. */
-export function nodeRequest(request: { readonly raw?: IncomingMessage }): IncomingMessage {
-  return request.raw ?? (request as unknown as IncomingMessage); // Express: Node's request itself
 }

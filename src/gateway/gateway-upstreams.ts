@@ -2,7 +2,7 @@ import type { ProtocolEra } from '../mcp/answers/consent.js';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { resolveAdded } from './options/gateway-options.js';
 import type { PinFile } from './options/pins.js';
-import type { GatewayCaller } from './options/token-strategy.js';
+import { callerKeyOf, type GatewayCaller } from './options/gateway-caller.js';
 import type { UpstreamOptions } from './options/upstream-options.js';
 import type { Upstream } from './upstream/upstream.js';
 import { LISTS } from './listing/list-kinds.js';
@@ -110,8 +110,7 @@ export class GatewayUpstreams {
    * @throws why an upstream could not be listed.
    */
   async pins(caller: GatewayCaller): Promise<PinFile> {
-    const { issuer, sub, clientId } = caller.claims;
-    const callerKey = [issuer, sub, clientId].join('\0');
+    const callerKey = callerKeyOf(caller);
     const tools: Record<string, Readonly<Record<string, string>>> = {};
     for (const upstream of this.#registry.all.filter(({ options }) => options.pin !== 'off')) {
       const signal = AbortSignal.timeout(upstream.options.timeoutMs);

@@ -6,6 +6,7 @@ import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
 import type { Events } from '../core/events.js';
 import { memberOf } from '../core/lib/members.js';
+import { requestIdIn } from '../core/mcp/json-rpc.js';
 import type { McpCall } from '../mcp/answers/call.js';
 import {
   type McpServe,
@@ -13,13 +14,14 @@ import {
   type PlatformRequest,
   serveMcp,
 } from '../mcp/serve-mcp.js';
+import { nodeRequest, nodeResponse } from '../nest/http/exchange.js';
 import { type RequestState, requestState } from '../nest/http/request.js';
 import type { ShownOperation } from './options/view.js';
 import { CallbackError } from '../core/errors/request-errors.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
-import { closeAfter, GatewayCalls, nodeRequest } from './gateway-calls.js';
+import { closeAfter, GatewayCalls } from './gateway-calls.js';
 import { LegacyEndpoint } from './legacy/legacy-endpoint.js';
 import { LegacyServer } from './legacy/legacy-server.js';
 import type { ListKind } from './listing/list-kinds.js';
@@ -28,7 +30,7 @@ import type { DiscoveredTool } from './local/tool-discovery.js';
 import { OperationRouter } from './listing/operation-router.js';
 import { type GatewayCallOptions, OwnCalls } from './own-calls.js';
 import { ModernServer } from './modern/modern-server.js';
-import type { GatewayCaller } from './options/token-strategy.js';
+import { callerKeyOf, type GatewayCaller } from './options/gateway-caller.js';
 import type { Pass } from './modern/pass-through.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
 import { gatewayAnswer } from './wire/gateway-answer.js';
@@ -104,11 +106,11 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
       if (state.current === undefined) {
         throw new NoCallerError('a gateway without a guard: put AuthplaneGuard on its controller');
       }
-      const response = reply.raw ?? (reply as unknown as ServerResponse);
+      const response = nodeResponse({ reply });
       if (this.#calls.isStopping) return sending(STOPPING, response);
       const decision = this.#decisions.begin(request.body, state.current, client);
       const inbound = {
-        raw: nodeRequest(request),
+        raw: nodeRequest({ request }),
         body: request.body,
         caller: callerOf(state.current),
         signal: this.#calls.begin(response, client),
@@ -208,7 +210,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     const isOfSession = raw.method === 'GET' || raw.method === 'DELETE';
     if (!isOfSession || id === undefined) return sending(NOT_ALLOWED);
     const { sessions } = this.#legacy;
-    const session = sessions.get(id, callerKey(inbound.caller));
+    const session = sessions.get(id, callerKeyOf(inbound.caller));
     if (raw.method === 'GET') {
       const { asking } = surroundings(inbound);
       return (_request, response) => this.#legacy.changes.open(session, response, asking);
@@ -244,7 +246,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     this.#registry.log(error);
     inbound.decision?.end(error);
     if (request === undefined && error instanceof RpcError) {
-      return errorAnswer(idIn(inbound.body), error.rpc, error.status);
+      return errorAnswer(requestIdIn(inbound.body) ?? null, error.rpc, error.status);
     }
     if (request === undefined) throw error;
     const { claims } = inbound.caller;
@@ -292,13 +294,8 @@ function passing(pass: Pass): McpServe {
 
 function surroundings({ raw, judgeAgain, caller, signal, isShown, decision }: Inbound) {
   const onRoute = decision?.onRoute;
-  const asking = { caller, callerKey: callerKey(caller), signal, isShown, onRoute };
+  const asking = { caller, callerKey: callerKeyOf(caller), signal, isShown, onRoute };
   return { headers: raw.headers, judgeAgain, asking };
-}
-
-function idIn(body: unknown): string | number | null {
-  const id = memberOf(body, 'id');
-  return typeof id === 'string' || typeof id === 'number' ? id : null;
 }
 
 /** Who has shown something else has no token that could be exchanged. */
@@ -308,9 +305,4 @@ function callerOf({ claims, authentication }: Caller): GatewayCaller {
 
 function isOf({ many, resource }: ProtectedResource, uri: string): boolean {
   return many === undefined ? resource.resource === uri : many.has(uri);
-}
-
-/** Nothing of the token: it is renewed, and the caller stays the same. */
-function callerKey({ claims }: GatewayCaller): string {
-  return [claims.issuer, claims.sub, claims.clientId].join('\0');
 }

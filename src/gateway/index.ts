@@ -34,6 +34,7 @@ export {
 export { gatewayToken, gatewayUpstreamsToken, UPSTREAM_TOKEN_STRATEGY } from './gateway-tokens.js';
 export { GatewayUpstreams, type OfferedTool, type UpstreamState } from './gateway-upstreams.js';
 export type { AuthplaneGatewayOptions, ListenStreamOptions } from './options/gateway-options.js';
+export type { GatewayCaller } from './options/gateway-caller.js';
 export {
   clientCredentials,
   type ClientCredentialsStrategy,
@@ -41,7 +42,6 @@ export {
   exchange,
   type ExchangeStrategy,
   type ExchangeStrategyOptions,
-  type GatewayCaller,
   none,
   type NoTokenStrategy,
   type TokenStrategy,

@@ -12,7 +12,7 @@ import { paramHeaders } from './listing/param-headers.js';
 import type { Route } from './listing/routing-table.js';
 import { callTerms } from './upstream/call-terms.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
-import type { GatewayCaller } from './options/token-strategy.js';
+import { callerKeyOf, type GatewayCaller } from './options/gateway-caller.js';
 import { LegacySession } from './upstream/legacy-session.js';
 import { type Asking, META } from './upstream/modern-rpc.js';
 import { refusal } from './upstream/upstream-refusal.js';
@@ -157,8 +157,7 @@ const USES: Readonly<Record<ListKind, string>> = {
 };
 
 function askingFor(caller: GatewayCaller, signal: AbortSignal): Omit<Asking, 'timeoutMs'> {
-  const { issuer, sub, clientId } = caller.claims;
-  return { caller, callerKey: [issuer, sub, clientId].join('\0'), signal };
+  return { caller, callerKey: callerKeyOf(caller), signal };
 }
 
 async function resultOf(

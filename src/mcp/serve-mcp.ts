@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
+import { requestIdIn } from '../core/mcp/json-rpc.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
+import { nodeRequest, nodeResponse } from '../nest/http/exchange.js';
 import { isEventStream, onResponseHead } from '../nest/http/response-head.js';
 import { requestState } from '../nest/http/request.js';
 import { runningEvents } from '../nest/log/event-log.js';
@@ -61,24 +63,20 @@ export async function serveMcp(
   prepare: (signal: AbortSignal) => McpServe | Promise<McpServe>,
 ): Promise<void> {
   requireJudgedBody(request);
-  const raw = reply.raw ?? (reply as ServerResponse); // Express: Node's response itself
+  const raw = nodeResponse({ reply });
   const signal = abortedWithoutAnswer(raw);
   const serve = await prepare(signal);
   await requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
   takeOver(raw, reply);
   sendHeadOfStreams(raw);
   try {
-    await serve(rawRequest(request), raw, request.body);
+    await serve(nodeRequest({ request }), raw, request.body);
   } catch (error) {
     const isClientGone = signal.aborted;
     const events = requestState(request).application?.events ?? runningEvents();
     events.emit({ type: 'server_failed', fault: error, isClientGone });
     if (!isClientGone) answerFailure(raw, request.body);
   }
-}
-
-function rawRequest(request: PlatformRequest): IncomingMessage {
-  return request.raw ?? (request as IncomingMessage); // Express: Node's request itself
 }
 
 /** Without a guard, or on a `@Public()` handler, nothing was judged, and nothing is asked. */
@@ -96,7 +94,8 @@ function requireJudgedBody(request: PlatformRequest): void {
         'it in a middleware, which runs before guards',
     );
   }
-  if (!isParsed(request.body, rawRequest(request)) && hasUnreadBody(rawRequest(request))) {
+  const raw = nodeRequest({ request });
+  if (!isParsed(request.body, raw) && hasUnreadBody(raw)) {
     throw new InvalidRequestError(
       'no parsed body for the MCP server: it would read what nobody judged',
     );
@@ -142,10 +141,5 @@ function answerFailure(response: ServerResponse, body: unknown): void {
   const error = { code: -32603, message: 'Internal error' };
   response
     .writeHead(500, { 'Content-Type': 'application/json' })
-    .end(JSON.stringify({ jsonrpc: '2.0', error, id: requestId(body) }));
-}
-
-function requestId(body: unknown): string | number | null {
-  const id: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, 'id') : null;
-  return typeof id === 'string' || typeof id === 'number' ? id : null;
+    .end(JSON.stringify({ jsonrpc: '2.0', error, id: requestIdIn(body) ?? null }));
 }

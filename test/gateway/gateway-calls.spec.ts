@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { closeAfter, GatewayCalls, nodeRequest } from '../../src/gateway/gateway-calls.js';
+import { closeAfter, GatewayCalls } from '../../src/gateway/gateway-calls.js';
 
 const response = () => new ServerResponse(new IncomingMessage(new Socket()));
 const nobody = new AbortController().signal;
@@ -60,9 +60,4 @@ test('closeAfter: where the head is sent, when the answer is', () => {
   expect(isEnded).toBe(false);
   sent.emit('finish');
   expect(isEnded).toBe(true);
-});
-
-test('nodeRequest: inside on Fastify, itself on Express', () => {
-  const raw = new IncomingMessage(new Socket());
-  expect([nodeRequest({ raw }), nodeRequest(raw as never)]).toEqual([raw, raw]);
 });

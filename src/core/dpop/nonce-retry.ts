@@ -1,6 +1,8 @@
 import type { ProofSigner } from './signer.js';
 import { isNonce } from './nonce.js';
 
+const NONCE_DEMAND = /\berror="?use_dpop_nonce\b/;
+
 /** A request with a proof, and how its answers are read. */
 export interface ProvenRequest<Answer> {
   /** Of the request: the nonces of its answers are for its origin. */
@@ -39,4 +41,9 @@ function notedNonce<Answer>(
   if (nonce === undefined || !isNonce(nonce)) return undefined;
   signer?.noteNonce(url, nonce);
   return nonce;
+}
+
+/** Whether a resource refuses a bound token for want of its nonce (RFC 9449 §9). */
+export function isNonceDemand(status: number | undefined, challenge: string | undefined): boolean {
+  return status === 401 && NONCE_DEMAND.test(challenge ?? '');
 }

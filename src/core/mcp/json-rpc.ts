@@ -1,4 +1,4 @@
-import { isJsonObject, member as memberIn, textOf } from '../lib/members.js';
+import { isJsonObject, member as memberIn, memberOf, textOf } from '../lib/members.js';
 import { InvalidRequestError } from '../errors/request-errors.js';
 import { MAX_URI_LENGTH } from './uri-table.js';
 
@@ -325,4 +325,10 @@ function ownObject(object: object, member: string): object | undefined {
 function withoutPrototype(object: object): object {
   if (!Object.hasOwn(object, '__proto__')) return object;
   throw new InvalidRequestError('a member named __proto__ in a JSON-RPC message');
+}
+
+/** What the answer to a request repeats; `undefined` for a message that has no answer of its own. */
+export function requestIdIn(message: unknown, name = 'id'): string | number | undefined {
+  const id = memberOf(message, name);
+  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
 }

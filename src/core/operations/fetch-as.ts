@@ -1,6 +1,6 @@
 import { ConfigurationError, NoAccessTokenError } from '../errors/configuration-error.js';
 import type { TokenResponse } from './token-response.js';
-import { sentWithNonce } from '../dpop/nonce-retry.js';
+import { isNonceDemand, sentWithNonce } from '../dpop/nonce-retry.js';
 import type { ProofSigner } from '../dpop/signer.js';
 import type { ExchangeRequest } from './exchange.js';
 import type { TokenOperations } from './token-operations.js';
@@ -104,15 +104,12 @@ function sendWith(
     signer: dependencies.dpop,
     send: (nonce) => send(token, prepared, dependencies, nonce),
     nonceHeader: ({ headers }) => headers.get('dpop-nonce'),
-    isDemand: (response) => isAskedForNonce(response, token) && prepared.isRepeatable,
+    isDemand: ({ status, headers }) =>
+      isNonceDemand(status, headers.get('www-authenticate') ?? undefined) &&
+      token.tokenType === 'DPoP' &&
+      prepared.isRepeatable,
     discard,
   });
-}
-
-/** RFC 9449 §9. */
-function isAskedForNonce({ status, headers }: Response, { tokenType }: TokenResponse): boolean {
-  const challenge = headers.get('www-authenticate') ?? '';
-  return status === 401 && tokenType === 'DPoP' && /\berror="?use_dpop_nonce\b/.test(challenge);
 }
 
 async function send(

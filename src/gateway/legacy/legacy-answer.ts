@@ -2,7 +2,7 @@ import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError, TokenExpiredError } from '../../core/errors/token-errors.js';
 import type { ConsentPolicy } from '../../core/calls/consent-url.js';
 import type { McpCall } from '../../mcp/answers/call.js';
-import { consentResponses, hasUrlElicitation } from '../../mcp/answers/consent.js';
+import { consentResponses, errorResult, hasUrlElicitation } from '../../mcp/answers/consent.js';
 import { failureAnswer } from '../../mcp/answers/failure-answer.js';
 import { sentenceFor } from '../wire/gateway-answer.js';
 import { RpcError, UnknownOperationError, UpstreamError } from '../wire/gateway-errors.js';
@@ -53,7 +53,7 @@ export function legacyFailure(error: unknown, failed: FailedSessionCall): object
 function upstreamFailure(error: UpstreamError, { id, method }: FailedSessionCall): object {
   const text = sentenceFor(error);
   if (method === 'tools/call') {
-    return { jsonrpc: '2.0', id, result: { isError: true, content: [{ type: 'text', text }] } };
+    return { jsonrpc: '2.0', id, result: errorResult(text) };
   }
   const data = { upstream: error.upstream };
   return rpcError(id, { code: INTERNAL_ERROR, message: text, data });

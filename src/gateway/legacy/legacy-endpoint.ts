@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { requestIdIn } from '../../core/mcp/json-rpc.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { RpcError } from '../wire/gateway-errors.js';
 import {
@@ -41,7 +42,7 @@ export class LegacyEndpoint {
   /** @throws what the application's filters answer */
   async serve(request: LegacyRequest): Promise<Send> {
     const { body } = request;
-    const id = idIn(body);
+    const id = requestIdIn(body) ?? null;
     try {
       if (Array.isArray(body)) return await this.#batch(body, request);
       const { answer } = await this.#server.answer(body, request);
@@ -82,7 +83,7 @@ export class LegacyEndpoint {
   }
 
   async #inBatch(message: unknown, sink: MessageSink, request: LegacyRequest): Promise<void> {
-    const id = idIn(message);
+    const id = requestIdIn(message) ?? null;
     try {
       const { answer } = await this.#server.answer(message, request);
       if (typeof answer === 'function') await answer(sink);
@@ -131,9 +132,4 @@ function sending(answer: RpcAnswer): Send {
 
 function invalidRequest(): RpcError {
   return new RpcError(400, { code: INVALID_REQUEST, message: 'Invalid Request' });
-}
-
-function idIn(body: unknown): RequestId | null {
-  const id = memberOf(body, 'id');
-  return typeof id === 'string' || typeof id === 'number' ? id : null;
 }

@@ -5,7 +5,7 @@ import { quoted } from '../../core/lib/text.js';
 import type { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { type PinFile, pinOf } from '../options/pins.js';
 import type { ShownOperation } from '../options/view.js';
-import type { GatewayCaller } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
 import { UpstreamError } from '../wire/gateway-errors.js';
 import type { ListShape } from './list-kinds.js';
 import type { RawList } from './list-reader.js';

@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-requirement.js';
 import { GATEWAY_TOOL } from '../../nest/marks/handler-marks.js';
-import type { GatewayCaller } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
 import type { StandardSchema } from './tool-schema.js';
 
 /** What a tool of the gateway is told of its call. */

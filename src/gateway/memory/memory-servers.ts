@@ -1,7 +1,7 @@
 import { isJsonObject, member } from '../../core/lib/members.js';
 import { OutboundStreams, type StreamRequest } from '../../core/http/streams.js';
 import type { InMemoryServer } from '../options/in-memory-server.js';
-import type { GatewayCaller } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
 import type { ResolvedUpstream } from '../options/upstream-options.js';
 import type { AnswerBody } from '../wire/answer-head.js';
 import { MemoryAnswer, MemoryTransport } from './memory-transport.js';

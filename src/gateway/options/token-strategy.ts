@@ -1,13 +1,5 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import type { VerifiedClaims } from '../../core/token/verified-claims.js';
-
-/** Who calls: an `AuthContext`, an `Authentication`, or both members from elsewhere. */
-export interface GatewayCaller {
-  /** Of the verified token. */
-  readonly claims: VerifiedClaims;
-  /** The inbound token, which is exchanged and never sent to an upstream; empty: there is none. */
-  readonly token: string;
-}
+import type { GatewayCaller } from './gateway-caller.js';
 
 /** What goes to an upstream with one request. */
 export interface UpstreamToken {

@@ -1,4 +1,4 @@
-import type { GatewayCaller } from './token-strategy.js';
+import type { GatewayCaller } from './gateway-caller.js';
 
 /** What a list is of. */
 export type ViewedKind = 'tools' | 'prompts' | 'resources' | 'resourceTemplates';

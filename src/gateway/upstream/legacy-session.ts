@@ -1,7 +1,7 @@
-import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
-import { readReply, rpcErrorOf, type Asking } from './modern-rpc.js';
+import { type Asking, resultOf } from './modern-rpc.js';
 import type { Upstream, UpstreamCall, UpstreamReply } from './upstream.js';
 
 /** The newest of the revisions that have sessions. */
@@ -54,11 +54,7 @@ export class LegacySession {
     const first = new LegacySession(upstream, undefined, LEGACY);
     const reply = await first.send(message, { ...call, operation: { method: 'initialize' } });
     const id = reply.body.headers['mcp-session-id'];
-    const result = resultOf(
-      upstream,
-      await readReply(upstream, reply, INITIALIZE_ID),
-      reply.status,
-    );
+    const result = await resultOf(upstream, reply, INITIALIZE_ID);
     const version = memberOf(result, 'protocolVersion');
     const session = new LegacySession(
       upstream,
@@ -142,7 +138,7 @@ export class LegacySession {
     const strategy = this.upstream.options.token;
     const message = { jsonrpc: '2.0', id, method, params };
     const reply = await this.send(message, { ...asking, strategy, operation: { method } });
-    return resultOf(this.upstream, await readReply(this.upstream, reply, id), reply.status);
+    return resultOf(this.upstream, reply, id);
   }
 
   /** Never rejects: a session that cannot be ended ends by itself. */
@@ -168,16 +164,4 @@ export class LegacySession {
       ...(this.#id === undefined ? {} : { 'mcp-session-id': this.#id }),
     };
   }
-}
-
-function resultOf(
-  upstream: Upstream,
-  response: Readonly<Record<string, unknown>>,
-  status: number,
-): Readonly<Record<string, unknown>> {
-  const error = member(response, 'error');
-  if (isJsonObject(error)) throw rpcErrorOf(error, status);
-  const result = member(response, 'result');
-  if (isJsonObject(result)) return result;
-  throw upstream.error('upstream_failed', 'its answer has no result', {});
 }

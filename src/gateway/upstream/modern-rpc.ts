@@ -1,6 +1,7 @@
 import { isJsonObject, member } from '../../core/lib/members.js';
 import type { ShownOperation } from '../options/view.js';
-import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
+import type { TokenStrategy } from '../options/token-strategy.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
 import { readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
@@ -51,6 +52,19 @@ export async function askModern(
     operation: { method },
     isRepeatable: true,
   });
+  return resultOf(upstream, reply, id);
+}
+
+/**
+ * The result of a request, read as a whole.
+ *
+ * @throws RpcError for the error that the upstream states, UpstreamError for what is neither
+ */
+export async function resultOf(
+  upstream: Upstream,
+  reply: UpstreamReply,
+  id: number | string,
+): Promise<Readonly<Record<string, unknown>>> {
   const response = await readReply(upstream, reply, id);
   const error = member(response, 'error');
   if (isJsonObject(error)) throw rpcErrorOf(error, reply.status);

@@ -1,5 +1,6 @@
 import type { RequiredScopes } from '../../core/mcp/scope-requirement.js';
-import type { GatewayCaller, TokenStrategy } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
+import type { TokenStrategy } from '../options/token-strategy.js';
 import type { Upstream } from './upstream.js';
 
 interface Refused {

@@ -1,5 +1,5 @@
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
-import type { GatewayCaller } from '../options/token-strategy.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
 import { readText } from '../wire/read-message.js';
 import { isRpcError, rpcErrorOf } from './modern-rpc.js';
 import { mappedScopes } from './scope-map.js';

@@ -6,8 +6,8 @@ import {
   ProtocolError,
 } from '../../core/errors/server-errors.js';
 import { within } from '../../core/lib/deadline.js';
+import type { GatewayCaller } from '../options/gateway-caller.js';
 import type {
-  GatewayCaller,
   TokenStrategy,
   UpstreamToken,
   UpstreamTokenFunction,

@@ -3,6 +3,7 @@ import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { untilAborted } from '../../core/lib/deadline.js';
 import { OutboundHttpError } from '../../core/http/errors.js';
 import type { Clock } from '../../core/lib/clock.js';
+import { isNonceDemand, sentWithNonce } from '../../core/dpop/nonce-retry.js';
 import type { ProofSigner } from '../../core/dpop/signer.js';
 import { transportTo, type UpstreamTransport } from '../memory/memory-servers.js';
 import { UpstreamNames } from '../names/upstream-names.js';
@@ -190,27 +191,20 @@ export class Upstream {
   }
 
   /** RFC 9449 §9: a demand for a nonce is met once. */
-  async #proven(
+  #proven(
     call: UpstreamCall,
     token: UpstreamToken | undefined,
     signal: AbortSignal,
   ): Promise<AnswerBody> {
-    const first = await this.#send(call, token, signal);
-    const nonce = this.#noteNonce(first);
-    if (nonce === undefined || token?.tokenType !== 'DPoP') return first;
-    const challenge = first.headers['www-authenticate'] ?? '';
-    if (first.statusCode !== 401 || !challenge.includes('use_dpop_nonce')) return first;
-    discard(first);
-    const second = await this.#send(call, token, signal, nonce);
-    this.#noteNonce(second);
-    return second;
-  }
-
-  #noteNonce({ headers }: AnswerBody): string | undefined {
-    const { 'dpop-nonce': nonce } = headers;
-    if (typeof nonce !== 'string') return undefined;
-    this.#dpop?.noteNonce(this.#url, nonce);
-    return nonce;
+    return sentWithNonce<AnswerBody>({
+      url: this.#url,
+      signer: this.#dpop,
+      send: (nonce) => this.#send(call, token, signal, nonce),
+      nonceHeader: ({ headers }) => lineOf(headers['dpop-nonce']),
+      isDemand: ({ statusCode, headers }) =>
+        token?.tokenType === 'DPoP' && isNonceDemand(statusCode, headers['www-authenticate']),
+      discard: async (body) => discard(body),
+    });
   }
 
   async #send(
@@ -312,6 +306,11 @@ interface FailureDetails {
   readonly retryAfterSeconds?: number | undefined;
   readonly maybeExecuted?: boolean;
   readonly status?: number;
+}
+
+/** A header that came once. */
+function lineOf(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function isTimeout(error: unknown): boolean {

@@ -7,6 +7,7 @@ import {
   requestsUrlElicitation,
 } from './consent.js';
 import { memberOf } from '../../core/lib/members.js';
+import { requestIdIn } from '../../core/mcp/json-rpc.js';
 
 /** What the answer to a failed MCP operation depends on, whichever library runs it. */
 export interface McpCall {
@@ -42,7 +43,7 @@ export function mcpCall(source: McpCallSource): McpCall | undefined {
 
 /** SDK v1 knows sessions and no later revision than 2025-11-25. */
 function callV1({ sdkContext, method, sessionCapabilities }: McpCallSource): McpCall | undefined {
-  const requestId = requestIdOf(memberOf(sdkContext, 'requestId'));
+  const requestId = requestIdIn(sdkContext, 'requestId');
   if (requestId === undefined) return undefined;
   const call = legacyCall({
     method: method ?? '',
@@ -86,7 +87,7 @@ function callV2({ sdkContext, method, sessionCapabilities }: McpCallSource): Mcp
   const http = memberOf(sdkContext, 'http');
   return {
     method: typeof ownMethod === 'string' ? ownMethod : (method ?? ''),
-    requestId: requestIdOf(memberOf(request, 'id')),
+    requestId: requestIdIn(request),
     era,
     urlElicitation:
       era === '2026-07-28'
@@ -128,10 +129,6 @@ function callerOf(authInfo: unknown): McpCall['caller'] {
   return typeof subject === 'string' && typeof clientId === 'string'
     ? { subject, clientId }
     : undefined;
-}
-
-function requestIdOf(id: unknown): string | number | undefined {
-  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
 }
 
 function signalOf(signal: unknown): AbortSignal | undefined {

@@ -191,7 +191,11 @@ function inputRequired(error: ConsentRequiredError, url: string, message: string
 }
 
 function inWords(text: string): ConsentAnswer {
-  return { kind: 'result', result: { content: [{ type: 'text', text }], isError: true } };
+  return { kind: 'result', result: errorResult(text) };
+}
+
+export function errorResult(text: string): ToolErrorResult {
+  return { content: [{ type: 'text', text }], isError: true };
 }
 
 /** A modern request declares what its client can do; what it does not say must not be sent. */

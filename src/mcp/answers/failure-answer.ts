@@ -5,6 +5,7 @@ import { InsufficientScopeError, TokenMissingError } from '../../core/errors/tok
 import { OAuthError } from '../../core/errors/oauth-errors.js';
 import {
   type ConsentAnswer,
+  errorResult,
   isConsentRequired,
   stableElicitationId,
   type ToolErrorResult,
@@ -72,10 +73,7 @@ function inWords(error: AuthplaneError): {
   readonly kind: 'result';
   readonly result: ToolErrorResult;
 } {
-  return {
-    kind: 'result',
-    result: { content: [{ type: 'text', text: failureText(error) }], isError: true },
-  };
+  return { kind: 'result', result: errorResult(failureText(error)) };
 }
 
 function failureText(error: AuthplaneError): string {

@@ -23,11 +23,17 @@ export function exchangeOf(host: Pick<ArgumentsHost, 'switchToHttp'>): HttpExcha
   };
 }
 
+/** Fastify wraps Node's request, Express extends it. */
 export function nodeRequest({ request }: Pick<HttpExchange, 'request'>): IncomingMessage {
   return rawRequest(request) as IncomingMessage; // of an HTTP exchange: the platform's request
 }
 
-export function nodeResponse({ reply }: Pick<HttpExchange, 'reply'>): ServerResponse {
+/** The same of the response. */
+export function nodeResponse({
+  reply,
+}: {
+  readonly reply: { readonly raw?: ServerResponse };
+}): ServerResponse {
   return reply.raw ?? (reply as unknown as ServerResponse); // Express: Node's own
 }
 

@@ -1,5 +1,6 @@
 import type { Challenge } from '../../core/challenge.js';
 import { isJsonObject, member } from '../../core/lib/members.js';
+import { requestIdIn } from '../../core/mcp/json-rpc.js';
 
 /** What of a request decides about the form of its answer. */
 export interface RefusedRequest {
@@ -54,6 +55,5 @@ function requestId(body: unknown): string | number | null | undefined {
 
 function idOf(message: unknown): string | number | undefined {
   if (!isJsonObject(message) || typeof member(message, 'method') !== 'string') return undefined;
-  const id = member(message, 'id');
-  return typeof id === 'string' || typeof id === 'number' ? id : undefined;
+  return requestIdIn(message);
 }

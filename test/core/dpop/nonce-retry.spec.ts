@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sentWithNonce } from '../../../src/core/dpop/nonce-retry.js';
+import { isNonceDemand, sentWithNonce } from '../../../src/core/dpop/nonce-retry.js';
 import { DPoPSigner } from '../../../src/core/dpop/signer.js';
 
 const URL = 'https://api.example.com/mcp';
@@ -62,5 +62,17 @@ describe('RFC 9449 §8, §9: a demand for a nonce', () => {
   it('without a signer nothing is sent again', async () => {
     const { sent } = await sendTo([{ status: 401, nonce: 'n1' }]);
     expect(sent).toEqual([undefined]);
+  });
+});
+
+describe('RFC 9449 §9: isNonceDemand', () => {
+  it.each([
+    [401, 'DPoP error="use_dpop_nonce", error_description="x"', true],
+    [401, 'DPoP algs="ES256", error=use_dpop_nonce', true],
+    [401, 'DPoP error="invalid_token", error_description="no use_dpop_nonce"', false],
+    [403, 'DPoP error="use_dpop_nonce"', false],
+    [401, undefined, false],
+  ])('%d %s: %s', (status, challenge, is) => {
+    expect(isNonceDemand(status, challenge)).toBe(is);
   });
 });

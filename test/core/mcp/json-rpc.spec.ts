@@ -10,6 +10,7 @@ import {
   methodsOf,
   operationsOf,
   renameOperation,
+  requestIdIn,
   tasksOf,
 } from '../../../src/core/mcp/json-rpc.js';
 
@@ -286,4 +287,22 @@ describe('methods in a JSON-RPC body', () => {
     'MCP has no %j',
     (method) => expect(isOfMcp(method)).toBe(false),
   );
+});
+
+describe('JSON-RPC 2.0 §5: the id of an answer', () => {
+  it.each([
+    [{ id: 0 }, 0],
+    [{ id: '' }, ''],
+    [{ id: null }, undefined],
+    [{ id: { a: 1 } }, undefined],
+    [Object.create({ id: 1 }), undefined],
+    ['text', undefined],
+    [undefined, undefined],
+  ])('%j: %j', (sent, id) => {
+    expect(requestIdIn(sent)).toBe(id);
+  });
+
+  it('is of that name where it is kept under another', () => {
+    expect(requestIdIn({ id: 1, requestId: 2 }, 'requestId')).toBe(2);
+  });
 });

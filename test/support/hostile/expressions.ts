@@ -98,8 +98,8 @@ export const EXPRESSIONS: Readonly<
     [/[^\x20-\x7e]/g, 'short'],
     [/[^\x20-\x7e]+/g, 'short'],
   ],
+  'core/dpop/nonce-retry.ts': [[/\berror="?use_dpop_nonce\b/, 'header']],
   'core/operations/fetch-as.ts': [
-    [/\berror="?use_dpop_nonce\b/, 'header'],
     [/^(?:content-|proxy-|sec-|x-forwarded|x-real-|x-client-|x-original-|:)/, 'header'],
     [
       /auth|token|cookie|session|secret|passw|credential|assertion|jwt|oidc|saml|api-?key|csrf/,
