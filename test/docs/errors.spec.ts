@@ -13,6 +13,9 @@ import { type Row, tableBelow } from '../support/docs/table.js';
 
 const PAGE = 'docs/errors.md';
 
+/** What led to each of them. */
+const CAUSE = new Error('first');
+
 type ErrorClass = new (subject: unknown, options: object) => AuthplaneError;
 
 const classes = new Map<string, ErrorClass>();
@@ -42,6 +45,7 @@ function errorOf({ class: name, code }: Row): AuthplaneError {
     code: plain(code),
     statusCode: 400,
     reason: 'timeout',
+    cause: CAUSE,
   });
 }
 
@@ -75,6 +79,12 @@ describe('11.1: docs/errors.md', () => {
       challenge: plain(row['challenge']),
     });
     expect(row['who throws it']).not.toBe('');
+  });
+
+  it.each(rows)('$class: is made of what it is about and options, with a cause', (row) => {
+    const error = errorOf(row);
+    expect([error.cause, error.name]).toEqual([CAUSE, plain(row['class'])]);
+    expect(error.constructor.length).toBeLessThanOrEqual(2);
   });
 
   it.each([429, 502, 503, 504])('status %d of the authorization server becomes 503', (status) => {
