@@ -1,4 +1,5 @@
 import fastifyCors from '@fastify/cors';
+import { request as httpRequest } from 'node:http';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterEach, describe, expect, vi, test, type MockInstance } from 'vitest';
 import {
@@ -303,4 +304,57 @@ describe.each(platforms)('12.5: consumer.apply on %s', (platform) => {
     expect((await send('/guarded', { order: 1 }, null))[0]).toBe(401);
     expect(await send('/open', { order: 1 }, null)).toEqual([201, { body: { order: 1 } }]);
   });
+
+  test('no other spelling of a path gets around it', async () => {
+    const { mcpUrl } = await start();
+    for (const path of ['/mcp', '/guarded'].flatMap(spellings))
+      for (const method of ['POST', 'GET', 'OPTIONS'])
+        expect([path, method, await statusOf(mcpUrl, method, path)]).toEqual(SHUT(path, method));
+  });
 });
+
+describe.each(names)('12.5: %s, other spellings of the path', (mount) => {
+  test('none of them runs anything for nobody', async () => {
+    server = await startMounted(mount, servers['SDK v1']);
+    for (const path of spellings('/mcp'))
+      for (const method of ['POST', 'GET', 'OPTIONS', 'PUT'])
+        expect([path, method, await statusOf(server.mcpUrl, method, path)]).toEqual(
+          SHUT(path, method),
+        );
+    expect(server.runs).toEqual([]);
+  });
+});
+
+/** What routers and middleware may read differently; `fetch` would write most of it anew. */
+function spellings(path: string): string[] {
+  const [first = '', ...rest] = path.slice(1);
+  const escaped = `%${first.charCodeAt(0).toString(16)}${rest.join('')}`;
+  return [
+    ...[path, `${path}/`, `/${path}`, `/${escaped}`, `/%25${escaped.slice(1)}`, path.toUpperCase()],
+    ...[`${path};x=1`, `${path}?x=1`, `${path}#x`, `/.${path}`, `/x/..${path}`, `${path}%2f`],
+    ...[`${path}%00`, `${path}%20`, `${path}/%2e`, `http://a.example/${escaped}`],
+  ];
+}
+
+const SHUT = (path: string, method: string) => [
+  path,
+  method,
+  expect.toSatisfy((status: number) => [400, 401, 404].includes(status)) as unknown,
+];
+
+function statusOf(url: string, method: string, path: string): Promise<number | undefined> {
+  const message = { jsonrpc: '2.0', id: 1, ...call('free') };
+  return new Promise((resolve, reject) => {
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    };
+    const sent = httpRequest(url, { method, path, headers, agent: false });
+    sent.on('error', reject);
+    sent.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    sent.end(method === 'GET' || method === 'OPTIONS' ? undefined : JSON.stringify(message));
+  });
+}

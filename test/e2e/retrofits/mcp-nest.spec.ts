@@ -104,6 +104,7 @@ describe.each(platforms)('12: with tools of MCP-Nest 2 on %s', (platform) => {
         await tokenFor(canvases, all, 'gone'),
         { 'x-api-key': 'rf_gone' },
         { authorization: `Bearer ${session('gone')}` },
+        { cookie: `_rf_access=${session('gone')}`, ...atPage },
       ];
       for (const headers of gone) {
         const { status, challenge } = await callTool(canvases, headers, 'list_canvases');

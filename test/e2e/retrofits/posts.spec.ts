@@ -73,6 +73,8 @@ describe.each(platforms)('12: as Postiz mounts it, with app.use, on %s', (platfo
       expect([gone.status, gone.challenge]).toEqual([403, '']);
       expect(gone.text).toContain('access_denied');
     }
+    const own = await callTool(oauth, { authorization: 'Bearer pos_gone' }, 'list_posts');
+    expect([own.status, own.challenge]).toEqual([403, '']);
   });
 
   test('the endpoints for API keys are left alone, and nobody takes them for OAuth', async () => {

@@ -88,6 +88,7 @@ describe.each(platforms)('12: as local-mcp-gateway, a URL for each profile, on %
   test('whoever is gone: 403 without a challenge, before any guard of the application', async () => {
     for (const headers of [
       await bearer(app, at('acme/dev'), 'tools:use', 'gone'),
+      { authorization: 'Bearer lmg_gone' },
       session('gone'),
     ]) {
       const { status, challenge, text } = await callTool(at('acme/dev'), headers, 'run');

@@ -74,6 +74,7 @@ describe.each(platforms)('12: as Twenty, a host name for each workspace, on %s',
       [acme, await bearer(app, acme, 'records:read', 'bob')],
       [acme, signed(apiKey('acme', 'key-0'))],
       [globex, signed(apiKey('globex', 'key-1'))],
+      [acme, signed(ownToken({ type: 'ACCESS', sub: 'bob', workspace: 'acme' }))],
     ] as const;
     for (const [url, headers] of gone) {
       const { status, challenge } = await callTool(url, headers, 'find');

@@ -48,12 +48,15 @@ const PROFILES: ReadonlySet<string> = new Set(['acme/dev', 'acme/ops', 'globex/d
 const TOOLS_USE = 'tools:use';
 const TOOLS_ADMIN = 'tools:admin';
 
+/** Whose tokens were not taken back. */
+const TOKENS_OF: ReadonlySet<string> = new Set(['alice', 'bob', 'gone']);
+
 /** Opaque tokens of its own in a table, and the cookie of its pages. */
 const otherCredentials: OtherCredentials = ({ headers }) => {
   const token = bearerOf(headers.authorization);
   if (token?.startsWith('lmg_') === true) {
     const sub = token.slice('lmg_'.length);
-    if (!(sub in ROWS)) throw new CredentialRefusedError('no such token');
+    if (!TOKENS_OF.has(sub)) throw new CredentialRefusedError('no such token');
     return { method: 'mcp_token', sub, scopes: [TOOLS_USE], from: 'authorization' };
   }
   const session = cookieOf(headers.cookie, 'better-auth.session_token');
