@@ -50,6 +50,12 @@ export function isEventStream(contentType: string): boolean {
   return /^\s*text\/event-stream\b/i.test(contentType);
 }
 
+/** Ends a stream whose server does not know, and may write on: that must not bring the process down. */
+export function endStream(response: ServerResponse): void {
+  response.on('error', () => undefined);
+  response.end();
+}
+
 /** As Node reads them. */
 export function headOf([status, messageOrHeaders, headers]: HeadArguments): Head {
   return typeof messageOrHeaders === 'string'

@@ -75,6 +75,9 @@ export class EndpointAnswers {
     if (this.#bindsState) this.#bindEvents(request, response, caller);
     if (request.method === 'GET') this.#watchStream(request, response, caller);
     else this.#state.sessions.watch(request, response, owner);
+    if (caller.isAnonymous === true && request.method === 'GET') {
+      this.#state.sessions.watchOpenStream(request, response, owner);
+    }
   }
 
   #bindEvents(request: IncomingMessage, response: ServerResponse, caller: Caller): void {

@@ -223,6 +223,26 @@ describe.each(platforms)('12.6: free tools on %s', (platform) => {
     expect((await anonymous(undefined, another, 'DELETE')).status).toBe(200);
   });
 
+  test('a stream that nobody has opened ends when the session becomes that of a caller', async () => {
+    const { anonymous, post, mcpUrl } = await start(platform, { host: 'SDK v1 with sessions' });
+    const opened = await anonymous(initialize);
+    const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+    const listen = (headers: Record<string, string> = {}) =>
+      fetch(mcpUrl, {
+        headers: { accept: 'text/event-stream', ...session, ...headers },
+        signal: AbortSignal.timeout(60_000), // for one that does not end
+      });
+    const stream = await listen();
+    expect(stream.status).toBe(200);
+    expect((await anonymous(request('ping'), session)).status).toBe(200);
+    expect((await post(request('ping'), { headers: session })).status).toBe(200);
+    expect(await stream.text()).not.toContain('data:');
+    expect((await listen()).status).toBe(404);
+    const own = await listen({ authorization: await running!.bearer() });
+    expect(own.status).toBe(200);
+    await own.body?.cancel();
+  });
+
   test('required is the default', async () => {
     const app = (running = await startMcpApp({ platform, mcp: { tools: TOOLS } }));
     expect((await app.post(request('ping'), { scope: null })).status).toBe(401);

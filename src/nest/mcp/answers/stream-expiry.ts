@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AdmittedCaller } from '../../../core/token/caller.js';
 import { asksForUpdates } from '../../../core/mcp/json-rpc.js';
-import { isEventStream, onResponseHead } from '../../http/response-head.js';
+import { endStream, isEventStream, onResponseHead } from '../../http/response-head.js';
 import { type HttpExchange, nodeRequest, nodeResponse } from '../../http/exchange.js';
 
 /** Node's timers take no more. */
@@ -42,7 +42,7 @@ export class GuardedStreams {
   /** From now on there are none. */
   endAll(): void {
     this.#isStopping = true;
-    for (const response of this.#open) endNow(response);
+    for (const response of this.#open) endStream(response);
   }
 
   #begin(response: ServerResponse, admission: Admission): void {
@@ -52,7 +52,7 @@ export class GuardedStreams {
       stop();
       this.#open.delete(response);
     });
-    if (this.#isStopping) setImmediate(() => endNow(response)); // its head is still to be sent
+    if (this.#isStopping) setImmediate(() => endStream(response)); // its head is still to be sent
   }
 }
 
@@ -74,7 +74,7 @@ function endWithAdmission(
   const check = async () => {
     const hasEnded = admission.secondsLeft() <= 0 || (await admission.isRevoked?.()) === true;
     if (isOver) return;
-    if (hasEnded) endNow(response);
+    if (hasEnded) endStream(response);
     else wait();
   };
   wait();
@@ -95,10 +95,4 @@ function listens(body: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-/** The server does not know and may write on; that must not bring the process down. */
-function endNow(response: ServerResponse): void {
-  response.on('error', () => undefined);
-  response.end();
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { onResponseHead } from '../../http/response-head.js';
+import { endStream, isEventStream, onResponseHead } from '../../http/response-head.js';
 import { urlsOf } from '../../http/request.js';
 import { type Owner, StateOwners } from './state-owners.js';
 
@@ -15,6 +15,8 @@ const SESSION_PARAMETER = /^sessionId(?:\[|$)/;
  */
 export class McpSessions {
   readonly #owners = new StateOwners();
+  /** Event streams of sessions that are still nobody's. */
+  readonly #openStreams = new Map<string, Set<ServerResponse>>();
 
   /** Whether this request names a session that somebody else has opened. */
   isForeign(request: IncomingMessage, owner: Owner): boolean {
@@ -26,9 +28,34 @@ export class McpSessions {
     return sessionIdsOf(request).some((id) => !this.#owners.isOf(id, owner));
   }
 
-  /** A session that was opened without a caller becomes that of its first one. */
+  /**
+   * A session that was opened without a caller becomes that of its first one. Its streams, which no credential
+   * has opened and none would end, are over: the client comes back for them with what it has now.
+   */
   handOver(request: IncomingMessage, from: Owner, to: Owner): void {
-    for (const id of sessionIdsOf(request)) this.#owners.handOver(id, from, to);
+    for (const id of sessionIdsOf(request)) {
+      if (this.#owners.handOver(id, from, to)) this.#openStreams.get(id)?.forEach(endStream);
+    }
+  }
+
+  /** Of a GET without a caller, for as long as the session is nobody's. */
+  watchOpenStream(request: IncomingMessage, response: ServerResponse, nobody: Owner): void {
+    const id = sessionIdOf(request);
+    if (id === undefined) return;
+    onResponseHead(response, 'content-type', (_status, type = '') => {
+      if (!isEventStream(type)) return;
+      if (this.#owners.isOf(id, nobody)) this.#keepOpenStream(id, response);
+      else setImmediate(() => endStream(response)); // its head is still to be sent
+    });
+  }
+
+  #keepOpenStream(id: string, response: ServerResponse): void {
+    const streams = this.#openStreams.get(id) ?? new Set();
+    this.#openStreams.set(id, streams.add(response));
+    response.once('close', () => {
+      streams.delete(response);
+      if (streams.size === 0) this.#openStreams.delete(id);
+    });
   }
 
   /** Whether this request names a session, so that it is certainly one to an MCP server. */

@@ -56,12 +56,13 @@ export class StateOwners<Note = undefined> {
     return this.#owned.get(id)?.owner === owner;
   }
 
-  /** To another owner, if it is of the first. */
-  handOver(id: string, from: Owner, to: Owner): void {
+  /** To another owner, if it is of the first. @returns whether it was. */
+  handOver(id: string, from: Owner, to: Owner): boolean {
     const owned = this.#owned.get(id);
-    if (owned?.owner !== from) return;
+    if (owned?.owner !== from) return false;
     this.forget(id);
     this.remember(id, to, owned.note);
+    return true;
   }
 
   /** The first one to be seen with an id owns it. */
