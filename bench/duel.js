@@ -17,7 +17,7 @@ if (!hasPeers()) process.exit();
 
 const isFull = process.env.FULL === '1';
 const STARTS = Number(process.env.BENCH_STARTS ?? (isFull ? 3 : 1));
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? (isFull ? 11 : 7));
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? (isFull ? 9 : 5));
 const WARM_UPS = 5;
 const COUNT = 400;
 /** Requests a second with a proof each, and how long a slice of them lasts. */
@@ -151,7 +151,7 @@ async function proofs() {
 /** How long requests to another route take, 99 of 100 of them, while so many proofs come in each second. */
 async function bystander() {
   const count = RATE * SECONDS;
-  const rounds = isFull ? 7 : 3;
+  const rounds = isFull ? 5 : 3;
   const list = Array.from({ length: count * (2 + rounds) }, () =>
     withProof(proof(proofKey, bound)),
   );

@@ -27,7 +27,7 @@ const slices = await interleave(
     'with ./core': started(`await import(${JSON.stringify(core)});`),
     'with jose': started(`await import('jose');`),
   },
-  { rounds: process.env.FULL === '1' ? 31 : 11 },
+  { rounds: Number(process.env.BENCH_ROUNDS ?? (process.env.FULL === '1' ? 25 : 9)) },
 );
 const goals = { 'with ./core': { most: 1.3 } };
 report('import', 'Loading the package', compare(slices, { base: BARE, goals }));

@@ -1,18 +1,36 @@
-/** `npm run bench` and `npm run bench:full`: one bench after the other, each in a process of its own. */
+/**
+ * `npm run bench` and `npm run bench:full`: one bench after the other, each in a process of its own. `ci` is the least
+ * that says anything, and keeps nothing. What one of them takes too long for is left out, not waited for.
+ */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
-const QUICK = ['verify.js', 'peers.js', 'exchange.js', 'herd.js', 'http.js', 'gateway.js'];
-const FULL = [...QUICK, 'scale.js', 'import.js'];
+const QUICK = ['verify', 'peers', 'exchange', 'herd', 'http', 'duel'];
+const RUNS = {
+  quick: { benches: QUICK, env: { BENCH_ONLY: 'http-request,http-mcp,bearers,proofs' } },
+  full: { benches: [...QUICK, 'gateway', 'scale', 'import'], env: { FULL: '1' } },
+  ci: {
+    benches: ['import', 'http'],
+    env: { BENCH_ONLY: 'http-request', BENCH_ROUNDS: '3', BENCH_KEEP: 'no' },
+    secondsForAll: 30, // nobody waits for figures that fail nothing
+  },
+};
 
-const isFull = process.argv[2] === 'full';
-for (const name of isFull ? FULL : QUICK) {
-  const file = fileURLToPath(new URL(name, import.meta.url));
-  if (!existsSync(file)) continue;
-  const { status } = spawnSync(process.execPath, ['--expose-gc', file], {
+const { benches, env, secondsForAll = Infinity } = RUNS[process.argv[2] ?? 'quick'];
+const end = performance.now() + secondsForAll * 1000;
+for (const name of benches) {
+  const began = performance.now();
+  if (began >= end) break;
+  const file = fileURLToPath(new URL(`${name}.js`, import.meta.url));
+  const { status, error } = spawnSync(process.execPath, ['--expose-gc', file], {
     stdio: 'inherit',
-    env: { ...process.env, NODE_NO_WARNINGS: '1', ...(isFull ? { FULL: '1' } : {}) },
+    env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
+    ...(end === Infinity ? {} : { timeout: Math.ceil(end - began) }),
   });
-  if (status !== 0) process.exitCode = 1;
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  console.log(
+    error === undefined ? `\n${name}: ${seconds} s` : `\n${name}: left off after ${seconds} s`,
+  );
+  if (status !== 0 && error === undefined) process.exitCode = 1;
 }

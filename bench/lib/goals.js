@@ -1,0 +1,223 @@
+/**
+ * What `docs/performance.md` says of each goal: its name there and, for the time it is missed, what a profile shows in
+ * the way. The goals themselves stand where they are measured.
+ */
+export const MEASURED = [
+  {
+    table: 'http-request',
+    row: 'no guard on the route',
+    what: 'a route without a guard, added',
+    why: 'Nothing of this package runs for such a route but one look at its URL.',
+  },
+  {
+    table: 'http-request',
+    row: 'token seen before',
+    what: ['token seen before, plain controller, added', 'the same, throughput against unguarded'],
+    why:
+      'Nest waits for the guards of a route, headers keep the answer private, and what handlers and SDKs ' +
+      'read of the caller is published.',
+  },
+  {
+    table: 'http-mcp',
+    row: 'token seen before',
+    what: ['token seen before, a decision for each tool, added', 'the same, throughput'],
+    why: 'The same, and what the message asks for is read from the parsed body.',
+  },
+  {
+    table: 'http-batch',
+    row: 'token seen before',
+    what: 'a batch of 50 calls, added',
+    why: 'Fifty calls are read and decided one by one, at a microsecond or two each.',
+  },
+  {
+    table: 'http-list',
+    row: '500 hidden',
+    what: 'a list of 1,000 tools with 500 hidden, to `JSON.stringify` and `JSON.parse` of it',
+    why: 'The answer is parsed, filtered and written again, and its length set.',
+  },
+  {
+    table: 'http-request',
+    row: 'no credentials',
+    what: 'no credentials (401), added',
+    why: 'A refusal is an exception: Nest unwinds to its filters, which write status, challenge and body.',
+  },
+  {
+    table: 'http-mcp',
+    row: 'no credentials, earlyRefusal',
+    what: 'no credentials with `earlyRefusal`, throughput against unguarded',
+    why: 'A hook of Fastify has made request and reply by then; only the body is saved.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'verify, remembered',
+    what: 'warm `verify`, to one ES256 check',
+    why: 'Times, key and revocation are asked anew for each request.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'authenticateNow, same connection',
+    what: 'the same connection, to one ES256 check',
+    why: 'The header lines are looked through and compared; times and key of the token are asked anew.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'new token, sync',
+    what: 'new token, `sync`, to one ES256 check',
+    why:
+      'Besides the check some 15 to 20 µs go into reading JSON strictly, building and freezing claims, two ' +
+      'hashes, and the collector, because what is remembered lives on.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'new token, pool, 16 at once',
+    what: 'new token, `pool`, 16 at once, main thread to one check',
+    why: 'As above, and a job for the thread pool.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'remembered token, new proof, sync',
+    what: 'new proof, `sync`, to one ES256 check',
+    why: 'As for a new token, with the replay memory instead of the remembered claims.',
+  },
+  {
+    table: 'verify-ES256',
+    row: 'remembered token, new proof, pool, 16 at once',
+    what: 'new proof, `pool`, 16 at once, main thread to one check',
+    why: 'As above, and a job for the thread pool.',
+  },
+  {
+    table: 'duel-proof',
+    row: 'authplane',
+    what: [
+      'requests with a proof, against a careful jose composition',
+      'requests with a proof, against the sibling composition',
+    ],
+    why: 'On two cores the load has one of them, and the thread pool wants the same one as the main thread.',
+  },
+  {
+    table: 'duel-bearer',
+    row: 'authplane',
+    what: 'requests with a bearer token, against the sibling composition',
+    why: 'What Nest and Fastify do for a request is in both; the nearer the guard is to nothing, the more it shows.',
+  },
+  {
+    table: 'duel-bystander',
+    row: 'authplane',
+    what: 'p99 of an open route beside 1,000 proofs a second, against the sibling composition',
+    why: 'The route waits for whatever the main thread does for the proofs.',
+  },
+  {
+    table: 'scale-tokens',
+    row: '50000 in turn',
+    what: '50,000 tokens in turn, to one',
+    why: 'The lookup is the same; the entries are no longer in the caches of the processor.',
+  },
+  {
+    table: 'scale-keys',
+    row: '1001 keys',
+    what: 'new tokens, 1,001 keys in the set, to one',
+    why: 'Keys are found by their id.',
+  },
+  {
+    table: 'http-stream-200',
+    row: 'nothing hidden',
+    what: 'a stream of 1,000 events of 200 characters, added for all (1 µs each)',
+    why: 'Each chunk is looked at from its end, and searched for names that lists of others hide.',
+  },
+  {
+    table: 'http-stream-1000000',
+    row: 'nothing hidden',
+    what: 'an event of a megabyte, to unguarded',
+    why: 'It is searched once for names that lists of others hide, and goes on as it is.',
+  },
+  {
+    table: 'exchange',
+    row: 'exchange, distinct',
+    what: 'a different exchange, to global `fetch`',
+    why:
+      'A bare agent of `node:http` takes 0.25 of `fetch` for the same request. On top come a request that can be ' +
+      'ended at any moment, strict JSON, three hashes for the cache, what the token says of its end, and some ' +
+      'twenty steps that wait for each other (cache, breaker, authentication, lane, deadline), each cheap.',
+  },
+  {
+    table: 'exchange',
+    row: 'exchange, cached',
+    what: 'an exchange that is cached, to global `fetch`',
+    why: 'Two hashes, and what the token says of its end.',
+  },
+  {
+    table: 'import',
+    row: 'with ./core',
+    what: '`import` of `./core`, to a bare start of Node',
+    why:
+      'It is one file without jose. A third of the rest is Node loading its own modules for sockets and keys, a ' +
+      'third compiling the file, and a tenth the table of addresses.',
+  },
+];
+
+const metIf = (isMet, text) => ({ isMet, text });
+
+/** Numbers of things, for which there is no interval. */
+export const countedGoals = [
+  {
+    what: 'memory for each remembered token',
+    goal: '≤ 600 bytes',
+    find: ({ 'scale-memory': found }) =>
+      found && metIf(found.bytesPerToken <= 600, `${found.bytesPerToken.toFixed(0)} bytes`),
+    why: 'What claims say twice is kept once already.',
+  },
+  {
+    what: 'longest pause of the replay memory, 1.6 million live proofs, 50 at a time',
+    goal: '≤ 10 ms',
+    find: ({ 'scale-proofs-1600000': found }) =>
+      found &&
+      metIf(
+        found.longestMs <= 10,
+        `${found.longestMs.toFixed(1)} ms, ${found.microseconds.toFixed(1)} µs and ${found.bytes.toFixed(0)} bytes each`,
+      ),
+    why: 'No table grows for long, and none of it is on the heap: what is left is the collector, for what else is there.',
+  },
+  {
+    what: '500 identical exchanges at once',
+    goal: '1 request',
+    find: ({ exchange: found }) => {
+      const { requests } = found?.counters['500 identical at once'] ?? {};
+      return requests && metIf(requests === 1, `${requests}`);
+    },
+    why: '',
+  },
+  {
+    what: '500 different exchanges at once',
+    goal: '32 connections to the endpoint, as configured',
+    find: ({ exchange: found }) => {
+      const { mostAtOnce } = found?.counters['500 distinct at once'] ?? {};
+      // Metadata and keys have connections of their own.
+      return (
+        mostAtOnce &&
+        metIf(mostAtOnce - 2 <= 32, `${mostAtOnce}, two of them for metadata and keys`)
+      );
+    },
+    why: '',
+  },
+  {
+    what: '1,000 requests while the first key set is loaded; with a new key right after a load',
+    goal: '1 fetch each, all accepted',
+    find: ({ herd }) => {
+      if (herd === undefined) return undefined;
+      const both = [herd.found['start under load'], herd.found['rotation right after a load']];
+      const isMet = both.every(({ fetches, accepted }) => fetches === 1 && accepted === 1000);
+      return metIf(isMet, both.map(({ fetches }) => fetches).join(' and '));
+    },
+    why: '',
+  },
+  {
+    what: 'a new key during a flood of made-up key ids',
+    goal: 'accepted within 6 s',
+    find: ({ herd }) => {
+      const { newKeyAcceptedAfterSeconds: after, fetches } =
+        herd?.found['rotation during a flood'] ?? {};
+      return after && metIf(after <= 6, `${after.toFixed(1)} s, ${fetches} fetches`);
+    },
+    why: '',
+  },
+];
