@@ -6,10 +6,14 @@ import { spawnSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 
-const QUICK = ['verify', 'peers', 'exchange', 'herd', 'http', 'duel'];
+const QUICK = ['http', 'duel', 'verify', 'peers', 'exchange', 'herd'];
 const RUNS = {
   quick: { benches: QUICK, env: { BENCH_ONLY: 'http-request,http-mcp,bearers,proofs' } },
-  full: { benches: [...QUICK, 'gateway', 'scale', 'import'], env: { FULL: '1' } },
+  full: {
+    benches: [...QUICK, 'scale', 'import', 'gateway'],
+    env: { FULL: '1' },
+    secondsForAll: 15 * 60,
+  },
   ci: {
     benches: ['import', 'http'],
     env: { BENCH_ONLY: 'http-request', BENCH_ROUNDS: '3', BENCH_KEEP: 'no' },

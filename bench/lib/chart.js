@@ -1,8 +1,8 @@
 /** Bars for what one call costs the main thread, as SVG that needs nothing around it. */
-const WIDTH = 760;
-const LABELS = 250;
+const WIDTH = 800;
+const LABELS = 300;
 const ROW = 22;
-const BAR = WIDTH - LABELS - 120;
+const BAR = WIDTH - LABELS - 90;
 const COLOURS = { ours: '#2f7d5b', others: '#8a94a3', text: '#5d6673' };
 
 const CHARTS = [

@@ -26,6 +26,11 @@ describe('the packed files', () => {
     expect(others).toEqual([]);
   });
 
+  test('13: are one file for each entry and layer: a module of its own would cost every start', () => {
+    const files = packed.files.filter((path) => path.endsWith('.js'));
+    expect(files.length).toBeLessThanOrEqual(2 * entries.length);
+  });
+
   test('hold every file that their documents link', () => {
     const linked = packed.files
       .filter((path) => path.endsWith('.md'))
