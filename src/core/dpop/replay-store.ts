@@ -111,7 +111,7 @@ function requireFirst(first: unknown): void {
 /** Options of {@link InMemoryDPoPReplayStore}. */
 export interface InMemoryDPoPReplayStoreOptions {
   /**
-   * Bound on remembered proofs. Default 1 000 000, about 75 MB. A full store refuses, see below, and
+   * Bound on remembered proofs. Default 1 000 000, about 85 MB. A full store refuses, see below, and
    * one proof key gets a fifth of it.
    */
   readonly maxEntries?: number;
