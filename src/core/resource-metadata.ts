@@ -1,5 +1,4 @@
 import { isTable } from './lib/option-checks.js';
-import type { ResolvedResourceOptions } from './options.js';
 
 /** Where the root document stands, for clients that do not look below it (RFC 9728 §3). */
 export const ROOT_METADATA_PATH = '/.well-known/oauth-protected-resource';
@@ -34,17 +33,20 @@ export interface ProtectedResourceMetadata extends ResourceDescription {
   readonly dpop_bound_access_tokens_required?: boolean;
 }
 
+/** What the document is about. */
+interface DescribedResource {
+  readonly resource: string;
+  readonly scopes: readonly string[];
+  /** `undefined`: it takes no proofs. */
+  readonly inboundDPoP:
+    { readonly allowedProofAlgorithms: readonly string[]; readonly required: boolean } | undefined;
+  readonly resourceMetadata?: ResourceDescription;
+}
+
 /** RFC 9728 §2; a list without entries is left out (§3.2). */
 export function protectedResourceMetadata(
   issuer: string,
-  {
-    resource,
-    scopes,
-    inboundDPoP,
-    resourceMetadata = {},
-  }: Pick<ResolvedResourceOptions, 'resource' | 'scopes' | 'inboundDPoP'> & {
-    readonly resourceMetadata?: ResourceDescription;
-  },
+  { resource, scopes, inboundDPoP, resourceMetadata = {} }: DescribedResource,
 ): ProtectedResourceMetadata {
   return Object.freeze({
     resource,

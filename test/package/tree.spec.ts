@@ -66,9 +66,14 @@ describe('11: the tree', () => {
 
   test('no folder of src needs one that needs it', () => {
     const needs = foldersNeeded();
-    const inCycles = [...needs.keys()].filter((folder) => reached(needs, folder).has(folder));
     expect(needs.size).toBeGreaterThan(20);
-    expect(inCycles).toEqual([]);
+    expect(inCycles(needs)).toEqual([]);
+  });
+
+  test('no file of src needs one that needs it, be it for a type', () => {
+    const needs = new Map(sources.map((file) => [file, neededBy(file)] as const));
+    expect(needs.size).toBeGreaterThan(300);
+    expect(inCycles(needs)).toEqual([]);
   });
 });
 
@@ -109,21 +114,30 @@ function foldersNeeded(): Map<string, Set<string>> {
     const folder = dirname(file);
     const needed = needs.get(folder) ?? new Set();
     needs.set(folder, needed);
-    for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/ from '(\.[^']+)'/g)) {
-      const other = dirname(join(folder, path));
-      if (other !== folder) needed.add(other);
+    for (const other of neededBy(file)) {
+      if (dirname(other) !== folder) needed.add(dirname(other));
     }
   }
   return needs;
 }
 
+/** The files that it imports from, also for types alone. */
+function neededBy(file: string): Set<string> {
+  const imports = readFileSync(file, 'utf8').matchAll(/ from '(\.[^']+)\.js'/g);
+  return new Set([...imports].map(([, path = '']) => join(dirname(file), `${path}.ts`)));
+}
+
+function inCycles(needs: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  return [...needs.keys()].filter((one) => reached(needs, one).has(one));
+}
+
 function reached(needs: ReadonlyMap<string, ReadonlySet<string>>, from: string): Set<string> {
   const found = new Set<string>();
   const open = [...(needs.get(from) ?? [])];
-  for (let folder = open.pop(); folder !== undefined; folder = open.pop()) {
-    if (found.has(folder)) continue;
-    found.add(folder);
-    open.push(...(needs.get(folder) ?? []));
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    if (found.has(one)) continue;
+    found.add(one);
+    open.push(...(needs.get(one) ?? []));
   }
   return found;
 }

@@ -10,7 +10,15 @@ import {
 } from '../lib/option-checks.js';
 import type { ScopeHierarchy } from '../lib/scopes.js';
 import type { Settings } from '../lib/settings.js';
-import type { VerifiedTokensOptions } from './verified-tokens.js';
+
+/** Options of the memory of verified tokens. */
+export interface VerifiedTokensOptions {
+  /**
+   * Most tokens that are remembered, for each resource and process; 0: none. About 600 bytes each. Default
+   * 50 000.
+   */
+  readonly maxEntries?: number;
+}
 
 /** Which access tokens are good. */
 export interface TokenOptions {

@@ -1,15 +1,7 @@
 import type { VerifiedAccessToken } from './access-token.js';
 import { SecondChance } from './second-chance.js';
+import type { VerifiedTokensOptions } from './settings.js';
 import { unverifiedClaim } from '../jws/unverified-claims.js';
-
-/** Options of the memory of verified tokens. */
-export interface VerifiedTokensOptions {
-  /**
-   * Most tokens that are remembered, for each resource and process; 0: none. About 600 bytes each. Default
-   * 50 000.
-   */
-  readonly maxEntries?: number;
-}
 
 const MAX_TOKENS = 50_000;
 /** Of token text for each entry; what is kept of a token grows with it. */

@@ -1,7 +1,12 @@
 import { hasProtectingGuard } from '../marks/authplane-protected.js';
 import { type ClassLike, handlerPolicy, isMcpEndpoint } from '../marks/handler-marks.js';
 import type { HostLibrary } from '../mcp/hosts/host-library.js';
-import type { DeclaredOperation, KnownClass, KnownMethod } from '../mcp/hosts/mcp-discovery.js';
+import type {
+  DeclaredOperation,
+  KnownClass,
+  KnownMethod,
+  ServingLibrary,
+} from '../mcp/hosts/mcp-discovery.js';
 import type { ProtectedResource, ProtectedResources } from '../resources/protected-resources.js';
 import { isRoute, servesBelow, servesPath } from '../http/routes.js';
 
@@ -39,7 +44,7 @@ export interface Route extends KnownMethod {
   readonly isEndpoint: boolean;
   readonly isBelowEndpoint: boolean;
   /** Which has made its controller, or has put its transport there. */
-  readonly library: HostLibrary | undefined;
+  readonly library: ServingLibrary | undefined;
   readonly module: object;
 }
 

@@ -7,6 +7,7 @@ import type {
   KnownClass,
   ModuleOf,
   Modules,
+  ServingLibrary,
 } from './mcp-discovery.js';
 
 /** One entry in the tables of a host. */
@@ -44,8 +45,7 @@ export interface Unserved {
  * one is a file beside `mcp-nest.ts` and a line in the list of `mcp-hosts.ts`; applications add simpler ones
  * by the option `mcp.hosts`.
  */
-export interface HostLibrary {
-  readonly name: string;
+export interface HostLibrary extends ServingLibrary {
   /** Those of its versions that may run methods of this application. */
   hosts(modules: Modules): readonly DiscoveredHost[];
   /** Whether decorators mark the method as an operation, whichever library they are of. */
@@ -73,8 +73,6 @@ export interface HostLibrary {
   ): readonly string[];
   /** Whether it takes the caller from `request.user`. */
   readonly readsUser: boolean;
-  /** How its controllers get a guard. */
-  readonly guardAdvice: string;
   /** What is wrong where it is in use, and no controller serves it. */
   readonly selfMountedText: string;
 }

@@ -2,7 +2,6 @@ import { type DiscoveryService, MetadataScanner, type ModulesContainer } from '@
 import type { OperationKind } from '../../../core/mcp/json-rpc.js';
 import type { OperationRequirement } from '../../../core/mcp/operation-scopes.js';
 import { NO_SCOPES } from '../../../core/lib/scopes.js';
-import type { HostLibrary } from './host-library.js';
 import { type ClassLike, handlerPolicy, methodNeeds, ownNeeds } from '../../marks/handler-marks.js';
 
 /** What is used of Nest's `Module` and `InstanceWrapper`, which are part of no public interface. */
@@ -14,12 +13,19 @@ export interface Wrapper {
   readonly instance: unknown;
 }
 
+/** What the owner of a controller is told of the library that has made it. */
+export interface ServingLibrary {
+  readonly name: string;
+  /** How its controllers get a guard. */
+  readonly guardAdvice: string;
+}
+
 /** A class that Nest knows, as controller or provider. */
 export interface KnownClass {
   readonly type: ClassLike;
   readonly isController: boolean;
   /** Which has made the controller, or has put its transport there. */
-  readonly library: HostLibrary | undefined;
+  readonly library: ServingLibrary | undefined;
   /** It runs operations for bodies that are no JSON-RPC. */
   readonly runsElsewhere: boolean;
   /** That has registered it. */
@@ -67,7 +73,7 @@ const PROVIDER = { isController: false, library: undefined, runsElsewhere: false
 export function knownClasses(
   discovery: DiscoveryService,
   known: {
-    readonly libraryOf: (type: ClassLike, module: ModuleOf) => HostLibrary | undefined;
+    readonly libraryOf: (type: ClassLike, module: ModuleOf) => ServingLibrary | undefined;
     readonly runsElsewhere: (type: ClassLike, module: ModuleOf) => boolean;
   },
 ): KnownClass[] {
