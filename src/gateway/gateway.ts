@@ -1,6 +1,10 @@
 import type { Eventually } from '../core/lib/deadline.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import type {
+  BeforeApplicationShutdown,
+  OnApplicationBootstrap,
+  OnModuleInit,
+} from '@nestjs/common';
 import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js';
 import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
@@ -21,6 +25,7 @@ import { CallbackError } from '../core/errors/request-errors.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
+import { UpstreamWatches } from './changes/upstream-watches.js';
 import { closeAfter, GatewayCalls } from './gateway-calls.js';
 import { LegacyEndpoint } from './legacy/legacy-endpoint.js';
 import { LegacyServer } from './legacy/legacy-server.js';
@@ -61,12 +66,13 @@ interface Inbound {
  *
  * A controller behind `AuthplaneGuard` hands its requests to {@link McpGateway.serve}.
  */
-export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
+export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #registry: UpstreamRegistry;
   readonly #protectedBy: () => ProtectedResource;
   readonly #modern: ModernServer;
   readonly #legacy: LegacyServer;
   readonly #endpoint: LegacyEndpoint;
+  readonly #watches: UpstreamWatches;
   readonly #calls = new GatewayCalls();
   readonly #own: OwnCalls;
   readonly #decisions: GatewayDecisions;
@@ -86,6 +92,7 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     this.#decisions = new GatewayDecisions(events, (uri) => isOf(protectedBy(), uri));
     const router = new OperationRouter(registry.routes, registry.taskRoutes);
     const feeds = new ChangeFeeds(registry);
+    this.#watches = new UpstreamWatches(registry, feeds);
     this.#modern = new ModernServer(registry, router, feeds);
     this.#legacy = new LegacyServer(registry, router, feeds);
     this.#endpoint = new LegacyEndpoint(this.#legacy, registry);
@@ -190,8 +197,14 @@ export class McpGateway implements OnModuleInit, BeforeApplicationShutdown {
     }
   }
 
+  /** Called by Nest: upstreams that are to be watched are listened to from now on. */
+  onApplicationBootstrap(): void {
+    this.#watches.start();
+  }
+
   /** Called by Nest: running calls get time to end, new ones are refused. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.#watches.stop();
     this.#modern.listens.endAll();
     this.#legacy.sessions.endStreams();
     await this.#calls.stop(this.#registry.options.shutdownTimeoutMs);

@@ -63,6 +63,7 @@ export type {
   ResourceRule,
   UpstreamBreakerOptions,
   UpstreamOptions,
+  WatchStrategy,
 } from './options/upstream-options.js';
 export type { BreakerState } from './upstream/upstream-breaker.js';
 export {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
-import { type Asking, META } from '../upstream/modern-rpc.js';
+import { type Asking, META, strategyOf } from '../upstream/modern-rpc.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { eventsOf } from '../wire/read-message.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
@@ -104,7 +104,7 @@ export class ModernFeed {
       ...outgoingRequest({ id: 1, method: LISTEN, params }),
       signal,
       method: 'POST',
-      strategy: this.#upstream.options.token,
+      strategy: strategyOf(newest.asking, this.#upstream),
       operation: { method: LISTEN },
       timeoutMs: undefined,
     });

@@ -6,6 +6,7 @@ import { taskOwner } from '../listing/task-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { callTerms } from '../upstream/call-terms.js';
 import { type Asking, META } from '../upstream/modern-rpc.js';
+import type { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import { type RequestId, INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
@@ -46,16 +47,30 @@ const NO_ANSWER = { code: INTERNAL_ERROR, message: 'No answer' };
  * @throws UpstreamError, RpcError, and what the token strategy throws
  */
 export async function callLegacy(call: SessionCall): Promise<Relay> {
-  const { session, route, id, method, params, asking } = call;
+  const { session, route } = call;
+  if (route.upstream.options.session !== 'call') return callIn(session.upstreams, call);
+  const sessions = session.upstreams.another();
+  const end = (): void => void sessions.close();
+  try {
+    const relayed = await callIn(sessions, call);
+    return (stream) => relayed(stream).finally(end);
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+async function callIn(sessions: UpstreamSessions, call: SessionCall): Promise<Relay> {
+  const { route, id, method, params, asking } = call;
   const message = { jsonrpc: '2.0', id, method, params };
-  let upstream = await session.upstreams.with(route.upstream, asking);
+  let upstream = await sessions.with(route.upstream, asking);
   let answered = upstream.cancelOnAbort(id, asking);
   try {
     let reply = await send(upstream, message, call);
     if (reply.status === 404 && upstream.hasId) {
       answered();
       discard(reply.body);
-      upstream = await session.upstreams.reopened(upstream, asking); // nothing was answered: once more
+      upstream = await sessions.reopened(upstream, asking); // nothing was answered: once more
       answered = upstream.cancelOnAbort(id, asking);
       reply = await send(upstream, message, call);
     }

@@ -96,6 +96,7 @@ type Rules = Readonly<Record<string, { readonly token?: TokenStrategy } | false>
 interface TokenSources {
   readonly name: string;
   readonly token: TokenStrategy;
+  readonly watch: 'streams' | TokenStrategy;
   readonly tools: Rules;
   readonly prompts: Rules;
   readonly resources: Rules;
@@ -107,9 +108,14 @@ interface TokenSources {
  * @throws ConfigurationError when one of the strategies needs a client of the application.
  */
 export function requireNoCredentials(upstream: TokenSources): void {
-  const { name, token, tools, prompts, resources } = upstream;
+  const { name, token, watch, tools, prompts, resources } = upstream;
   const rules = [tools, prompts, resources].flatMap((some) => Object.values(some));
-  const strategies = [token, ...rules.map((rule) => (rule === false ? undefined : rule.token))];
+  const own = watch === 'streams' ? undefined : watch;
+  const strategies = [
+    token,
+    own,
+    ...rules.map((rule) => (rule === false ? undefined : rule.token)),
+  ];
   const needing = strategies.find((one) => typeof one === 'object' && one.kind !== 'none');
   if (typeof needing !== 'object') return;
   throw new ConfigurationError(

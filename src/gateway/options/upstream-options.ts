@@ -18,7 +18,15 @@ import { requirementProblem, type RequiredScopes } from '../../core/mcp/scope-re
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import type { InMemoryServer } from './in-memory-server.js';
 import type { PinMode } from './pins.js';
-import { none, type TokenStrategy } from './token-strategy.js';
+import {
+  type ClientCredentialsStrategy,
+  none,
+  type NoTokenStrategy,
+  type TokenStrategy,
+} from './token-strategy.js';
+
+/** Tokens for what the gateway asks by itself, when nobody calls. */
+export type WatchStrategy = ClientCredentialsStrategy | NoTokenStrategy;
 
 /** What is said about tools or prompts of an upstream. */
 export interface OperationRule {
@@ -96,6 +104,17 @@ export interface UpstreamOptions {
   readonly pin?: PinMode;
   /** Which MCP revision it speaks; `'auto'` asks it. Default `'auto'`. */
   readonly era?: 'auto' | ProtocolEra;
+  /**
+   * How long a session with it lasts, where it is of a revision that has sessions: `'downstream'`, as long as the one
+   * of the client; `'call'`, for one call, so that nothing is left there of the calls before. Never longer, and never
+   * for a second client. Default `'downstream'`.
+   */
+  readonly session?: 'downstream' | 'call';
+  /**
+   * When it is listened to for changes of its lists: `'streams'`, while a client listens here; `clientCredentials(…)`,
+   * or `none()`, always, with that token. Default `'streams'`.
+   */
+  readonly watch?: 'streams' | WatchStrategy;
   /** Milliseconds until the answer begins; then each byte may take as long. Default 60,000. */
   readonly timeoutMs?: number;
   /** Milliseconds for a whole list, all pages. Default 3,000. */
@@ -179,6 +198,8 @@ export function resolveUpstream(
     scopeMap: options.scopeMap ?? {},
     listsAre: options.listsAre,
     pin: options.pin ?? 'off',
+    session: options.session ?? 'downstream',
+    watch: options.watch ?? 'streams',
     era: options.era ?? (options.server === undefined ? 'auto' : '2025-11-25'),
     timeoutMs: options.timeoutMs ?? 60_000,
     listTimeoutMs: options.listTimeoutMs ?? 3000,
@@ -256,6 +277,15 @@ export const upstreamChecks: Record<keyof UpstreamOptions, Check> = {
   listsAre: oneOf('public', 'private'),
   pin: oneOf('off', 'warn', 'block'),
   era: oneOf('auto', '2026-07-28', '2025-11-25'),
+  session: oneOf('downstream', 'call'),
+  watch: (value, devMode) => {
+    if (value === 'streams') return undefined;
+    const isOwn =
+      isTable(value) && (value['kind'] === 'clientCredentials' || value['kind'] === 'none');
+    return isOwn
+      ? strategyProblem(value, devMode)
+      : "must be 'streams', clientCredentials(…) or none(): nobody calls whose token could be exchanged";
+  },
   timeoutMs: count(1, LONGEST_CALL_MS),
   listTimeoutMs: count(1, LONGEST_CALL_MS),
   connectTimeoutMs: count(1, LONGEST_CALL_MS),

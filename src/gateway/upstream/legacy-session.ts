@@ -1,7 +1,7 @@
 import { memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
-import { type Asking, resultOf } from './modern-rpc.js';
+import { type Asking, resultOf, strategyOf } from './modern-rpc.js';
 import type { Upstream, UpstreamCall, UpstreamReply } from './upstream.js';
 
 /** The newest of the revisions that have sessions. */
@@ -14,7 +14,7 @@ export interface SessionClient {
 }
 
 /** One message in a session. */
-export interface LegacyCall extends Asking, Pick<UpstreamCall, 'isPartOfCall'> {
+export interface LegacyCall extends Omit<Asking, 'strategy'>, Pick<UpstreamCall, 'isPartOfCall'> {
   readonly strategy: TokenStrategy;
   readonly operation: { readonly method: string; readonly name?: string };
 }
@@ -46,7 +46,7 @@ export class LegacySession {
     client: SessionClient,
     asking: Omit<Asking, 'timeoutMs'>,
   ): Promise<LegacySession> {
-    const strategy = upstream.options.token;
+    const strategy = strategyOf(asking, upstream);
     const call = { ...asking, strategy, timeoutMs: upstream.options.connectTimeoutMs };
     const { capabilities, clientInfo = GATEWAY_INFO } = client;
     const params = { protocolVersion: LEGACY, capabilities, clientInfo };
@@ -96,7 +96,8 @@ export class LegacySession {
    */
   cancelOnAbort(requestId: string | number, asking: Omit<Asking, 'timeoutMs'>): () => void {
     const tell = (): void => {
-      const { token: strategy, connectTimeoutMs: timeoutMs } = this.upstream.options;
+      const { connectTimeoutMs: timeoutMs } = this.upstream.options;
+      const strategy = strategyOf(asking, this.upstream);
       const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
       const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
       this.tell(message, call).catch(() => undefined); // it is gone itself
@@ -107,7 +108,8 @@ export class LegacySession {
 
   /** The answer to a question, which fails as well when this does. */
   answer(id: unknown, answer: SessionAnswer, asking: Omit<Asking, 'timeoutMs'>): void {
-    const { token: strategy, timeoutMs } = this.upstream.options;
+    const { timeoutMs } = this.upstream.options;
+    const strategy = strategyOf(asking, this.upstream);
     const message = { jsonrpc: '2.0', id, ...answer };
     this.tell(message, { ...asking, strategy, timeoutMs }).catch(() => undefined);
   }
@@ -122,7 +124,7 @@ export class LegacySession {
       ...asking,
       method: 'GET',
       headers: { ...this.#headers(), accept: 'text/event-stream' },
-      strategy: this.upstream.options.token,
+      strategy: strategyOf(asking, this.upstream),
       operation: { method: 'GET' },
       timeoutMs: undefined,
     });
@@ -135,7 +137,7 @@ export class LegacySession {
     asking: Asking,
   ): Promise<Readonly<Record<string, unknown>>> {
     const id = 'authplane-1';
-    const strategy = this.upstream.options.token;
+    const strategy = strategyOf(asking, this.upstream);
     const message = { jsonrpc: '2.0', id, method, params };
     const reply = await this.send(message, { ...asking, strategy, operation: { method } });
     return resultOf(this.upstream, reply, id);
@@ -144,7 +146,8 @@ export class LegacySession {
   /** Never rejects: a session that cannot be ended ends by itself. */
   async close(asking: Omit<Asking, 'timeoutMs' | 'signal'>): Promise<void> {
     if (this.#id === undefined) return;
-    const { connectTimeoutMs: timeoutMs, token: strategy } = this.upstream.options;
+    const { connectTimeoutMs: timeoutMs } = this.upstream.options;
+    const strategy = strategyOf(asking, this.upstream);
     const signal = AbortSignal.timeout(timeoutMs);
     const call = { ...asking, signal, timeoutMs, strategy, operation: { method: 'DELETE' } };
     const headers = this.#headers();

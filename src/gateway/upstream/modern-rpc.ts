@@ -14,6 +14,8 @@ export interface Asking {
   readonly callerKey: string;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** In place of the one of the upstream: for what is asked for no caller. */
+  readonly strategy?: TokenStrategy | undefined;
   /** What there is at the URL of the request; everything where it is left out. */
   readonly isShown?: ShownOperation | undefined;
   /** Told which upstream an operation is for, once that is known. */
@@ -41,14 +43,13 @@ export async function askModern(
   method: string,
   params: Readonly<Record<string, unknown>>,
   asking: Asking,
-  strategy: TokenStrategy = upstream.options.token,
 ): Promise<Readonly<Record<string, unknown>>> {
   const id = 1;
   const reply = await upstream.call({
     ...asking,
     ...outgoingRequest({ id, method, params: { ...params, _meta: META } }),
     method: 'POST',
-    strategy,
+    strategy: strategyOf(asking, upstream),
     operation: { method },
     isRepeatable: true,
   });
@@ -71,6 +72,14 @@ export async function resultOf(
   const result = member(response, 'result');
   if (isJsonObject(result)) return result;
   throw upstream.error('upstream_failed', 'its answer has no result', {});
+}
+
+/** Where the token comes from of what is about no tool, prompt or resource. */
+export function strategyOf(
+  { strategy }: Pick<Asking, 'strategy'>,
+  { options }: Pick<Upstream, 'options'>,
+): TokenStrategy {
+  return strategy ?? options.token;
 }
 
 /** @throws UpstreamError for what is no JSON-RPC response. */

@@ -12,10 +12,17 @@ export class UpstreamSessions {
   readonly #open = new Map<Upstream, Promise<LegacySession>>();
   readonly #subscribed = new Map<Upstream, Set<string>>();
   /** For whom the last request was, whose token ends the sessions. */
-  #asking: Pick<Asking, 'caller' | 'callerKey'> | undefined;
+  #asking: Pick<Asking, 'caller' | 'callerKey' | 'strategy'> | undefined;
 
   constructor(client: SessionClient) {
     this.client = client;
+  }
+
+  /** Sessions of the same client beside these, for one call. */
+  another(): UpstreamSessions {
+    const other = new UpstreamSessions(this.client);
+    other.logLevel = this.logLevel;
+    return other;
   }
 
   /** Opened by whoever needs it first. */

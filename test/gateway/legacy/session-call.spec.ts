@@ -8,6 +8,7 @@ import { eventsOf } from '../../support/gateway/event-reader.js';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
+import { until } from '../../support/time/until.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 const CALLS = process.env['AUTHPLANE_STRESS'] === undefined ? 30 : 100;
@@ -151,5 +152,33 @@ describe('14.F: what an upstream says goes to the call that it is about', () => 
       return 'ended';
     };
     expect(await end()).toBe('ended');
+  });
+});
+
+describe("14.2: option session: 'call' of an upstream", () => {
+  unhandledRejections();
+
+  test('each call has a session of its own, which ends with it', async () => {
+    const old = await startLegacyUpstream();
+    const app = await startGateway({
+      gateway: {
+        upstreams: {
+          kept: { url: old.url, token: none() },
+          fresh: { url: old.url, token: none(), session: 'call' },
+        },
+      },
+    });
+    const client = await app.client(await app.token(), 'legacy');
+    const count = async (name: string) => {
+      const { content } = await client.callTool({ name: `${name}__count`, arguments: {} });
+      return (content as { text: string }[])[0]?.text;
+    };
+    expect([await count('kept'), await count('kept')]).toEqual(['1', '2']);
+    expect([await count('fresh'), await count('fresh')]).toEqual(['1', '1']);
+    await until(() => old.sessions.size <= 2); // of the other one, and of the stream of the client
+    expect([await count('kept'), await count('fresh')]).toEqual(['3', '1']);
+    await client.close();
+    await app.close();
+    await old.stop();
   });
 });

@@ -19,13 +19,15 @@ describe('where the token for an upstream comes from', () => {
 });
 
 describe('requireNoCredentials', () => {
-  const bare = { name: 'cal', token: none(), tools: {}, prompts: {}, resources: {} };
+  const rules = { tools: {}, prompts: {}, resources: {} };
+  const bare = { name: 'cal', token: none(), watch: 'streams' as const, ...rules };
   const check = (sources: object) => () => requireNoCredentials({ ...bare, ...sources });
 
   test.each<[string, object]>([
     ['none', {}],
     ['a function of the application', { token: () => undefined }],
     ['rules without tokens', { tools: { a: {}, b: false } }],
+    ['a watch without a token', { watch: none() }],
   ])('%s needs no client', (_, sources) => {
     expect(check(sources)).not.toThrow();
   });

@@ -46,6 +46,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#changed': 'bounded',
   },
   'gateway/changes/session-listener.ts': { listen: 'bounded', '#missed': 'bounded' },
+  'gateway/changes/upstream-watches.ts': { stop: 'bounded', '#follow': 'bounded' },
   'gateway/changes/upstream-changes.ts': { noteChange: 'bounded' },
   'gateway/legacy/client-session.ts': { close: 'bounded' },
   'gateway/legacy/legacy-server.ts': { '#told': 'bounded' },
