@@ -1,5 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
-import { headerText } from '../wire/header-text.js';
+import { headerText, textOfHeader } from '../wire/header-text.js';
+import { mismatch } from '../wire/modern-request.js';
 import type { Item } from './stored-list.js';
 
 /** An argument that a header repeats. */
@@ -20,14 +22,41 @@ const known = new WeakMap<Item, readonly Parameter[]>();
  * client of an earlier revision, or from code of the application.
  */
 export function paramHeaders(item: Item, args: unknown): Readonly<Record<string, string>> {
-  const parameters = known.get(item) ?? parametersIn(item.text);
-  known.set(item, parameters);
   const headers: Record<string, string> = {};
-  for (const { header, path } of parameters) {
+  for (const { header, path } of parametersOf(item)) {
     const text = textOf(path.reduce(memberOf, args));
     if (text !== undefined) headers[header] = text === '' ? EMPTY : headerText(text);
   }
   return headers;
+}
+
+/**
+ * What a client of 2026-07-28 sends itself has to say what the body says (MCP 2026-07-28, Transports): whoever is in
+ * between may have decided by it. Numbers are compared as such; a header for what the body leaves out is ignored.
+ *
+ * @throws RpcError -32020
+ */
+export function requireParamHeaders(item: Item, args: unknown, headers: IncomingHttpHeaders): void {
+  for (const { header, path } of parametersOf(item)) {
+    const value = path.reduce(memberOf, args);
+    const expected = textOf(value);
+    const given = headers[header];
+    if (expected === undefined) continue;
+    if (typeof given !== 'string') throw mismatch(header, 'is missing');
+    const said = textOfHeader(given);
+    const isSame = said === expected || (typeof value === 'number' && isNumber(said, value));
+    if (!isSame) throw mismatch(header, 'differs from the body');
+  }
+}
+
+function isNumber(text: string | undefined, value: number): boolean {
+  return text !== undefined && text !== '' && Number(text) === value;
+}
+
+function parametersOf(item: Item): readonly Parameter[] {
+  const parameters = known.get(item) ?? parametersIn(item.text);
+  known.set(item, parameters);
+  return parameters;
 }
 
 function parametersIn(entry: string): readonly Parameter[] {

@@ -5,6 +5,7 @@ import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ListenStreams } from './listen-streams.js';
 import { type Pass, passThrough } from './pass-through.js';
 import { callInSession } from '../legacy/call-in-session.js';
+import { requireParamHeaders } from '../listing/param-headers.js';
 import type { OperationRouter } from '../listing/operation-router.js';
 import type { Route } from '../listing/routing-table.js';
 import { taskOwner } from '../listing/task-router.js';
@@ -115,6 +116,9 @@ export class ModernServer {
       throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
     const { route, name, params } = routed;
+    if (request.method === 'tools/call') {
+      requireParamHeaders(route.item, params['arguments'], headers);
+    }
     const era = await this.#registry.eraOf(route.upstream, asking);
     if (era === MODERN) {
       const rewrite = this.#taskRewriting(request, route, asking.callerKey);

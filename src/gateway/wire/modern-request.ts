@@ -102,7 +102,8 @@ function requireName(headers: IncomingHttpHeaders, method: string, params: objec
   throw mismatch('mcp-name', given === undefined ? 'is missing' : 'differs from the body');
 }
 
-function mismatch(header: string, problem: string): RpcError {
+/** What the transport has to be told of headers that say something else than the body. */
+export function mismatch(header: string, problem: string): RpcError {
   return new RpcError(400, {
     code: HEADER_MISMATCH,
     message: `Bad Request: the header ${header} ${problem}`,

@@ -62,7 +62,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     keepOnly: 'bounded',
   },
   'gateway/listing/catalogue.ts': { forget: 'bounded', newest: 'bounded' },
-  'gateway/listing/param-headers.ts': { paramHeaders: 'bounded' },
+  'gateway/listing/param-headers.ts': { paramHeaders: 'bounded', requireParamHeaders: 'bounded' },
   'gateway/listing/list-reader.ts': { readList: 'gateway: a list' },
   'gateway/listing/merged-list.ts': { withoutClashes: 'bounded' },
   'gateway/listing/routing-table.ts': { template: 'bounded' },
