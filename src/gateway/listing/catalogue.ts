@@ -105,6 +105,13 @@ export class Catalogue {
     }
   }
 
+  /** What is known of it, at most ten minutes old. Asks nobody. */
+  known(upstream: Upstream, shape: ListShape, reader: ListReader): StoredList | undefined {
+    const known = this.#find(upstream, shape, reader);
+    const isUsable = known !== undefined && this.#clock.elapsed() - known.readAt <= STALE_SECONDS;
+    return isUsable ? known.list : undefined;
+  }
+
   /**
    * The same for finding out what a name is, for which also a list will do whose time is over.
    *

@@ -12,6 +12,8 @@ export interface Route {
   readonly item: Item;
 }
 
+type Find = (list: StoredList) => Item | undefined;
+
 /** Why one of the lists is not there in which something may be. */
 interface ListFailure {
   readonly upstream: string;
@@ -43,6 +45,9 @@ export class RoutingTable {
   }
 
   /**
+   * An upstream without a prefix may have any name; it is asked for one only that those with this prefix do not have,
+   * so that calls of theirs do not wait for it.
+   *
    * @returns `undefined` for a name that nothing has, or that two have.
    * @throws why a list could not be read in which it may be
    */
@@ -53,17 +58,24 @@ export class RoutingTable {
   ): Promise<Route | undefined> {
     if (isStandIn(name)) return undefined;
     const find = (list: StoredList) => list.find(name);
-    const [first, ...others] = this.#upstreams(kind);
-    const search = (among: readonly Upstream[]) => this.#search(among, LISTS[kind], reader, find);
-    if (first?.isLocal === true) {
-      const [own] = (await search([first])).found;
-      if (own !== undefined) return own;
-    }
-    const all = first === undefined || first.isLocal ? others : [first, ...others];
-    const { found, failure } = await search(all.filter(({ names }) => names[kind].mayHave(name)));
+    const shape = LISTS[kind];
+    const search = (among: readonly Upstream[]) => this.#search(among, shape, reader, find);
+    const all = this.#upstreams(kind);
+    const [own] = (await search(all.filter(({ isLocal }) => isLocal))).found;
+    if (own !== undefined) return own;
+    const others = all.filter(({ isLocal, names }) => !isLocal && names[kind].mayHave(name));
+    const prefixed = others.filter(({ options }) => options.prefix !== false);
+    const bare = others.filter(({ options }) => options.prefix === false);
+    const first = await search(prefixed);
+    const second =
+      first.found.length === 0
+        ? await search(bare)
+        : { found: this.#known(bare, shape, reader, find), failure: undefined };
+    const found = [...first.found, ...second.found];
+    const failure = first.failure ?? second.failure;
     if (found.length === 0 && failure !== undefined) throw failedAt(failure, reader);
-    const [only, second] = found;
-    if (second !== undefined) return undefined;
+    const [only, another] = found;
+    if (another !== undefined) return undefined;
     if (only?.item.isBlocked === true) throw blocked(only);
     return only;
   }
@@ -78,19 +90,33 @@ export class RoutingTable {
     const all = this.#upstreams('resources').filter(
       ({ names }) => names.resource(uri).verdict.isOffered,
     );
-    const listed = await this.#search(all, LISTS.resources, reader, (list) => list.find(uri));
-    const templates =
-      listed.found.length > 0
-        ? undefined
-        : await this.#search(all, LISTS.resourceTemplates, reader, (list) => list.matching(uri));
-    const [first] = [...listed.found, ...(templates?.found ?? [])];
-    const failure = listed.failure ?? templates?.failure;
-    if (first === undefined) {
-      if (failure !== undefined) throw failedAt(failure, reader);
-      return undefined;
-    }
+    const isListed = (list: StoredList) => list.find(uri);
+    const fits = (list: StoredList) => list.matching(uri);
+    const [known = this.#known(all, LISTS.resourceTemplates, reader, fits)[0]] = this.#known(
+      all,
+      LISTS.resources,
+      reader,
+      isListed,
+    );
+    const first = known ?? (await this.#asked(all, reader, { isListed, fits }));
+    if (first === undefined) return undefined;
     const { verdict } = first.upstream.names.resource(uri);
     return { upstream: first.upstream, item: { ...first.item, name: uri, own: uri, verdict } };
+  }
+
+  /** @throws why a list could not be read in which it may be */
+  async #asked(
+    upstreams: readonly Upstream[],
+    reader: ListReader,
+    { isListed, fits }: Readonly<Record<'isListed' | 'fits', Find>>,
+  ): Promise<Route | undefined> {
+    const listed = await this.#search(upstreams, LISTS.resources, reader, isListed);
+    const [first] = listed.found;
+    if (first !== undefined) return first;
+    const templates = await this.#search(upstreams, LISTS.resourceTemplates, reader, fits);
+    const failure = listed.failure ?? templates.failure;
+    if (templates.found.length === 0 && failure !== undefined) throw failedAt(failure, reader);
+    return templates.found[0];
   }
 
   /** A template by its text, or a resource by its URI, for completions. */
@@ -105,12 +131,29 @@ export class RoutingTable {
     return undefined;
   }
 
+  /** In the lists that are there: whoever else is slow, or away, is not waited for. */
+  #known(
+    upstreams: readonly Upstream[],
+    shape: ListShape,
+    reader: ListReader,
+    find: Find,
+  ): readonly Route[] {
+    return upstreams.flatMap((upstream) => {
+      const list = this.#catalogue.known(upstream, shape, reader);
+      const item = list && find(list);
+      return item === undefined ? [] : [{ upstream, item }];
+    });
+  }
+
+  /** What no list has that is there, may be in a newer one. */
   async #search(
     upstreams: readonly Upstream[],
     shape: ListShape,
     reader: ListReader,
-    find: (list: StoredList) => Item | undefined,
-  ): Promise<{ found: readonly Route[]; failure: ListFailure | undefined }> {
+    find: Find,
+  ): Promise<{ found: readonly Route[]; failure?: ListFailure | undefined }> {
+    const known = this.#known(upstreams, shape, reader, find);
+    if (known.length > 0) return { found: known };
     const outcomes = await Promise.allSettled(
       upstreams.map(async (upstream) => {
         const isMissing = (list: StoredList) => find(list) === undefined;

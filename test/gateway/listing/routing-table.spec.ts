@@ -69,6 +69,34 @@ describe('RoutingTable', () => {
     expect(routes).toEqual(['cal']);
   });
 
+  test('14.5: nobody waits for an upstream without a prefix, unless no other has the name', async () => {
+    const one = add({ tools: 'list', resources: 'x://a' }, { prefix: 'one' });
+    const bare = add({ tools: 'list other', resources: 'x://b' });
+    expect((await table.named('tools', 'one__list', reader))?.upstream).toBe(one);
+    expect(asked).toEqual(['tools']); // cold: only the one with the prefix
+    expect((await table.named('tools', 'other', reader))?.upstream).toBe(bare);
+    expect((await table.resource('x://a', reader))?.upstream).toBe(one);
+    asked.length = 0;
+    clock.advance(60); // whatever is not in a list could be in a newer one
+    lists.set(bare, bare.error('upstream_timeout', 'hangs', {}));
+    for (let times = 0; times < 3; times++) {
+      clock.advance(6);
+      expect((await table.named('tools', 'one__list', reader))?.upstream).toBe(one);
+      expect((await table.named('tools', 'list', reader))?.upstream).toBe(bare);
+      expect((await table.resource('x://a', reader))?.upstream).toBe(one);
+    }
+    expect(asked).toEqual([]);
+    expect(await table.named('tools', 'nope', reader)).toBeUndefined();
+    expect(asked).toEqual(['tools']);
+  });
+
+  test('a name with the prefix of another, of one without, leads nowhere', async () => {
+    add({ tools: 'list' }, { prefix: 'one' });
+    add({ tools: 'one__list mine' });
+    await table.named('tools', 'mine', reader);
+    expect(await table.named('tools', 'one__list', reader)).toBeUndefined();
+  });
+
   test('a tool that is not the reviewed one is there, and is not called', async () => {
     add({ tools: 'list' }, { pin: 'block' });
     await expect(table.named('tools', 'list', reader)).rejects.toMatchObject({
