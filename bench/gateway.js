@@ -25,6 +25,8 @@ const MANY = 10;
 const TOOLS = 1000;
 const IDLE = isFull ? 1000 : 300;
 const LISTS = 5;
+/** Calls that hang while those to another upstream are timed. */
+const HANGING = 8;
 const MODERN = '2026-07-28';
 
 const META = {
@@ -37,7 +39,10 @@ else if (process.argv[2] === 'server') await authorizationServer();
 else if (process.argv[2] === 'client') client();
 else await measure();
 
-/** As cheaply as it can be done: `/mcp` speaks 2026-07-28, `/old` has sessions, `/many/N` lists many tools. */
+/**
+ * As cheaply as it can be done: `/mcp` speaks 2026-07-28, `/old` has sessions, `/many/N` lists many tools, `/hang`
+ * answers no call.
+ */
 function upstream() {
   const schema = (about) => ({ type: 'object', properties: { day: { description: about } } });
   const many = Array.from({ length: TOOLS }, (_, index) => ({
@@ -59,6 +64,7 @@ function upstream() {
     const isOld = incoming.url.startsWith('/old');
     if (id === undefined) return response.writeHead(202).end();
     if (isOld && method === 'server/discover') return response.writeHead(400).end();
+    if (incoming.url === '/hang' && method === 'tools/call') return undefined;
     const session =
       isOld && method === 'initialize' ? { 'mcp-session-id': String(Math.random()) } : {};
     response.writeHead(200, { 'content-type': 'application/json', ...session });
@@ -93,16 +99,21 @@ async function authorizationServer() {
   process.send(server.issuer);
 }
 
-/** Sends so many messages, so many at once, and says when they are answered. */
+/** Sends so many messages, so many at once, and says when they are answered, and how long each took. */
 function client() {
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
   process.on('message', async ({ url, messages }) => {
+    const times = [];
     const one = ({ headers, body }) =>
       new Promise((resolve, reject) => {
+        const since = performance.now();
         const outgoing = send(url, { method: 'POST', headers, agent }, (response) => {
           if (response.statusCode !== 200)
             reject(new Error(`${body} is answered ${response.statusCode}`));
-          response.resume().on('end', () => resolve(response.headers['mcp-session-id']));
+          response.resume().on('end', () => {
+            times.push(performance.now() - since);
+            resolve(response.headers['mcp-session-id']);
+          });
         });
         outgoing.on('error', reject).end(body);
       });
@@ -110,7 +121,7 @@ function client() {
     for (let done = 0; done < messages.length; done += AT_ONCE) {
       [answered] = await Promise.all(messages.slice(done, done + AT_ONCE).map(one));
     }
-    process.send({ session: answered });
+    process.send({ session: answered, times });
   });
 }
 
@@ -164,7 +175,8 @@ async function measure() {
   const app = await application({ resource, target: target.said, issuer: server.said });
   const token = await ask(server, 'user-1');
 
-  const sendTo = (path, messages) => ask(load, { url: `http://127.0.0.1:8899${path}`, messages });
+  const base = 'http://127.0.0.1:8899';
+  const sendTo = (path, messages) => ask(load, { url: new URL(path, base).href, messages });
   const slice = (path, one, count = CALLS) => {
     const messages = Array.from({ length: count }, () => one);
     return async () => {
@@ -192,6 +204,11 @@ async function measure() {
     ),
     'session to session': slice('/mcp', inSession('old__echo')),
     'session to 2026-07-28': slice('/mcp', inSession('up__echo')),
+    '2026-07-28 to session': slice(
+      '/mcp',
+      modern('tools/call', { name: 'old__echo', arguments: args }, token),
+    ),
+    'direct, without a gateway': slice(`${target.said}/mcp`, forwarded),
   };
   const most = (limit) => ({ metric: 'main', most: limit });
   const goals = {
@@ -205,10 +222,19 @@ async function measure() {
   });
   report('gateway', 'One call of a tool through the gateway', rows);
 
+  await besideHanging({
+    token,
+    hundred: (one) =>
+      sendTo(
+        '/mcp',
+        Array.from({ length: 100 }, () => one),
+      ),
+  });
+
   const list = modern('tools/list', {}, token);
   const text = await listed(resource, list);
   const parsed = JSON.parse(text);
-  assert.equal(parsed.result.tools.length, MANY * TOOLS + 2);
+  assert.equal(parsed.result.tools.length, MANY * TOOLS + 3);
   const serialise = async () => {
     const before = { main: mainThreadCpu(), process: processCpu(), wall: performance.now() };
     for (let times = 0; times < LISTS; times++) JSON.stringify(parsed);
@@ -230,8 +256,44 @@ async function measure() {
   report('gateway-list', `A list of ${MANY} upstreams with ${TOOLS} tools each`, listRows);
 
   await heap(server, sendTo);
+  await heapOfSessions(server, sendTo);
   await app.close();
   for (const { process: one } of [target, server, load]) one.kill();
+}
+
+/** The slowest of a hundred calls to one upstream while another has calls that it never answers. */
+async function besideHanging({ token, hundred }) {
+  const { headers, body } = modern('tools/call', { name: 'hang__echo', arguments: {} }, token);
+  const held = { method: 'POST', headers: { ...headers }, body };
+  delete held.headers['content-length']; // fetch has its own
+  const timed = async () => {
+    const before = { main: mainThreadCpu(), process: processCpu() };
+    const { times } = await hundred(
+      modern('tools/call', { name: 'up__echo', arguments: {} }, token),
+    );
+    return {
+      wall: times.sort((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1] * 1000,
+      main: (mainThreadCpu() - before.main) / times.length,
+      process: (processCpu() - before.process) / times.length,
+    };
+  };
+  const beside = async () => {
+    const stop = new globalThis.AbortController();
+    const { signal } = stop;
+    const hung = Array.from({ length: HANGING }, () =>
+      globalThis.fetch('http://127.0.0.1:8899/mcp', { ...held, signal }).catch(() => undefined),
+    );
+    const found = await timed();
+    stop.abort();
+    await Promise.all(hung);
+    return found;
+  };
+  const cases = { alone: timed, [again('alone')]: timed, 'beside eight that hang': beside };
+  const rows = compare(await interleave(cases, { rounds: ROUNDS }), {
+    base: 'alone',
+    goals: { 'beside eight that hang': { metric: 'wall', most: 1.2 } },
+  });
+  report('gateway-hanging', 'The slowest of a hundred calls, while another upstream hangs', rows);
 }
 
 /** Callers who have listed and called, and do nothing now. */
@@ -251,8 +313,33 @@ async function heap(server, sendTo) {
   const after = await visit(IDLE, 'idle');
   const bytes = (after - before) / IDLE;
   console.log(
-    `\nheap of an idle caller of ${MANY + 2} upstreams: ${(bytes / 1000).toFixed(1)} kB (goal <= 15)`,
+    `\nheap of an idle caller of ${MANY + 3} upstreams: ${(bytes / 1000).toFixed(1)} kB (goal <= 15)`,
   );
+}
+
+/** Clients in sessions, each of which has listed and called both upstreams, and do nothing now. */
+async function heapOfSessions(server, sendTo) {
+  if (globalThis.gc === undefined) return;
+  const opening = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: {} };
+  const visit = async (count, name) => {
+    for (let index = 0; index < count; index++) {
+      const token = await ask(server, `${name}-${index}`);
+      const { session } = await sendTo('/mcp', [message('initialize', opening, token)]);
+      const asked = (method, params) =>
+        message(method, params, token, { 'mcp-session-id': session });
+      await sendTo('/mcp', [
+        asked('tools/list', {}),
+        asked('tools/call', { name: 'up__echo', arguments: {} }),
+        asked('tools/call', { name: 'old__echo', arguments: {} }),
+      ]);
+    }
+    for (let times = 0; times < 3; times++) globalThis.gc();
+    return process.memoryUsage().heapUsed;
+  };
+  await visit(20, 'warm-session');
+  const before = await visit(0, 'none');
+  const bytes = ((await visit(IDLE, 'session')) - before) / IDLE;
+  console.log(`heap of a session with two upstreams: ${(bytes / 1000).toFixed(1)} kB (goal <= 80)`);
 }
 
 async function listed(url, { headers, body }) {
@@ -286,6 +373,7 @@ async function application({ resource, target, issuer }) {
         upstreams: {
           up: { url: `${target}/mcp`, token },
           old: { url: `${target}/old`, token },
+          hang: { url: `${target}/hang`, token: none() },
           ...Object.fromEntries(many),
         },
       }),
