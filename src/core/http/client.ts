@@ -6,6 +6,7 @@
  * followed, decompressed or read without an end.
  */
 
+import type { Agent } from 'node:http';
 import { isIP, type LookupFunction } from 'node:net';
 import { afterDeadline, untilAborted } from '../lib/deadline.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
@@ -32,9 +33,7 @@ import { exchangeByFetch, type OutboundFetch } from './fetch.js';
 import { Lane } from './lane.js';
 import { OUTBOUND_SETTINGS } from './settings.js';
 import {
-  type Agents,
-  agents,
-  destroy,
+  agentFor,
   exchangeBySocket,
   hasIdleSocket,
   judging,
@@ -92,7 +91,7 @@ export interface OutboundHttpOptions {
 /** What one URL has for itself. */
 interface Endpoint {
   readonly lane: Lane;
-  readonly agents: Agents;
+  readonly agent: Agent;
   /** For a connection in place of an idle one that turns out to be dead: resolves and judges then. */
   readonly lookup: LookupFunction;
 }
@@ -172,7 +171,7 @@ export class OutboundHttp {
   close(): void {
     this.#closed = true;
     for (const end of [...this.#inFlight]) end();
-    for (const { agents } of this.#endpoints.values()) destroy(agents);
+    for (const { agent } of this.#endpoints.values()) agent.destroy();
   }
 
   async #send(
@@ -208,7 +207,8 @@ export class OutboundHttp {
   }
 
   /** Trouble at one endpoint must not keep another from its connections. */
-  #endpointAt({ origin, pathname, host, hostname }: URL): Endpoint {
+  #endpointAt(url: URL): Endpoint {
+    const { origin, pathname, host, hostname } = url;
     const key = origin + pathname;
     const known = this.#endpoints.get(key);
     if (known !== undefined) return known;
@@ -216,7 +216,7 @@ export class OutboundHttp {
     const policy = { host, devMode: this.#devMode };
     const endpoint = {
       lane: new Lane(this.#maxSockets),
-      agents: agents(this.#maxSockets),
+      agent: agentFor(url, this.#maxSockets),
       lookup: judging(async () => judgedAll(await this.#lookup(unbracketed(hostname)), policy)),
     };
     this.#endpoints.set(key, endpoint);
@@ -225,10 +225,10 @@ export class OutboundHttp {
 
   /** Metadata may name ever new URLs. */
   #dropIdle(): void {
-    for (const [key, { lane, agents }] of this.#endpoints) {
+    for (const [key, { lane, agent }] of this.#endpoints) {
       if (!lane.isIdle) continue;
       this.#endpoints.delete(key);
-      destroy(agents);
+      agent.destroy();
     }
   }
 
@@ -247,9 +247,7 @@ export class OutboundHttp {
 
   async #exchange(call: Call, endpoint: Endpoint): Promise<RawAnswer> {
     if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
-    const { agents } = endpoint;
-    const kept = call.url.protocol === 'https:' ? agents.https : agents.http;
-    const agent = call.ownConnection ? false : kept;
+    const agent = call.ownConnection ? false : endpoint.agent;
     // A connection that stands goes to an address that was judged.
     const isStanding = agent !== false && hasIdleSocket(agent);
     const lookup = isStanding ? endpoint.lookup : pinned(await this.#judgedAddresses(call));

@@ -1,6 +1,6 @@
-import { request as requestHttp, type IncomingHttpHeaders } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { transportFor } from './socket.js';
 
 /** Where a server of this process listens: a port, or the path of a socket. */
 export interface LocalServer {
@@ -35,9 +35,9 @@ export function askLocally(
     typeof address === 'string'
       ? { socketPath: address }
       : { host: reachable(address.address), port: address.port };
-  const send = isTls ? requestHttps : requestHttp;
+  const transport = transportFor({ protocol: isTls ? 'https:' : 'http:' });
   return new Promise((resolve, reject) => {
-    const request = send({
+    const request = transport.request({
       ...target,
       method,
       path,

@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type * as Http from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type * as Https from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
@@ -17,49 +17,39 @@ const IDLE_SOCKET_MS = 4_000;
 const CONNECT_ATTEMPT_MS = 500;
 const MAX_HEADER_BYTES = 16_384;
 
-/** The pools of connections. */
-export interface Agents {
-  readonly http: HttpAgent;
-  readonly https: HttpsAgent;
+/**
+ * `node:http` or `node:https`, when it is needed. An `import` would load it with this package and have it hand out all that is
+ * in it: Node 22 then loads its WebSocket as well, which takes longer than all of this package.
+ */
+export function transportFor({ protocol }: Pick<URL, 'protocol'>): typeof Http | typeof Https {
+  const isSecure = protocol === 'https:';
+  return isSecure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http');
 }
 
 export interface Route {
   readonly lookup: LookupFunction;
-  readonly agent: HttpAgent | HttpsAgent | false;
+  readonly agent: Agent | false;
 }
 
-/** @param maxSockets to one origin. */
-export function agents(maxSockets: number): Agents {
-  const options = {
+/** The pool of connections to a URL. @param maxSockets to its origin. */
+export function agentFor(url: URL, maxSockets: number): Agent {
+  return new (transportFor(url).Agent)({
     keepAlive: true,
     maxSockets,
     timeout: IDLE_SOCKET_MS, // node:http applies it to idle sockets only
-  };
-  // A resumed TLS session would skip the check of the certificate's name: none is kept.
-  return {
-    http: new HttpAgent(options),
-    https: new HttpsAgent({ ...options, maxCachedSessions: 0 }),
-  };
+    maxCachedSessions: 0, // a resumed TLS session would skip the check of the certificate's name
+  });
 }
 
 /** Whether a connection stands that the next call would go over. */
-export function hasIdleSocket({ freeSockets }: HttpAgent | HttpsAgent): boolean {
+export function hasIdleSocket({ freeSockets }: Agent): boolean {
   return Object.values(freeSockets).some((idle) => idle?.some(({ destroyed }) => !destroyed));
 }
 
-/** Closes all connections. */
-export function destroy({ http, https }: Agents): void {
-  http.destroy();
-  https.destroy();
-}
-
 /** Closes idle connections now, and others when their calls are over. */
-export function retire({ http, https }: Agents): void {
-  for (const agent of [http, https]) {
-    agent.maxFreeSockets = 0;
-    for (const idle of Object.values(agent.freeSockets))
-      for (const one of idle ?? []) one.destroy();
-  }
+export function retire(agent: Agent): void {
+  agent.maxFreeSockets = 0;
+  for (const idle of Object.values(agent.freeSockets)) for (const one of idle ?? []) one.destroy();
 }
 
 /** The name resolution of the system. */
@@ -215,8 +205,7 @@ function open(
     headers: { ...headers, ...length, host: url.host },
     ...(signal === undefined ? {} : { signal }),
   };
-  const request = url.protocol === 'https:' ? httpsRequest(options) : httpRequest(options);
-  return request.end(body);
+  return transportFor(url).request(options).end(body);
 }
 
 function responseTo(request: ClientRequest): Promise<IncomingMessage> {

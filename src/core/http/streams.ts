@@ -1,11 +1,10 @@
-import type { IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { judgedAddress, type ResolvedAddress } from './address-policy.js';
 import type { AddressLookup } from './client.js';
 import { failureOf, noAddressError, OutboundHttpError, StaleSocketError } from './errors.js';
 import {
-  type Agents,
-  agents,
+  agentFor,
   judging,
   lookupAll,
   type Outgoing,
@@ -43,11 +42,12 @@ export interface StreamRequest {
 export class OutboundStreams {
   readonly #url: URL;
   readonly #options: OutboundStreamOptions;
-  readonly #agents: Agents = agents(Infinity);
+  readonly #agent: Agent;
 
   /** @param url of the service, which its configuration has checked. */
   constructor(url: URL, options: OutboundStreamOptions = {}) {
     this.#url = url;
+    this.#agent = agentFor(url, Infinity);
     this.#options = options;
   }
 
@@ -71,16 +71,15 @@ export class OutboundStreams {
 
   /** Drops idle connections; those in use end with their calls. */
   close(): void {
-    retire(this.#agents);
+    retire(this.#agent);
   }
 
   async #attempt(call: Outgoing, isRepeatable: boolean): Promise<IncomingMessage> {
     const host = unbracketed(this.#url.hostname);
     if (isIP(host) !== 0) this.#judged([{ address: host }]); // node:net asks no lookup about these
     const lookup = judging((hostname) => this.#resolve(hostname));
-    const agent = this.#url.protocol === 'https:' ? this.#agents.https : this.#agents.http;
     try {
-      return await streamBySocket(call, { lookup, agent });
+      return await streamBySocket(call, { lookup, agent: this.#agent });
     } catch (error) {
       if (!(error instanceof StaleSocketError) || !isRepeatable) throw error;
       return streamBySocket(call, { lookup, agent: false });

@@ -77,6 +77,13 @@ describe('loading', () => {
     },
   );
 
+  test('13: ./core loads no HTTP client of Node before it calls somebody', () => {
+    const script = `await import('${specifier('./core')}');
+      const loaded = process.moduleLoadList.filter((name) => /undici.undici$|https?$/.test(name));
+      console.log(loaded.join());`;
+    expect(node(['--input-type=module', '--eval', script], bare).trim()).toBe('');
+  });
+
   /** How many names the entry exports. `require` fails on a top-level await anywhere in it. */
   function load(loader: 'import' | 'require', entry: string, app: string): number {
     const expression =
