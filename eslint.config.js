@@ -97,6 +97,13 @@ const ERRORS_WITH_RULES = {
   message: 'Say which rule was broken, and by which claim.',
 };
 
+/** V8 keeps such a function for long, and with it the request that it was made for. */
+const ASSIGNED_FUNCTIONS = {
+  selector:
+    'AssignmentExpression[left.type="MemberExpression"][right.type=/^(?:Arrow)?FunctionExpression$/]',
+  message: 'Use putMember, or name the function first: see there.',
+};
+
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -119,6 +126,7 @@ function layerConfigs([name, layer]) {
           'error',
           { selector: 'ImportExpression', message: 'Name what a file needs at its top.' },
           ERRORS_WITH_RULES,
+          ASSIGNED_FUNCTIONS,
         ],
       },
     },

@@ -36,7 +36,8 @@ export class GatewayCalls {
   #idle(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.#whenIdle = () => (clearTimeout(timer), resolve());
+      const whenIdle = () => (clearTimeout(timer), resolve());
+      this.#whenIdle = whenIdle;
     });
   }
 

@@ -121,7 +121,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
         body: request.body,
         caller: callerOf(state.current),
         signal: this.#calls.begin(response, client),
-        judgeAgain: () => state.judgeAgain?.(),
+        judgeAgain: () => state.judgeAgain?.({ request, reply }),
         decision,
         isShown: this.#viewOf(state),
       };

@@ -5,7 +5,7 @@ import { requestIdIn } from '../core/mcp/json-rpc.js';
 import { hasUnreadBody, isParsed } from '../nest/mcp/body.js';
 import { nodeRequest, nodeResponse } from '../nest/http/exchange.js';
 import { isEventStream, onResponseHead } from '../nest/http/response-head.js';
-import { requestState } from '../nest/http/request.js';
+import { type FrameworkRequest, requestState } from '../nest/http/request.js';
 import { runningEvents } from '../nest/log/event-log.js';
 
 /** Fastify wraps Node's request, Express extends it. */
@@ -66,7 +66,8 @@ export async function serveMcp(
   const raw = nodeResponse({ reply });
   const signal = abortedWithoutAnswer(raw);
   const serve = await prepare(signal);
-  await requestState(request).judgeAgain?.(); // `prepare` may have registered operations with `scoped`
+  const exchange = { request: request as FrameworkRequest, reply };
+  await requestState(request).judgeAgain?.(exchange); // `prepare` may have registered operations with `scoped`
   takeOver(raw, reply);
   sendHeadOfStreams(raw);
   try {

@@ -3,6 +3,7 @@ import { Injectable, type NestMiddleware } from '@nestjs/common';
 import { HttpAdapterHost, type ModulesContainer } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
+import { putMember } from '../core/lib/members.js';
 import { letIn, type RequestPolicy } from './decision.js';
 import type { HttpExchange } from './http/exchange.js';
 import { carryHeaders, watchReplies } from './http/fastify-hooks.js';
@@ -61,10 +62,10 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     if (main.mcp.isAtEndpoint(exchange))
       return this.#serve(exchange, policyFor(main, main.isMcp), next);
     const state = requestState(request);
-    state.whenParsed = (parsed, goOn) => {
+    putMember(state, 'whenParsed', (parsed, goOn) => {
       delete state.judgedBody; // of now, which is none
       this.#serve(parsed as HttpExchange, policyFor(main, false), goOn);
-    };
+    });
     this.#serve(exchange, policyFor({ ...main, isMcp: false }, false), next);
   }
 

@@ -3,7 +3,8 @@ import { requireOnce, rulesToAsk } from './callers/allow-rule.js';
 import { withScopesOf } from './callers/app-user.js';
 import type { OtherCredentialsCheck } from './callers/other-credentials.js';
 import { type Eventually, whenKnown } from '../core/lib/deadline.js';
-import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../core/lib/scopes.js';
+import { putMember } from '../core/lib/members.js';
+import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
 import { isWithoutCredentials } from '../core/token/credentials.js';
 import { type AdmittedCaller, AnonymousCaller, TokenCaller } from '../core/token/caller.js';
@@ -15,6 +16,7 @@ import {
   sendAlong,
 } from './http/exchange.js';
 import {
+  type FoundCaller,
   inboundRequest,
   publishCaller,
   publishNobody,
@@ -23,7 +25,9 @@ import {
   requestState,
 } from './http/request.js';
 import { runListenersIn } from './http/request-context.js';
-import type { EndpointPolicy, Inspection } from './mcp/endpoint-rules.js';
+import type { AuthplaneResource } from '../core/resource.js';
+import type { EndpointPolicy } from './mcp/endpoint-rules.js';
+import type { Inspection } from './mcp/message-inspection.js';
 import type { ProtectedResource, ProtectedResources } from './resources/protected-resources.js';
 
 /** What is known of whatever serves a request, before anybody looks at the request. */
@@ -32,6 +36,7 @@ export interface RequestPolicy extends EndpointPolicy {
 }
 
 const NO_RULES: Inspection['rules'] = [];
+const NOBODY: readonly FoundCaller[] = [];
 
 /** One request on its way to an answer. */
 interface Decision {
@@ -82,9 +87,12 @@ function decide(
     state.isPublic = true;
     return undefined;
   }
-  state.challengeScopes = () =>
-    challengeScopes(addScopeNeeds(policy.needs, inspection?.announcedNeeds ?? NO_SCOPES));
-  const decision = { exchange, state, policy, application, inspection };
+  state.needs = policy.needs;
+  state.announced = inspection;
+  return judged({ exchange, state, policy, application, inspection });
+}
+
+function judged(decision: Decision): Eventually<void> {
   return whenKnown(callerOnce(decision), (caller) => judgeAndAdmit(decision, caller));
 }
 
@@ -130,7 +138,8 @@ function admit(
   caller: AdmittedCaller,
 ): undefined {
   const { protectedBy } = policy;
-  admitMessages(state, protectedBy, inspection, caller);
+  inspection?.admit(exchange, caller);
+  if (inspection !== undefined) noteMessages(state, protectedBy, inspection, caller);
   if (state.current === undefined) tellAdmission(application, inspection, caller);
   publish(exchange, application, caller);
   if (caller.isAnonymous !== true) publishUserOf(exchange, protectedBy, application, caller);
@@ -174,7 +183,7 @@ export function identify(
 ): Eventually<AdmittedCaller> {
   const state = requestState(exchange.request);
   state.resource = protectedBy.resource;
-  state.challengeScopes = () => challengeScopes(needs);
+  state.needs = needs;
   const policy = { protectedBy, needs, isPublic: false, isMcpEndpoint: true };
   return callerOnce({ exchange, state, policy, inspection: undefined });
 }
@@ -185,18 +194,21 @@ type Asked = Omit<Decision, 'application'>;
 function callerOnce(decision: Asked): Eventually<AdmittedCaller> {
   const { state, policy } = decision;
   const { resource } = policy.protectedBy;
-  state.callers ??= new Map();
-  const known = state.callers.get(resource);
-  if (known !== undefined) return known();
+  const known = state.callers?.find((one) => one.resource === resource);
+  if (known === undefined) return found(resource, decision);
+  if (known.caller === undefined) throw known.refusal;
+  return known.caller;
+}
+
+function found(resource: AuthplaneResource, decision: Asked): Eventually<AdmittedCaller> {
+  const { state } = decision;
   try {
     const caller = callerOf(decision);
-    state.callers.set(resource, () => caller);
+    state.callers = [...(state.callers ?? NOBODY), { resource, caller }];
     return caller;
-  } catch (error) {
-    state.callers.set(resource, () => {
-      throw error;
-    });
-    throw error;
+  } catch (refusal) {
+    state.callers = [...(state.callers ?? NOBODY), { resource, caller: undefined, refusal }];
+    throw refusal;
   }
 }
 
@@ -229,12 +241,15 @@ function callerByToken({ exchange, policy, inspection }: Asked): Eventually<Admi
 }
 
 /** @throws InsufficientScopeError, and whatever the rules of an MCP endpoint refuse by. */
-function judge({ policy, inspection }: Decision, caller: AdmittedCaller): Eventually<void> {
+function judge(
+  { exchange, policy, inspection }: Decision,
+  caller: AdmittedCaller,
+): Eventually<void> {
   const { needs, protectedBy } = policy;
   if (caller.isAnonymous === true) requireOpen(needs, inspection);
   return inspection === undefined
     ? protectedBy.resource.requireScopes(caller.claims, needs)
-    : inspection.judge(caller);
+    : inspection.judge(exchange, caller);
 }
 
 /** @throws TokenMissingError where nobody may come without a credential, whichever guard has found none. */
@@ -261,16 +276,16 @@ function askRules(
   return rules.length === 0 ? undefined : requireOnce(rules, caller, state);
 }
 
-function admitMessages(
+function noteMessages(
   state: RequestState,
   { resource }: ProtectedResource,
-  inspection: Inspection | undefined,
+  inspection: Inspection,
   caller: AdmittedCaller,
 ): void {
-  if (inspection === undefined) return;
-  inspection.admit(caller);
   state.inspectedFor = resource;
-  state.judgeAgain = () => inspection.admitAgain(caller);
+  putMember(state, 'judgeAgain', (exchange) =>
+    inspection.admitAgain(exchange as HttpExchange, caller),
+  );
 }
 
 /** Nothing is made of it where nobody listens: this is what happens to most requests. */

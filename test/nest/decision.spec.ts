@@ -11,7 +11,7 @@ import type { AuthplaneEvent } from '../../src/core/events.js';
 import { NO_SCOPES } from '../../src/core/lib/scopes.js';
 import type { McpOptions } from '../../src/core/mcp/settings.js';
 import { letIn } from '../../src/nest/decision.js';
-import { requestState } from '../../src/nest/http/request.js';
+import { requestState, scopesToAskFor } from '../../src/nest/http/request.js';
 import { ProtectedResources } from '../../src/nest/resources/protected-resources.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/mcp';
@@ -42,7 +42,7 @@ async function start(mcp: McpOptions) {
     };
     decide().catch((error: unknown) => {
       seen.error = error;
-      seen.announced = requestState(incoming).challengeScopes?.();
+      seen.announced = scopesToAskFor(requestState(incoming));
       reply.writeHead(418).end();
     });
   });

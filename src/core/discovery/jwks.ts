@@ -47,10 +47,11 @@ export class Jwks {
     this.#authorizationServer = authorizationServer;
     this.#clock = options.clock;
     this.#budget = new LookBudget(options.clock);
-    this.#onUnusable = (report) =>
+    const onUnusable = (report: string) =>
       options.onBackgroundFailure(
         new JWKSFetchError(`the key set holds keys that are not used: ${report}`),
       );
+    this.#onUnusable = onUnusable;
     this.#document = new RemoteDocument<KeySet>({
       clock: options.clock,
       refreshSeconds: options.jwksRefreshSeconds,

@@ -13,6 +13,18 @@ export function member(object: object, name: string | number): unknown {
   return Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined;
 }
 
+/**
+ * What `target.name = (…) => …` does. That would put the function among what lives for long, where V8 looks
+ * rarely, and with it all that it sees: the whole request that it was made for.
+ */
+export function putMember<Target extends object, Name extends keyof Target>(
+  target: Target,
+  name: Name,
+  value: Target[Name],
+): void {
+  target[name] = value;
+}
+
 /** {@link member} of what may be no object at all. */
 export function memberOf(value: unknown, name: string): unknown {
   return isObject(value) ? member(value, name) : undefined;

@@ -10,7 +10,7 @@ import { decoded } from '../../core/mcp/uri-table.js';
 import { canonical } from '../../core/mcp/uri-reader.js';
 import type { AuthplaneOperations } from '../../nest/authplane-operations.js';
 import { OperationRefusal } from '../../nest/refusals/operation-refusal.js';
-import { memberOf } from '../../core/lib/members.js';
+import { memberOf, putMember } from '../../core/lib/members.js';
 import { mcpCall } from '../answers/call.js';
 import { type HandlerRequirement, requirementOf } from './requires.js';
 import {
@@ -83,7 +83,7 @@ class ScopedServer {
     for (const [name, registration] of Object.entries(REGISTRATIONS)) {
       const original = server[name];
       if (!isCallable(original)) continue; // v2 has dropped the short names
-      server[name] = (...args: unknown[]) => {
+      putMember(server, name, (...args: unknown[]) => {
         const needs = requirementOf(args.at(-1));
         if (needs === undefined) return original.apply(server, args);
         const { kind, method } = registration;
@@ -94,7 +94,7 @@ class ScopedServer {
         ]);
         this.#adaptUpdates(registered, operation, needs);
         return registered;
-      };
+      });
     }
     this.#thrown.watch(protocol);
   }
@@ -105,13 +105,13 @@ class ScopedServer {
     const { update } = registered;
     let current = needs;
     let { name } = operation;
-    registered['update'] = (updates: unknown) => {
+    putMember(registered, 'update', (updates: unknown) => {
       const callback = memberOf(updates, 'callback');
       current = requirementOf(callback) ?? withHandler(current, callback);
       name = newNameIn(operation.kind, updates) ?? name;
       const bound = this.#bound(current, { ...operation, name });
       return update.call(registered, { ...(updates as Methods), callback: bound });
-    };
+    });
   }
 
   /** The handler that the SDK gets asks once more who calls. */

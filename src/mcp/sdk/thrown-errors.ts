@@ -1,4 +1,4 @@
-import { memberOf } from '../../core/lib/members.js';
+import { memberOf, putMember } from '../../core/lib/members.js';
 import type { JsonRpcError } from '../../nest/refusals/json-rpc-error.js';
 import { type Callable, isCallable, isMethods, type Methods } from './sdk-server.js';
 
@@ -28,18 +28,19 @@ export class ThrownErrors {
   watch(protocol: Methods): void {
     const { connect } = protocol;
     if (!isCallable(connect)) return;
-    protocol['connect'] = (transport: unknown) => {
+    putMember(protocol, 'connect', (transport: unknown) => {
       this.#watchTransport(transport);
       return connect.call(protocol, transport);
-    };
+    });
     this.#watchTransport(protocol['transport']); // of a server that is connected already
   }
 
   #watchTransport(transport: unknown): void {
     if (!isMethods(transport) || !isCallable(transport['send'])) return;
     const send: Callable = transport['send'];
-    transport['send'] = (message: unknown, ...rest: unknown[]) =>
-      send.call(transport, this.#outgoing(message), ...rest);
+    putMember(transport, 'send', (message: unknown, ...rest: unknown[]) =>
+      send.call(transport, this.#outgoing(message), ...rest),
+    );
   }
 
   #outgoing(message: unknown): unknown {

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import { memberOf } from '../../core/lib/members.js';
+import { memberOf, putMember } from '../../core/lib/members.js';
 import { type ConsentOptions, runWithConsent } from '../answers/consent-flow.js';
 import { checkedConsentOptions } from '../answers/consent-options.js';
 import { failureAnswer, isOurs, jsonRpcError } from '../answers/failure-answer.js';
@@ -67,19 +67,20 @@ class ServerAdapter {
     for (const [name, { method }] of Object.entries(REGISTRATIONS)) {
       const original = server[name];
       if (!isCallable(original)) continue; // v2 has dropped the short names
-      server[name] = (...args: unknown[]) => {
+      putMember(server, name, (...args: unknown[]) => {
         const registered = original.apply(server, this.#lastAdapted(args, method));
         this.#adaptUpdates(registered, method);
         return registered;
-      };
+      });
     }
   }
 
   adaptProtocol(): void {
     const { setRequestHandler } = this.#inner;
     if (!isCallable(setRequestHandler)) return;
-    this.#inner['setRequestHandler'] = (...args: unknown[]) =>
-      setRequestHandler.apply(this.#inner, this.#lastAdapted(args));
+    putMember(this.#inner, 'setRequestHandler', (...args: unknown[]) =>
+      setRequestHandler.apply(this.#inner, this.#lastAdapted(args)),
+    );
     this.#thrown.watch(this.#inner);
   }
 
@@ -87,12 +88,12 @@ class ServerAdapter {
   #adaptUpdates(registered: unknown, method: string): void {
     if (!isMethods(registered) || !isCallable(registered['update'])) return;
     const { update } = registered;
-    registered['update'] = (updates: unknown) => {
+    putMember(registered, 'update', (updates: unknown) => {
       const callback = memberOf(updates, 'callback');
       if (!isCallable(callback)) return update.call(registered, updates);
       const replacement = { ...(updates as Methods), callback: this.#adapted(callback, method) };
       return update.call(registered, replacement);
-    };
+    });
   }
 
   /** All signatures, of both generations, have the handler last. */

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { HttpServer } from '@nestjs/common';
+import { putMember } from '../../core/lib/members.js';
 import { fastifyOf } from './fastify-hooks.js';
 import {
   type CallerHolder,
@@ -61,11 +62,12 @@ export function enterRoutes(adapter: HttpServer, application: GuardedApplication
   for (const name of ROUTE_METHODS) {
     const method = methods[name];
     if (typeof method !== 'function') continue;
-    methods[name] = (...args: unknown[]): unknown =>
+    putMember(methods, name, (...args: unknown[]): unknown =>
       Reflect.apply(method as Method, adapter, [
         ...args.slice(0, -1),
         entering(args.at(-1), application),
-      ]);
+      ]),
+    );
   }
 }
 
@@ -91,5 +93,5 @@ function stateIn(application: GuardedApplication, request: object): RequestState
 /** Listeners otherwise run in whatever makes the event: for `close` nothing that knows the request. */
 export function runListenersIn(holder: CallerHolder, emitter: EventEmitter): void {
   const emit = emitter.emit.bind(emitter) as (...args: unknown[]) => boolean;
-  emitter.emit = (...args: unknown[]) => requests.run(holder, () => emit(...args));
+  putMember(emitter, 'emit', (...args: unknown[]) => requests.run(holder, () => emit(...args)));
 }

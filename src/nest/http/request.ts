@@ -4,7 +4,13 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { HeaderLines } from '../../core/token/credentials.js';
 import type { Eventually } from '../../core/lib/deadline.js';
 import { hiddenMember } from './hidden-member.js';
-import type { AccessRule } from '../../core/lib/scopes.js';
+import {
+  type AccessRule,
+  challengeScopes,
+  NO_SCOPES,
+  type ScopeNeeds,
+  sumOfNeeds,
+} from '../../core/lib/scopes.js';
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
 import type { Events } from '../../core/events.js';
 import type { AuthplaneResource, InboundRequest } from '../../core/resource.js';
@@ -60,16 +66,31 @@ interface ParsedExchange {
   readonly reply: object;
 }
 
-/** What guards find out about one request, shared by all guards on its way. */
+/** Who asks for one resource, or why nobody does. */
+export interface FoundCaller {
+  readonly resource: AuthplaneResource;
+  readonly caller: Eventually<AdmittedCaller> | undefined;
+  /** Thrown to each guard that asks, where there is no caller. */
+  readonly refusal?: unknown;
+}
+
+/**
+ * What guards find out about one request, shared by all guards on its way.
+ *
+ * Nothing here may lead to the answer: request and answer live and end together, and where the one holds
+ * the other, the garbage collector moves both to where it looks rarely.
+ */
 export interface RequestState extends CallerHolder {
-  /** One verification for each resource, however many guards ask; a refusal is thrown to each of them. */
-  callers?: Map<AuthplaneResource, () => Eventually<AdmittedCaller>>;
+  /** One verification for each resource, however many guards ask. */
+  callers?: readonly FoundCaller[];
   /** Whose credential is good, whatever becomes of the request. */
   known?: Caller;
   /** The same for the users of the application. */
   users?: Map<AuthplaneResource, Promise<unknown>>;
-  /** What the operation needs, for the challenge; found out when there is one. */
-  challengeScopes?: () => string[];
+  /** What the handler needs, for the challenge. */
+  needs?: ScopeNeeds;
+  /** And the operations in the body, which is found out when there is one. */
+  announced?: { readonly announcedNeeds: ScopeNeeds } | undefined;
   /** `false`: the handler belongs to a resource that is no MCP endpoint, so that no message was judged. */
   isMcp?: boolean;
   /** A guard has seen a `@Public()` handler. */
@@ -77,13 +98,19 @@ export interface RequestState extends CallerHolder {
   /** The MCP operations of the body have been checked for this resource. */
   inspectedFor?: AuthplaneResource;
   /** Checks these operations once more, by what the server has taught since. Throws as a guard does. */
-  judgeAgain?: () => Eventually<void>;
+  judgeAgain?: (exchange: ParsedExchange) => Eventually<void>;
   /** The parsed body as the guard saw it; whatever runs for this request has to get the same object. */
   judgedBody?: { readonly body: unknown };
   /** Read in front of the platform's parser, which reads it once more: what runs gets this object. */
   readBody?: { readonly body: object };
   /** What has to wait until the platform has read the body, and decides whether the request goes on. */
   whenParsed?: (exchange: ParsedExchange, goOn: () => void) => void;
+}
+
+/** What a challenge asks for: all that the request needs, as far as it is known. */
+export function scopesToAskFor({ needs, announced }: RequestState): readonly string[] {
+  if (needs === undefined) return [];
+  return challengeScopes(sumOfNeeds(needs, announced?.announcedNeeds ?? NO_SCOPES));
 }
 
 /** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */

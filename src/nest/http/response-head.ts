@@ -1,3 +1,4 @@
+import { putMember } from '../../core/lib/members.js';
 import { hiddenMember } from './hidden-member.js';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
@@ -39,11 +40,11 @@ export function onResponseHead(
   const all = [tell];
   listeners.set(response, all);
   const send = response.writeHead.bind(response);
-  response.writeHead = (...args: HeadArguments) => {
+  putMember(response, 'writeHead', (...args: HeadArguments) => {
     const head = headOf(args);
     for (const one of all) one(head);
     return sendHead(send, head);
-  };
+  });
 }
 
 export function isEventStream(contentType: string): boolean {

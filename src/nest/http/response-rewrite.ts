@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
+import { putMember } from '../../core/lib/members.js';
 import { EventStream } from './event-stream.js';
 import {
   type Head,
@@ -113,12 +114,12 @@ class Rewriter {
 
   install(): void {
     const response = this.#response;
-    response.writeHead = (...args: HeadArguments) => this.#writeHead(headOf(args));
-    response.write = (...args: WriteArguments) => this.#write(writtenOf(args));
-    response.end = (...args: EndArguments) => this.#end(lastWrittenOf(args));
-    response.flushHeaders = () => {
+    putMember(response, 'writeHead', (...args: HeadArguments) => this.#writeHead(headOf(args)));
+    putMember(response, 'write', (...args: WriteArguments) => this.#write(writtenOf(args)));
+    putMember(response, 'end', (...args: EndArguments) => this.#end(lastWrittenOf(args)));
+    putMember(response, 'flushHeaders', () => {
       if (this.#decide() !== 'held') this.#send.flushHeaders();
-    };
+    });
   }
 
   #writeHead(given: Head): ServerResponse {

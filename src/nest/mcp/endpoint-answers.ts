@@ -14,7 +14,7 @@ import type { McpVerdict, OperationJudge } from './operation-judge.js';
 import type { McpState } from './state/server-state.js';
 import { ownerOf } from './state/state-owners.js';
 import { withoutTasks } from './state/tasks.js';
-import { UnlistedNames } from './unlisted-names.js';
+import { UnlistedNames } from './answers/unlisted-names.js';
 
 /** What of the messages to one caller is more than lists. */
 interface Told {

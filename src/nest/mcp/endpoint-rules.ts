@@ -1,13 +1,7 @@
-import { eventCaller, type EventOperation, type Events } from '../../core/events.js';
+import { eventCaller, type Events } from '../../core/events.js';
 import type { IncomingMessage } from 'node:http';
-import {
-  OperationRefusedError,
-  OriginRefusedError,
-  SessionNotFoundError,
-} from '../../core/errors/request-errors.js';
-import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
-import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds, sumOfNeeds } from '../../core/lib/scopes.js';
+import { OriginRefusedError, SessionNotFoundError } from '../../core/errors/request-errors.js';
+import type { ScopeNeeds } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import type { OperationScopes } from '../../core/mcp/operation-scopes.js';
 import type { RequirementSource } from '../../core/mcp/requirement-sources.js';
@@ -20,9 +14,14 @@ import { McpHiding } from './answers/hiding.js';
 import { type LearnedOperation, OperationTable } from './declared-operations.js';
 import { EndpointAnswers } from './endpoint-answers.js';
 import type { DeclaredOperation } from './hosts/mcp-discovery.js';
-import { MAYBE_STREAM, type McpRequest, McpRequestReader } from './mcp-request.js';
-import type { RulesAsked } from '../http/request.js';
-import { type McpVerdict, OperationJudge } from './operation-judge.js';
+import { MAYBE_STREAM, McpRequestReader } from './mcp-request.js';
+import {
+  type Inspection,
+  MaybeStreamInspection,
+  MessageInspection,
+  type MessageRules,
+} from './message-inspection.js';
+import { OperationJudge } from './operation-judge.js';
 import type { McpState } from './state/server-state.js';
 import { ownerOf } from './state/state-owners.js';
 
@@ -33,35 +32,6 @@ export interface EndpointPolicy {
   readonly isMcpEndpoint: boolean;
   readonly needs: ScopeNeeds;
 }
-
-/** A request to an MCP server before its caller is known. */
-export interface Inspection {
-  /** It certainly is for an MCP server. */
-  readonly isMcp: boolean;
-  /** Somebody without any credential may ask. */
-  readonly admitsAnybody: boolean;
-  /** What a caller without credentials is told to ask for. */
-  readonly announcedNeeds: ScopeNeeds;
-  /** What the body asks for by name. */
-  readonly operations: readonly EventOperation[];
-  /**
-   * Whether this caller may go on.
-   *
-   * @throws SessionNotFoundError, InvalidRequestError, OperationRefusedError, InsufficientScopeError
-   */
-  judge(caller: Caller): Eventually<void>;
-  /** What the judged operations ask of their caller besides scopes. */
-  readonly rules: readonly RulesAsked[];
-  /**
-   * Sees to it that the answer says nothing that the judged caller must not know of. The last step: nothing
-   * may refuse the request after it.
-   */
-  admit(caller: Caller): void;
-  /** Both once more, by what the server has taught since. */
-  admitAgain(caller: Caller): Eventually<void>;
-}
-
-const NOTHING_HIDDEN: McpVerdict = Object.freeze({ needs: NO_SCOPES, hidden: [], rules: [] });
 
 /** What the rules of all resources of an application share. */
 export interface EndpointSurroundings {
@@ -82,13 +52,13 @@ type GuardedResource = Pick<AuthplaneResource, 'resource' | 'requireScopes'>;
 
 /** The rules of one resource for requests to its MCP endpoint, and to MCP servers on other paths. */
 export class EndpointRules {
-  readonly #resource: GuardedResource;
   readonly #state: McpState;
   readonly #surroundings: EndpointSurroundings;
   readonly #events: Events;
   readonly #origins: AllowedOrigins;
   readonly #reader: McpRequestReader;
   readonly #shared: SharedRules;
+  readonly #messages: MessageRules;
 
   constructor(
     resource: GuardedResource,
@@ -97,11 +67,13 @@ export class EndpointRules {
     shared = sharedRules(options, surroundings),
   ) {
     const { state, events, devMode } = surroundings;
-    this.#resource = resource;
     this.#state = state;
     this.#events = events;
     this.#surroundings = surroundings;
     this.#shared = shared;
+    const requireOwnSession: MessageRules['requireOwnSession'] = (exchange, caller) =>
+      this.#requireOwnSession(exchange, caller);
+    this.#messages = { ...shared, resource, requireOwnSession };
     this.#origins = new AllowedOrigins(resource, options, devMode);
     this.#reader = new McpRequestReader(resource.resource, options, shared.table, state);
   }
@@ -165,9 +137,10 @@ export class EndpointRules {
     if (policy.isPublic && !isEndpoint) return undefined;
     const asked = this.#reader.read(exchange, { isEndpoint });
     if (asked === undefined) return undefined;
-    if (asked === MAYBE_STREAM) return this.#maybeStream(exchange, policy);
+    if (asked === MAYBE_STREAM) return this.#maybeStream(policy);
     this.#requireOrigin(exchange);
-    return this.#messages(exchange, policy, asked);
+    const admitsAnybody = this.#admitsAnybody(exchange, policy);
+    return new MessageInspection(this.#messages, asked, policy.needs, admitsAnybody);
   }
 
   #requireOrigin(exchange: HttpExchange): void {
@@ -176,72 +149,8 @@ export class EndpointRules {
     throw new OriginRefusedError(`a web page of ${quoted(origin)}: not in mcp.allowedOrigins`);
   }
 
-  /** A request that certainly is one to an MCP server. */
-  #messages(exchange: HttpExchange, policy: EndpointPolicy, asked: McpRequest): Inspection {
-    let verdict: McpVerdict = NOTHING_HIDDEN;
-    const judge = (caller: Caller): Eventually<void> => {
-      const judged = this.#shared.judge.judge(asked, caller);
-      if (judged instanceof Promise) {
-        return this.#requireLater(policy, judged, caller, (known) => (verdict = known));
-      }
-      verdict = judged;
-      this.#requireNeeds(policy, judged, caller);
-    };
-    const { scopes } = this;
-    return {
-      operations: asked.operations,
-      isMcp: true,
-      admitsAnybody: this.#admitsAnybody(exchange, policy),
-      get announcedNeeds() {
-        return addScopeNeeds(...asked.operations.map((one) => scopes.announcedNeeds(one)));
-      },
-      judge: (caller) => {
-        this.#requireOwnSession(exchange, caller);
-        return caller.isAnonymous === true ? asAnybody(asked, judge, caller) : judge(caller);
-      },
-      get rules() {
-        return verdict.rules;
-      },
-      admit: (caller) => {
-        this.#shared.answers.watch(exchange, caller);
-        this.#shared.answers.conceal(exchange, caller, asked, verdict);
-      },
-      admitAgain: (caller) =>
-        whenKnown(judge(caller), () =>
-          this.#shared.answers.conceal(exchange, caller, asked, verdict),
-        ),
-    };
-  }
-
-  async #requireLater(
-    policy: EndpointPolicy,
-    judged: Promise<McpVerdict>,
-    caller: Caller,
-    keep: (verdict: McpVerdict) => void,
-  ): Promise<void> {
-    const verdict = await judged;
-    keep(verdict);
-    this.#requireNeeds(policy, verdict, caller);
-  }
-
-  #requireNeeds({ needs: ofHandler }: EndpointPolicy, { needs }: McpVerdict, caller: Caller): void {
-    const all = sumOfNeeds(ofHandler, needs);
-    this.#resource.requireScopes(caller.claims, all);
-    if (caller.isAnonymous === true) requireNothing(all);
-  }
-
-  #maybeStream(exchange: HttpExchange, { needs }: EndpointPolicy): Inspection {
-    const judge = ({ claims }: Caller) => this.#resource.requireScopes(claims, needs);
-    return {
-      isMcp: false,
-      admitsAnybody: false,
-      announcedNeeds: NO_SCOPES,
-      operations: [],
-      judge,
-      rules: [],
-      admit: (caller) => this.#shared.answers.watchMaybeStream(exchange, caller),
-      admitAgain: judge,
-    };
+  #maybeStream({ needs }: EndpointPolicy): Inspection {
+    return new MaybeStreamInspection(this.#messages, needs);
   }
 
   /** @throws SessionNotFoundError for a session that somebody else has opened. */
@@ -283,26 +192,6 @@ export class EndpointRules {
       ? 'whose event stream no AuthplaneGuard has let in, so that its lists cannot be shortened'
       : undefined;
   }
-}
-
-/** @throws TokenMissingError for whatever a caller is needed for. */
-function asAnybody(
-  asked: McpRequest,
-  judge: (caller: Caller) => Eventually<void>,
-  nobody: Caller,
-): Eventually<void> {
-  if (!asked.isOpen || asked.tasks.length > 0) throw new TokenMissingError();
-  try {
-    return judge(nobody);
-  } catch (error) {
-    const needsCaller =
-      error instanceof InsufficientScopeError || error instanceof OperationRefusedError;
-    throw needsCaller ? new TokenMissingError() : error;
-  }
-}
-
-function requireNothing({ all, anyOf, rules }: ScopeNeeds): void {
-  if (all.length + anyOf.length > 0 || rules !== undefined) throw new TokenMissingError();
 }
 
 function sharedRules(options: McpOptions, { state, events }: EndpointSurroundings): SharedRules {

@@ -19,7 +19,7 @@ import { filtersComeFirst } from './raw-errors.js';
 import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
 import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
-import { httpRequest, inboundRequest, requestState } from '../http/request.js';
+import { httpRequest, inboundRequest, requestState, scopesToAskFor } from '../http/request.js';
 
 type Modules = Parameters<typeof filtersComeFirst>[0];
 type HttpHost = Pick<ArgumentsHost, 'switchToHttp'>;
@@ -50,13 +50,8 @@ export class Refusals {
   /** Of whatever else runs for a request; of other errors, and of what is an answer already, nothing. */
   ofHandler(error: unknown, host: HttpHost): unknown {
     if (error instanceof AuthplaneHttpException || !(error instanceof AuthplaneError)) return error;
-    const { challengeScopes } = requestState(httpRequest(host));
-    return this.#answer(
-      'handler',
-      error,
-      withScopes(error, challengeScopes?.() ?? []),
-      exchangeOf(host),
-    );
+    const needed = scopesToAskFor(requestState(httpRequest(host)));
+    return this.#answer('handler', error, withScopes(error, needed), exchangeOf(host));
   }
 
   #answer(
@@ -66,14 +61,15 @@ export class Refusals {
     exchange: HttpExchange,
   ): AuthplaneHttpException {
     const { request } = exchange;
-    const { challengeScopes, resource = this.resource, current, known } = requestState(request);
+    const state = requestState(request);
+    const { resource = this.resource, current, known } = state;
     this.events.emit({
       type: 'refused',
       by,
       error,
       ...askedBy(current ?? known, resource, request),
     });
-    const needed = challengeScopes?.() ?? [];
+    const needed = scopesToAskFor(state);
     const challenge = resource.challenge(announced, {
       headers: inboundRequest(request).headers,
       ...(needed.length === 0 ? {} : { scopes: needed }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isJsonObject, member, textOf } from '../../../src/core/lib/members.js';
+import { isJsonObject, member, putMember, textOf } from '../../../src/core/lib/members.js';
 
 describe('members of what came from outside', () => {
   it('an own member, and nothing that the prototype has', () => {
@@ -13,6 +13,12 @@ describe('members of what came from outside', () => {
 
   it.each([[null], [[]], ['text'], [1], [undefined]])('%j is no JSON object', (value) => {
     expect(isJsonObject(value)).toBe(false);
+  });
+
+  it('what is put there is a member like any other', () => {
+    const target: { name?: () => number } = {};
+    putMember(target, 'name', () => 1);
+    expect([Object.keys(target), target.name?.()]).toEqual([['name'], 1]);
   });
 
   it('a text is itself, anything else is none', () => {

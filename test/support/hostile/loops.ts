@@ -197,7 +197,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#seenInstead': 'hidden URIs in a batch',
     '#seenLater': 'bounded',
   },
-  'nest/mcp/unlisted-names.ts': { constructor: 'boot', '#compare': 'a list in an answer' },
+  'nest/mcp/answers/unlisted-names.ts': { constructor: 'boot', '#compare': 'a list in an answer' },
   'nest/mcp/state/sessions.ts': { handOver: 'bounded' },
   'nest/mcp/answers/hidden-names.ts': {
     '#respelt': 'stand-ins of a URI of "a/"',

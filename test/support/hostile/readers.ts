@@ -49,7 +49,7 @@ import { OperationJudge } from '../../../src/nest/mcp/operation-judge.js';
 import { SentEvents } from '../../../src/nest/mcp/state/sent-events.js';
 import { McpState } from '../../../src/nest/mcp/state/server-state.js';
 import { McpTasks, withoutTasks } from '../../../src/nest/mcp/state/tasks.js';
-import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
+import { UnlistedNames } from '../../../src/nest/mcp/answers/unlisted-names.js';
 import { goodRules, proofOf, testKey } from '../tokens/dpop-proofs.js';
 import { LENGTHS } from './expressions.js';
 import { GATEWAY_READERS } from './gateway-readers.js';

@@ -138,10 +138,11 @@ function listen(
 ): void {
   for (const method of ['write', 'end'] as const) {
     const send = response[method].bind(response) as (...args: unknown[]) => never;
-    response[method] = ((...args: unknown[]) => {
+    const heard = (...args: unknown[]) => {
       listener(args[0], args[1]);
       return send(...args);
-    }) as never;
+    };
+    response[method] = heard as never;
   }
 }
 

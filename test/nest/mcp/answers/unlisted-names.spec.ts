@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { UnlistedNames } from '../../../src/nest/mcp/unlisted-names.js';
+import { UnlistedNames } from '../../../../src/nest/mcp/answers/unlisted-names.js';
 
 const list = (names: readonly string[], more: object = {}) =>
   ({ id: 1, result: { tools: names.map((name) => ({ name })), ...more } }) as const;

@@ -1,7 +1,7 @@
-import type { OperationKind } from '../../core/mcp/json-rpc.js';
-import type { OperationRequirement } from '../../core/mcp/operation-scopes.js';
-import { isJsonObject } from '../../core/lib/members.js';
-import type { Json } from './answers/json-messages.js';
+import type { OperationKind } from '../../../core/mcp/json-rpc.js';
+import type { OperationRequirement } from '../../../core/mcp/operation-scopes.js';
+import { isJsonObject } from '../../../core/lib/members.js';
+import type { Json } from './json-messages.js';
 
 type Named = Pick<OperationRequirement, 'kind' | 'name'>;
 
