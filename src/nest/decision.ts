@@ -52,6 +52,10 @@ interface Decision {
  * stands in front of a server that Nest does not route. Called once more for the same request it verifies
  * nothing twice.
  *
+ * In this order: which resource it is for, what its body asks for (`inspect`), who asks (`callerOnce`), whether he
+ * may (`judge`), who he is in the application (`loadUser`), what its rules say (`askRules`), and then he is
+ * there for whatever runs (`admit`).
+ *
  * At once where nothing has to be waited for, which is what a warm request asks for; a promise otherwise.
  *
  * @throws AuthplaneError
