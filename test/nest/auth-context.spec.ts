@@ -39,6 +39,7 @@ import * as fastq from 'fastq';
 import PQueue from 'p-queue';
 import { filter, finalize, map, type Observable, Subject, tap } from 'rxjs';
 import { platforms, type RunningApp, startApp } from '../support/nest/start-app.js';
+import { settled } from '../support/time/settled.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/mcp';
 
@@ -406,7 +407,7 @@ describe.each(platforms)('9.1i: work that is carried on inside another request, 
       }),
     );
     await until(() => shared.events.observed);
-    await delay(20);
+    await settled(); // by both
     await post('publish', 'bob');
     for (const { sub, body } of streams) {
       let text = '';

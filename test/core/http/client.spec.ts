@@ -49,16 +49,16 @@ async function fetched(body: string | Buffer, type = 'application/json') {
 }
 
 /** A server on a thread of its own, which answers while this one is busy. */
-async function serveFromThread(handler: string): Promise<string> {
+async function serveFromThread(handler: string) {
   const code = `
+    const { parentPort } = require('node:worker_threads');
     const server = require('node:http').createServer(${handler});
-    server.listen(0, '127.0.0.1', () => {
-      require('node:worker_threads').parentPort.postMessage(server.address().port);
-    });`;
+    server.once('request', () => parentPort.postMessage('asked'));
+    server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;
   const worker = new Worker(code, { eval: true });
   later(() => worker.terminate());
   const [port] = (await once(worker, 'message')) as [number];
-  return `http://127.0.0.1:${port}`;
+  return { url: `http://127.0.0.1:${port}`, isAsked: once(worker, 'message') };
 }
 
 describe('the URL', () => {
@@ -515,11 +515,11 @@ describe('the deadline', () => {
   );
 
   it('10.11a: is kept by an answer that has arrived while this process stood still', async () => {
-    const url = await serveFromThread(`(request, response) => setTimeout(() => {
+    const { url, isAsked } = await serveFromThread(`(request, response) => setTimeout(() => {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"in":"time"}');
     }, 300)`);
     const asked = client({ timeoutMs: 1000 }).getJson(url);
-    await pause(100); // it has been sent, and not answered
+    await isAsked; // and does not answer yet
     standStill(2500); // now the timer and the answer are both due
     expect((await asked).json).toEqual({ in: 'time' });
   });

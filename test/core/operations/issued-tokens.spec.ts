@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../../src/core/errors/server-errors.js';
@@ -14,6 +15,7 @@ import {
 } from '../../support/servers/client-setup.js';
 import { replyJson, replyProblem } from '../../support/servers/scripted-server.js';
 import { NOW } from '../../support/tokens/keys-and-tokens.js';
+import { until } from '../../support/time/until.js';
 
 let setup: Setup;
 let operations: TokenOperations;
@@ -58,14 +60,15 @@ describe('the cache', () => {
   });
 
   it('F28: a caller who gives up leaves the request to the others', async () => {
+    const stop = new AbortController();
+    const stopped = once(stop.signal, 'abort');
     setup.server.on('/token_endpoint', async (response, request) => {
-      await delay(30);
+      await stopped;
       await countingTokens()(response, request);
     });
-    const stop = new AbortController();
     const impatient = thrownBy(operations.exchange({ subjectToken: 's', signal: stop.signal }));
     const patient = operations.exchange({ subjectToken: 's' });
-    await delay(5);
+    await until(() => count() === 1);
     stop.abort();
     expect(await impatient).toBe(stop.signal.reason);
     expect((await patient).accessToken).toBe('token-1');

@@ -4,6 +4,8 @@ import { none } from 'authplane-nestjs/gateway';
 import { eventsOf } from '../../support/gateway/event-reader.js';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import { type RunningUpstream, startUpstream } from '../../support/gateway/upstream-servers.js';
+import { settled } from '../../support/time/settled.js';
+import { until } from '../../support/time/until.js';
 
 function notes(): McpServer {
   const server = new McpServer(
@@ -55,9 +57,8 @@ describe('14.C: changes', () => {
     return { stop, stream: eventsOf(response), response };
   };
   const listening = async (upstream: RunningUpstream) => {
-    while (!upstream.asked.some(({ method }) => method === 'subscriptions/listen'))
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    await new Promise((resolve) => setTimeout(resolve, 30)); // its server has to have answered, too
+    await until(() => upstream.asked.some(({ method }) => method === 'subscriptions/listen'));
+    await settled(); // its server has to have answered, too
   };
 
   test('of a list reach the client once, under its own id, and the list is read anew', async () => {

@@ -20,6 +20,7 @@ import { platforms } from '../../support/nest/start-app.js';
 import { call, type McpApp, type McpAppOptions, startMcpApp } from '../../support/nest/mcp-app.js';
 import { holdTimers } from '../../support/time/held-timers.js';
 import { until } from '../../support/time/until.js';
+import { settled } from '../../support/time/settled.js';
 
 let server: McpApp | undefined;
 let warn: MockInstance<Logger['warn']>;
@@ -55,7 +56,7 @@ const warnings = () =>
 async function checked(options: McpAppOptions, ...requests: string[]): Promise<string[]> {
   server = await startMcpApp(options);
   await until(() => requests.every((one) => answered.includes(one)));
-  await new Promise((resolve) => setTimeout(resolve, 50)); // the answer to the last one is on its way
+  await settled(); // the answer to the last one is on its way
   return warnings();
 }
 

@@ -159,12 +159,9 @@ describe.each(platforms)('MCP on other paths than the resource, on %s', (platfor
       stream.hasEnded = true;
     })().catch(() => undefined);
     const seen = async (pattern: RegExp) => {
-      for (let waited = 0; waited < 200; waited++) {
-        const found = pattern.exec(stream.text);
-        if (found !== null) return found[1] ?? found[0];
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      throw new Error(`not seen: ${pattern.source} in ${stream.text}`);
+      await until(() => pattern.test(stream.text));
+      const found = pattern.exec(stream.text);
+      return found?.[1] ?? String(found?.[0]);
     };
     return { stream, seen, endpoint: await seen(/^data: (\/messages\S+)$/m) };
   }

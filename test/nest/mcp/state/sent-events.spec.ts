@@ -15,6 +15,7 @@ import {
   request,
   startMcpApp,
 } from '../../../support/nest/mcp-app.js';
+import { settled } from '../../../support/time/settled.js';
 
 interface Session {
   readonly transport: {
@@ -147,7 +148,7 @@ describe.each(cases)('resumed streams, $sdk on $platform', ({ platform, sdk }) =
     const close = async () => {
       aborter.abort();
       await reading;
-      await new Promise((resolve) => setTimeout(resolve, 50)); // the server hears of it
+      await settled(); // the server hears of it
     };
     return { seen, untilSeen, close };
   }
