@@ -13,6 +13,8 @@ export interface Settings {
   readonly deskUrl: string;
   /** The MCP server whose tokens are in the vault; `undefined`: there is none. */
   readonly calendarUrl: string | undefined;
+  /** How long a server that has failed twice is spared. */
+  readonly cooldownSeconds: number;
   /** How the gateway authenticates at the authorization server. */
   readonly clientId: string;
   readonly clientSecret: string;
@@ -22,9 +24,14 @@ export interface Choices {
   readonly dpop: boolean;
   /** Free ports of this machine. */
   readonly ports: readonly [desk: number, calendar: number];
+  /** Default: 2, for a walk that nobody wants to wait for. */
+  readonly cooldownSeconds?: number;
 }
 
-export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, ports }: Choices): Settings {
+export function settingsFrom(
+  env: NodeJS.ProcessEnv,
+  { dpop, ports, cooldownSeconds = 2 }: Choices,
+): Settings {
   const port = portFrom('PORT', env['PORT'], 8080);
   const devPort = portFrom('AUTHPLANE_DEV_PORT', env['AUTHPLANE_DEV_PORT'], 9000);
   const deskPort = portFrom('DESK_PORT', env['DESK_PORT'], ports[0]);
@@ -37,6 +44,7 @@ export function settingsFrom(env: NodeJS.ProcessEnv, { dpop, ports }: Choices): 
     embedded,
     baseUrl: env['AUTHPLANE_BASE_URL'] || `http://localhost:${port}`,
     dpop,
+    cooldownSeconds,
     deskUrl: `http://localhost:${deskPort}/mcp`,
     calendarUrl: embedded ? `http://localhost:${ports[1]}/mcp` : env['CALENDAR_URL'] || undefined,
     clientId: env['AUTHPLANE_CLIENT_ID'] || 'sample-gateway',

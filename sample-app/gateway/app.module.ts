@@ -40,7 +40,8 @@ export class AppModule {
   }
 }
 
-function upstreams({ deskUrl, calendarUrl }: Settings): Record<string, UpstreamOptions> {
+function upstreams(settings: Settings): Record<string, UpstreamOptions> {
+  const { deskUrl, calendarUrl, cooldownSeconds } = settings;
   const desk: UpstreamOptions = {
     url: deskUrl,
     token: exchange({ scope: 'mcp:tools' }),
@@ -61,7 +62,7 @@ function upstreams({ deskUrl, calendarUrl }: Settings): Record<string, UpstreamO
         token: exchange({ scope: 'calendar.write' }),
       },
     },
-    breaker: { threshold: 2, cooldownSeconds: 2 }, // more patient outside of a sample
+    breaker: { threshold: 2, cooldownSeconds }, // more patient outside of a sample
   };
   return { desk, calendar };
 }
