@@ -30,6 +30,7 @@ class Greetings {
 
 @Injectable()
 class Tools {
+  readonly running: string[] = [];
   readonly aborted: string[] = [];
 
   constructor(
@@ -91,6 +92,7 @@ class Tools {
 
   @GatewayTool({ name: 'hang' })
   async hang(_: object, { signal }: GatewayToolCall): Promise<string> {
+    this.running.push('hang');
     await new Promise((resolve) => signal.addEventListener('abort', resolve));
     this.aborted.push('hang');
     return 'never';
@@ -265,7 +267,7 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
   });
 
   test('a cancellation reaches it', async () => {
-    const { aborted } = app.app.app.get(Tools);
+    const { running, aborted } = app.app.app.get(Tools);
     const stop = new AbortController();
     const token = await tokenOf('ann');
     const hanging = app.ask(
@@ -273,13 +275,17 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
       { name: 'hang', arguments: {} },
       { token, signal: stop.signal },
     );
-    setTimeout(() => stop.abort(), 30);
+    hanging.catch(() => undefined);
+    await until(() => running.length === 1);
+    stop.abort();
     await expect(hanging).rejects.toThrow();
     await until(() => aborted.length === 1);
     const client = await inSession();
     const cancel = new AbortController();
     const calling = client.callTool({ name: 'hang', arguments: {} }, undefined, cancel);
-    setTimeout(() => cancel.abort(), 30);
+    calling.catch(() => undefined);
+    await until(() => running.length === 2);
+    cancel.abort();
     await expect(calling).rejects.toThrow();
     await until(() => aborted.length === 2);
     await client.close();

@@ -22,7 +22,7 @@ async function post(
 ) {
   const claims = { sub: 'alice', aud: [mcpUrl], scope: scope ?? '' };
   const token = `Bearer ${await authorizationServer.issueToken(claims)}`;
-  return fetch(mcpUrl, {
+  const response = await fetch(mcpUrl, {
     method: 'POST',
     headers: {
       accept: 'application/json, text/event-stream',
@@ -33,6 +33,8 @@ async function post(
     body: Array.isArray(body) ? ReadableStream.from(body.map((part) => Buffer.from(part))) : body,
     duplex: 'half',
   });
+  await response.arrayBuffer(); // else an upload that was refused half-way is never given up
+  return response;
 }
 
 describe.each(['app.use on express', 'app.use on fastify'] as const)(

@@ -52,6 +52,9 @@ export async function startApp(
   return { app, url: await app.getUrl(), close };
 }
 
+/** An upload that its client has forgotten would be waited for until Node's own limit, for five minutes. */
+const LONGEST_STOP_MS = 30_000;
+
 /**
  * The stop of an application that does not listen yet. It closes connections that wait for a next request,
  * and those that have had none, for Node's fetch opens one where one was aborted: else it would wait for
@@ -71,7 +74,11 @@ export function quickClose(app: INestApplication): () => Promise<void> {
   };
   return async () => {
     const sweep = setInterval(closeQuietOnes, 10);
-    await app.close().finally(() => clearInterval(sweep));
+    const enough = setTimeout(() => server.closeAllConnections(), LONGEST_STOP_MS);
+    await app.close().finally(() => {
+      clearInterval(sweep);
+      clearTimeout(enough);
+    });
   };
 }
 

@@ -5,5 +5,5 @@ import { setTimeout as delay } from 'node:timers/promises';
  * connections have read what had come. For what cannot be waited for by itself.
  */
 export async function settled(): Promise<void> {
-  for (let turns = 0; turns < 12; turns++) await delay(3);
+  for (let turns = 0; turns < 25; turns++) await delay(2);
 }
