@@ -79,6 +79,7 @@ export default defineConfig({
     coverage: {
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'lcovonly'],
+      reportOnFailure: true, // one failed test of thousands does not hide the figures
       thresholds: { statements: 90, branches: 90, functions: 90, lines: 90 },
     },
   },
