@@ -175,7 +175,7 @@ export const countedGoals = [
         found.longestMs <= 10,
         `${found.longestMs.toFixed(1)} ms, ${found.microseconds.toFixed(1)} µs and ${found.bytes.toFixed(0)} bytes each`,
       ),
-    why: 'No table grows for long, and none of it is on the heap: what is left is the collector, for what else is there.',
+    why: 'No table grows for long, and none of it is on the heap: what is left is the collector, for all else.',
   },
   {
     what: '500 identical exchanges at once',
