@@ -1,7 +1,11 @@
 import { consentPage, type ConsentPolicy } from './calls/consent-url.js';
 import { ConsentRequiredError, OAuthError } from './errors/oauth-errors.js';
 import { AuthorizationServerUnavailableError } from './errors/server-errors.js';
-import { InsufficientScopeError } from './errors/token-errors.js';
+import {
+  InsufficientScopeError,
+  TokenExpiredError,
+  TokenMissingError,
+} from './errors/token-errors.js';
 import { BRIEF, challengeText, FULL, quotable } from './challenge-text.js';
 import { ReplayStoreError } from './dpop/replay-store.js';
 import { AuthplaneError } from './errors/authplane-error.js';
@@ -223,4 +227,46 @@ function oneChallenge(
     algs: scheme === 'DPoP' ? options.proofAlgorithms?.join(' ') : undefined,
   };
   return challengeText(scheme, parameters, limits);
+}
+
+/** Different scopes that are asked for; a client can make combinations of them. */
+const MAX_CHALLENGES = 100;
+
+/** What clients hear all the time, of which an answer says nothing but which it is. */
+const USUAL = [TokenMissingError, TokenExpiredError];
+
+/** The challenges of one resource: those that are always the same are written once. */
+export class ChallengeMemory {
+  readonly #options: ChallengeOptions;
+  readonly #known = new Map<string, Challenge>();
+
+  constructor(options: ChallengeOptions) {
+    this.#options = options;
+  }
+
+  /** Challenges in memory. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  challenge(
+    error: unknown,
+    more: Pick<ChallengeOptions, 'scopes' | 'presentedScheme' | 'dpopNonce'>,
+  ): Challenge {
+    const isUsual = USUAL.some((type) => error instanceof type);
+    if (!isUsual || more.dpopNonce !== undefined || this.#options.verboseErrors === true) {
+      return toChallenge(error, { ...this.#options, ...more });
+    }
+    const { presentedScheme = '', scopes = [] } = more;
+    const key = `${answerFor(error).error} ${presentedScheme} ${scopes.join(' ')}`;
+    const { status, headers, body } = this.#known.get(key) ?? this.#remember(key, error, more);
+    return { status, headers: { ...headers }, body: { ...body } };
+  }
+
+  #remember(key: string, error: unknown, more: ChallengeOptions): Challenge {
+    const challenge = toChallenge(error, { ...this.#options, ...more });
+    if (this.#known.size >= MAX_CHALLENGES) this.#known.clear();
+    this.#known.set(key, challenge);
+    return challenge;
+  }
 }

@@ -167,6 +167,17 @@ const OUTAGES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export function answerFor(thrown: unknown): Answer {
   const error = originalOf(thrown);
+  if (typeof error !== 'object' || error === null) return INTERNAL;
   if (error instanceof OAuthError && OUTAGES.has(error.statusCode)) return unavailable;
+  const prototype = Object.getPrototypeOf(error) as object | null;
+  if (prototype === null || originalOf(error) !== error) return answerOfClass(error);
+  const answer = answersByPrototype.get(prototype) ?? answerOfClass(error);
+  answersByPrototype.set(prototype, answer);
+  return answer;
+}
+
+function answerOfClass(error: object): Answer {
   return ANSWERS.find(([kind]) => error instanceof kind)?.[1] ?? INTERNAL;
 }
+
+const answersByPrototype = new WeakMap<object, Answer>();

@@ -1,4 +1,4 @@
-import { type Challenge, type ChallengeOptions, toChallenge } from './challenge.js';
+import { type Challenge, ChallengeMemory } from './challenge.js';
 import type { ChallengeScheme } from './error-answers.js';
 import type { Clock } from './lib/clock.js';
 import type { ConsentPolicy } from './calls/consent-url.js';
@@ -83,6 +83,8 @@ export interface ResourceDependencies {
   readonly onUnchecked: (error: AuthplaneError) => void;
 }
 
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
 /** How a resource belongs to others of the same configuration. */
 interface FamilyMember {
   readonly family: AuthplaneResource;
@@ -112,7 +114,7 @@ export class AuthplaneResource {
   readonly #verifier: TokenVerifier;
   readonly #connections = new ConnectionMemory();
   readonly #senderConstraint: SenderConstraint;
-  readonly #challengeOptions: ChallengeOptions;
+  readonly #challenges: ChallengeMemory;
   readonly #requireNotRevoked: RevocationCheck | undefined;
   /** Held here only, so that it ends with this resource. */
   readonly #forget = (token: string): void => {
@@ -148,7 +150,7 @@ export class AuthplaneResource {
       this.#verifier = member.family.#verifier.at(options);
       this.#requireNotRevoked = member.family.#requireNotRevoked;
     }
-    this.#challengeOptions = {
+    this.#challenges = new ChallengeMemory({
       consentPolicy: dependencies.consentPolicy,
       ...(options.resource === UNRESOLVED_RESOURCE
         ? {}
@@ -156,7 +158,7 @@ export class AuthplaneResource {
       verboseErrors: dependencies.verboseErrors,
       schemes: acceptedSchemes(inboundDPoP),
       ...(inboundDPoP === undefined ? {} : { proofAlgorithms: inboundDPoP.allowedProofAlgorithms }),
-    };
+    });
   }
 
   /**
@@ -180,8 +182,7 @@ export class AuthplaneResource {
     { headers = [], scopes = this.scopes }: ChallengeRequest = {},
   ): Challenge {
     const { nonce } = this.#senderConstraint;
-    return toChallenge(error, {
-      ...this.#challengeOptions,
+    return this.#challenges.challenge(error, {
       scopes,
       presentedScheme: presentedScheme(headers),
       ...(nonce === undefined ? {} : { dpopNonce: nonce }),
@@ -282,8 +283,9 @@ export class AuthplaneResource {
   }
 
   #responseHeaders({ dpopProof }: VerifiedClaims): Readonly<Record<string, string>> {
+    if (dpopProof === undefined) return NO_HEADERS;
     const { nonce } = this.#senderConstraint;
-    if (dpopProof === undefined || nonce === undefined) return {};
+    if (nonce === undefined) return NO_HEADERS;
     return { 'DPoP-Nonce': nonce, 'Cache-Control': 'no-store' };
   }
 }

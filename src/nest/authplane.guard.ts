@@ -110,13 +110,15 @@ export class AuthplaneGuard implements CanActivate {
   #policy(context: ExecutionContext): Policy {
     const controller = context.getClass();
     const handler = context.getHandler();
+    return (
+      this.#policies.get(controller)?.get(handler) ?? this.#rememberPolicy(controller, handler)
+    );
+  }
+
+  #rememberPolicy(controller: object, handler: { readonly name: string }): Policy {
+    const policy = this.#createPolicy(controller, handler);
     const ofController = this.#policies.get(controller) ?? new WeakMap<object, Policy>();
-    this.#policies.set(controller, ofController);
-    let policy = ofController.get(handler);
-    if (policy === undefined) {
-      policy = this.#createPolicy(controller, handler);
-      ofController.set(handler, policy);
-    }
+    this.#policies.set(controller, ofController.set(handler, policy));
     return policy;
   }
 

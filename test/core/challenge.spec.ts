@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import fc from 'fast-check';
 import {
+  ChallengeMemory,
   type ChallengeOptions,
   httpStatus,
   publicSentence,
@@ -639,5 +640,49 @@ describe('12.8: verboseErrors', () => {
     );
     const { headers } = toChallenge(new errors.InvalidSignatureError('x'.repeat(9000)), VERBOSE);
     expect(headers['WWW-Authenticate']?.length).toBeLessThan(1000);
+  });
+});
+
+const remembered = [
+  new errors.TokenMissingError(),
+  new errors.TokenExpiredError('one'),
+  new errors.TokenExpiredError('another'),
+  new errors.InvalidSignatureError('bad'),
+  new errors.InsufficientScopeError(['a']),
+];
+
+const requests = [[], ['a'], ['a', 'b']].flatMap((scopes) => [
+  ...([undefined, 'Bearer', 'DPoP'] as const).map((presentedScheme) => ({
+    scopes,
+    presentedScheme,
+  })),
+  { scopes, dpopNonce: 'n1' },
+]);
+
+describe('challenges that are written once', () => {
+  test.each([
+    ['usual', BOTH],
+    ['verbose', { ...BOTH, verboseErrors: true }],
+  ])('are those that are written anew: %s', (_, options) => {
+    const memory = new ChallengeMemory(options);
+    for (const more of [...requests, ...requests]) {
+      for (const error of remembered) {
+        expect(memory.challenge(error, more)).toEqual(toChallenge(error, { ...options, ...more }));
+      }
+    }
+  });
+
+  it('whoever gets one may change it', () => {
+    const memory = new ChallengeMemory(BOTH);
+    const { headers, body } = memory.challenge(remembered[0], {});
+    Object.assign(headers, { 'WWW-Authenticate': 'other' });
+    Object.assign(body, { error: 'other' });
+    expect(memory.challenge(remembered[0], {})).toEqual(toChallenge(remembered[0], BOTH));
+  });
+
+  it('are no more than so many, whatever is asked for', () => {
+    const memory = new ChallengeMemory(BOTH);
+    for (let i = 0; i < 1000; i++) memory.challenge(remembered[0], { scopes: [`s${i}`] });
+    expect(memory.size).toBeLessThanOrEqual(100);
   });
 });

@@ -116,9 +116,9 @@ export class Jwks {
     return this.#document.peek()?.hasKeyFor(alg) ?? false;
   }
 
-  /** Whether this very key is still in the usable key set. */
-  holds(key: VerificationKey): boolean {
-    return this.#document.peek()?.includes(key) ?? false;
+  /** Whether this very key is still in the usable key set. @param elapsed what the clock says. */
+  holds(key: VerificationKey, elapsed = this.#clock.elapsed()): boolean {
+    return this.#document.peek(elapsed)?.includes(key) ?? false;
   }
 
   close(): void {

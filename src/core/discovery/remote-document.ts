@@ -73,8 +73,8 @@ export class RemoteDocument<T> {
   }
 
   /** The copy in hand when it may still be used, whatever its age within the bound. */
-  peek(): T | undefined {
-    return this.#copy !== undefined && this.#age(this.#copy) <= this.#usableSeconds()
+  peek(elapsed = this.#options.clock.elapsed()): T | undefined {
+    return this.#copy !== undefined && elapsed - this.#copy.loadedAt <= this.#usableSeconds()
       ? this.#copy.value
       : undefined;
   }

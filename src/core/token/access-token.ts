@@ -1,3 +1,4 @@
+import { withoutStack } from '../errors/without-stack.js';
 import { isAllowedAlgorithm } from '../lib/algorithms.js';
 import { brokenTextRule, brokenTimeRule, isClaimText, isNumericDate } from '../jws/claim-values.js';
 import { type CompactJws, parseCompactJws } from '../jws/compact-jws.js';
@@ -92,7 +93,7 @@ function unverifiedClaims(jws: CompactJws): Payload | InvalidClaimsError {
 function refuseIfEnded(claims: Payload | InvalidClaimsError, rules: AccessTokenRules): void {
   if (claims instanceof InvalidClaimsError) return;
   const exp = member(claims, 'exp');
-  if (isNumericDate(exp)) requireNotEnded(exp, rules);
+  if (isNumericDate(exp)) requireNotEnded(exp, rules.now(), rules);
 }
 
 function acceptedClaims(
@@ -114,7 +115,7 @@ export function requireValidNow(
 ): void {
   const skew = resource.clockSkewSeconds;
   const time = now();
-  requireNotEnded(claims.expiresAt, { now, resource });
+  requireNotEnded(claims.expiresAt, time, { resource });
   const { maxTokenLifetimeSeconds } = resource;
   if (claims.expiresAt > time + maxTokenLifetimeSeconds + skew) {
     throw new InvalidClaimsError(
@@ -139,11 +140,12 @@ export function requireValidNow(
 
 function requireNotEnded(
   expiresAt: number,
-  { now, resource }: Pick<AccessTokenRules, 'now' | 'resource'>,
+  time: number,
+  { resource }: Pick<AccessTokenRules, 'resource'>,
 ): void {
-  const time = now();
   if (time < expiresAt + resource.clockSkewSeconds) return;
-  throw new TokenExpiredError(`the token expired at ${expiresAt}, now is ${Math.floor(time)}`);
+  const problem = `the token expired at ${expiresAt}, now is ${Math.floor(time)}`;
+  throw withoutStack(() => new TokenExpiredError(problem));
 }
 
 /** RFC 9068 §4: `typ` of an access token, an algorithm of our list, and a key by name. */

@@ -1,3 +1,4 @@
+import { withoutStack } from '../errors/without-stack.js';
 import { MalformedCredentialsError, TokenMissingError } from '../errors/token-errors.js';
 
 /**
@@ -19,6 +20,7 @@ export interface Credentials {
 
 /** What an unset variable leaves of a header; such a caller is told to sign in. */
 const NOTHING_BEHIND = /^(?:[A-Za-z][A-Za-z0-9-]{0,31})? *$/;
+const NO_TOKEN = 'the Authorization header is empty, or a scheme without a token';
 /** `1*SP` between scheme and token (RFC 9110 §11.4); the token is a `token68` (RFC 6750 §2.1). */
 const AUTHORIZATION = /^[A-Za-z]+ +([A-Za-z0-9._~+/-]+=*)$/;
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/;
@@ -39,7 +41,7 @@ export function parseCredentials(headers: HeaderLines): Credentials {
 /** As {@link parseCredentials}, of all lines of that header. */
 export function credentialsIn(lines: readonly string[]): Credentials {
   const [line] = lines;
-  if (line === undefined) throw new TokenMissingError();
+  if (line === undefined) throw withoutStack(() => new TokenMissingError());
   if (lines.length > 1) {
     throw new MalformedCredentialsError('the request has more than one Authorization header');
   }
@@ -60,7 +62,7 @@ function usualCredentials(line: string): Credentials | undefined {
 
 function anyCredentials(line: string): Credentials {
   if (NOTHING_BEHIND.test(line)) {
-    throw new TokenMissingError('the Authorization header is empty, or a scheme without a token');
+    throw withoutStack(() => new TokenMissingError(NO_TOKEN));
   }
   const scheme = schemeOf(/^[^\s]*/.exec(line)?.[0]);
   if (scheme === undefined && SCHEME.test(line)) {

@@ -96,8 +96,8 @@ export class TokenVerifier {
 
   /** Its key may have been withdrawn, or the key set be too old to be used. */
   #isGood({ key, since }: RememberedToken): boolean {
-    const age = this.#trust.clock.elapsed() - since;
-    return age <= MAX_AGE_SECONDS && this.#trust.jwks.holds(key);
+    const elapsed = this.#trust.clock.elapsed();
+    return elapsed - since <= MAX_AGE_SECONDS && this.#trust.jwks.holds(key, elapsed);
   }
 
   #current({ claims }: RememberedToken): VerifiedClaims {

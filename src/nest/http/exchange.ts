@@ -45,8 +45,10 @@ export function sendAlong(
   exchange: Pick<HttpExchange, 'reply'>,
   headers: Readonly<Record<string, string>>,
 ): void {
+  const names = Object.keys(headers);
+  if (names.length === 0) return;
   const raw = nodeResponse(exchange);
-  for (const [name, value] of Object.entries(headers)) raw.setHeader(name, value);
+  for (const name of names) raw.setHeader(name, headers[name] ?? '');
 }
 
 /**
@@ -54,11 +56,10 @@ export function sendAlong(
  * application has not said otherwise. What a handler sets later wins.
  */
 export function keepPrivate(exchange: Pick<HttpExchange, 'reply'>): void {
-  const { reply } = exchange;
+  const { reply } = exchange; // says what stands on either response
   const raw = nodeResponse(exchange);
-  const said = (name: string) => reply.getHeader(name) ?? raw.getHeader(name);
-  if (said('cache-control') === undefined) raw.setHeader('Cache-Control', 'private');
-  const varied = said('vary');
+  if (reply.getHeader('cache-control') === undefined) raw.setHeader('Cache-Control', 'private');
+  const varied = reply.getHeader('vary');
   if (varied === undefined) {
     raw.setHeader('Vary', 'Authorization');
     return;

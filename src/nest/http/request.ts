@@ -288,18 +288,11 @@ export function targetsOf(request: FrameworkRequest): PublishedCaller[] {
 
 /** The MCP SDK's `AuthInfo`, by shape; its token is for handlers that exchange it. */
 function authInfo({ claims, authentication }: Caller) {
-  return {
-    token: authentication?.token ?? '',
-    clientId: claims.clientId,
-    scopes: [...claims.scopes],
-    ...(claims.expiresAt === Infinity ? {} : { expiresAt: claims.expiresAt }),
-    extra: {
-      sub: claims.sub,
-      iss: claims.issuer,
-      jti: claims.jti,
-      agentId: claims.agentId,
-      agentChain: claims.agentChain,
-      act: claims.act,
-    },
-  };
+  const { sub, issuer: iss, jti, agentId, agentChain, act, clientId, expiresAt } = claims;
+  const token = authentication?.token ?? '';
+  const scopes = [...claims.scopes];
+  const extra = { sub, iss, jti, agentId, agentChain, act };
+  return expiresAt === Infinity
+    ? { token, clientId, scopes, extra }
+    : { token, clientId, scopes, expiresAt, extra };
 }

@@ -88,7 +88,15 @@ export function headerOf(
 
 /** Names are compared in any case. */
 function headerIn({ headers }: Pick<Head, 'headers'>, name: string): HeaderPairs[number][1] {
-  return pairsOf(headers ?? []).find(([given]) => given.toLowerCase() === name)?.[1];
+  if (headers === undefined) return undefined;
+  if (!Array.isArray(headers)) return valueOf(headers, name);
+  return pairsOf(headers).find(([given]) => given.toLowerCase() === name)?.[1];
+}
+
+function valueOf(headers: OutgoingHttpHeaders, name: string): HeaderPairs[number][1] {
+  const isNamed = (given: string) => given.length === name.length && given.toLowerCase() === name;
+  const found = Object.keys(headers).find(isNamed);
+  return found === undefined ? undefined : headers[found];
 }
 
 /** The same head with other headers, in their order and spelling. */

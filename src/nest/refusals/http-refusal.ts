@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import type { Challenge } from '../../core/challenge.js';
 import type { AuthplaneError } from '../../core/errors/authplane-error.js';
+import { withoutStack } from '../../core/errors/without-stack.js';
 import { STANDS_FOR } from '../../core/errors/stands-for.js';
 
 /** Of an error only for those who ask for it; a filter that prints an exception must not print them. */
@@ -26,28 +27,33 @@ export class AuthplaneHttpException extends HttpException {
   constructor(error: AuthplaneError, sentence: string, { status, body }: Challenge) {
     super({ ...body }, status);
     this.message = sentence;
-    const hidden = { enumerable: false, configurable: true, writable: true };
-    Object.defineProperty(this, 'cause', { ...hidden, value: error });
-    Object.defineProperty(this, STANDS_FOR, { ...hidden, value: error });
-    for (const [name, value] of Object.entries(error)) {
-      if (!KEPT_BACK.has(name) && !(name in this)) {
-        Object.defineProperty(this, name, { ...hidden, value });
-      }
+    hide(this, 'cause', error);
+    hide(this, STANDS_FOR, error);
+    for (const name of Object.keys(error)) {
+      if (!KEPT_BACK.has(name) && !(name in this)) hide(this, name, Reflect.get(error, name));
     }
+  }
+
+  /** It has one: Nest would make one of the name of the class. */
+  override initMessage(): void {
+    this.message = '';
   }
 }
 
-/** The answer to an error, without a stack of its own: where it was refused, its `cause` has. */
+function hide(target: object, name: string | symbol, value: unknown): void {
+  Object.defineProperty(target, name, {
+    enumerable: false,
+    configurable: true,
+    writable: true,
+    value,
+  });
+}
+
+/** The answer to an error, without a stack of its own. */
 export function httpRefusal(
   error: AuthplaneError,
   sentence: string,
   challenge: Challenge,
 ): AuthplaneHttpException {
-  const { stackTraceLimit } = Error;
-  Reflect.set(Error, 'stackTraceLimit', 0); // where that may not be changed it has one
-  try {
-    return new AuthplaneHttpException(error, sentence, challenge);
-  } finally {
-    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
-  }
+  return withoutStack(() => new AuthplaneHttpException(error, sentence, challenge));
 }

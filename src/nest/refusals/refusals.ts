@@ -117,8 +117,11 @@ function withScopes(error: AuthplaneError, needed: readonly string[]): Authplane
 /** Taken back where somebody lets the request pass after all, such as a guard that tries two ways. */
 function setHeaders(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
   if (response.headersSent) return;
-  const before = Object.keys(headers).map((name) => [name, response.getHeader(name)] as const);
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+  const before = Object.entries(headers).map(([name, value]) => {
+    const was = response.getHeader(name);
+    response.setHeader(name, value);
+    return [name, was] as const;
+  });
   onResponseHead(response, 'WWW-Authenticate', (status) => {
     if (status >= 400) return;
     for (const [name, value] of before) {
