@@ -22,7 +22,8 @@ const FEATURES: Readonly<Record<string, readonly string[] | 'all of it'>> = {
     ...['callerOf', 'callerByEither', 'decideForMember', 'ofMember', 'publishUserOf'],
     'requireOpen',
   ],
-  'nest/mcp/endpoint-rules.ts': ['asAnybody', '#admitsAnybody', '#isOfAnother', '#requireLater'],
+  'nest/mcp/endpoint-rules.ts': ['#admitsAnybody', '#isOfAnother'],
+  'nest/mcp/message-inspection.ts': ['#judgeAnybody', '#requireLater'],
   'nest/mcp/operation-judge.ts': [
     ...['#seen', '#seenLater', '#seenOnceKnown', '#togetherLater', '#withRulings'],
   ],

@@ -104,8 +104,12 @@ export class MessageInspection implements Inspection {
   #judge(caller: Caller): Eventually<void> {
     const judged = this.#by.judge.judge(this.#asked, caller);
     return judged instanceof Promise
-      ? judged.then((verdict) => this.#require(verdict, caller))
+      ? this.#requireLater(judged, caller)
       : this.#require(judged, caller);
+  }
+
+  async #requireLater(judged: Promise<McpVerdict>, caller: Caller): Promise<void> {
+    this.#require(await judged, caller);
   }
 
   #require(verdict: McpVerdict, caller: Caller): void {
