@@ -14,8 +14,9 @@ export const MEASURED = [
     row: 'token seen before',
     what: ['token seen before, plain controller, added', 'the same, throughput against unguarded'],
     why:
-      'Nest waits for the guards of a route, headers keep the answer private, and what handlers and SDKs ' +
-      'read of the caller is published.',
+      'Nest waits for the guards of a route (1 to 3 µs), two headers keep the answer private (4 to 5 µs: Node ' +
+      'then sets all others of the framework one by one), and what handlers and SDKs read of the caller is ' +
+      'published.',
   },
   {
     table: 'http-mcp',
@@ -39,13 +40,18 @@ export const MEASURED = [
     table: 'http-request',
     row: 'no credentials',
     what: 'no credentials (401), added',
-    why: 'A refusal is an exception: Nest unwinds to its filters, which write status, challenge and body.',
+    why:
+      'A refusal is an exception: Nest throws it on to its filters (3 to 5 µs where nothing is done but ' +
+      'that). What is left are two throws of our own in front of it, the public answer with its hidden ' +
+      'members, three headers, the event and the log.',
   },
   {
     table: 'http-mcp',
     row: 'no credentials, earlyRefusal',
     what: 'no credentials with `earlyRefusal`, throughput against unguarded',
-    why: 'A hook of Fastify has made request and reply by then; only the body is saved.',
+    why:
+      'A hook of Fastify has made request and reply by then, and the body that is saved was cheap; the ' +
+      'refusal, its headers, the event and the log take some 10 to 20 µs.',
   },
   {
     table: 'verify-ES256',
