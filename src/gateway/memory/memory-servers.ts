@@ -37,7 +37,7 @@ const SESSION = 'mcp-session-id';
 const EVENTS = { 'content-type': 'text/event-stream' };
 
 /** Servers in this process, one for each session, asked as those of the revisions with sessions are over HTTP. */
-export class MemoryServers {
+class MemoryServers {
   readonly #make: () => InMemoryServer | Promise<InMemoryServer>;
   readonly #sessions = new Map<string, MemorySession>();
 
