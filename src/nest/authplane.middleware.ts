@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import { HttpAdapterHost, type ModulesContainer } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
@@ -154,8 +155,13 @@ function goOn(next: Next): void {
   }
 }
 
-/** With `consumer.apply`, in any module. */
-export function appliesMiddleware(modules: Pick<ModulesContainer, 'values'>): boolean {
+/** With `consumer.apply`, in any module, of a Nest where no spelling of a path gets round it. */
+export function appliesMiddleware(
+  modules: Pick<ModulesContainer, 'values'>,
+  { httpAdapter }: Pick<HttpAdapterHost, 'httpAdapter'>,
+): boolean {
+  const adapter: { getType(): string } | undefined = httpAdapter; // none in a microservice
+  if (adapter?.getType() === 'fastify' && !seesEverySpelling(nestVersion())) return false;
   return [...modules.values()].some(({ middlewares }) =>
     [...middlewares.values()].some(
       ({ metatype }) =>
@@ -163,4 +169,16 @@ export function appliesMiddleware(modules: Pick<ModulesContainer, 'values'>): bo
         (typeof metatype === 'function' && metatype.prototype instanceof AuthplaneMiddleware),
     ),
   );
+}
+
+/** Before 11.1.14 Fastify's router takes `/%6dcp` for `/mcp`, and what runs middleware does not (CVE-2026-2293). */
+export function seesEverySpelling(version: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split('.', 3).map((part) => parseInt(part, 10));
+  if (major !== 11) return major > 11;
+  return minor !== 1 ? minor > 1 : patch >= 14;
+}
+
+function nestVersion(): string {
+  const manifest: unknown = createRequire(import.meta.url)('@nestjs/core/package.json');
+  return (manifest as { readonly version: string }).version;
 }

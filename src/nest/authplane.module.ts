@@ -270,7 +270,7 @@ export class AuthplaneModule
     const { applicationConfig: config, adapterHost, extras } = this;
     const { modules, discovery, resources } = this;
     // Where it stands only requests can tell, and these are what the self-check sends.
-    const isMiddlewareApplied = this.options.selfCheck && appliesMiddleware(modules);
+    const isMiddlewareApplied = this.options.selfCheck && appliesMiddleware(modules, adapterHost);
     const application = { modules, discovery, resources, config, adapterHost, extras };
     const inspection = new BootInspection({ ...application, isMiddlewareApplied });
     this.#warn([...this.options.warnings, ...inspection.atStart()]);

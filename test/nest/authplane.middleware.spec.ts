@@ -21,6 +21,7 @@ import {
   ConfigurationError,
 } from 'authplane-nestjs';
 import { type PlatformReply, type PlatformRequest, serveMcp } from 'authplane-nestjs/mcp';
+import { seesEverySpelling } from '../../src/nest/authplane.middleware.js';
 import { type Platform, platforms } from '../support/nest/start-app.js';
 import { clients, type ClientName, walk } from '../support/hosts/hosts-clients.js';
 import { type Caller, type Message, RawClient } from '../support/hosts/hosts-requests.js';
@@ -242,6 +243,21 @@ class ConsumerModule {
     consumer.apply(AuthplaneMiddleware).forRoutes('mcp', 'guarded', 'served');
   }
 }
+
+test.each([
+  ['10.4.20', false],
+  ['11.0.20', false],
+  ['11.1.13', false],
+  ['11.1.14', true],
+  ['11.2.0', true],
+  ['12.0.0-next.1', true],
+  ['unknown', false],
+])(
+  '12.5: on Fastify, middleware of Nest %s sees every spelling of a path: %s',
+  (version, expected) => {
+    expect(seesEverySpelling(version)).toBe(expected);
+  },
+);
 
 describe.each(platforms)('12.5: consumer.apply on %s', (platform) => {
   let verified = 0;
