@@ -61,8 +61,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.spec.ts'],
     exclude: [...configDefaults.exclude, 'test/package/matrix/**', '**/*.stress.spec.ts'],
-    // No secret of the run may be printed or thrown.
-    setupFiles: ['test/support/canary/setup.ts'],
+    // No secret of the run may be printed or thrown, and no application stays.
+    setupFiles: ['test/support/canary/setup.ts', 'test/support/canary/left-running.ts'],
     // The specs of a worker share their modules, as an application does: loading Nest and the MCP
     // SDKs anew takes most of them longer than their tests.
     pool: 'forks',

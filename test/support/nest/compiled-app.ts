@@ -31,7 +31,7 @@ export class CompiledApp {
     mkdirSync(cache, { recursive: true });
     this.#folder = mkdtempSync(join(cache, 'authplane-app-'));
     const self = join(this.#folder, 'node_modules', 'authplane-nestjs');
-    for (const file of sourcesOfServers()) transpile(join('src', file), join(self, 'dist', file));
+    for (const file of sourcesOfApps()) transpile(join('src', file), join(self, 'dist', file));
     for (const file of this.options.files) {
       transpile(join(APPS, file), join(this.#folder, file), this.options.change);
     }
@@ -85,13 +85,13 @@ async function ready(child: ChildProcess): Promise<unknown> {
   return message;
 }
 
-/** Without the entries that no server of ours loads. */
-function sourcesOfServers(): string[] {
+/** Without the entries that no application of the tests loads. */
+function sourcesOfApps(): string[] {
   const root = join(PROJECT, 'src');
   return readdirSync(root, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .filter((file) => !/^(?:gateway|redis|testing)\//.test(file));
+    .filter((file) => !/^(?:gateway|redis)\//.test(file));
 }
 
 function transpile(source: string, target: string, change = (text: string) => text): void {

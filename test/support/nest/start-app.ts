@@ -43,12 +43,17 @@ export async function startApp(
     platform === 'fastify' ? new FastifyAdapter(fastify) : new ExpressAdapter(),
     { logger: false, ...application },
   );
-  await configure?.(app);
   const server = app.getHttpServer() as Server;
   // A machine that stands still for seconds must not close a connection that is about to be used.
   server.keepAliveTimeout = 300_000;
   const close = quickClose(app);
-  await app.listen(port, '127.0.0.1');
+  try {
+    await configure?.(app);
+    await app.listen(port, '127.0.0.1');
+  } catch (error) {
+    await close(); // one module may have started before another could not
+    throw error;
+  }
   return { app, url: await app.getUrl(), close };
 }
 
