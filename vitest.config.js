@@ -9,6 +9,7 @@ const source = (path) => fileURLToPath(new URL(`./src/${path}`, import.meta.url)
  * that compute and those that wait take turns. A new one of more than about five seconds goes here.
  */
 const LONGEST = [
+  'gateway/gateway.spec.ts',
   'e2e/operations/operations.spec.ts',
   'docs/pages.spec.ts',
   'e2e/hosts/hosts-mcp-nest.spec.ts',
@@ -29,6 +30,11 @@ const LONGEST = [
   'nest/mcp/answers/hiding.hosts.spec.ts',
   'gateway/legacy/legacy-server.spec.ts',
   'nest/resources/many-resources.spec.ts',
+  'nest/context/handler-places.spec.ts',
+  'nest/authplane.middleware.spec.ts',
+  'hostile/canary.spec.ts',
+  'core/discovery/jwks.spec.ts',
+  'mcp/sdk/scoped.spec.ts',
   // Of the stress tests.
   'core/mcp/uri-table.stress.spec.ts',
   'hostile/host-messages.stress.spec.ts',
@@ -67,7 +73,7 @@ export default defineConfig({
     // SDKs anew takes most of them longer than their tests.
     pool: 'forks',
     isolate: false,
-    maxWorkers: 4, // on two cores, for many tests wait
+    maxWorkers: 3, // on two cores, for many tests wait; each loads all modules
     sequence: { sequencer: LongestFirst },
     execArgv: ['--max-semi-space-size=64'],
     disableConsoleIntercept: true, // the watch hears what is written

@@ -87,8 +87,8 @@ test.each(FORMS)(
   '13.3: signatures are what jose says they are (%s); a million in the stress run',
   async (form) => {
     const cases = new SignatureCases(seededRandom(1), 100);
-    const { accepted, wrong } = await compareWithJose(cases, 700, form);
+    const { accepted, wrong } = await compareWithJose(cases, 300, form);
     expect(wrong).toEqual([]);
-    expect(accepted).toBeGreaterThan(35);
+    expect(accepted).toBeGreaterThan(20);
   },
 );
