@@ -82,7 +82,7 @@ beforeAll(() => {
   const consent = readFileSync(join(SOURCES, 'consent.ts.txt'), 'utf8');
   writeFileSync(join(app, 'src', 'consent.ts'), consent);
   addCallersApp(app, 'mcp-nest-1');
-  compileApp(app);
+  compileApp(app, { checked: true });
 });
 
 test('has the version under test, as CommonJS', () => {
