@@ -17,9 +17,9 @@ export function acceptSessionEnds(adapter: HttpServer): void {
   });
 }
 
-/** MCP, Streamable HTTP, "Session Management". */
-function endsSession({ method, headers }: IncomingMessage): boolean {
-  return method === 'DELETE' && headers['mcp-session-id'] !== undefined;
+/** MCP, Streamable HTTP, "Session Management". Node puts headers together when they are asked for, so method first. */
+function endsSession(request: IncomingMessage): boolean {
+  return request.method === 'DELETE' && request.headers['mcp-session-id'] !== undefined;
 }
 
 /** RFC 9112 §6: one of the two says that there is a body. */
