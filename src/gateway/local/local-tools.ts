@@ -1,5 +1,6 @@
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { errorResult } from '../../mcp/answers/consent.js';
 import { MemoryAnswer } from '../memory/memory-transport.js';
 import type { OutboundRequest } from '../memory/memory-servers.js';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../wire/json-rpc-answer.js';
@@ -35,10 +36,6 @@ export class LocalTools {
 
   get names(): readonly string[] {
     return [...this.#tools.keys()];
-  }
-
-  has(name: string): boolean {
-    return this.#tools.has(name);
   }
 
   /** @throws the reason of the signal, and errors of this package that the tool has thrown before it told of progress */
@@ -136,7 +133,7 @@ function resultOf(given: unknown): Message {
 
 /** As a result of the tool, which models read (MCP 2026-07-28, Tools: error handling). */
 function failed(text: string): Message {
-  return complete({ isError: true, content: [{ type: 'text', text }] });
+  return complete({ ...errorResult(text) });
 }
 
 function complete(result: Message): Message {

@@ -73,11 +73,13 @@ export class EndpointAnswers {
     const [request, response] = [nodeRequest(exchange), nodeResponse(exchange)];
     const owner = ownerOf(caller);
     if (this.#bindsState) this.#bindEvents(request, response, caller);
-    if (request.method === 'GET') this.#watchStream(request, response, caller);
-    else this.#state.sessions.watch(request, response, owner);
-    if (caller.isAnonymous === true && request.method === 'GET') {
-      this.#state.sessions.watchOpenStream(request, response, owner);
+    const { sessions } = this.#state;
+    if (request.method !== 'GET') {
+      sessions.watch(request, response, owner);
+      return;
     }
+    this.#watchStream(request, response, caller);
+    if (caller.isAnonymous === true) sessions.watchOpenStream(request, response, owner);
   }
 
   #bindEvents(request: IncomingMessage, response: ServerResponse, caller: Caller): void {
