@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/lib/clock.js';
+import { sha256 } from '../../core/lib/digest.js';
 import { Generations } from '../../core/lib/generations.js';
 import { member } from '../../core/lib/members.js';
 import { quoted } from '../../core/lib/text.js';
@@ -284,10 +285,22 @@ function tagsOf(upstream: Upstream, shape: ListShape): readonly string[] {
   return tags;
 }
 
-/** What decides about a private list: who asks, and what he may. */
+/** What decides about a private list: who asks, what he may, and what his client declares. */
 function keyOf({ caller, callerKey, capabilities }: ListReader): string {
-  const declared = Object.keys(capabilities ?? {}).sort();
+  const declared = capabilities === undefined ? '' : digestOf(capabilities);
   return JSON.stringify([callerKey, [...caller.claims.scopes].sort(), declared]);
+}
+
+/** Of what a session declares, once. */
+const digests = new WeakMap<object, string>();
+
+/** A server may look at every member: a form can be asked for where a URL cannot. */
+function digestOf(capabilities: Readonly<Record<string, unknown>>): string {
+  const isNothing = Object.keys(capabilities).length === 0;
+  const digest =
+    digests.get(capabilities) ?? (isNothing ? '' : sha256(JSON.stringify(capabilities)));
+  digests.set(capabilities, digest);
+  return digest;
 }
 
 /** Of the upstream as a whole, and not of this caller, nor of the way to his token. */

@@ -71,7 +71,7 @@ describe('UpstreamEra', () => {
     expect(await eraOf(young.url).find(askingAs())).toBe('2025-11-25');
   });
 
-  test.each([401, 403, 408, 500, 503])('%d tells nothing, and is thrown', async (status) => {
+  test.each([401, 403, 408, 429, 500, 503])('%d tells nothing, and is thrown', async (status) => {
     answering(status);
     const era = eraOf(young.url);
     await expect(era.find(askingAs())).rejects.toThrow(/upstream|answers/);
