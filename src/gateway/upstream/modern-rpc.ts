@@ -1,10 +1,10 @@
-import { isJsonObject, member } from '../../core/lib/members.js';
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { ShownOperation } from '../options/view.js';
 import type { GatewayCaller } from '../options/gateway-caller.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
-import { readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
+import { parsed, readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { Upstream, UpstreamReply } from './upstream.js';
 
@@ -24,6 +24,9 @@ export interface Asking {
 
 const MAX_BYTES = 10_485_760;
 const MAX_ERROR_BYTES = 1_048_576;
+
+/** In which a server of 2026-07-28 says, with such a status, what it misses: a header, a capability, a method, a parameter. */
+const OWN_CODES: ReadonlySet<unknown> = new Set([-32020, -32021, -32601, -32602]);
 
 /** The gateway asks in its own name, and can do nothing that a server may ask of a client. */
 export const META = {
@@ -90,8 +93,9 @@ export async function readReply(
 ): Promise<Readonly<Record<string, unknown>>> {
   try {
     if (status === 200) return await readResponse(body, { isEvents, id, maxBytes: MAX_BYTES });
-    const parsed: unknown = JSON.parse(await readText(body, MAX_ERROR_BYTES));
-    if (isRpcError(parsed)) return parsed;
+    const message = parsed(await readText(body, MAX_ERROR_BYTES));
+    noteMisunderstanding(upstream, status, message);
+    if (isRpcError(message)) return message;
     throw new UnreadableAnswer(`status ${status} without a JSON-RPC error`);
   } catch (error) {
     body.destroy();
@@ -100,6 +104,20 @@ export async function readReply(
     const reason = isRefusal ? `it answers ${status}` : 'its answer cannot be read';
     throw upstream.error('upstream_failed', reason, { cause: error, status });
   }
+}
+
+/** A transport of an earlier revision does not take the request; 401, 403 and 408 say nothing of it. */
+export function isOlder(status: number): boolean {
+  return [400, 404, 405, 406, 415].includes(status);
+}
+
+/**
+ * A server that was of 2026-07-28 may have been replaced by an older one, which says so with its status, and not in
+ * the words of this revision: whoever asks next what it speaks asks it.
+ */
+export function noteMisunderstanding(upstream: Upstream, status: number, answer: unknown): void {
+  const error = isRpcError(answer) ? member(answer, 'error') : undefined;
+  if (isOlder(status) && !OWN_CODES.has(memberOf(error, 'code'))) upstream.misunderstandings++;
 }
 
 export function isRpcError(value: unknown): value is Record<string, unknown> {

@@ -3,11 +3,18 @@ import { memberOf } from '../../core/lib/members.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
-import { type Asking, askModern } from './modern-rpc.js';
+import { type Asking, askModern, isOlder } from './modern-rpc.js';
 import type { Upstream } from './upstream.js';
 
-/** A server may learn the new revision; one that speaks it does not forget it. */
+/** A server may learn the new revision; one that speaks it does so until it takes a request as none. */
 const LEGACY_SECONDS = 600;
+
+interface Finding {
+  readonly era: ProtocolEra;
+  readonly until: number;
+  /** Of the upstream, when it was asked. */
+  readonly misunderstandings: number;
+}
 
 /** Which revision an upstream speaks. */
 export class UpstreamEra {
@@ -15,7 +22,7 @@ export class UpstreamEra {
   readonly #clock: Clock;
   readonly #configured: ProtocolEra | undefined;
   #flight: Promise<ProtocolEra> | undefined;
-  #found: { readonly era: ProtocolEra; readonly until: number } | undefined;
+  #found: Finding | undefined;
 
   constructor(upstream: Upstream, clock: Clock) {
     const { era } = upstream.options;
@@ -27,9 +34,7 @@ export class UpstreamEra {
   /** As far as it is known. */
   get known(): ProtocolEra | undefined {
     if (this.#configured !== undefined) return this.#configured;
-    return this.#found !== undefined && this.#found.until > this.#clock.elapsed()
-      ? this.#found.era
-      : undefined;
+    return this.#isGood(this.#found) ? this.#found?.era : undefined;
   }
 
   /**
@@ -44,12 +49,18 @@ export class UpstreamEra {
     this.#flight ??= flight;
     try {
       const era = await flight;
+      const { misunderstandings } = this.#upstream;
       const until = era === MODERN ? Infinity : this.#clock.elapsed() + LEGACY_SECONDS;
-      this.#found = { era, until };
+      this.#found = { era, until, misunderstandings };
       return era;
     } finally {
       if (this.#flight === flight) this.#flight = undefined;
     }
+  }
+
+  #isGood(found: Finding | undefined): boolean {
+    if (found === undefined || found.until <= this.#clock.elapsed()) return false;
+    return found.era !== MODERN || found.misunderstandings === this.#upstream.misunderstandings;
   }
 
   /** It was taken for one that it is not. */
@@ -76,9 +87,4 @@ export class UpstreamEra {
       throw error;
     }
   }
-}
-
-/** A transport of an earlier revision does not take the request; 401, 403 and 408 say nothing of it. */
-function isOlder(status: number): boolean {
-  return [400, 404, 405, 406, 415].includes(status);
 }

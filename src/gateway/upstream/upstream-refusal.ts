@@ -1,7 +1,7 @@
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import type { GatewayCaller } from '../options/gateway-caller.js';
-import { readText } from '../wire/read-message.js';
-import { isRpcError, rpcErrorOf } from './modern-rpc.js';
+import { parsed, readText } from '../wire/read-message.js';
+import { isRpcError, noteMisunderstanding, rpcErrorOf } from './modern-rpc.js';
 import { mappedScopes } from './scope-map.js';
 import { callTerms, type Destination } from './call-terms.js';
 import type { UpstreamReply } from './upstream.js';
@@ -33,17 +33,10 @@ export async function refusal(
     }
   }
   const message = parsed(await readText(body, MAX_BYTES).catch(() => ''));
+  noteMisunderstanding(upstream, status, message);
   const error = isRpcError(message) ? member(message, 'error') : undefined;
   if (status >= 400 && isJsonObject(error)) return rpcErrorOf(error, status);
   return upstream.error('upstream_failed', `it answers ${status} without a JSON-RPC message`, {
     status,
   });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -63,6 +63,8 @@ export class Upstream {
   readonly breaker: UpstreamBreaker;
   /** Of the last call that failed; cleared by one that does not. */
   lastError: string | undefined;
+  /** How often it took a request of 2026-07-28 as one that cannot be read. */
+  misunderstandings = 0;
   readonly #bulkhead: Bulkhead;
   readonly #streams: UpstreamTransport;
   readonly #tokens: UpstreamTokens;

@@ -86,7 +86,8 @@ function responseIn(text: string, id: string | number): Readonly<Record<string, 
   throw new UnreadableAnswer('no JSON-RPC response to the request');
 }
 
-function parsed(text: string): unknown {
+/** @returns `undefined` for what is no JSON. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -48,6 +48,23 @@ const toolsOf = ({ json }: Pick<GatewayAnswer, 'json'>): string[] =>
 const lists = (one: RunningUpstream) =>
   one.asked.filter(({ method }) => method === 'tools/list').length;
 
+/** Speaks 2025-11-25 alone. */
+const older: NonNullable<RunningUpstream['intercept']> = (request, response, body) => {
+  const { id, method = '' } = (body === '' ? {} : JSON.parse(body)) as Record<string, string>;
+  const isModern = request.headers['mcp-protocol-version'] === '2026-07-28';
+  const results: Record<string, object> = {
+    initialize: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: {} },
+    'tools/call': { content: [{ type: 'text', text: 'found in a session' }] },
+  };
+  const unsupported = { code: -32000, message: 'Bad Request: Unsupported protocol version' };
+  const answer = isModern ? { id: null, error: unsupported } : { id, result: results[method] };
+  response.writeHead(isModern ? 400 : id === undefined ? 202 : 200, {
+    'content-type': 'application/json',
+  });
+  response.end(JSON.stringify({ jsonrpc: '2.0', ...answer }));
+  return true;
+};
+
 /** Answers lists with this. */
 function listing(one: RunningUpstream, result: object | (() => object | undefined)): void {
   one.intercept = async (_request, response, body) => {
@@ -129,6 +146,18 @@ describe('14.C: lists', () => {
     const stale = await app.ask('tools/list');
     expect(toolsOf(stale)).toEqual(['one__old']);
     expect(stale.json.result._meta).not.toHaveProperty(['ai.authplane/unavailable']);
+  });
+
+  test('a server that is replaced by an older one is called in sessions, without a restart', async () => {
+    const search = await upstream();
+    const app = await gateway({ search: { url: search.url, token: none() } });
+    const call = () => app.ask('tools/call', { name: 'search__web', arguments: {} });
+    expect((await call()).json.result.content[0].text).toBe('found');
+    search.intercept = older;
+    expect((await call()).status).toBe(400); // says so itself
+    const { json } = await call();
+    expect(json.result.content[0].text).toBe('found in a session');
+    expect(app.upstreams.states()[0]?.era).toBe('2025-11-25');
   });
 
   test('what is public is read once for a thousand callers, and what is not by each of them', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { askModern } from '../../../src/gateway/upstream/modern-rpc.js';
 import { UpstreamEra } from '../../../src/gateway/upstream/upstream-era.js';
 import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
 import { askingAs, upstreamAt } from '../../support/gateway/upstream-objects.js';
@@ -56,6 +57,24 @@ describe('UpstreamEra', () => {
     expect([older.known, younger.known]).toEqual([undefined, '2026-07-28']);
     younger.forget();
     expect(younger.known).toBeUndefined();
+  });
+
+  test('a young one is asked again once it takes a request of the revision for none', async () => {
+    const upstream = upstreamAt(young.url);
+    const era = new UpstreamEra(upstream, new ManualClock());
+    const refused = async (status: number, error?: object) => {
+      young.intercept = undefined;
+      await era.find(askingAs());
+      answering(status, error && JSON.stringify({ jsonrpc: '2.0', id: null, error }));
+      await askModern(upstream, 'tools/list', {}, askingAs()).catch(() => undefined);
+      return era.known;
+    };
+    const unsupported = { code: -32000, message: 'Bad Request: Unsupported protocol version' };
+    expect([await refused(400, unsupported), await refused(404)]).toEqual([undefined, undefined]);
+    for (const code of [-32020, -32021, -32601, -32602]) {
+      expect(await refused(400, { code, message: 'no' })).toBe('2026-07-28');
+    }
+    expect([await refused(403), await refused(503)]).toEqual(['2026-07-28', '2026-07-28']);
   });
 
   test.each<[number, string]>([
