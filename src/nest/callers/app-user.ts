@@ -121,9 +121,9 @@ export class AppUsers {
   }
 }
 
-/** Also what `row?.active && row` gives where one of the two is not there. */
+/** Also what `row?.active && row` gives where one of the two is not there: whatever is falsy. */
 function isNobody(user: unknown): boolean {
-  return user === undefined || user === null || user === false || user === '' || user === 0;
+  return !user;
 }
 
 /** Requests whose user is ours; several guards may be on their way. */

@@ -116,7 +116,7 @@ describe.each(platforms)('12.2: the user of the application on %s', (platform) =
   test('row 6: null, and whatever else is nobody, refuses with 403 access_denied, without a challenge', async () => {
     const answers: unknown[] = [];
     const { send, post, runs } = await start(platform, () => answers.pop());
-    for (const gone of [null, undefined, false, '', 0, Promise.resolve(false)]) {
+    for (const gone of [null, undefined, false, '', 0, -0, 0n, NaN, Promise.resolve(NaN)]) {
       answers.push(gone);
       const refused = await send('eve');
       expect(refused.status).toBe(403);
