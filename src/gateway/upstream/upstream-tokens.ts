@@ -88,11 +88,12 @@ export class UpstreamTokens {
 
   #fromFunction(
     strategy: UpstreamTokenFunction,
-    { caller, operation, signal }: TokenNeed,
+    { caller: { claims, token }, operation, signal }: TokenNeed,
     retry: boolean,
   ): Promise<UpstreamToken | undefined> {
     const { name: upstream } = this.#upstream;
-    const request = { upstream, operation, caller, signal };
+    // Of its own: what it writes there changes no call, and not what is compared with its answer.
+    const request = { upstream, operation: { ...operation }, caller: { claims, token }, signal };
     return this.#timed(() => strategy(retry ? { ...request, retry } : request));
   }
 

@@ -96,6 +96,18 @@ describe('14.B: UpstreamTokens', () => {
     await expect(tokenFor(same)).rejects.toThrow('is the inbound one, which must not be passed on');
   });
 
+  test('what a function writes to its request changes neither the check nor the call', async () => {
+    const overwriting: TokenStrategy = ({ caller, operation }) => {
+      const { token } = caller;
+      Object.assign(caller, { token: 'another' });
+      Object.assign(operation, { name: 'another' });
+      return { accessToken: token };
+    };
+    const need = await needOf(overwriting);
+    await expect(tokens.tokenFor(need)).rejects.toThrow('is the inbound one');
+    expect(need.operation.name).toBe('list');
+  });
+
   test('after a refusal there is another one, or none', async () => {
     const need = await needOf(read, 'carl');
     const first = await tokens.tokenFor(need);
