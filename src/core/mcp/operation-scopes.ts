@@ -4,7 +4,6 @@ import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
 import { type Eventually, whenAllKnown, whenKnown } from '../lib/deadline.js';
 import type { McpOperation, OperationKind } from './json-rpc.js';
-import { paramsForRule } from './rule-params.js';
 import { NO_SOURCES } from './requirement-sources.js';
 import { UriTable } from './uri-table.js';
 import { addScopeNeeds, challengeScopes, NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
@@ -224,14 +223,13 @@ export function staticNeeds({
 
 /** The operation once for each way to read its URI. */
 function readings(operation: McpOperation, reader: UriReader): RuledOperation[] {
-  const { kind, method, name } = operation;
-  const params = paramsForRule(operation.params);
+  const { kind, method, name, params } = operation;
   if (!reader.isCertain) return [new UnreadableUri(kind, method, name, params, reader.template)];
   return reader.read(name).map((reading) => ({ kind, method, name, params, ...reading }));
 }
 
 function withoutUri({ kind, method, name, params }: McpOperation): RuledOperation {
-  return { kind, method, name, params: paramsForRule(params), uri: undefined, variables: {} };
+  return { kind, method, name, params, uri: undefined, variables: {} };
 }
 
 /** A rule that asks for what nobody can tell must not go on as if it were nothing. */
@@ -245,19 +243,19 @@ class UnreadableUri implements RuledOperation {
   ) {}
 
   get uri(): never {
-    throw this.#problem;
+    throw uncertain(this.template);
   }
 
   get variables(): never {
-    throw this.#problem;
+    throw uncertain(this.template);
   }
+}
 
-  get #problem(): ConfigurationError {
-    return new ConfigurationError(
-      `the variables of ${inspect(this.template)} cannot be told for certain, so a rule cannot read uri ` +
-        `and variables: declare a template without nested braces, optional groups and quoted names`,
-    );
-  }
+function uncertain(template: string): ConfigurationError {
+  return new ConfigurationError(
+    `the variables of ${inspect(template)} cannot be told for certain, so a rule cannot read uri ` +
+      `and variables: declare a template without nested braces, optional groups and quoted names`,
+  );
 }
 
 function isRefusal(demand: Demand): demand is Refusal {

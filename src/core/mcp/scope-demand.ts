@@ -7,6 +7,7 @@ import { within } from '../lib/deadline.js';
 import type { Eventually } from '../lib/deadline.js';
 import { NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
 import type { Caller } from '../token/caller.js';
+import { copyForRule } from './rule-copy.js';
 import {
   type RequiredScopes,
   requirementProblem,
@@ -26,7 +27,11 @@ export interface Refusal {
 /** What a requirement asks of one caller: scopes, or that it is not them. */
 export type Demand = ScopeNeeds | Refusal;
 
-/** What a requirement, or its rule, asks for this operation. */
+/**
+ * What a requirement, or its rule, asks for this operation. Each call of a rule gets a copy of its own.
+ *
+ * @throws InvalidRequestError for arguments that no rule can look at
+ */
 export function demandOf(
   requirement: RequiredScopes | ScopeRule | ScopeNeeds,
   operation: RuledOperation,
@@ -34,8 +39,9 @@ export function demandOf(
 ): Eventually<Demand> {
   if (typeof requirement !== 'function') return scopeNeeds(requirement);
   if (isAnonymous === true) return { reason: 'its rule needs a caller' };
+  const asked = copyForRule(operation);
   try {
-    const answer: unknown = requirement(operation, claims);
+    const answer: unknown = requirement(asked, claims);
     return isThenable(answer) ? laterDemand(answer) : answerOf(answer);
   } catch (error) {
     if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };

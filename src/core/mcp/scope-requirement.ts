@@ -35,11 +35,13 @@ export interface RuledOperation extends McpOperation {
  * refuses, whatever scopes the caller has or could get.
  *
  * It runs before the server has validated anything: `operation.params` may be of any shape and lacks the
- * defaults and transforms of the server. It is a copy: what the rule changes runs nowhere. So ask less for what is known to be harmless, never more only
+ * defaults and transforms of the server. So ask less for what is known to be harmless, never more only
  * for what is known to be bad. Compare `uri` and `variables` of a resource, not `name` and `params`,
  * which have its URI in any spelling. Where servers may read a URI in several ways, the rule is asked for
  * each, and the needs add up. To read `uri` or `variables` of a template that cannot be read for certain
  * (nested braces, quoted names) throws a `ConfigurationError`.
+ *
+ * Each call gets a copy of its own, and what the rule changes in it runs nowhere.
  *
  * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
  *

@@ -4,7 +4,7 @@ import type { AccessRule, ScopeNeeds } from '../../core/lib/scopes.js';
 import { NO_PARAMS } from '../../core/names/path-template.js';
 import { quoted } from '../../core/lib/text.js';
 import type { McpOperation } from '../../core/mcp/json-rpc.js';
-import { paramsForRule } from '../../core/mcp/rule-params.js';
+import { copyForRule } from '../../core/mcp/rule-copy.js';
 import type { Caller } from '../../core/token/caller.js';
 import type { VerifiedClaims } from '../../core/token/verified-claims.js';
 import type { CallerHolder, RulesAsked } from '../http/request.js';
@@ -15,7 +15,10 @@ import { placeOf } from './caller-place.js';
 export interface AllowedCaller<User = unknown> {
   /** What is verified of them, or what `otherCredentials` has said. */
   readonly claims: VerifiedClaims;
-  /** Who it is in the application, by the option `user`; `undefined` without it. */
+  /**
+   * Who it is in the application, by the option `user`; `undefined` without it. What the application has
+   * given itself, and no copy.
+   */
   readonly user: User;
   /** What the request is for. */
   readonly resource: CalledResource;
@@ -61,10 +64,12 @@ export async function requireAllowed(
   { claims, resource: uri }: Pick<Caller, 'claims' | 'resource'>,
   { user, resource }: Pick<CallerHolder, 'user' | 'resource'>,
 ): Promise<void> {
-  const place = placeOf({ resource: uri, params: resource?.params ?? NO_PARAMS });
-  const caller: AllowedCaller = { claims, user, ...place };
+  const place = { resource: uri, params: resource?.params ?? NO_PARAMS };
   const answers = asked.flatMap(({ rules, operation }) =>
-    rules.map((rule) => requireOne(rule as AllowRule, caller, operation)),
+    rules.map((rule) => {
+      const caller: AllowedCaller = { claims, user, ...placeOf(place) };
+      return requireOne(rule as AllowRule, caller, operation);
+    }),
   );
   await Promise.all(answers);
 }
@@ -112,5 +117,5 @@ async function requireOne(
 function shown(operation: McpOperation | undefined): McpOperation | undefined {
   if (operation === undefined) return undefined;
   const { kind, method, name, params } = operation;
-  return { kind, method, name, params: paramsForRule(params) };
+  return copyForRule({ kind, method, name, params });
 }

@@ -75,6 +75,32 @@ describe('OperationScopes', () => {
     expect(scopes.announcedNeeds(tool('t')).all).toEqual(['shown']);
   });
 
+  it('each call of a rule has a copy of its own, also for each reading of one URI', () => {
+    const seen: unknown[] = [];
+    const rule: ScopeRule = (operation) => {
+      seen.push(structuredClone(operation.params));
+      Reflect.set(operation.params as object, 'uri', 'evil');
+      Reflect.set(operation, 'name', 'evil');
+      Reflect.set(operation.variables, 'path', 'evil');
+      return [];
+    };
+    const all = ['notes://{path*}', 'notes://{path*}'].map((name): OperationRequirement => {
+      return { kind: 'resource', name, requirement: rule, hidden: false };
+    });
+    const scopes = new OperationScopes(all, true);
+    const params = { uri: 'notes://a/b/' };
+    const operation = {
+      kind: 'resource',
+      method: 'resources/read',
+      name: params.uri,
+      params,
+    } as const;
+    known(scopes.judge(operation, callerOf([])));
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen).toEqual(seen.map(() => ({ uri: 'notes://a/b/' })));
+    expect(operation).toMatchObject({ name: 'notes://a/b/', params: { uri: 'notes://a/b/' } });
+  });
+
   it('a rule sees what is asked and who asks', () => {
     const rule: ScopeRule = ({ kind, method, name, params }, { agentChain }) =>
       agentChain.length > 0

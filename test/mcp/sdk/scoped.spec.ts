@@ -293,6 +293,112 @@ describe.each(platforms)('%s', (platform) => {
   );
 });
 
+/** Changes all that it is asked about, and lets everybody pass. */
+const vandal = ({ params, variables }: { params: unknown; variables: object }): string[] => {
+  const { arguments: args = {}, variables: ofUri = {} } = params as Record<string, object>;
+  const { to, at, amount } = args as { to?: string[]; at?: unknown; amount?: unknown };
+  to?.push('evil');
+  if (at instanceof Date) at.setTime(0);
+  if (amount instanceof Amount && amount.double() !== 14) return ['no copy of its class'];
+  for (const one of [args, ofUri, variables]) {
+    for (const key of Object.keys(one)) Reflect.set(one, key, 'evil');
+  }
+  return [];
+};
+
+class Amount {
+  constructor(readonly cents: number) {}
+
+  double(): number {
+    return Reflect.set(this, 'cents', this.cents * 2) ? this.cents : 0;
+  }
+}
+
+const SENT = {
+  to: z.array(z.string()),
+  at: z.coerce.date(),
+  amount: z.number().transform((cents) => new Amount(cents)),
+};
+
+function vandalised(server: McpServerV1 | McpServer): void {
+  const contents = (uri: URL, variables: object) => {
+    ran.push([uri.href, { ...variables }]);
+    return { contents: [{ uri: uri.href, text: 'content' }] };
+  };
+  const summary = (args: object) => {
+    ran.push(['summary', args]);
+    return { messages: [] };
+  };
+  const sending = requires(vandal, (args: object) => note(['send', args], 'sent'));
+  const template = 'notes://one/{id}';
+  const argsSchema = { tone: z.string() };
+  if (server instanceof McpServerV1) {
+    server.registerTool('send', { inputSchema: SENT }, sending);
+    server.registerResource(
+      'one',
+      new TemplateV1(template, { list: undefined }),
+      {},
+      requires(vandal, contents),
+    );
+    server.registerPrompt('summary', { argsSchema }, requires(vandal, summary));
+    return;
+  }
+  server.registerTool('send', { inputSchema: z.object(SENT) }, sending);
+  server.registerResource(
+    'one',
+    new ResourceTemplate(template, { list: undefined }),
+    {},
+    requires(vandal, contents),
+  );
+  server.registerPrompt('summary', { argsSchema: z.object(argsSchema) }, requires(vandal, summary));
+}
+
+describe('what a rule judges is what runs', () => {
+  test.each(['SDK v1', 'SDK v2'])('%s: validated arguments that a rule changes', async (sdk) => {
+    const made = (operations: AuthplaneOperations): Promise<McpServe> | McpServe => {
+      if (sdk === 'SDK v1') {
+        const server = scoped(new McpServerV1(INFO), operations);
+        vandalised(server);
+        return serveV1(server);
+      }
+      const serve = toNodeHandler(
+        createMcpHandler(() => {
+          const server = scoped(new McpServer(INFO), operations);
+          vandalised(server);
+          return server;
+        }),
+      );
+      return (raw, response, body) => serve(raw as never, response, body);
+    };
+
+    @Controller('mcp')
+    @UseGuards(AuthplaneGuard)
+    class Vandalised {
+      constructor(private readonly operations: AuthplaneOperations) {}
+
+      @Post()
+      handle(@Req() raw: PlatformRequest, @Res() reply: PlatformReply): Promise<void> {
+        return serveMcp(raw, reply, () => made(this.operations));
+      }
+    }
+    app = await startMcpApp({ platform: 'express', controller: Vandalised });
+    const sent = { to: ['ann'], at: '2026-01-02T00:00:00.000Z', amount: 7 };
+    const answers = [
+      await app.post(call('send', sent)),
+      await app.post(request('resources/read', { uri: 'notes://one/7' })),
+      await app.post(request('prompts/get', { name: 'summary', arguments: { tone: 'calm' } })),
+    ];
+    expect(answers.map(({ text: body }) => body)).not.toContainEqual(
+      expect.stringContaining('error'),
+    );
+    expect(ran).toEqual([
+      ['send', { to: ['ann'], at: new Date(sent.at), amount: new Amount(7) }],
+      ['notes://one/7', { id: '7' }],
+      ['summary', { tone: 'calm' }],
+    ]);
+  });
+});
+
 describe('what is registered', () => {
   test('a renamed tool, and a replaced handler, keep their needs', async () => {
     @Controller('mcp')

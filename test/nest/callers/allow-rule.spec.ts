@@ -233,7 +233,7 @@ describe.each(platforms)('12.3: @Allow on %s', (platform) => {
     expect((await tool(read('banned'), 'banned')).status).toBe(403);
   });
 
-  test('what a rule does with its arguments changes nothing that the next one is asked about', async () => {
+  test('what a rule does with what it is told changes nothing that the next one is asked about', async () => {
     const operation = {
       kind: 'tool',
       method: 'tools/call',
@@ -242,12 +242,16 @@ describe.each(platforms)('12.3: @Allow on %s', (platform) => {
     } as const;
     const seen: unknown[] = [];
     const rules: AllowRule[] = [
-      (_caller, asked) => Object.assign(asked?.params as object, { of: 'alice' }).of === 'alice',
-      (_caller, asked) => seen.push(asked) > 0,
+      (caller, asked) => {
+        Object.assign(caller, { user: 'alice' });
+        Object.assign(caller.resource, { uri: 'y' });
+        return Object.assign(asked?.params as object, { of: 'alice' }).of === 'alice';
+      },
+      ({ user, resource }, asked) => seen.push(user, resource.uri, asked) > 0,
     ];
     const claims = {} as Parameters<AllowRule>[0]['claims'];
-    await requireAllowed([{ rules, operation }], { claims, resource: 'x' }, {});
-    expect(seen).toEqual([operation]);
+    await requireAllowed([{ rules, operation }], { claims, resource: 'x' }, { user: 'bob' });
+    expect(seen).toEqual(['bob', 'x', operation]);
     expect(operation.params).toEqual({ of: 'bob' });
   });
 

@@ -117,6 +117,13 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'core/mcp/json-rpc.ts': { operationsOf: 'operations in a batch' },
   'core/mcp/operation-scopes.ts': { constructor: 'boot' },
+  'core/mcp/rule-copy.ts': {
+    '#list': 'arguments in a list for a rule',
+    '#plain': 'arguments that are wide for a rule',
+    '#instance': 'bounded',
+    '#map': 'bounded',
+    '#set': 'bounded',
+  },
   'core/mcp/scope-requirement.ts': { memberProblem: 'boot' },
   'core/mcp/uri-table.ts': {
     constructor: 'boot',

@@ -28,6 +28,7 @@ import { PathTemplate } from '../../../src/core/names/path-template.js';
 import { quoted } from '../../../src/core/lib/text.js';
 import { fetchAs } from '../../../src/core/operations/fetch-as.js';
 import { UriTable } from '../../../src/core/mcp/uri-table.js';
+import { copyForRule } from '../../../src/core/mcp/rule-copy.js';
 import { signingInput } from '../../../src/core/jws/signing-input.js';
 import { deepFreeze, parseStrictJson } from '../../../src/core/lib/strict-json.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
@@ -222,6 +223,8 @@ export const READERS: Readonly<Record<string, Reader>> = {
   'operations in a nested body': ofJson((n) => message('tools/call', nested(n)), operationsOf),
   'operations in a wide body': ofJson((n) => message('tools/call', wide(n)), operationsOf),
   'operations in a batch': ofJson((n) => Array.from({ length: n }, () => ({})), operationsOf),
+  'arguments in a list for a rule': ofJson((n) => many(n, () => [0]), copyForRule),
+  'arguments that are wide for a rule': ofJson(wide, copyForRule),
   'many subscriptions': ofJson(
     (n) =>
       message('subscriptions/listen', {
