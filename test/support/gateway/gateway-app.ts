@@ -19,6 +19,7 @@ import {
   type RunningApp,
   startApp,
 } from '../nest/start-app.js';
+import type { TravelClock } from '../nest/travel-clock.js';
 
 /** A resource of an upstream, and which scopes of the gateway stand for its own. */
 export interface UpstreamResource {
@@ -35,6 +36,8 @@ export interface GatewayAppOptions {
   readonly options?: Partial<AuthplaneModuleOptions>;
   readonly metadata?: ModuleMetadata;
   readonly accessTokenTtlSeconds?: number;
+  /** Of the gateway and of the authorization server. */
+  readonly clock?: TravelClock;
 }
 
 export interface GatewayAnswer {
@@ -84,6 +87,7 @@ export async function startGateway({
   options,
   metadata,
   accessTokenTtlSeconds,
+  clock,
 }: GatewayAppOptions): Promise<GatewayApp> {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
@@ -101,6 +105,7 @@ export async function startGateway({
       },
     ],
     ...(accessTokenTtlSeconds === undefined ? {} : { accessTokenTtlSeconds }),
+    ...(clock === undefined ? {} : { now: clock.now }),
     resources: [
       { uri: mcpUrl, slug: 'gateway', scopes, policy },
       ...resources.map(({ url, scopeMap, options: more }) => ({
@@ -121,6 +126,7 @@ export async function startGateway({
           ...ON_LOOPBACK,
           scopes,
           asCredentials: { clientId: 'gateway', clientSecret: 'a-secret-of-the-gateway' },
+          ...(clock === undefined ? {} : { clock }),
           ...options,
         }),
         AuthplaneGatewayModule.forRoot({
