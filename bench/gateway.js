@@ -217,6 +217,7 @@ async function measure() {
     'passed through': most(1.15),
     'session to session': most(1.5),
     'session to 2026-07-28': most(1.5),
+    '2026-07-28 to session': most(1.5),
   };
   const rows = compare(await interleave(calls, { rounds: ROUNDS, warmUps: 5 }), {
     base: 'forwarder',

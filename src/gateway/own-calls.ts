@@ -17,6 +17,7 @@ import { LegacySession } from './upstream/legacy-session.js';
 import { type Asking, META } from './upstream/modern-rpc.js';
 import { refusal } from './upstream/upstream-refusal.js';
 import type { UpstreamReply } from './upstream/upstream.js';
+import { HeldTokens } from './upstream/upstream-tokens.js';
 import { RpcError, UnknownOperationError } from './wire/gateway-errors.js';
 import { MODERN } from './wire/modern-request.js';
 import { outgoingRequest } from './wire/upstream-request.js';
@@ -119,11 +120,12 @@ export class OwnCalls {
   async #legacy(
     route: Route,
     params: Message,
-    asking: Omit<Asking, 'timeoutMs'>,
+    caller: Omit<Asking, 'timeoutMs'>,
     onProgress: GatewayCallOptions['onProgress'],
   ): Promise<Message> {
     const { upstream, item } = route;
     const terms = callTerms(route);
+    const asking = { ...caller, held: new HeldTokens() };
     const session = await LegacySession.open(
       upstream,
       { capabilities: {}, clientInfo: undefined },

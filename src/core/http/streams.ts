@@ -43,6 +43,8 @@ export class OutboundStreams {
   readonly #url: URL;
   readonly #options: OutboundStreamOptions;
   readonly #agent: Agent;
+  readonly #lookup = judging((hostname) => this.#resolve(hostname));
+  #isLiteralJudged = false;
 
   /** @param url of the service, which its configuration has checked. */
   constructor(url: URL, options: OutboundStreamOptions = {}) {
@@ -75,15 +77,22 @@ export class OutboundStreams {
   }
 
   async #attempt(call: Outgoing, isRepeatable: boolean): Promise<IncomingMessage> {
-    const host = unbracketed(this.#url.hostname);
-    if (isIP(host) !== 0) this.#judged([{ address: host }]); // node:net asks no lookup about these
-    const lookup = judging((hostname) => this.#resolve(hostname));
+    this.#judgeLiteral();
+    const lookup = this.#lookup;
     try {
       return await streamBySocket(call, { lookup, agent: this.#agent });
     } catch (error) {
       if (!(error instanceof StaleSocketError) || !isRepeatable) throw error;
       return streamBySocket(call, { lookup, agent: false });
     }
+  }
+
+  /** An address in the URL, about which node:net asks no lookup, stays what it is. */
+  #judgeLiteral(): void {
+    if (this.#isLiteralJudged) return;
+    const host = unbracketed(this.#url.hostname);
+    if (isIP(host) !== 0) this.#judged([{ address: host }]);
+    this.#isLiteralJudged = true;
   }
 
   async #resolve(hostname: string): Promise<readonly ResolvedAddress[]> {

@@ -6,6 +6,7 @@ import { LegacySession } from '../upstream/legacy-session.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
+import { HeldTokens } from '../upstream/upstream-tokens.js';
 import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
 import type { ModernRequest } from '../wire/modern-request.js';
 import { type Message, messagesOf } from '../upstream/reply-messages.js';
@@ -40,7 +41,8 @@ const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
 export async function callInSession(
   call: CallInSession,
 ): Promise<(response: ServerResponse) => Promise<void>> {
-  const { route, request, params, asking } = call;
+  const { route, request, params } = call;
+  const asking = { ...call.asking, held: new HeldTokens() };
   const { id, method } = request;
   const clientInfo = memberOf(params['_meta'], `${META}clientInfo`);
   const { upstream, item } = route;
@@ -52,7 +54,7 @@ export async function callInSession(
     const reply = await session.send(message, { ...asking, ...callTerms(route), operation });
     if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
     return (response) =>
-      relay(call, session, reply, new MessageStream(response)).finally(() => {
+      relay({ ...call, asking }, session, reply, new MessageStream(response)).finally(() => {
         answered();
         void session.close(asking);
       });

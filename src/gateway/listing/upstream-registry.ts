@@ -22,6 +22,7 @@ import type { LocalTools } from '../local/local-tools.js';
 import { LegacySession } from '../upstream/legacy-session.js';
 import { type Asking, askModern } from '../upstream/modern-rpc.js';
 import { Upstream } from '../upstream/upstream.js';
+import { HeldTokens } from '../upstream/upstream-tokens.js';
 import { UpstreamEra } from '../upstream/upstream-era.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { TaskIds } from '../wire/task-ids.js';
@@ -241,15 +242,16 @@ export class UpstreamRegistry {
   ): Promise<RawList> {
     const { capabilities = {} } = reader;
     const client = { capabilities, clientInfo: undefined };
-    const session = await LegacySession.open(upstream, client, reader);
+    const asking = { ...reader, held: new HeldTokens() };
+    const session = await LegacySession.open(upstream, client, asking);
     try {
       return await readList(shape, (params) =>
         this.#listed(upstream, shape.method, () =>
-          session.ask(shape.method, params, { ...reader, timeoutMs: left() }),
+          session.ask(shape.method, params, { ...asking, timeoutMs: left() }),
         ),
       );
     } finally {
-      void session.close(reader);
+      void session.close(asking);
     }
   }
 

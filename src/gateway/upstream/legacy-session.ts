@@ -99,7 +99,7 @@ export class LegacySession {
       const { connectTimeoutMs: timeoutMs } = this.upstream.options;
       const strategy = strategyOf(asking, this.upstream);
       const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } };
-      const call = { ...asking, strategy, timeoutMs, signal: AbortSignal.timeout(timeoutMs) };
+      const call = { ...asking, strategy, timeoutMs, signal: new AbortController().signal };
       this.tell(message, call).catch(() => undefined); // it is gone itself
     };
     asking.signal.addEventListener('abort', tell, { once: true });
@@ -148,7 +148,7 @@ export class LegacySession {
     if (this.#id === undefined) return;
     const { connectTimeoutMs: timeoutMs } = this.upstream.options;
     const strategy = strategyOf(asking, this.upstream);
-    const signal = AbortSignal.timeout(timeoutMs);
+    const { signal } = new AbortController(); // it has its deadline
     const call = { ...asking, signal, timeoutMs, strategy, operation: { method: 'DELETE' } };
     const headers = this.#headers();
     const request = { ...call, method: 'DELETE', headers, isPartOfCall: true } as const;

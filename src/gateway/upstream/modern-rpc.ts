@@ -7,6 +7,7 @@ import { MODERN } from '../wire/modern-request.js';
 import { parsed, readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { Upstream, UpstreamReply } from './upstream.js';
+import type { HeldTokens } from './upstream-tokens.js';
 
 /** For whom something is asked, and until when. */
 export interface Asking {
@@ -18,6 +19,8 @@ export interface Asking {
   readonly strategy?: TokenStrategy | undefined;
   /** What there is at the URL of the request; everything where it is left out. */
   readonly isShown?: ShownOperation | undefined;
+  /** Of the call that it is a part of. */
+  readonly held?: HeldTokens | undefined;
   /** Told which upstream an operation is for, once that is known. */
   readonly onRoute?: ((upstream: string) => void) | undefined;
 }

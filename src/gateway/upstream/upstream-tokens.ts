@@ -21,6 +21,21 @@ export interface TokenNeed {
   readonly caller: GatewayCaller;
   readonly operation: { readonly method: string; readonly name?: string };
   readonly signal: AbortSignal;
+  /** Of a call that is several requests: they are made with the same token. Default: none are kept. */
+  readonly held?: HeldTokens | undefined;
+}
+
+/** Tokens of one call, as long as it lasts. A function is asked for each request, whose operation it is told. */
+export class HeldTokens {
+  readonly #tokens = new Map<TokenStrategy, UpstreamToken>();
+
+  get({ strategy }: TokenNeed): UpstreamToken | undefined {
+    return this.#tokens.get(strategy);
+  }
+
+  keep({ strategy }: TokenNeed, token: UpstreamToken | undefined): void {
+    if (token !== undefined && typeof strategy !== 'function') this.#tokens.set(strategy, token);
+  }
 }
 
 type Client = Pick<AuthplaneClient, 'exchange' | 'clientCredentials' | 'evictRefused'>;
@@ -43,13 +58,18 @@ export class UpstreamTokens {
    * @throws UpstreamError `upstream_refused` for every other refusal of the authorization server
    */
   async tokenFor(need: TokenNeed): Promise<UpstreamToken | undefined> {
-    return this.#checked(await this.#get(need, false), need);
+    const held = need.held?.get(need);
+    if (held !== undefined) return held;
+    const token = this.#checked(await this.#get(need, false), need);
+    need.held?.keep(need, token);
+    return token;
   }
 
   /** Another one after `refused` was answered with 401; `undefined`: there is none. */
   async tokenAfter(refused: UpstreamToken, need: TokenNeed): Promise<UpstreamToken | undefined> {
     if (typeof need.strategy !== 'function') this.#client.evictRefused(refused.accessToken);
     const next = this.#checked(await this.#get(need, true), need);
+    need.held?.keep(need, next);
     return next?.accessToken === refused.accessToken ? undefined : next;
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { exchange } from 'authplane-nestjs/gateway';
 import { type CallInSession, callInSession } from '../../../src/gateway/legacy/call-in-session.js';
 import { eventsOf } from '../../support/gateway/event-reader.js';
 import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
@@ -51,6 +52,18 @@ describe('14.F: a call of 2026-07-28 in a session with an older server', () => {
     expect(old.log.at(0)).toBe('POST new');
     expect(old.received()).toContain('"capabilities":{}');
     expect(old.received()).not.toContain(CAPABILITIES);
+  });
+
+  test('14.34: one token is asked for, however many requests a call is', async () => {
+    let exchanges = 0;
+    const exchanged = () => (exchanges++, Promise.resolve({ accessToken: 'for-cal' }));
+    const client = { exchange: exchanged } as never;
+    const upstream = upstreamAt(old.url, { token: exchange({ scope: 'use' }) }, { client });
+    const asking = askingAs('ann', { token: 'inbound' });
+    const { route } = callOf('count');
+    await messages(callOf('count', { route: { ...route, upstream }, asking }));
+    await until(() => old.sessions.size === 0);
+    expect([exchanges, old.log.length]).toEqual([1, 4]);
   });
 
   test('what is told on the way comes first', async () => {

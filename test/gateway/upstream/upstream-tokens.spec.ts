@@ -11,7 +11,7 @@ import {
   startAuthorizationServer,
   type StandInAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { UpstreamTokens } from '../../../src/gateway/upstream/upstream-tokens.js';
+import { HeldTokens, UpstreamTokens } from '../../../src/gateway/upstream/upstream-tokens.js';
 import { askingAs } from '../../support/gateway/upstream-objects.js';
 
 const GATEWAY = 'https://gateway.example.com/mcp';
@@ -57,6 +57,35 @@ describe('14.B: UpstreamTokens', () => {
   const claimsIn = (token: { accessToken: string } | undefined) =>
     JSON.parse(Buffer.from(token?.accessToken.split('.')[1] ?? '', 'base64url').toString());
   const read = exchange({ scope: 'calendar.read' });
+
+  test('14.34: the requests of one call have one token, until it is refused', async () => {
+    let exchanges = 0;
+    const counted = new UpstreamTokens(
+      {
+        exchange: (request) => (exchanges++, client.exchange(request)),
+        clientCredentials: (request) => client.clientCredentials(request),
+        evictRefused: (token) => client.evictRefused(token),
+      },
+      { name: 'cal', resource: CALENDAR },
+    );
+    const need = { ...(await needOf(read, 'held')), held: new HeldTokens() };
+    const [first, second] = [await counted.tokenFor(need), await counted.tokenFor(need)];
+    expect([second, exchanges]).toEqual([first, 1]);
+    const next = await counted.tokenAfter(first!, need);
+    expect(next?.accessToken).not.toBe(first?.accessToken);
+    expect([await counted.tokenFor(need), exchanges]).toEqual([next, 2]);
+    await counted.tokenFor({ ...need, held: new HeldTokens() }); // another call
+    expect(exchanges).toBe(3);
+    const asked: string[] = [];
+    const strategy = ({ operation }: UpstreamTokenRequest) => {
+      asked.push(operation.method);
+      return { accessToken: 'of-a-function' };
+    };
+    for (const method of ['initialize', 'tools/call']) {
+      await counted.tokenFor({ ...need, strategy, operation: { method } });
+    }
+    expect(asked).toEqual(['initialize', 'tools/call']);
+  });
 
   test('the caller’s is exchanged for one of the upstream', async () => {
     expect(claimsIn(await tokenFor(read))).toMatchObject({ sub: 'ann', scope: 'calendar.read' });
