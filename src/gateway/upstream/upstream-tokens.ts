@@ -1,6 +1,11 @@
 import type { AuthplaneClient } from '../../core/client.js';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
-import { ConsentRequiredError, OAuthError } from '../../core/errors/oauth-errors.js';
+import {
+  AccessDeniedError,
+  ConsentRequiredError,
+  InvalidScopeError,
+  OAuthError,
+} from '../../core/errors/oauth-errors.js';
 import {
   AuthorizationServerUnavailableError,
   ProtocolError,
@@ -80,7 +85,7 @@ export class UpstreamTokens {
     try {
       return await this.#fromServer(strategy, need);
     } catch (error) {
-      throw this.#refusal(error);
+      throw this.#refusal(error, strategy);
     }
   }
 
@@ -147,13 +152,13 @@ export class UpstreamTokens {
   }
 
   /** What of the authorization server's answers says that this caller gets nothing for this upstream. */
-  #refusal(error: unknown): unknown {
+  #refusal(error: unknown, strategy: Exclude<TokenStrategy, UpstreamTokenFunction>): unknown {
     if (error instanceof ConsentRequiredError) return error;
     const isOutage =
       error instanceof OAuthError && (error.statusCode === 429 || error.statusCode >= 500);
     const isRefusal = error instanceof OAuthError || error instanceof ProtocolError;
     if (isOutage || !isRefusal) return error;
-    return this.#refused(error.message, error);
+    return this.#refused(error.message + adviceFor(error, strategy), error);
   }
 
   #refused(reason: string, cause: unknown = 'no token'): UpstreamError {
@@ -161,6 +166,15 @@ export class UpstreamTokens {
     const options = { code: 'upstream_refused', upstream, cause } as const;
     return new UpstreamError(`${upstream}: ${reason}`, options);
   }
+}
+
+/** What an operator looks at, who knows neither the caller's scopes nor which of them stands for what. */
+function adviceFor(error: Error, strategy: Exclude<TokenStrategy, UpstreamTokenFunction>): string {
+  const isAboutScopes = error instanceof InvalidScopeError || error instanceof AccessDeniedError;
+  if (!isAboutScopes || strategy.kind === 'none') return '';
+  return strategy.kind === 'exchange'
+    ? `; a fronting link has to lead from a scope of the caller's token to "${strategy.scope}"`
+    : `; the client of the gateway has to have "${strategy.scope}" there`;
 }
 
 /** What may stand in the header (RFC 6750 §2.1), and no more. */

@@ -154,6 +154,9 @@ describe('14.B: UpstreamTokens', () => {
     await expect(tokenFor(read, 'eve')).rejects.toBeInstanceOf(ConsentRequiredError);
     await expect(tokenFor(exchange({ scope: 'calendar.write' }))).rejects.toMatchObject({
       ...{ code: 'upstream_refused', upstream: 'cal', maybeExecuted: false },
+      message: expect.stringMatching(
+        /fronting link .* scope of the caller's .* "calendar\.write"$/,
+      ),
     });
     server.fail('token', 503);
     await expect(tokenFor(read, 'dave')).rejects.toMatchObject({
