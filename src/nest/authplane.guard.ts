@@ -5,10 +5,11 @@ import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
 import type { Eventually } from '../core/lib/deadline.js';
 import { addScopeNeeds, type ScopeNeeds } from '../core/lib/scopes.js';
-import { letIn, type RequestPolicy } from './decision.js';
+import { Refused } from './callers/request-caller.js';
+import { letInOrRefuse, type RequestPolicy } from './decision.js';
 import { handlerInClass } from './context/judged-handlers.js';
 import { placesOf } from './context/handler-places.js';
-import { exchangeOf } from './http/exchange.js';
+import { exchangeOf, type HttpExchange } from './http/exchange.js';
 import { callerOf, requestOf, requestState } from './http/request.js';
 import { servesPath } from './http/routes.js';
 import { IS_AUTHPLANE_GUARD, isAuthplaneGuard, policyOf } from './marks/handler-marks.js';
@@ -77,15 +78,27 @@ export class AuthplaneGuard implements CanActivate {
 
   #canActivateHttp(context: ExecutionContext): Eventually<boolean> {
     const exchange = exchangeOf(context);
-    const refuse = (error: unknown): never => {
-      throw error instanceof AuthplaneError ? this.refusals.ofGuard(error, exchange) : error;
-    };
+    const letting = this.#letIn(context, exchange);
+    if (letting === undefined) return true;
+    if (letting instanceof Refused) throw this.#refusalOf(letting.error, exchange);
+    return letting.then(
+      () => true,
+      (error: unknown) => {
+        throw this.#refusalOf(error, exchange);
+      },
+    );
+  }
+
+  #letIn(context: ExecutionContext, exchange: HttpExchange): ReturnType<typeof letInOrRefuse> {
     try {
-      const letting = letIn(exchange, this.#policy(context), this.resources);
-      return letting === undefined ? true : letting.then(() => true, refuse);
+      return letInOrRefuse(exchange, this.#policy(context), this.resources);
     } catch (error) {
-      return refuse(error);
+      throw this.#refusalOf(error, exchange);
     }
+  }
+
+  #refusalOf(error: unknown, exchange: HttpExchange): unknown {
+    return error instanceof AuthplaneError ? this.refusals.ofGuard(error, exchange) : error;
   }
 
   /** The token was verified for the HTTP request that the message came in; nothing is verified twice. */

@@ -137,8 +137,8 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     const { httpAdapter } = this.adapterHost;
     carryHeaders(exchange.reply);
     letPageRead(exchange, this.#pagesOf(policy));
-    const answer = this.refusals.ofGuard(error, exchange);
-    httpAdapter.reply(exchange.reply, answer.getResponse(), answer.getStatus());
+    const { body, status } = this.refusals.answerTo(error, exchange);
+    httpAdapter.reply(exchange.reply, body, status);
   }
 }
 

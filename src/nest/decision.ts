@@ -1,13 +1,12 @@
 import { eventCaller } from '../core/events.js';
 import { requireOnce, rulesToAsk } from './callers/allow-rule.js';
 import { withScopesOf } from './callers/app-user.js';
-import type { OtherCredentialsCheck } from './callers/other-credentials.js';
-import { type Eventually, whenKnown } from '../core/lib/deadline.js';
+import { callerOnce, Refused } from './callers/request-caller.js';
+import type { Eventually } from '../core/lib/deadline.js';
 import { putMember } from '../core/lib/members.js';
 import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { TokenMissingError } from '../core/errors/token-errors.js';
-import { isWithoutCredentials } from '../core/token/credentials.js';
-import { type AdmittedCaller, AnonymousCaller, TokenCaller } from '../core/token/caller.js';
+import type { AdmittedCaller } from '../core/token/caller.js';
 import {
   type HttpExchange,
   keepPrivate,
@@ -16,8 +15,6 @@ import {
   sendAlong,
 } from './http/exchange.js';
 import {
-  type FoundCaller,
-  inboundRequest,
   publishCaller,
   publishNobody,
   publishUser,
@@ -25,7 +22,6 @@ import {
   requestState,
 } from './http/request.js';
 import { runListenersIn } from './http/request-context.js';
-import type { AuthplaneResource } from '../core/resource.js';
 import type { EndpointPolicy } from './mcp/endpoint-rules.js';
 import type { Inspection } from './mcp/message-inspection.js';
 import type { ProtectedResource, ProtectedResources } from './resources/protected-resources.js';
@@ -36,13 +32,13 @@ export interface RequestPolicy extends EndpointPolicy {
 }
 
 const NO_RULES: Inspection['rules'] = [];
-const NOBODY: readonly FoundCaller[] = [];
 
 /** One request on its way to an answer. */
 interface Decision {
   readonly exchange: HttpExchange;
   readonly state: RequestState;
   readonly policy: RequestPolicy;
+  readonly protectedBy: ProtectedResource;
   readonly application: ProtectedResources;
   readonly inspection: Inspection | undefined;
 }
@@ -65,6 +61,17 @@ export function letIn(
   asked: RequestPolicy,
   application: ProtectedResources,
 ): Eventually<void> {
+  const letting = letInOrRefuse(exchange, asked, application);
+  if (letting instanceof Refused) throw letting.error;
+  return letting;
+}
+
+/** The same; what happens to many requests is told and not thrown. @throws AuthplaneError for all else */
+export function letInOrRefuse(
+  exchange: HttpExchange,
+  asked: RequestPolicy,
+  application: ProtectedResources,
+): Eventually<void> | Refused {
   return asked.protectedBy.many === undefined
     ? decide(exchange, asked, application)
     : decideForMember(exchange, asked, application);
@@ -75,14 +82,15 @@ async function decideForMember(
   asked: RequestPolicy,
   application: ProtectedResources,
 ): Promise<void> {
-  await decide(exchange, await ofMember(exchange, asked), application);
+  const letting = await decide(exchange, await ofMember(exchange, asked), application);
+  if (letting instanceof Refused) throw letting.error;
 }
 
 function decide(
   exchange: HttpExchange,
   policy: RequestPolicy,
   application: ProtectedResources,
-): Eventually<void> {
+): Eventually<void> | Refused {
   const state = requestState(exchange.request);
   state.resource = policy.protectedBy.resource;
   state.isMcp = policy.protectedBy.isMcp;
@@ -93,11 +101,16 @@ function decide(
   }
   state.needs = policy.needs;
   state.announced = inspection;
-  return judged({ exchange, state, policy, application, inspection });
+  const { protectedBy } = policy;
+  return judged({ exchange, state, policy, protectedBy, application, inspection });
 }
 
-function judged(decision: Decision): Eventually<void> {
-  return whenKnown(callerOnce(decision), (caller) => judgeAndAdmit(decision, caller));
+function judged(decision: Decision): Eventually<void> | Refused {
+  const caller = callerOnce(decision);
+  if (caller instanceof Refused) return caller;
+  return caller instanceof Promise
+    ? caller.then((known) => judgeAndAdmit(decision, known))
+    : judgeAndAdmit(decision, caller);
 }
 
 /** What the caller may, then who it is in the application, then what the application says. */
@@ -184,64 +197,11 @@ export function identify(
   exchange: HttpExchange,
   protectedBy: ProtectedResource,
   needs: ScopeNeeds,
-): Eventually<AdmittedCaller> {
+): Eventually<AdmittedCaller> | Refused {
   const state = requestState(exchange.request);
   state.resource = protectedBy.resource;
   state.needs = needs;
-  const policy = { protectedBy, needs, isPublic: false, isMcpEndpoint: true };
-  return callerOnce({ exchange, state, policy, inspection: undefined });
-}
-
-type Asked = Omit<Decision, 'application'>;
-
-/** The same for all guards on its way, and so is the refusal. */
-function callerOnce(decision: Asked): Eventually<AdmittedCaller> {
-  const { state, policy } = decision;
-  const { resource } = policy.protectedBy;
-  const known = state.callers?.find((one) => one.resource === resource);
-  if (known === undefined) return found(resource, decision);
-  if (known.caller === undefined) throw known.refusal;
-  return known.caller;
-}
-
-function found(resource: AuthplaneResource, decision: Asked): Eventually<AdmittedCaller> {
-  const { state } = decision;
-  try {
-    const caller = callerOf(decision);
-    state.callers = [...(state.callers ?? NOBODY), { resource, caller }];
-    return caller;
-  } catch (refusal) {
-    state.callers = [...(state.callers ?? NOBODY), { resource, caller: undefined, refusal }];
-    throw refusal;
-  }
-}
-
-function callerOf(decision: Asked): Eventually<AdmittedCaller> {
-  const { otherCredentials } = decision.policy.protectedBy;
-  return otherCredentials === undefined
-    ? callerByToken(decision)
-    : callerByEither(otherCredentials, decision);
-}
-
-async function callerByEither(
-  otherCredentials: OtherCredentialsCheck,
-  decision: Asked,
-): Promise<AdmittedCaller> {
-  const { exchange, inspection } = decision;
-  const other = await otherCredentials.callerOf(exchange, inspection?.isMcp === true);
-  return other ?? callerByToken(decision);
-}
-
-function callerByToken({ exchange, policy, inspection }: Asked): Eventually<AdmittedCaller> {
-  const { resource } = policy.protectedBy;
-  const inbound = inboundRequest(exchange.request);
-  if (inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)) {
-    return new AnonymousCaller(resource.resource);
-  }
-  return whenKnown(
-    resource.authenticateNow(inbound),
-    (authentication) => new TokenCaller(authentication, resource),
-  );
+  return callerOnce({ exchange, state, protectedBy, inspection: undefined });
 }
 
 /** @throws InsufficientScopeError, and whatever the rules of an MCP endpoint refuse by. */

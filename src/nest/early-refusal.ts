@@ -4,6 +4,7 @@ import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { addScopeNeeds, type ScopeNeeds } from '../core/lib/scopes.js';
 import { isGuardItself } from './authplane.guard.js';
 import type { Route } from './boot/boot-routes.js';
+import { Refused } from './callers/request-caller.js';
 import { identify } from './decision.js';
 import { carryHeaders, type FastifyPlugin, fastifyOf } from './http/fastify-hooks.js';
 import type { HttpExchange } from './http/exchange.js';
@@ -87,7 +88,8 @@ export class EarlyRefusal {
     const refuse = (error: unknown) => this.#refuse(error, exchange, next);
     try {
       const identified = identify(exchange, endpoint.protectedBy, endpoint.needs);
-      if (identified instanceof Promise) identified.then(() => next(), refuse);
+      if (identified instanceof Refused) refuse(identified.error);
+      else if (identified instanceof Promise) identified.then(() => next(), refuse);
       else next();
     } catch (error) {
       refuse(error);
@@ -100,8 +102,8 @@ export class EarlyRefusal {
       return;
     }
     carryHeaders(exchange.reply);
-    const answer = this.refusals.ofGuard(error, exchange);
-    this.adapterHost.httpAdapter.reply(exchange.reply, answer.getResponse(), answer.getStatus());
+    const { body, status } = this.refusals.answerTo(error, exchange);
+    this.adapterHost.httpAdapter.reply(exchange.reply, body, status);
   }
 }
 

@@ -80,7 +80,14 @@ export interface FoundCaller {
  * Nothing here may lead to the answer: request and answer live and end together, and where the one holds
  * the other, the garbage collector moves both to where it looks rarely.
  */
-export interface RequestState extends CallerHolder {
+export class RequestState implements CallerHolder {
+  // All are there from the beginning, so that the object never has to grow.
+  current?: Caller;
+  isAnonymous?: boolean;
+  resource?: AuthplaneResource;
+  application?: GuardedApplication;
+  user?: unknown;
+  asked?: readonly RulesAsked[];
   /** One verification for each resource, however many guards ask. */
   callers?: readonly FoundCaller[];
   /** Whose credential is good, whatever becomes of the request. */
@@ -134,7 +141,7 @@ export function requestState(request: object): RequestState {
   const raw = rawRequest(request);
   let state = states.get(raw);
   if (state === undefined) {
-    state = {};
+    state = new RequestState();
     states.set(raw, state);
   }
   return state;

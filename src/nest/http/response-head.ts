@@ -21,9 +21,9 @@ export type HeadArguments = [
 
 type HeaderPairs = [name: string, value: OutgoingHttpHeader | undefined][];
 
-type HeadListener = (head: Head) => void;
+type HeadChange = (head: Head, response: ServerResponse) => Head;
 
-const listeners = hiddenMember<HeadListener[]>();
+const changes = hiddenMember<HeadChange[]>();
 
 /** Told of the status and of one header, whichever way they are set, before they are sent. */
 export function onResponseHead(
@@ -31,18 +31,25 @@ export function onResponseHead(
   header: string,
   listener: (status: number, value: string | undefined) => void,
 ): void {
-  const tell: HeadListener = (head) => listener(head.status, headerOf(response, head, header));
-  const others = listeners.get(response);
+  changeResponseHead(response, (head) => {
+    listener(head.status, headerOf(response, head, header));
+    return head;
+  });
+}
+
+/** What is sent is what the changes make of the head, in the order in which they came. */
+export function changeResponseHead(response: ServerResponse, change: HeadChange): void {
+  const others = changes.get(response);
   if (others !== undefined) {
-    others.push(tell);
+    others.push(change);
     return;
   }
-  const all = [tell];
-  listeners.set(response, all);
+  const all = [change];
+  changes.set(response, all);
   const send = response.writeHead.bind(response);
   putMember(response, 'writeHead', (...args: HeadArguments) => {
-    const head = headOf(args);
-    for (const one of all) one(head);
+    let head = headOf(args);
+    for (const one of all) head = one(head, response);
     return sendHead(send, head);
   });
 }
@@ -86,10 +93,10 @@ export function headerOf(
   return typeof value === 'object' ? value.join(', ') : value?.toString();
 }
 
-/** Names are compared in any case. */
-function headerIn({ headers }: Pick<Head, 'headers'>, name: string): HeaderPairs[number][1] {
+/** Names are compared in any case; frameworks write them small, which is seen at once. */
+export function headerIn({ headers }: Pick<Head, 'headers'>, name: string): HeaderPairs[number][1] {
   if (headers === undefined) return undefined;
-  if (!Array.isArray(headers)) return valueOf(headers, name);
+  if (!Array.isArray(headers)) return headers[name] ?? valueOf(headers, name);
   return pairsOf(headers).find(([given]) => given.toLowerCase() === name)?.[1];
 }
 
@@ -105,6 +112,15 @@ export function withHeaders(head: Head, change: (pairs: HeaderPairs) => HeaderPa
   const pairs = change(pairsOf(head.headers));
   const headers = Array.isArray(head.headers) ? listOf(pairs) : Object.fromEntries(pairs);
   return { ...head, headers };
+}
+
+/** With this value of one header, or without it. */
+export function withHeader(head: Head, name: string, value: OutgoingHttpHeader | undefined): Head {
+  return withHeaders(head, (pairs) =>
+    pairs.flatMap(([given, was]): HeaderPairs =>
+      given.toLowerCase() !== name ? [[given, was]] : value === undefined ? [] : [[given, value]],
+    ),
+  );
 }
 
 function pairsOf(headers: GivenHeaders): HeaderPairs {

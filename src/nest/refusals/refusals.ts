@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import {
   type ArgumentsHost,
   type CallHandler,
@@ -9,16 +8,21 @@ import {
 import type { ApplicationConfig } from '@nestjs/core';
 import { catchError, type Observable, throwError } from 'rxjs';
 import { eventCaller, eventOperation, Events } from '../../core/events.js';
-import { publicSentence } from '../../core/challenge.js';
+import { type Challenge, publicSentence } from '../../core/challenge.js';
 import { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
 import { AuthplaneHttpException, httpRefusal } from './http-refusal.js';
 import { filtersComeFirst } from './raw-errors.js';
-import { onResponseHead } from '../http/response-head.js';
 import { refusalBody } from './refusal-body.js';
-import { exchangeOf, type HttpExchange, nodeRequest, nodeResponse } from '../http/exchange.js';
+import {
+  exchangeOf,
+  type HttpExchange,
+  nodeRequest,
+  nodeResponse,
+  offerHeaders,
+} from '../http/exchange.js';
 import { httpRequest, inboundRequest, requestState, scopesToAskFor } from '../http/request.js';
 
 type Modules = Parameters<typeof filtersComeFirst>[0];
@@ -44,6 +48,12 @@ export class Refusals {
 
   /** Of the guard: the error names the scopes itself. */
   ofGuard(error: AuthplaneError, exchange: HttpExchange): AuthplaneHttpException {
+    const { sentence, ...answer } = this.#answer('guard', error, error, exchange);
+    return httpRefusal(error, sentence, answer);
+  }
+
+  /** The same for whoever stands in front of all guards: what is answered, with the headers set. */
+  answerTo(error: AuthplaneError, exchange: HttpExchange): Pick<Answer, 'status' | 'body'> {
     return this.#answer('guard', error, error, exchange);
   }
 
@@ -51,7 +61,9 @@ export class Refusals {
   ofHandler(error: unknown, host: HttpHost): unknown {
     if (error instanceof AuthplaneHttpException || !(error instanceof AuthplaneError)) return error;
     const needed = scopesToAskFor(requestState(httpRequest(host)));
-    return this.#answer('handler', error, withScopes(error, needed), exchangeOf(host));
+    const announced = withScopes(error, needed);
+    const { sentence, ...answer } = this.#answer('handler', error, announced, exchangeOf(host));
+    return httpRefusal(error, sentence, answer);
   }
 
   #answer(
@@ -59,7 +71,7 @@ export class Refusals {
     error: AuthplaneError,
     announced: AuthplaneError,
     exchange: HttpExchange,
-  ): AuthplaneHttpException {
+  ): Answer {
     const { request } = exchange;
     const state = requestState(request);
     const { resource = this.resource, current, known } = state;
@@ -74,12 +86,17 @@ export class Refusals {
       headers: inboundRequest(request).headers,
       ...(needed.length === 0 ? {} : { scopes: needed }),
     });
-    setHeaders(nodeResponse(exchange), challenge.headers);
+    if (!nodeResponse(exchange).headersSent) offerHeaders(exchange, challenge.headers, isError);
     const { headers } = nodeRequest(exchange);
     const sentence = publicSentence(announced);
     const body = refusalBody(challenge, sentence, { headers, body: request.body });
-    return httpRefusal(error, sentence, { ...challenge, body });
+    return { ...challenge, body, sentence };
   }
+}
+
+/** What goes over the wire, and in words what its body says. */
+interface Answer extends Challenge {
+  readonly sentence: string;
 }
 
 /** Errors of this package leave handlers as their public answer, before any filter reads them. */
@@ -115,19 +132,6 @@ function withScopes(error: AuthplaneError, needed: readonly string[]): Authplane
 }
 
 /** Taken back where somebody lets the request pass after all, such as a guard that tries two ways. */
-function setHeaders(response: ServerResponse, headers: Readonly<Record<string, string>>): void {
-  if (response.headersSent) return;
-  const before = Object.entries(headers).map(([name, value]) => {
-    const was = response.getHeader(name);
-    response.setHeader(name, value);
-    return [name, was] as const;
-  });
-  onResponseHead(response, 'WWW-Authenticate', (status) => {
-    if (status >= 400) return;
-    for (const [name, value] of before) {
-      if (response.getHeader(name) !== headers[name]) continue; // set anew meanwhile
-      if (value === undefined) response.removeHeader(name);
-      else response.setHeader(name, value);
-    }
-  });
+function isError(status: number): boolean {
+  return status >= 400;
 }

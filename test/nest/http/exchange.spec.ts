@@ -2,13 +2,14 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import {
   exchangeOf,
   type HttpExchange,
   keepPrivate,
   nodeRequest,
   nodeResponse,
+  offerHeaders,
   sendAlong,
 } from '../../../src/nest/http/exchange.js';
 
@@ -28,6 +29,13 @@ async function throughFastify(handle: (exchange: HttpExchange) => void) {
   const { headers } = await adapter.inject({ url: '/' });
   await adapter.close();
   return headers;
+}
+
+async function throughExpress(handle: (exchange: HttpExchange) => void) {
+  const { reply } = express();
+  handle({ ...express(), reply });
+  reply.writeHead(200);
+  return Promise.resolve(reply.getHeaders());
 }
 
 describe('one request and the place for its answer', () => {
@@ -108,5 +116,58 @@ describe('RFC 9111 §4.1, §5.2.2.7: keepPrivate', () => {
     keepPrivate({ reply });
     reply.setHeader('Cache-Control', 'public');
     expect(reply.getHeader('cache-control')).toBe('public');
+  });
+});
+
+describe('13.1: headers that are offered on Fastify', () => {
+  const offered = { 'X-Why': 'ours' };
+
+  test("keepPrivate sets none on Node's response, beside which Node would set all others one by one", async () => {
+    let names: string[] = [];
+    const headers = await throughFastify((exchange) => {
+      keepPrivate(exchange);
+      names = nodeResponse(exchange).getHeaderNames();
+    });
+    expect(headers).toMatchObject({ 'cache-control': 'private', vary: 'Authorization' });
+    expect(names).not.toContain('vary');
+    expect(names).not.toContain('cache-control');
+  });
+
+  test.each<[string, (exchange: HttpExchange & { reply: { hijack?(): void } }) => void, unknown]>([
+    ['nothing more', () => undefined, 'ours'],
+    ['the same on the reply', ({ reply }) => reply.header?.('x-why', 'its own'), 'its own'],
+    ["the same on Node's response", (it) => nodeResponse(it).setHeader('x-why', 'raw'), 'raw'],
+  ])('a handler that says %s', async (_, say, expected) => {
+    const headers = await throughFastify((exchange) => {
+      offerHeaders(exchange, offered);
+      say(exchange);
+    });
+    expect(headers['x-why']).toBe(expected);
+  });
+
+  test.each<[string, (response: ServerResponse) => void, unknown]>([
+    ['with a head', (response) => response.writeHead(200, { a: 'b' }).end(), 'ours'],
+    ['without', (response) => response.end('x'), 'ours'],
+    ['with its own', (response) => response.writeHead(200, { 'X-WHY': 'raw' }).end(), 'raw'],
+    ['that has it set', (response) => response.setHeader('x-why', 'raw').end(), 'raw'],
+  ])("a handler that answers on Node's response %s", async (_, answer, expected) => {
+    const headers = await throughFastify((exchange) => {
+      offerHeaders(exchange, offered);
+      (exchange.reply as { hijack?(): void }).hijack?.();
+      answer(nodeResponse(exchange));
+    });
+    expect(headers['x-why']).toBe(expected);
+  });
+
+  test.each([
+    ['on Fastify', throughFastify],
+    ['on Express', throughExpress],
+  ])('are taken back %s for an answer of another status', async (_, through) => {
+    const isError = (status: number) => status >= 400;
+    const headers = await through((exchange) => {
+      nodeResponse(exchange).setHeader('x-older', 'older');
+      offerHeaders(exchange, { ...offered, 'X-Older': 'ours' }, isError);
+    });
+    expect([headers['x-why'], headers['x-older']]).toEqual([undefined, 'older']);
   });
 });

@@ -30,6 +30,7 @@ export interface WarmRequests {
   /** A request of a caller who has been here before. */
   make(): HttpExchange;
   decide(exchange?: HttpExchange): ReturnType<typeof letIn>;
+  readonly application: ProtectedResources;
   close(): Promise<void>;
 }
 
@@ -74,5 +75,5 @@ export async function startWarmRequests({
     await authorizationServer.close();
   };
   await decide();
-  return { make, decide, close };
+  return { make, decide, application, close };
 }

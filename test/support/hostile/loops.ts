@@ -175,9 +175,13 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/mcp/hosts/mcp-nest-registry.ts': { registryOf: 'boot' },
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
-  'nest/http/exchange.ts': { sendAlong: 'bounded' },
+  'nest/http/exchange.ts': {
+    sendAlong: 'bounded',
+    withOffered: 'bounded',
+    offerPrivate: 'bounded',
+  },
   'nest/http/fastify-hooks.ts': { carryHeaders: 'boot' },
-  'nest/http/response-head.ts': { onResponseHead: 'bounded' },
+  'nest/http/response-head.ts': { changeResponseHead: 'bounded' },
   'nest/http/request.ts': {
     urlsOf: 'bounded',
     dropHeader: 'a header that is dropped',
@@ -220,7 +224,6 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'nest/mcp/state/state-owners.ts': { '#makeRoom': 'bounded' },
   'nest/refusals/http-refusal.ts': { constructor: 'bounded' },
-  'nest/refusals/refusals.ts': { setHeaders: 'bounded' },
   'mcp/serve-mcp.ts': { takeOver: 'bounded' },
   'mcp/answers/consent-flow.ts': { runWithConsent: 'bounded' },
   'mcp/answers/consent.ts': { consentResponses: 'answers of a user' },
