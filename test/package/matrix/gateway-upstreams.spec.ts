@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -37,6 +37,9 @@ const EXCEPTIONS: readonly string[] = [
   'v2-2026 everything tool toggle-simulated-logging',
   'v2-2026 everything tool toggle-subscriber-updates',
 ];
+
+/** Of each client and server: how many uses, and whether each list is whole. None may be left out unseen. */
+const cells: Record<string, number> = {};
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-upstreams-'));
 let foreign: ForeignServers;
@@ -109,13 +112,23 @@ async function seenDirectly(server: Server, asked: ClientKind): Promise<Seen> {
   }
 }
 
+/** What expands a template that has variables alone between its slashes. */
+const expanding = (template: string) =>
+  new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+').replaceAll('.', '\\.')}$`);
+
 describe.each(SERVERS)('14: %s', (server) => {
-  test('every tool and prompt that it lists is used here', async () => {
+  test('every tool, prompt, resource and template that it lists is used here', async () => {
     const { names } = await seenDirectly(server, 'v1');
     const used = (kind: string) =>
-      new Set(operations[server].flatMap((one) => (one[0] === kind ? [String(one[1])] : [])));
-    expect(names['tools']?.filter((name) => !used('tool').has(name))).toEqual([]);
-    expect(names['prompts']?.filter((name) => !used('prompt').has(name))).toEqual([]);
+      operations[server].flatMap((one) => (one[0] === kind ? [String(one[1])] : []));
+    const unused = (list: string, kind: string) =>
+      names[list]?.filter((name) => !used(kind).includes(name));
+    expect(unused('tools', 'tool')).toEqual([]);
+    expect(unused('prompts', 'prompt')).toEqual([]);
+    expect(unused('resources', 'resource')).toEqual([]);
+    const uris = used('resource');
+    const isUnread = (template: string) => !uris.some((uri) => expanding(template).test(uri));
+    expect(names['templates']?.filter(isUnread)).toEqual([]);
   });
 
   test.each(CLIENTS)('%s: through the gateway as directly', async (kind) => {
@@ -123,6 +136,7 @@ describe.each(SERVERS)('14: %s', (server) => {
     const client = await connectClient(kind, app.mcpUrl, await app.token({ sub: kind }));
     const through = await seen(client, server, `${server}__`).finally(() => client.close());
     const differing: Record<string, unknown> = {};
+    cells[`${kind} ${server}`] = Object.keys(expected.names).length + expected.outcomes.length;
     for (const [list, names] of Object.entries(expected.names)) {
       const found = new Set(through.names[list]);
       const missing = names.filter((name) => !found.has(name));
@@ -141,4 +155,25 @@ describe.each(SERVERS)('14: %s', (server) => {
     expect(Object.fromEntries(unexpected)).toEqual({});
     expect(Object.keys(differing).sort()).toEqual(forbidden.sort());
   });
+});
+
+test('14: no cell is left out, and the page names each tool that is an exception', () => {
+  const lists = ['tools', 'prompts', 'resources', 'templates'].length;
+  const expected = CLIENTS.flatMap((kind) =>
+    SERVERS.map((server) => [`${kind} ${server}`, lists + operations[server].length] as const),
+  );
+  expect(cells).toEqual(Object.fromEntries(expected));
+  const all = expected.reduce((sum, [, count]) => sum + count, 0);
+  const [, page = ''] = readFileSync('docs/gateway.md', 'utf8').split(
+    '### Servers it was tried with',
+  );
+  const [section = ''] = page.split(/^##/m);
+  expect(section).toContain(`${all - EXCEPTIONS.length} of ${all}`);
+  const named =
+    section
+      .split('The protocol')
+      .at(-1)
+      ?.matchAll(/`([\w-]+)`/g) ?? [];
+  const excepted = EXCEPTIONS.flatMap((key) => / tool (.+)$/.exec(key)?.[1] ?? []);
+  expect([...named].map(([, name]) => name).sort()).toEqual(excepted.sort());
 });

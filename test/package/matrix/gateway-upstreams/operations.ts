@@ -13,6 +13,17 @@ export type Operation =
 
 export type Server = keyof ReturnType<typeof operationsWith>;
 
+/** What server-everything says of itself. */
+const DOCUMENTS = [
+  'architecture',
+  'extension',
+  'features',
+  'how-it-works',
+  'instructions',
+  'startup',
+  'structure',
+];
+
 /** @param files the folder that the file system server shows. */
 export function operationsWith(files: string) {
   const at = (name: string) => ({ path: `${files}/${name}` });
@@ -58,8 +69,16 @@ export function operationsWith(files: string) {
         { type: 'ref/resource', uri: 'demo://resource/dynamic/text/{resourceId}' },
         { name: 'resourceId', value: '1' },
       ],
+      [
+        'completion',
+        { type: 'ref/resource', uri: 'demo://resource/dynamic/blob/{resourceId}' },
+        { name: 'resourceId', value: '2' },
+      ],
+      ['resource', 'demo://resource/dynamic/text/1'],
       ['resource', 'demo://resource/dynamic/blob/2'],
-      ['resource', 'demo://resource/static/document/features.md'],
+      ...DOCUMENTS.map(
+        (name) => ['resource', `demo://resource/static/document/${name}.md`] as const,
+      ),
     ],
     filesystem: [
       ['tool', 'list_allowed_directories', {}],
@@ -93,6 +112,7 @@ export function operationsWith(files: string) {
       ['tool', 'delete_relations', { relations: [likes] }],
       ['tool', 'delete_entities', { entityNames: ['Ann'] }],
       ['tool', 'add_observations', { observations: [{ entityName: 'Ann', contents: ['new'] }] }],
+      ['resource', 'memory://knowledge-graph'],
     ],
     fast: [
       ['tool', 'add', { a: 1, b: 2 }],
