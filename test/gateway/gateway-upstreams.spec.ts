@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigurationError } from 'authplane-nestjs';
 import { clientCredentials, exchange, none, type UpstreamOptions } from 'authplane-nestjs/gateway';
+import { eventsOf } from '../support/gateway/event-reader.js';
 import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
 import {
   calendarServer,
@@ -48,6 +49,25 @@ describe('14.E: upstreams while the gateway runs', () => {
     expect(await tools()).not.toContain('search__web');
     expect((await call('search__web')).json.error.code).toBe(-32602);
     expect(app.upstreams.states().map(({ name }) => name)).toEqual(['calendar']);
+  });
+
+  test('clients that listen are told when one comes, is replaced or goes', async () => {
+    const stop = new AbortController();
+    const asked = { notifications: { toolsListChanged: true } };
+    const stream = eventsOf(
+      await app.fetch('subscriptions/listen', asked, { signal: stop.signal }),
+    );
+    await stream.next(); // acknowledged
+    const web = { url: search.url, token: none() };
+    for (const change of [
+      () => app.upstreams.add('search', web),
+      () => app.upstreams.replace('search', web),
+      () => app.upstreams.remove('search'),
+    ]) {
+      await change();
+      expect((await stream.next()).value.method).toBe('notifications/tools/list_changed');
+    }
+    stop.abort();
   });
 
   test('14.8: name the tools that they offer, and what callers need for each', async () => {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { none } from 'authplane-nestjs/gateway';
+import { AuthplaneModule } from 'authplane-nestjs';
+import { AuthplaneGatewayModule, none } from 'authplane-nestjs/gateway';
+import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { gatewayController } from '../../src/gateway/gateway.controller.js';
 import { type GatewayApp, startGateway } from '../support/gateway/gateway-app.js';
 import {
@@ -7,7 +9,7 @@ import {
   searchServer,
   startUpstream,
 } from '../support/gateway/upstream-servers.js';
-import { platforms } from '../support/nest/start-app.js';
+import { ON_LOOPBACK, platforms, startApp } from '../support/nest/start-app.js';
 
 describe.each(platforms)('the controller that `path` registers, on %s', (platform) => {
   let search: RunningUpstream;
@@ -46,6 +48,26 @@ describe.each(platforms)('the controller that `path` registers, on %s', (platfor
     await response.text();
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST, GET, DELETE']);
   });
+});
+
+test('its path is below the global prefix', async () => {
+  const server = await startAuthorizationServer();
+  const { url, close } = await startApp(
+    {
+      imports: [
+        AuthplaneModule.forRoot({
+          ...{ issuer: server.issuer, resource: 'https://gateway.example.com/api/mcp' },
+          ...ON_LOOPBACK,
+        }),
+        AuthplaneGatewayModule.forRoot({ path: 'mcp', upstreams: {} }),
+      ],
+    },
+    { platform: 'fastify', configure: (app) => app.setGlobalPrefix('api') },
+  );
+  const statusAt = async (path: string) => (await fetch(url + path, { method: 'POST' })).status;
+  expect([await statusAt('/api/mcp'), await statusAt('/mcp')]).toEqual([401, 404]);
+  await close();
+  await server.close();
 });
 
 test('each gateway has a class of its own: what one asks of callers says nothing of another', () => {

@@ -24,7 +24,12 @@ describe('14.F: what clients with sessions hear', () => {
       gateway: {
         upstreams: {
           cal: { url: calendar.url, token: exchange({ scope: 'calendar.read' }) },
-          open: { url: search.url, token: none(), tools: { create_event: { scopes: ['write'] } } },
+          open: {
+            ...{ url: search.url, token: none() },
+            tools: { create_event: { scopes: ['write'] } },
+            prompts: { briefing: { scopes: ['write'] } },
+            resources: { 'calendar://today': { scopes: ['write'] } },
+          },
         },
       },
     });
@@ -72,6 +77,25 @@ describe('14.F: what clients with sessions hear', () => {
     expect(await call(client, 'cal__list_events')).toMatchObject({ isError: true });
     app.authorizationServer.fail('token', null);
     await client.close();
+  });
+
+  test('hidden prompts and resources are neither listed nor known', async () => {
+    const poor = await connect('dan', 'use', {});
+    const rich = await connect('dan', 'use write', {});
+    const seen = async (client: Client) => [
+      (await client.listPrompts()).prompts.some(({ name }) => name === 'open__briefing'),
+      (await client.listResources()).resources.some(({ uri }) => uri === 'calendar://today'),
+    ];
+    expect([await seen(poor), await seen(rich)]).toEqual([
+      [false, false],
+      [true, true],
+    ]);
+    const prompt = poor.getPrompt({ name: 'open__briefing' });
+    await expect(prompt).rejects.toMatchObject({ code: -32602 });
+    const resource = poor.readResource({ uri: 'calendar://today' });
+    await expect(resource).rejects.toMatchObject({ code: -32002 });
+    await poor.close();
+    await rich.close();
   });
 
   test('hidden tools are neither listed nor known', async () => {

@@ -52,15 +52,21 @@ describe('storedList', () => {
   const shown = (list: StoredList) => list.items.map(({ text }) => JSON.parse(text) as object);
 
   test('names and texts are those of the gateway, the rest that of the upstream', () => {
+    const day = { type: 'string', 'x-mcp-header': 'Day' };
+    const more = {
+      inputSchema: { type: 'object', properties: { day } },
+      _meta: { ui: { resourceUri: 'ui://cal/board' } }, // of MCP Apps
+      unheardOf: [1.5, null],
+    };
     const list = listed('tools', [
       { name: 'list', description: 'theirs', inputSchema: {} },
-      { name: 'write', title: 'Write' },
+      { name: 'write', title: 'Write', ...more },
     ]);
     const exposed = names.tools.offer('list').name;
     expect(exposed).not.toBe('list');
     expect(shown(list)).toEqual([
       { name: exposed, description: 'ours', inputSchema: {} },
-      { name: 'book', title: 'Write' },
+      { name: 'book', title: 'Write', ...more },
     ]);
     expect(list.find('book')?.own).toBe('write');
   });

@@ -385,12 +385,31 @@ describe.each(platforms)('14.B: requests of 2026-07-28 pass through on %s', (pla
     expect(words.json.result).toMatchObject({ isError: true });
   });
 
-  test('an authorization server that is away is 503 with Retry-After', async () => {
-    gateway.authorizationServer.fail('token', 503);
-    const answer = await call('events', { token: await gateway.token({ sub: 'dave' }) });
-    gateway.authorizationServer.fail('token', null);
-    expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true]);
-  });
+  test.each([429, 503] as const)(
+    'an authorization server that answers %d is 503 with Retry-After',
+    async (status) => {
+      gateway.authorizationServer.fail('token', status);
+      const token = await gateway.token({ sub: `dave-${status}` });
+      const answer = await call('events', { token });
+      gateway.authorizationServer.fail('token', null);
+      expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true]);
+    },
+  );
+
+  test.each(['invalid_target', 'invalid_scope', 'invalid_grant', 'access_denied'])(
+    'an exchange refused with %s is 502, and not in the words of the authorization server',
+    async (error) => {
+      const token = await gateway.token({ sub: `ed-${error}` });
+      const body = JSON.stringify({ error, error_description: 'secret' });
+      const contentType = 'application/json';
+      gateway.authorizationServer.fail('token', { status: 400, body, contentType });
+      const answer = await call('events', { token });
+      gateway.authorizationServer.fail('token', null);
+      const data = { upstream: 'calendar', error: 'upstream_refused' };
+      expect([answer.status, answer.json.error.data]).toEqual([502, data]);
+      expect(answer.text).not.toContain('secret');
+    },
+  );
 
   test.each([
     ['no Mcp-Method', { 'mcp-method': '' }, -32020],

@@ -193,6 +193,18 @@ describe('14.D: Upstream', () => {
     await cleanUp();
     await expect(call(upstream)).rejects.toMatchObject({ code: 'upstream_failed' });
   });
+
+  test('a private address is refused before a connection, unless the upstream is trusted', async () => {
+    const calledAt = (options: Partial<UpstreamOptions>) =>
+      call(upstreamAt('https://127.0.0.1:9/mcp', options, { devMode: false }));
+    await expect(calledAt({})).rejects.toMatchObject({
+      ...{ code: 'upstream_failed', maybeExecuted: false },
+      message: expect.stringMatching(/is not a public one .*trusted/),
+    });
+    await expect(calledAt({ trusted: true })).rejects.toMatchObject({
+      ...{ code: 'upstream_failed', maybeExecuted: true }, // nobody listens there
+    });
+  });
 });
 
 function proofOf({ dpop }: IncomingMessage['headers']): Record<string, unknown> {
