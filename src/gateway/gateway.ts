@@ -9,7 +9,7 @@ import { NoCallerError, TokenMissingError } from '../core/errors/token-errors.js
 import type { Caller } from '../core/token/caller.js';
 import { consentResponses, requestsUrlElicitation } from '../mcp/answers/consent.js';
 import type { Events } from '../core/events.js';
-import { memberOf } from '../core/lib/members.js';
+import { isObject, memberOf } from '../core/lib/members.js';
 import { requestIdIn } from '../core/mcp/json-rpc.js';
 import type { McpCall } from '../mcp/answers/call.js';
 import {
@@ -19,6 +19,7 @@ import {
   serveMcp,
 } from '../mcp/serve-mcp.js';
 import { nodeRequest, nodeResponse } from '../nest/http/exchange.js';
+import { rewritingProblem } from '../nest/mcp/body.js';
 import { type RequestState, requestState } from '../nest/http/request.js';
 import type { ShownOperation } from './options/view.js';
 import { CallbackError } from '../core/errors/request-errors.js';
@@ -170,7 +171,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
    *
    * @returns the result, also one with `isError`.
    * @throws UnknownOperationError when this caller is not offered it.
-   * @throws InsufficientScopeError, OperationRefusedError
+   * @throws InsufficientScopeError, OperationRefusedError; CallbackError where what `@Allow` asks fails
    * @throws UpstreamError, ConsentRequiredError, AuthorizationServerUnavailableError
    */
   call(
@@ -212,8 +213,11 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
     this.#registry.close();
   }
 
+  /** @throws InvalidRequestError for what an upstream, or a tool, would get otherwise than it was judged */
   async #served(inbound: Inbound): Promise<McpServe> {
     const { raw, body } = inbound;
+    const problem = isObject(body) ? rewritingProblem(body) : undefined;
+    if (problem !== undefined) throw problem;
     if (raw.method === 'POST') {
       return isModern(body, raw.headers)
         ? this.#servedModern(inbound)

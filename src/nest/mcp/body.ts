@@ -24,14 +24,25 @@ export function unreadableBody(request: ParsedRequest): InvalidRequestError | un
     return isEmpty ? undefined : new InvalidRequestError(NOT_PARSED);
   }
   if (namesOtherCharset(contentType(raw))) return charsetError();
-  return request.rawBody === undefined ? undefined : deepJsonProblem(request.body);
+  return request.rawBody === undefined ? undefined : rewritingProblem(request.body);
 }
 
-/** Of what is to be written as JSON again. */
-export function deepJsonProblem(body: object): InvalidRequestError | undefined {
-  return isDeeperThan(MAX_DEPTH, body)
-    ? new InvalidRequestError(`JSON in more than ${MAX_DEPTH} levels`)
-    : undefined;
+/**
+ * Why what was judged cannot be written as JSON again, for whoever reads the text: it is nested too deeply, or has
+ * a number beyond those of a computer, such as `1e400` (RFC 8259 §6), of which `null` would be written. Level by
+ * level, because recursion would end where the stack does.
+ */
+export function rewritingProblem(body: object): InvalidRequestError | undefined {
+  let level: object[] = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === MAX_DEPTH) {
+      return new InvalidRequestError(`JSON in more than ${MAX_DEPTH} levels`);
+    }
+    const values = level.flatMap((value): unknown[] => Object.values(value));
+    if (values.some(isTooLarge)) return new InvalidRequestError('JSON with a number out of range');
+    level = values.filter(isObject);
+  }
+  return undefined;
 }
 
 /**
@@ -110,14 +121,9 @@ function contentType({ headers }: IncomingMessage): string {
   return (headers['content-type'] ?? '').toLowerCase();
 }
 
-/** Level by level, because recursion would end where the stack does. */
-function isDeeperThan(limit: number, body: object): boolean {
-  let level: object[] = [body];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth === limit) return true;
-    level = level.flatMap((value) => Object.values(value).filter(isObject));
-  }
-  return false;
+/** The parser has made it infinite. */
+function isTooLarge(value: unknown): boolean {
+  return typeof value === 'number' && !Number.isFinite(value);
 }
 
 function nodeRequest(request: ParsedRequest): IncomingMessage {

@@ -3,10 +3,10 @@ import { InvalidRequestError, RequestTooLargeError } from '../../core/errors/req
 import { type FrameworkRequest, rawRequest, replaceHeader, requestState } from '../http/request.js';
 import {
   charsetError,
-  deepJsonProblem,
   hasUnreadBody,
   isParsed,
   namesOtherCharset,
+  rewritingProblem,
 } from './body.js';
 
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -102,7 +102,7 @@ function parsed(bytes: Buffer): object {
     if (typeof value !== 'object' || value === null) {
       return new InvalidRequestError('a JSON body that is neither a message nor a batch');
     }
-    return deepJsonProblem(value) ?? value;
+    return rewritingProblem(value) ?? value;
   } catch {
     return new InvalidRequestError('a body that is not JSON');
   }

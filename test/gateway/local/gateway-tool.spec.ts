@@ -217,6 +217,49 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
     await client.close();
   });
 
+  test('what would be written otherwise than it was judged, or not at all, is 400 in both eras', async () => {
+    const client = await inSession();
+    const session = { 'mcp-session-id': client.transport?.sessionId ?? '' };
+    const modern = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call' };
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const token = await tokenOf('ann');
+    const post = async (value: string, name: string, isModern: boolean) => {
+      const params = { name, arguments: { times: 'VALUE' }, ...(isModern ? { _meta } : {}) };
+      const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+      const { status } = await fetch(app.mcpUrl, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: 'application/json, text/event-stream',
+          'content-type': 'application/json',
+          ...(isModern ? { ...modern, 'mcp-name': name } : session),
+        },
+        body: JSON.stringify(message).replace('"VALUE"', value),
+      });
+      return status;
+    };
+    const before = calendar.asked.length;
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    for (const isModern of [true, false]) {
+      for (const name of ['greet', 'calendar__list_events']) {
+        for (const value of ['1e400', '-1e400', '[{"a":1e400}]', deep]) {
+          expect([name, value.slice(0, 20), await post(value, name, isModern)]).toEqual([
+            name,
+            value.slice(0, 20),
+            400,
+          ]);
+        }
+        expect(await post('1e300', name, isModern)).toBe(200);
+      }
+    }
+    const called = calendar.asked.slice(before).filter(({ method }) => method === 'tools/call');
+    expect(called).toHaveLength(2);
+    await client.close();
+  });
+
   test('needs its scopes, those of @Scopes and @AnyScope, and what @Allow says', async () => {
     const refused = await call('plan', { day: 'fri' });
     expect(refused.status).toBe(403);

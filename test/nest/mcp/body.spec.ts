@@ -183,10 +183,12 @@ describe.each(platforms)('the body that is judged is the body that runs, on %s',
     expect(seen).toEqual([twice.replace('"name":"read",', '')]);
   });
 
-  test('9.9: with rawBody, JSON in 5,000 levels is 400, be the tool hidden or unknown', async () => {
-    const deep = '['.repeat(5000) + ']'.repeat(5000);
+  test.each([
+    ['JSON in 5,000 levels', '['.repeat(5000) + ']'.repeat(5000)],
+    ['a number of which null would be written', '[{"b":-1e400}]'],
+  ])('9.9: with rawBody, %s is 400, be the tool hidden or unknown', async (_what, value) => {
     const message = (name: string) =>
-      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":{"a":${deep}}}}`;
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":{"a":${value}}}}`;
     const host = { platform, application: { rawBody: true }, ...reading('SDK v1') };
     const { post } = await start({ ...host, mcp: { list: 'hide', tools: TOOLS } });
     const answers = [];

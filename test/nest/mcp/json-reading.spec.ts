@@ -75,6 +75,7 @@ describe.each(['app.use on express', 'app.use on fastify'] as const)(
       ['another type', 400, message('read'), { 'content-type': 'text/plain' }],
       ['compressed', 400, message('read'), { 'content-encoding': 'gzip' }],
       ['too deep', 400, '['.repeat(100_000) + ']'.repeat(100_000), {}],
+      ['a number of which null would be written', 400, '{"a":[1e400]}', {}],
     ])('%s: %i, and 401 without a token', async (_, status, body, headers) => {
       server = await startMounted(mount, readsItself);
       expect((await post(server, body, headers as Record<string, string>, null)).status).toBe(401);

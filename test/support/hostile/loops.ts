@@ -197,7 +197,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/http/request-context.ts': { enterRoutes: 'boot' },
   'nest/http/running.ts': { isAnyEnforced: 'bounded', missCaller: 'bounded' },
   'nest/marks/handler-marks.ts': { prototypesOf: 'boot' },
-  'nest/mcp/body.ts': { isDeeperThan: 'depth of a body' },
+  'nest/mcp/body.ts': { rewritingProblem: 'depth of a body' },
   'nest/mcp/endpoint-answers.ts': { '#nameUnlisted': 'boot' },
   'nest/mcp/json-reading.ts': {
     readJson: 'bounded',
