@@ -2,7 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Injectable, Scope } from '@nestjs/common';
-import { Allow, AnyScope, AuthContext, ConfigurationError, Scopes } from 'authplane-nestjs';
+import {
+  Allow,
+  AnyScope,
+  AuthContext,
+  AuthplaneResource,
+  ConfigurationError,
+  Scopes,
+} from 'authplane-nestjs';
 import {
   exchange,
   GatewayTool,
@@ -73,6 +80,25 @@ class Tools {
   mine(): string {
     return 'yours';
   }
+
+  @GatewayTool({ name: 'of', inputSchema: z.object({ whom: z.string() }) })
+  @Allow(({ claims }, asked) => {
+    const { arguments: args } = (asked?.params ?? {}) as { arguments?: { whom?: string } };
+    return args?.whom === claims.sub;
+  })
+  of({ whom }: { whom: string }): string {
+    return `that of ${whom}`;
+  }
+
+  /** Calls another one, for its own caller or for somebody else. */
+  @GatewayTool({ name: 'relay', inputSchema: z.object({ name: z.string(), whom: z.string() }) })
+  async relay({ name, whom }: { name: string; whom: string }, { caller }: GatewayToolCall) {
+    const args = name === 'of' ? { whom } : {};
+    const result = await this.gateway.call(name, args, { caller: this.others.get(whom) ?? caller });
+    return { content: result['content'] as unknown[] };
+  }
+
+  readonly others = new Map<string, GatewayToolCall['caller']>();
 
   @GatewayTool({ name: 'count' })
   count(_: object, { progress }: GatewayToolCall): string {
@@ -167,7 +193,19 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
     const { tools } = await client.listTools();
     for (const listed of [json.result.tools, tools]) {
       expect(listed.map(({ name }: { name: string }) => name)).toEqual([
-        ...['greet', 'plan', 'mine', 'count', 'throws', 'nothing', 'hang', 'web', 'number'],
+        ...[
+          'greet',
+          'plan',
+          'mine',
+          'of',
+          'relay',
+          'count',
+          'throws',
+          'nothing',
+          'hang',
+          'web',
+          'number',
+        ],
         ...['list_events', 'create_event', 'debug_dump', 'slow', 'invite', 'fails'].map(
           (own) => `calendar__${own}`,
         ),
@@ -275,6 +313,21 @@ describe.each(platforms)('14.1: @GatewayTool on %s', (platform) => {
     await expect(
       (await inSession()).callTool({ name: 'plan', arguments: {} }),
     ).rejects.toMatchObject({ code: 403 });
+  });
+
+  test('calls of other tools ask @Allow, too, with their arguments and for the caller that they are for', async () => {
+    const relayed = async (name: string, whom: string) => {
+      const answer = await call('relay', { name, whom });
+      return answer.status === 200 ? answer.json.result.content[0].text : answer.status;
+    };
+    expect(await relayed('of', 'ann')).toBe('that of ann');
+    expect(await relayed('of', 'eve')).toBe(403);
+    expect(await relayed('mine', 'ann')).toBe('yours');
+    const token = await tokenOf('bob');
+    const claims = await app.app.app.get(AuthplaneResource).verify(token);
+    app.app.app.get(Tools).others.set('bob', { token, claims });
+    expect(await relayed('mine', 'bob')).toBe(403);
+    expect(await relayed('of', 'ann')).toBe('that of ann');
   });
 
   test('tells of its progress whoever wants to know, in both eras', async () => {
