@@ -21,8 +21,7 @@ import {
 import { nodeRequest, nodeResponse } from '../nest/http/exchange.js';
 import { rewritingProblem } from '../nest/mcp/body.js';
 import { type RequestState, requestState } from '../nest/http/request.js';
-import type { ShownOperation } from './options/view.js';
-import { CallbackError } from '../core/errors/request-errors.js';
+import { askView, type ShownOperation } from './options/view.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
@@ -132,16 +131,13 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
     });
   }
 
-  /** @throws CallbackError for a view that fails: what it hides must not be shown instead. */
+  /** @throws CallbackError */
   #viewOf({ current, resource }: RequestState): ShownOperation | undefined {
     const { view } = this.#registry.options;
     if (view === undefined || current === undefined) return undefined;
     const { params = {} } = resource ?? {};
-    try {
-      return view({ caller: callerOf(current), resource: { uri: current.resource, params } });
-    } catch (cause) {
-      throw new CallbackError('gateway: view has failed', { cause });
-    }
+    const place = { uri: current.resource, params };
+    return askView(view, { caller: callerOf(current), resource: place });
   }
 
   /**

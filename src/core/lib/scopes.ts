@@ -2,7 +2,7 @@ import { InsufficientScopeError } from '../errors/token-errors.js';
 
 /**
  * Which granted scopes imply others: a table (`{ 'mcp:admin': ['mcp:read'] }`, followed
- * transitively) or a function that says whether one granted scope covers a required one.
+ * transitively) or a function that says whether one granted scope covers a required one: only `true` is yes.
  */
 export type ScopeHierarchy =
   Readonly<Record<string, readonly string[]>> | ((granted: string, required: string) => boolean);
@@ -31,7 +31,7 @@ export function scopeCoverage(hierarchy: ScopeHierarchy | undefined): ScopeCover
   if (hierarchy === undefined) return exactScopes;
   const implies = typeof hierarchy === 'function' ? hierarchy : tableLookup(hierarchy);
   return (granted, required) =>
-    granted.includes(required) || granted.some((scope) => implies(scope, required));
+    granted.includes(required) || granted.some((scope) => implies(scope, required) === true);
 }
 
 /** Requirements add up: class and handler, module and tool. */

@@ -7,6 +7,7 @@ import { within } from '../lib/deadline.js';
 import type { Eventually } from '../lib/deadline.js';
 import { NO_SCOPES, type ScopeNeeds } from '../lib/scopes.js';
 import type { Caller } from '../token/caller.js';
+import type { VerifiedClaims } from '../token/verified-claims.js';
 import { copyForRule } from './rule-copy.js';
 import {
   type RequiredScopes,
@@ -42,22 +43,30 @@ export function demandOf(
   const asked = copyForRule(operation);
   try {
     const answer: unknown = requirement(asked, claims);
-    return isThenable(answer) ? laterDemand(answer) : answerOf(answer);
+    return isThenable(answer) ? laterDemand(answer, claims) : answerOf(answer);
   } catch (error) {
-    if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
+    if (error instanceof InsufficientScopeError) return lackedBy(claims, error);
     const reason = error instanceof AuthplaneError ? error.code : 'its rule failed';
     return { reason, fault: error };
   }
 }
 
+/** What is thrown refuses, also where nothing is lacked of what it names. */
+function lackedBy(claims: Pick<VerifiedClaims, 'hasScope'>, error: InsufficientScopeError): Demand {
+  const { requiredScopes } = error;
+  return requiredScopes.every((scope) => claims.hasScope(scope))
+    ? { reason: 'its rule throws for want of scopes that this caller has', fault: error }
+    : { all: requiredScopes, anyOf: [] };
+}
+
 /** @throws CallbackError when it is not known in time what is needed. */
-async function laterDemand(answer: PromiseLike<unknown>): Promise<Demand> {
+async function laterDemand(answer: PromiseLike<unknown>, claims: VerifiedClaims): Promise<Demand> {
   const timeoutError = () =>
     new CallbackError(`a scope rule gave no answer within ${DEADLINE_MS} ms`);
   try {
     return answerOf(await within(DEADLINE_MS, () => Promise.resolve(answer), timeoutError));
   } catch (error) {
-    if (error instanceof InsufficientScopeError) return { all: error.requiredScopes, anyOf: [] };
+    if (error instanceof InsufficientScopeError) return lackedBy(claims, error);
     throw error instanceof CallbackError
       ? error
       : new CallbackError('a scope rule failed', { cause: error });

@@ -43,7 +43,8 @@ export interface RuledOperation extends McpOperation {
  *
  * Each call gets a copy of its own, and what the rule changes in it runs nowhere.
  *
- * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs.
+ * What it throws refuses the operation; an `InsufficientScopeError` names the scopes it needs, as far as the caller
+ * lacks one of them.
  *
  * It may be asynchronous. Then it has 5 seconds, and what it rejects with, other than an
  * `InsufficientScopeError`, is a 503: nobody can tell what is needed.

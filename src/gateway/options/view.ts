@@ -1,9 +1,10 @@
+import { CallbackError } from '../../core/errors/request-errors.js';
 import type { GatewayCaller } from './gateway-caller.js';
 
 /** What a list is of. */
 export type ViewedKind = 'tools' | 'prompts' | 'resources' | 'resourceTemplates';
 
-/** Whether something is shown: by its exposed name, its URI, or the text of a template. */
+/** Whether something is shown, by its exposed name, its URI, or the text of a template: only `true` is yes. */
 export type ShownOperation = (exposedName: string, kind: ViewedKind) => boolean;
 
 /** Who looks, and at which URL. */
@@ -19,3 +20,29 @@ export interface GatewayViewRequest {
  * `undefined`: everything. What is not shown is in no list, and cannot be called.
  */
 export type GatewayView = (request: GatewayViewRequest) => ShownOperation | undefined;
+
+/**
+ * What a view says, which may be anything.
+ *
+ * @throws CallbackError when it fails, now or later, or gives neither a function nor `undefined`: what it hides must
+ * not be shown instead.
+ */
+export function askView(
+  view: GatewayView,
+  request: GatewayViewRequest,
+): ShownOperation | undefined {
+  const isShown: unknown = asked(() => view(request));
+  if (isShown === undefined) return undefined;
+  if (typeof isShown !== 'function') {
+    throw new CallbackError('gateway: view gave neither a function nor undefined');
+  }
+  return (...operation) => asked(() => (isShown as ShownOperation)(...operation)) === true;
+}
+
+function asked(ask: () => unknown): unknown {
+  try {
+    return ask();
+  } catch (cause) {
+    throw new CallbackError('gateway: view has failed', { cause });
+  }
+}

@@ -49,6 +49,15 @@ describe('coverage', () => {
     },
   );
 
+  it.each([[Promise.resolve(false)], [{}], ['yes'], [1], [undefined]])(
+    'of what a function says only true is yes: %j',
+    (answer) => {
+      const covers = scopeCoverage(() => answer as never);
+      expect(covers(['a'], 'b')).toBe(false);
+      expect(covers(['a'], 'a')).toBe(true);
+    },
+  );
+
   it('a function decides pair by pair, and exact names need not ask it', () => {
     const asked: string[] = [];
     const covers = scopeCoverage((granted, required) => {

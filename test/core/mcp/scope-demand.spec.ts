@@ -94,6 +94,20 @@ describe('a rule', () => {
     expect(throwing(new InsufficientScopeError(['late']))).toEqual({ all: ['late'], anyOf: [] });
     expect(throwing(new ConfigurationError('x'))).toMatchObject({ reason: 'configuration_error' });
   });
+
+  it.each([[[]], [['a']], [['root']]])(
+    'that throws for want of %j refuses who lacks nothing of it',
+    async (scopes) => {
+      const who = callerOf(['a', 'root'], { root: ['b'] });
+      const fault = new InsufficientScopeError(scopes);
+      const refusal = { reason: 'its rule throws for want of scopes that this caller has', fault };
+      const throwing = () => {
+        throw fault;
+      };
+      expect(demand(throwing, who)).toEqual(refusal);
+      expect(await demand(() => Promise.reject(fault), who)).toEqual(refusal);
+    },
+  );
 });
 
 describe('12.3: an asynchronous rule', () => {

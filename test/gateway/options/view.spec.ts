@@ -13,6 +13,16 @@ const strategy: UpstreamTokenFunction = ({ upstream, operation, caller }) => ({
   accessToken: `for-${upstream}-${operation.name ?? operation.method.replace('/', '-')}-${caller.claims.sub}`,
 });
 
+/** What a function of the application may give where it was to give `true`. */
+const ODD: Record<string, unknown> = {
+  cal__list_events: Promise.resolve(false),
+  cal__create_event: 'no',
+  old__count: true,
+  get cal__slow() {
+    throw new Error('no such tool');
+  },
+};
+
 @Global()
 @Module({
   providers: [{ provide: UPSTREAM_TOKEN_STRATEGY, useValue: strategy }],
@@ -36,6 +46,9 @@ describe('14: one URL for each set of tools, and tokens from a provider', () => 
         view: ({ caller, resource }) => {
           if (resource.params['profile'] === 'all') return undefined;
           if (resource.params['profile'] === 'broken') throw new Error('no such profile');
+          if (resource.params['profile'] === 'null') return null as never;
+          if (resource.params['profile'] === 'async') return Promise.resolve() as never;
+          if (resource.params['profile'] === 'odd') return (name) => ODD[name] as never;
           const mine = `${caller.claims.sub}:${resource.params['profile']}`;
           return (name, kind) =>
             mine === 'user-1:reader' && kind === 'tools'
@@ -91,6 +104,24 @@ describe('14: one URL for each set of tools, and tokens from a provider', () => 
   test('a view that fails shows nothing', async () => {
     const { status, text } = await app.ask('tools/list', {}, await at('broken'));
     expect([status, text.includes('no such profile')]).toEqual([503, false]);
+  });
+
+  test.each(['null', 'async'])('one that gives %s shows nothing', async (profile) => {
+    const before = calendar.asked.filter(({ method }) => method === 'tools/call').length;
+    const call = { name: 'cal__list_events', arguments: {} };
+    expect((await app.ask('tools/call', call, await at(profile))).status).toBe(503);
+    expect(calendar.asked.filter(({ method }) => method === 'tools/call')).toHaveLength(before);
+  });
+
+  test('only true is yes; what fails for one name is refused', async () => {
+    const odd = await at('odd');
+    const asked = (name: string) => app.ask('tools/call', { name, arguments: {} }, odd);
+    for (const name of ['cal__list_events', 'cal__create_event', 'cal__debug_dump']) {
+      expect((await asked(name)).json.error.message).toBe(`Unknown tool: ${name}`);
+    }
+    expect((await asked('old__count')).json.result).toBeDefined();
+    expect((await asked('cal__slow')).status).toBe(503);
+    expect((await app.ask('tools/list', {}, odd)).status).toBe(503);
   });
 
   test('an upstream without token gets what the provider gives, for the operation and its caller', async () => {
