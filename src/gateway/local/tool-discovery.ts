@@ -3,7 +3,13 @@ import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { ConfigurationError } from '../../core/errors/configuration-error.js';
 import { addScopeNeeds, type ScopeNeeds } from '../../core/lib/scopes.js';
 import { scopeNeeds } from '../../core/mcp/scope-requirement.js';
-import { type ClassLike, handlerPolicy, type ListingMark } from '../../nest/marks/handler-marks.js';
+import {
+  type ClassLike,
+  GUARDS,
+  handlerPolicy,
+  isAuthplaneGuard,
+  type ListingMark,
+} from '../../nest/marks/handler-marks.js';
 import { typesOf } from '../../nest/mcp/hosts/mcp-discovery.js';
 import { gatewayToolAt, type GatewayToolOptions } from './gateway-tool.js';
 import type { LocalTool } from './local-tools.js';
@@ -58,7 +64,7 @@ export class ToolDiscovery {
       const { needs, resourceName, listing } = handlerPolicy(one.type, handler);
       if (resourceName !== undefined) this.#requireGateway(resourceName);
       if (resourceName !== gateway) return [];
-      problems.push(...nameProblems(one, places, maxNameLength));
+      problems.push(...nameProblems(one, places, maxNameLength), ...aroundProblems(one, handler));
       try {
         return [{ ...this.#made(one), needs: needsOf(one.options, needs), listing }];
       } catch (error) {
@@ -118,6 +124,30 @@ function nameProblems(
     ...(other === undefined ? [] : [`the name "${name}" is that of ${other}, too`]),
     ...(name.length > maxNameLength ? [`the name "${name}" is longer than maxNameLength`] : []),
   ].map((problem) => `@GatewayTool of ${where}: ${problem}`);
+}
+
+const AROUND_METHODS = [GUARDS, '__pipes__', '__interceptors__'];
+
+/** Nest runs nothing around a method that it does not call itself. What was to protect it must not be forgotten. */
+function aroundProblems(found: Found, handler: object): string[] {
+  const ofMethod = AROUND_METHODS.flatMap((key) => listAt(key, handler));
+  const forgotten = [...ofMethod, ...listAt(GUARDS, found.type)].filter(
+    (one) => !isAuthplaneGuard(one),
+  );
+  if (forgotten.length === 0) return [];
+  const what = `Nest runs no guards, pipes and interceptors for it (${forgotten.map(nameOf).join(', ')})`;
+  const remedy = 'ask callers with @Scopes and @Allow, and arguments with inputSchema';
+  return [`@GatewayTool of ${whereOf(found)}: ${what}: ${remedy}`];
+}
+
+function listAt(key: string, target: object): unknown[] {
+  const list: unknown = Reflect.getMetadata(key, target);
+  return Array.isArray(list) ? list : [];
+}
+
+/** A class, or an instance. */
+function nameOf(one: unknown): string {
+  return typeof one === 'function' ? one.name : String((one as object).constructor.name);
 }
 
 function invoke(instance: unknown, key: string, given: Parameters<Run>): unknown {

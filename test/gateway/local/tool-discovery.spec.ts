@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Controller, Injectable } from '@nestjs/common';
-import { AuthplaneModule, Scopes, UseResource } from 'authplane-nestjs';
+import { Controller, Injectable, UseGuards, UsePipes } from '@nestjs/common';
+import { AuthplaneGuard, AuthplaneModule, Scopes, UseResource } from 'authplane-nestjs';
 import { GatewayTool, none } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 
@@ -63,6 +63,46 @@ class Wrong {
   }
 }
 
+const isAdmin = { canActivate: () => false };
+class Trimming {
+  transform(value: unknown): unknown {
+    return value;
+  }
+}
+
+@Injectable()
+class Guarded {
+  @GatewayTool({ name: 'guarded' })
+  @UseGuards(AuthplaneGuard, isAdmin)
+  run(): string {
+    return '';
+  }
+
+  @GatewayTool({ name: 'piped' })
+  @UsePipes(Trimming)
+  piped(): string {
+    return '';
+  }
+}
+
+@Controller('guarded')
+@UseGuards(AuthplaneGuard, isAdmin)
+class InGuardedController {
+  @GatewayTool({ name: 'beside_routes' })
+  run(): string {
+    return '';
+  }
+}
+
+@Controller('ours')
+@UseGuards(AuthplaneGuard)
+class InOurController {
+  @GatewayTool({ name: 'ours' })
+  run(): string {
+    return '';
+  }
+}
+
 @Injectable()
 class Taken {
   @GatewayTool({ name: 'events' })
@@ -109,6 +149,18 @@ describe('14.1: where tools of the gateway are found', () => {
     expect(wrong).toContain('Wrong.long: the name');
     expect(wrong).toContain('longer than maxNameLength');
     expect(wrong).toContain('Wrong.unchecked: inputSchema: must be a Standard Schema');
+    const metadata = { providers: [Guarded], controllers: [InGuardedController, InOurController] };
+    const guarded = await start(metadata).catch((error: unknown) => String(error));
+    for (const [where, what] of [
+      ['Guarded.run', 'Object'],
+      ['Guarded.piped', 'Trimming'],
+      ['InGuardedController.run', 'Object'],
+    ]) {
+      expect(guarded).toContain(
+        `@GatewayTool of ${where}: Nest runs no guards, pipes and interceptors for it (${what}): ask`,
+      );
+    }
+    expect(guarded).not.toContain('InOurController');
     await expect(start({ providers: [Taken] })).rejects.toThrow(
       'upstreams.up.tools.list: the name "events" is that of a tool of the gateway',
     );
