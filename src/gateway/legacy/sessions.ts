@@ -9,7 +9,9 @@ const SWEEP_MS = 30_000;
 /** The sessions of all clients; each belongs to the caller who opened it. */
 export class Sessions {
   readonly #options: Pick<ResolvedGateway, 'maxSessions' | 'sessionIdleMs'>;
+  /** The one that was not used for longest is the first. */
   readonly #open = new Map<string, ClientSession>();
+  readonly #perCaller = new Map<string, number>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(options: Pick<ResolvedGateway, 'maxSessions' | 'sessionIdleMs'>) {
@@ -21,15 +23,28 @@ export class Sessions {
     return this.#open.size;
   }
 
-  /** The one that was not used for longest makes room. */
+  /**
+   * Where there are too many, one makes room that was not used for longest: of whoever has more than his share, so
+   * that one caller cannot end the sessions of all others.
+   */
   open(callerKey: string, client: SessionClient, version?: string): ClientSession {
     const session = new ClientSession(callerKey, client, version);
-    if (this.#open.size >= this.#options.maxSessions) {
-      const [oldest] = this.#open.values();
-      if (oldest !== undefined) this.end(oldest);
-    }
+    if (this.#open.size >= this.#options.maxSessions) this.#makeRoomFor(callerKey);
     this.#open.set(session.id, session);
+    this.#perCaller.set(callerKey, (this.#perCaller.get(callerKey) ?? 0) + 1);
     return session;
+  }
+
+  #makeRoomFor(callerKey: string): void {
+    const callers = this.#perCaller.size + (this.#perCaller.has(callerKey) ? 0 : 1);
+    const share = Math.ceil(this.#options.maxSessions / callers);
+    let [oldest] = this.#open.values();
+    for (const session of this.#open.values()) {
+      if ((this.#perCaller.get(session.callerKey) ?? 0) <= share) continue;
+      oldest = session;
+      break;
+    }
+    if (oldest !== undefined) this.end(oldest);
   }
 
   /** @throws SessionNotFoundError for one that is not there, or that somebody else has opened */
@@ -53,8 +68,14 @@ export class Sessions {
 
   /** Its sessions with upstreams end, too. */
   end(session: ClientSession): void {
-    this.#open.delete(session.id);
+    if (this.#open.delete(session.id)) this.#forget(session);
     void session.close();
+  }
+
+  #forget({ callerKey }: ClientSession): void {
+    const left = (this.#perCaller.get(callerKey) ?? 1) - 1;
+    if (left === 0) this.#perCaller.delete(callerKey);
+    else this.#perCaller.set(callerKey, left);
   }
 
   /** Sessions with other upstreams end. */
@@ -71,6 +92,7 @@ export class Sessions {
     clearInterval(this.#sweep);
     const all = [...this.#open.values()];
     this.#open.clear();
+    this.#perCaller.clear();
     await Promise.all(all.map((session) => session.close()));
   }
 

@@ -43,6 +43,23 @@ describe('Sessions', () => {
     ]);
   });
 
+  test('whoever has more than his share makes room, not those who have less', async () => {
+    await sessions.close();
+    sessions = new Sessions({ maxSessions: 6, sessionIdleMs: 60_000 });
+    const ann = open('ann');
+    const flood = Array.from({ length: 20 }, () => open('mallory'));
+    const bob = open('bob');
+    expect(sessions.size).toBe(6);
+    expect([ann, bob].every(({ id }) => sessions.peek(id) !== undefined)).toBe(true);
+    const left = flood.filter(({ id }) => sessions.peek(id) !== undefined);
+    expect(left).toEqual(flood.slice(-4)); // those that he used last
+    for (const one of [...left, ...left]) sessions.end(one); // counted once
+    const more = Array.from({ length: 5 }, () => open('bob'));
+    expect([ann, bob, ...more].map(({ id }) => sessions.peek(id) !== undefined)).toEqual([
+      ...[true, false, true, true, true, true, true],
+    ]);
+  });
+
   test('one that is not used ends', () => {
     const [idle, used] = [open(), open()];
     vi.advanceTimersByTime(50_000);

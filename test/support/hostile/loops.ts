@@ -57,6 +57,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     answerIn: 'bounded',
   },
   'gateway/legacy/sessions.ts': {
+    '#makeRoomFor': 'bounded', // by maxSessions
     '#endIdle': 'bounded',
     endStreams: 'bounded',
     keepOnly: 'bounded',
