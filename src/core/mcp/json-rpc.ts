@@ -38,9 +38,25 @@ const MAX_OPERATIONS = 1000;
 
 const LISTEN = 'subscriptions/listen';
 
+/** One message: what several questions ask of it is looked up once. */
+class Message {
+  readonly method: string | undefined;
+  #params: object | null | undefined;
+
+  constructor(readonly json: object) {
+    this.method = textOf(memberIn(json, 'method'));
+  }
+
+  /** @throws InvalidRequestError for a member named `__proto__` */
+  get params(): object | undefined {
+    if (this.#params === undefined) this.#params = ownObject(this.json, 'params') ?? null;
+    return this.#params ?? undefined;
+  }
+}
+
 /** The messages of a body, for several questions about it. */
 class Messages {
-  constructor(readonly all: readonly object[]) {}
+  constructor(readonly all: readonly Message[]) {}
 }
 
 /** To be asked about in the place of the body. @throws InvalidRequestError as {@link operationsOf} */
@@ -48,7 +64,7 @@ export function messagesIn(body: unknown): object {
   return new Messages(messagesOf(body));
 }
 
-interface Message {
+interface Members {
   readonly jsonrpc?: unknown;
   readonly method?: unknown;
 }
@@ -84,6 +100,7 @@ const LISTS: ReadonlyMap<string, OperationKind> = new Map([
   ['prompts/list', 'prompt'],
 ]);
 const NO_LISTS: readonly OperationKind[] = Object.freeze([]);
+const NOTHING_FOUND: readonly FoundOperation[] = Object.freeze([]);
 
 /** What clients may send in revisions up to 2026-07-28, the extension for tasks included. */
 const MCP_METHODS: ReadonlySet<string> = new Set([
@@ -117,7 +134,7 @@ const MCP_METHODS: ReadonlySet<string> = new Set([
 export function operationsOf(body: unknown): FoundOperation[] {
   const operations: FoundOperation[] = [];
   for (const message of messagesOf(body)) {
-    operations.push(...operationsIn(message));
+    for (const operation of operationsIn(message)) operations.push(operation);
     if (operations.length > MAX_OPERATIONS) throw tooManyError('operations in a request');
   }
   return operations;
@@ -137,17 +154,13 @@ export function isJsonRpc(body: unknown): boolean {
 /** What the body asks for lists of: tools, resources and their templates, prompts. */
 export function listsIn(body: unknown): readonly OperationKind[] {
   const messages = messagesOf(body);
-  if (!messages.some((message) => LISTS.has(methodIn(message)))) return NO_LISTS;
-  return messages.flatMap((message) => LISTS.get(methodIn(message)) ?? []);
-}
-
-function methodIn(message: object): string {
-  return ownString(message, 'method') ?? '';
+  if (!messages.some(({ method = '' }) => LISTS.has(method))) return NO_LISTS;
+  return messages.flatMap(({ method = '' }) => LISTS.get(method) ?? []);
 }
 
 /** 2026-07-28: whether the body opens a stream of updates, which has no end of its own. */
 export function asksForUpdates(body: unknown): boolean {
-  return messagesOf(body).some((message) => ownString(message, 'method') === LISTEN);
+  return messagesOf(body).some(({ method }) => method === LISTEN);
 }
 
 /**
@@ -157,22 +170,20 @@ export function asksForUpdates(body: unknown): boolean {
  * @throws InvalidRequestError as {@link operationsOf}
  */
 export function tasksOf(body: unknown): FoundName[] {
-  return messagesOf(body).flatMap((message) => {
-    const method = ownString(message, 'method');
-    const params = ownObject(message, 'params');
-    if (method === undefined || params === undefined || !Object.hasOwn(message, 'id')) return [];
+  const tasks: FoundName[] = [];
+  for (const { json, method, params } of messagesOf(body)) {
+    if (method === undefined || params === undefined || !Object.hasOwn(json, 'id')) continue;
+    if (TASK_METHODS.has(method)) tasks.push(...foundTask(method, params));
     const meta = ownObject(params, '_meta');
     const related = meta && ownObject(meta, RELATED_TASK);
-    return [
-      ...(TASK_METHODS.has(method) ? foundTask(method, params) : []),
-      ...(related === undefined ? [] : foundTask(method, related)),
-    ];
-  });
+    if (related !== undefined) tasks.push(...foundTask(method, related));
+  }
+  return tasks;
 }
 
 /** Whether the body asks which tasks there are. */
 export function asksForTasks(body: unknown): boolean {
-  return messagesOf(body).some((message) => ownString(message, 'method') === 'tasks/list');
+  return messagesOf(body).some(({ method }) => method === 'tasks/list');
 }
 
 /**
@@ -180,8 +191,7 @@ export function asksForTasks(body: unknown): boolean {
  * can handle one (the extension for 2026-07-28).
  */
 export function mayMakeTask(body: unknown): boolean {
-  return messagesOf(body).some((message) => {
-    const params = ownObject(message, 'params');
+  return messagesOf(body).some(({ params }) => {
     const meta = params && ownObject(params, '_meta');
     const capabilities = meta && ownObject(meta, CLIENT_CAPABILITIES);
     const extensions = capabilities && ownObject(capabilities, 'extensions');
@@ -194,10 +204,9 @@ export function mayMakeTask(body: unknown): boolean {
 
 /** Every message of the body as the use of its method, for servers with methods of their own. */
 export function methodsOf(body: unknown): FoundOperation[] {
-  return messagesOf(body).flatMap((message) => {
-    const method = ownString(message, 'method');
-    return found('method', method ?? '', memberIn(message, 'params'), message, 'method');
-  });
+  return messagesOf(body).flatMap(({ json, method = '' }) =>
+    found('method', method, memberIn(json, 'params'), json, 'method'),
+  );
 }
 
 /** What anybody may send who has shown no credential, as far as what it names needs none. */
@@ -212,9 +221,8 @@ const OPEN_METHODS: ReadonlySet<string> = new Set([
 
 /** Whether all messages of the body are such that may need no caller; answers to the server are. */
 export function isOpen(body: unknown): boolean {
-  return messagesOf(body).every((message) => {
-    const method = ownString(message, 'method');
-    if (method === undefined) return !Object.hasOwn(message, 'method');
+  return messagesOf(body).every(({ json, method }) => {
+    if (method === undefined) return !Object.hasOwn(json, 'method');
     return OPEN_METHODS.has(method) || (isOfMcp(method) && method.startsWith('notifications/'));
   });
 }
@@ -229,18 +237,18 @@ export function renameOperation({ holder, member }: FoundName, name: string): vo
   Object.assign(holder, { [member]: name });
 }
 
-function operationsIn(message: object): FoundOperation[] {
-  const method = ownString(message, 'method');
+function operationsIn(message: Message): readonly FoundOperation[] {
+  const { method } = message;
   const finder = method === undefined ? undefined : FINDERS.get(method);
-  if (method === undefined || finder === undefined) return [];
-  const params = ownObject(message, 'params');
-  return params === undefined ? [] : finder(method, params);
+  if (method === undefined || finder === undefined) return NOTHING_FOUND;
+  const { params } = message;
+  return params === undefined ? NOTHING_FOUND : finder(method, params);
 }
 
 /** `__proto__` counts as a copying library would read it, so that {@link operationsOf} can refuse it. */
 function isCall(message: object): boolean {
   const copied: unknown = memberIn(message, '__proto__');
-  const { jsonrpc, method } = { ...(isJsonObject(copied) ? copied : {}), ...message } as Message;
+  const { jsonrpc, method } = { ...(isJsonObject(copied) ? copied : {}), ...message } as Members;
   return typeof method === 'string' && (jsonrpc === '2.0' || isKnown(method));
 }
 
@@ -248,13 +256,13 @@ function isKnown(method: string): boolean {
   return FINDERS.has(method) || LISTS.has(method);
 }
 
-function messagesOf(body: unknown): readonly object[] {
+function messagesOf(body: unknown): readonly Message[] {
   if (body instanceof Messages) return body.all;
-  if (!Array.isArray(body)) return isJsonObject(body) ? [withoutPrototype(body)] : [];
+  if (!Array.isArray(body)) return isJsonObject(body) ? [new Message(withoutPrototype(body))] : [];
   if (body.length > MAX_BATCH) {
     throw new InvalidRequestError(`a batch of ${body.length} messages; at most ${MAX_BATCH}`);
   }
-  return body.filter(isJsonObject).map(withoutPrototype);
+  return body.filter(isJsonObject).map((json) => new Message(withoutPrototype(json)));
 }
 
 function named(kind: OperationKind, member: string): Finder {
@@ -312,10 +320,6 @@ function nameIn(holder: object, member: string | number): string | undefined {
 }
 
 // ---- members of untrusted objects: own ones only ---------------------------------------------------
-
-function ownString(object: object, member: string | number): string | undefined {
-  return textOf(memberIn(object, member));
-}
 
 function ownObject(object: object, member: string): object | undefined {
   const value = memberIn(object, member);

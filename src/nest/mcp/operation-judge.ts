@@ -118,19 +118,20 @@ export class OperationJudge {
     caller: Caller,
   ): McpVerdict {
     const hidden: HiddenName[] = [];
-    const needs: ScopeNeeds[] = [];
+    const needs = new Set<ScopeNeeds>();
     const rules: RulesAsked[] = [];
-    for (const [at, operation] of operations.entries()) {
-      const { refusal, standIn, needs: needed } = verdicts[at] ?? UNKNOWN;
+    let at = 0;
+    for (const operation of operations) {
+      const { refusal, standIn, needs: needed } = verdicts[at++] ?? UNKNOWN;
       if (refusal !== undefined) throw this.#refused(operation, refusal);
       if (standIn !== undefined) hidden.push({ ...operation, standIn });
       if (needed.rules !== undefined) rules.push({ rules: needed.rules, operation });
-      needs.push(needed);
+      needs.add(needed);
     }
     for (const task of tasks) {
       const needed = this.#needsOfTask(task.name, caller);
       if (needed === undefined) hidden.push(this.#hiding.hidden(task));
-      else needs.push(needed);
+      else needs.add(needed);
     }
     return { needs: sumOf(needs), hidden, rules };
   }
@@ -214,8 +215,8 @@ export class OperationJudge {
 }
 
 /** Calls of one tool, and of tools with the same scopes, need the same. */
-function sumOf(needs: readonly ScopeNeeds[]): ScopeNeeds {
-  const [first = NO_SCOPES, ...others] = new Set(needs);
+function sumOf(needs: ReadonlySet<ScopeNeeds>): ScopeNeeds {
+  const [first = NO_SCOPES, ...others] = needs;
   return others.length === 0 ? first : addScopeNeeds(first, ...others);
 }
 

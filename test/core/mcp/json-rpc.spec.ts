@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { InvalidRequestError } from 'authplane-nestjs/core';
 import {
   asksForTasks,
@@ -7,6 +7,7 @@ import {
   isOfMcp,
   listsIn,
   mayMakeTask,
+  messagesIn,
   methodsOf,
   operationsOf,
   renameOperation,
@@ -305,4 +306,22 @@ describe('JSON-RPC 2.0 §5: the id of an answer', () => {
   it('is of that name where it is kept under another', () => {
     expect(requestIdIn({ id: 1, requestId: 2 }, 'requestId')).toBe(2);
   });
+});
+
+test('13.1: each message is read once for all questions about it', () => {
+  let reads = 0;
+  const message = () => ({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    get params() {
+      reads++;
+      return { name: 'query', task: {} };
+    },
+  });
+  const messages = messagesIn([message(), message()]);
+  expect(operationsOf(messages).map(({ name }) => name)).toEqual(['query', 'query']);
+  expect([tasksOf(messages), mayMakeTask(messages)]).toEqual([[], true]);
+  expect([listsIn(messages), asksForTasks(messages)]).toEqual([[], false]);
+  expect(reads).toBe(2);
 });

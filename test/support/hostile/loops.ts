@@ -116,7 +116,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     endOfString: 'a JSON text of quotes',
     membersIn: 'wide JSON',
   },
-  'core/mcp/json-rpc.ts': { operationsOf: 'operations in a batch' },
+  'core/mcp/json-rpc.ts': { operationsOf: 'operations in a batch', tasksOf: 'bounded' },
   'core/mcp/operation-scopes.ts': { constructor: 'boot' },
   'core/mcp/rule-copy.ts': {
     '#list': 'arguments in a list for a rule',
