@@ -7,7 +7,7 @@ export const MEASURED = [
     table: 'http-request',
     row: 'no guard on the route',
     what: 'a route without a guard, added',
-    why: 'A middleware in front of all routes compares the URL with those of the metadata (on Fastify by way of middie), and three hooks look at method and outcome.',
+    why: 'One hook looks at path, method and outcome, and one function stands around the handler.',
   },
   {
     table: 'http-request',

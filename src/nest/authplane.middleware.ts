@@ -3,12 +3,14 @@ import { createRequire } from 'node:module';
 import { Injectable, type NestMiddleware } from '@nestjs/common';
 import { HttpAdapterHost, type ModulesContainer } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
+import { ConfigurationError } from '../core/errors/configuration-error.js';
 import { InvalidRequestError } from '../core/errors/request-errors.js';
 import { putMember } from '../core/lib/members.js';
 import { letIn, type RequestPolicy } from './decision.js';
 import type { HttpExchange } from './http/exchange.js';
 import { carryHeaders, watchReplies } from './http/fastify-hooks.js';
 import { rawRequest, requests, requestState } from './http/request.js';
+import { goesOnWithBody } from './http/request-context.js';
 import { hasUnreadBody, isParsed } from './mcp/body.js';
 import { readJson } from './mcp/json-reading.js';
 import { grantsPreflight, letPageRead } from './mcp/answers/page-access.js';
@@ -62,6 +64,10 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     // Next in line may be a server that reads the request itself.
     if (main.mcp.isAtEndpoint(exchange))
       return this.#serve(exchange, policyFor(main, main.isMcp), next);
+    if (!goesOnWithBody(this.adapterHost.httpAdapter)) {
+      const error = new ConfigurationError(TAKEN_LATE);
+      return this.#refuse(error, exchange, policyFor(main, false), next);
+    }
     const state = requestState(request);
     putMember(state, 'whenParsed', (parsed, goOn) => {
       delete state.judgedBody; // of now, which is none
@@ -141,6 +147,10 @@ export class AuthplaneMiddleware implements NestMiddleware<object, object> {
     httpAdapter.reply(exchange.reply, body, status);
   }
 }
+
+const TAKEN_LATE =
+  'AuthplaneMiddleware cannot judge messages here: apply it with consumer.apply, or take it out of the ' +
+  'application before that listens; Fastify then tells it when a body has been read';
 
 function policyFor(protectedBy: ProtectedResource, isMcpEndpoint: boolean): RequestPolicy {
   return { protectedBy, isPublic: false, needs: protectedBy.baseNeeds, isMcpEndpoint };

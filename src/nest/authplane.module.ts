@@ -34,6 +34,7 @@ import { appliesMiddleware, AuthplaneMiddleware } from './authplane.middleware.j
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
 import { EarlyRefusal } from './early-refusal.js';
+import { FrontOfRoutes } from './front-of-routes.js';
 import { CarriedCallers } from './context/carried-callers.js';
 import { Unasked } from './context/lookups.js';
 import { restoreGuards } from './context/handler-places.js';
@@ -51,8 +52,7 @@ import {
 } from './module-options.js';
 import { ProtectedResources } from './resources/protected-resources.js';
 import { Refusals } from './refusals/refusals.js';
-import { resourceMetadataRoute } from './http/resource-metadata.route.js';
-import { acceptSessionEnds } from './http/session-end.js';
+import { type MetadataRoute, resourceMetadataRoute } from './http/resource-metadata.route.js';
 import { watchTrailingSlash } from './http/trailing-slash.js';
 import {
   addResource,
@@ -78,6 +78,7 @@ export class AuthplaneModule
   implements NestModule, OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
 {
   readonly #callers: CarriedCallers;
+  readonly #front = new FrontOfRoutes();
   #selfCheck: SelfCheck | undefined;
 
   /** @internal Made by Nest. */
@@ -97,7 +98,12 @@ export class AuthplaneModule
     private readonly earlyRefusal: EarlyRefusal,
   ) {
     const telling = [AuthContext, AuthplaneOperations];
-    this.#callers = new CarriedCallers(resources, modules, { telling, isGuard: isGuardItself });
+    this.#callers = new CarriedCallers(resources, modules, {
+      telling,
+      middleware: AuthplaneMiddleware,
+      isGuard: isGuardItself,
+    });
+    this.#front.stand(adapterHost.httpAdapter);
   }
 
   /**
@@ -230,14 +236,14 @@ export class AuthplaneModule
     const hasFilter = extras.filter ?? true;
     resources.isEnforced = !isGuardReplaced(this.guard, modules);
     restoreGuards(modules);
-    if (extras.metadataRoute !== false) {
-      const atRoot = extras.metadataRoute === 'path' ? undefined : resources.main;
-      httpAdapter.use(resourceMetadataRoute(resources.all(), atRoot));
-    }
-    acceptSessionEnds(httpAdapter);
+    this.#front.begin(httpAdapter, {
+      metadata: this.#metadataRoute(),
+      onUnserved: watchTrailingSlash(
+        resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource)),
+        (message) => this.#warn([message]),
+      ),
+    });
     if (extras.earlyRefusal === true) this.earlyRefusal.install(httpAdapter);
-    const uris = resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
-    watchTrailingSlash(httpAdapter, uris, (message) => this.#warn([message]));
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
     this.#callers.beforeRoutes(httpAdapter, applicationConfig);
     this.refusals.comeFirst(modules, applicationConfig, hasFilter);
@@ -263,6 +269,13 @@ export class AuthplaneModule
       throw error;
     }
     this.#callers.begin();
+  }
+
+  #metadataRoute(): MetadataRoute | undefined {
+    const { resources, extras } = this;
+    if (extras.metadataRoute === false) return undefined;
+    const atRoot = extras.metadataRoute === 'path' ? undefined : resources.main;
+    return resourceMetadataRoute(resources.all(), atRoot);
   }
 
   #inspect(): BootInspection {

@@ -35,17 +35,32 @@ export function asksForCallers(
 ): boolean {
   const tokens = new Set<unknown>([...telling, ...FINDING, ...judged]);
   if (HOST_LIBRARIES.some((library) => library.isThere(modules))) return true;
-  return [...modules.values()]
-    .flatMap(({ providers, controllers, injectables, middlewares }) => [
-      ...providers.values(),
-      ...controllers.values(),
-      ...injectables.values(),
-      ...middlewares.values(),
-    ])
-    .some(
+  return wrappersOf(modules).some(
+    (wrapper) =>
+      extendsOne(wrapper, telling) || dependenciesOf(wrapper).some((token) => tokens.has(token)),
+  );
+}
+
+/** Whether this middleware is applied or injected somewhere. */
+export function isUsed(modules: Modules, middleware: Telling): boolean {
+  return (
+    [...modules.values()].some(({ middlewares }) =>
+      [...middlewares.values()].some(({ metatype }) => metatype === middleware),
+    ) ||
+    wrappersOf(modules).some(
       (wrapper) =>
-        extendsOne(wrapper, telling) || dependenciesOf(wrapper).some((token) => tokens.has(token)),
-    );
+        extendsOne(wrapper, [middleware]) || dependenciesOf(wrapper).includes(middleware),
+    )
+  );
+}
+
+function wrappersOf(modules: Modules): Wrapper[] {
+  return [...modules.values()].flatMap(({ providers, controllers, injectables, middlewares }) => [
+    ...providers.values(),
+    ...controllers.values(),
+    ...injectables.values(),
+    ...middlewares.values(),
+  ]);
 }
 
 /** A class of the application's own, which it has a reason for. */

@@ -1,13 +1,13 @@
 import type { HttpServer } from '@nestjs/common';
 import type { ApplicationConfig } from '@nestjs/core';
-import { enterRequests, enterRoutes } from '../http/request-context.js';
+import { beforeMiddleware, enterRequests, enterRoutes } from '../http/request-context.js';
 import type { GuardedApplication } from '../http/request.js';
 import { enter } from '../http/running.js';
 import { methodsIn } from '../marks/handler-marks.js';
 import { HOST_LIBRARIES } from '../mcp/hosts/mcp-hosts.js';
 import type { Modules } from '../mcp/hosts/mcp-discovery.js';
 import { AuthContextInterceptor } from './auth-context.interceptor.js';
-import { asksForCallers, type Telling } from './caller-needs.js';
+import { asksForCallers, isUsed, type Telling } from './caller-needs.js';
 import { JudgedHandlers } from './judged-handlers.js';
 import { Lookups } from './lookups.js';
 
@@ -15,6 +15,8 @@ import { Lookups } from './lookups.js';
 interface KnownClasses {
   /** What tells who is calling. */
   readonly telling: readonly Telling[];
+  /** What decides in front of all routes, and goes on when the platform has read the body. */
+  readonly middleware: Telling;
   /** Whether a guard decides as ours, and nothing else. */
   readonly isGuard: (guard: unknown) => boolean;
 }
@@ -33,6 +35,7 @@ export class CarriedCallers {
   readonly #lookups: Lookups;
   #judged: JudgedHandlers | undefined;
   #hideJudged: (() => void) | undefined;
+  #adapter: HttpServer | undefined;
   #leave: (() => void) | undefined;
 
   /** As soon as there are modules: from now on it sees who takes `AuthContext` out of them. */
@@ -40,14 +43,14 @@ export class CarriedCallers {
     this.#application = application;
     this.#modules = modules;
     this.#known = known;
-    this.#lookups = new Lookups(modules, known.telling, () => {
-      application.carriesCallers = true;
+    this.#lookups = new Lookups(modules, [...known.telling, known.middleware], (token) => {
+      if (token !== known.middleware) application.carriesCallers = true;
+      this.#enterRequests();
     });
   }
 
   /** In front of all routes, when all guards are in their places. */
   beforeRoutes(adapter: HttpServer, config: ApplicationConfig): void {
-    enterRequests(adapter, this.#application);
     enterRoutes(adapter, this.#application);
     if (this.#application.isEnforced) {
       this.#judged = new JudgedHandlers(
@@ -60,12 +63,16 @@ export class CarriedCallers {
     if (this.#hasOtherCalls() && this.#isAsked()) {
       config.getGlobalInterceptors().unshift(new AuthContextInterceptor());
     }
+    this.#adapter = adapter;
+    this.#enterWhereNeeded();
+    beforeMiddleware(adapter, () => this.#enterWhereNeeded());
   }
 
   /** Now all modules are there, with their middleware. */
   afterRoutes(): void {
     this.#hideJudged?.();
     this.#application.carriesCallers = this.#isAsked();
+    this.#enterWhereNeeded();
   }
 
   /** From now on methods with marks run for callers only. */
@@ -83,9 +90,20 @@ export class CarriedCallers {
     return (
       judged === undefined ||
       !judged.areAll ||
-      this.#lookups.isFound ||
+      this.#known.telling.some((one) => this.#lookups.isFound(one)) ||
       asksForCallers(this.#modules, this.#known.telling, judged.types)
     );
+  }
+
+  #enterRequests(): void {
+    if (this.#adapter !== undefined) enterRequests(this.#adapter, this.#application);
+  }
+
+  /** Nothing runs in front of the routes of an application that neither asks nor goes on there. */
+  #enterWhereNeeded(): void {
+    const { middleware } = this.#known;
+    const goesOn = this.#lookups.isFound(middleware) || isUsed(this.#modules, middleware);
+    if (goesOn || this.#isAsked()) this.#enterRequests();
   }
 
   /** Handlers that no route runs, and streams that a socket ends, which may serve several requests. */

@@ -11,13 +11,20 @@ export class Unasked {}
 /** Sees an application take a provider by itself: `app.get(AuthContext)`. */
 export class Lookups {
   readonly #reads = new Map<unknown, number>();
+  readonly #found = new Set<unknown>();
   readonly #stops: readonly (() => void)[];
 
-  /** @param onFound called soon after the first one. */
-  constructor(modules: Modules, tokens: readonly unknown[], onFound: () => void) {
+  /** @param onFound called soon after the first one of each. */
+  constructor(modules: Modules, tokens: readonly unknown[], onFound: (token: unknown) => void) {
+    const tell = (token: unknown): void => {
+      if (this.#found.has(token) || !this.isFound(token)) return;
+      this.#found.add(token);
+      if (this.#found.size === tokens.length) this.stop();
+      onFound(token);
+    };
     const read = (token: unknown): void => {
       this.#reads.set(token, this.#countOf(token) + 1);
-      if (token !== Unasked) queueMicrotask(() => this.#tell(onFound));
+      if (token !== Unasked) queueMicrotask(() => tell(token));
     };
     this.#stops = [...modules.values()]
       .map(({ providers }) => new Map<unknown, object>(providers))
@@ -30,19 +37,13 @@ export class Lookups {
       );
   }
 
-  /** Whether there was one: a provider that was read more often than the one that nobody takes. */
-  get isFound(): boolean {
-    return [...this.#reads.values()].some((count) => count > this.#countOf(Unasked));
+  /** Whether there was one of it: it was read more often than the one that nobody takes. */
+  isFound(token: unknown): boolean {
+    return this.#found.has(token) || this.#countOf(token) > this.#countOf(Unasked);
   }
 
   stop(): void {
     for (const stop of this.#stops) stop();
-  }
-
-  #tell(onFound: () => void): void {
-    if (!this.isFound) return;
-    this.stop();
-    onFound();
   }
 
   #countOf(token: unknown): number {

@@ -12,9 +12,14 @@ interface FastifyRequest {
 interface FastifyReply {
   readonly raw: ServerResponse;
   getHeaders(): OutgoingHttpHeaders;
+  hijack(): unknown;
 }
 
-type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+export type Hook = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+) => void;
 
 /** What is used of a Fastify instance. */
 interface Hooked {
@@ -33,6 +38,20 @@ export function fastifyOf(adapter: HttpServer): Hooked | undefined {
   return adapter.getType() === 'fastify' ? (adapter.getInstance() as Hooked) : undefined;
 }
 
+/** @returns whether it could: an instance that listens takes no hooks any more. */
+export function addHookTo(
+  fastify: Hooked,
+  name: 'onRequest' | 'preValidation',
+  hook: Hook,
+): boolean {
+  try {
+    fastify.addHook(name, hook);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const replies = new WeakMap<object, FastifyReply>();
 const watched = new WeakSet<object>();
 
@@ -44,14 +63,10 @@ export function watchReplies(adapter: HttpServer): void {
   const fastify = fastifyOf(adapter);
   if (fastify === undefined || watched.has(fastify)) return;
   watched.add(fastify);
-  try {
-    fastify.addHook('onRequest', (_request, reply, done) => {
-      replies.set(reply.raw, reply);
-      done();
-    });
-  } catch {
-    // it listens, and takes no hooks any more
-  }
+  addHookTo(fastify, 'onRequest', (_request, reply, done) => {
+    replies.set(reply.raw, reply);
+    done();
+  });
 }
 
 /** What plugins such as `@fastify/cors` have set on the reply, for an answer that Node's response gives. */

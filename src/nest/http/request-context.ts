@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { HttpServer } from '@nestjs/common';
 import { putMember } from '../../core/lib/members.js';
-import { fastifyOf } from './fastify-hooks.js';
+import { addHookTo, fastifyOf, type Hook } from './fastify-hooks.js';
 import {
   type CallerHolder,
   type GuardedApplication,
@@ -13,24 +13,35 @@ import {
 
 type Next = () => void;
 
+/** Platforms whose requests are entered. */
+const entered = new WeakSet<object>();
+
+/** Whether on this platform what had to wait for the body of a request goes on when it has been read. */
+export function goesOnWithBody(adapter: HttpServer): boolean {
+  return entered.has(adapter);
+}
+
 /**
  * Everything behind it runs in the request: guards, interceptors, filters, handlers, and what they
- * start. In front of all routes, so call it before they are made. Where nobody asks for a caller, nothing
- * carries one.
+ * start. Routes enter it themselves; this is for what stands in front of them, so call it before they are made.
  *
  * Fastify loses the asynchronous context while it reads a body; so there it begins after that, and goes on
- * with what had to wait for the body.
+ * with what had to wait for the body. Once it listens, nothing can be put in front of its routes any more.
  */
 export function enterRequests(adapter: HttpServer, application: GuardedApplication): void {
+  if (entered.has(adapter)) return;
   const fastify = fastifyOf(adapter);
   if (fastify === undefined) {
     adapter.use?.((request: object, _reply: object, next: Next) => {
       if (application.carriesCallers) requests.run(stateIn(application, request), next);
       else next();
     });
-    return;
-  }
-  fastify.addHook('preValidation', (request, reply, next) => {
+  } else if (!addHookTo(fastify, 'preValidation', enteringHook(application))) return;
+  entered.add(adapter);
+}
+
+function enteringHook(application: GuardedApplication): Hook {
+  return (request, reply, next) => {
     const known = knownState(request);
     if (known === undefined && !application.carriesCallers) return next();
     const state = stateIn(application, request);
@@ -41,11 +52,11 @@ export function enterRequests(adapter: HttpServer, application: GuardedApplicati
     };
     if (application.carriesCallers) requests.run(state, goOn);
     else goOn();
-  });
+  };
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
-type RouteHandler = (this: unknown, request: object, ...rest: unknown[]) => unknown;
+type RouteHandler = (this: unknown, request: object, reply: unknown, next: unknown) => unknown;
 
 /** Those of the adapters, by which Nest makes routes. */
 const ROUTE_METHODS = [
@@ -71,17 +82,37 @@ export function enterRoutes(adapter: HttpServer, application: GuardedApplication
   }
 }
 
+/** Those by which applications add middleware, and by which Nest adds that of modules. */
+const MIDDLEWARE_METHODS = ['use', 'createMiddlewareFactory'];
+
+/** Calls `first` in front of the next middleware that is added, and never if there is none. */
+export function beforeMiddleware(adapter: HttpServer, first: () => void): void {
+  const methods = adapter as unknown as Record<string, unknown>;
+  let isDone = false;
+  for (const name of MIDDLEWARE_METHODS) {
+    const method = methods[name];
+    if (typeof method !== 'function') continue;
+    putMember(methods, name, (...args: unknown[]): unknown => {
+      if (!isDone) {
+        isDone = true;
+        first();
+      }
+      return Reflect.apply(method as Method, adapter, args);
+    });
+  }
+}
+
 /** Adapters read what Nest has noted on the handler; it is inherited. */
 function entering(handler: unknown, application: GuardedApplication): unknown {
   if (typeof handler !== 'function') return handler;
   const route = handler as RouteHandler;
-  const entered: RouteHandler = function (request, ...rest) {
+  const enteredRoute: RouteHandler = function (request, reply, next) {
     return application.carriesCallers
-      ? requests.run(stateIn(application, request), () => route.call(this, request, ...rest))
-      : route.call(this, request, ...rest);
+      ? requests.run(stateIn(application, request), () => route.call(this, request, reply, next))
+      : route.call(this, request, reply, next);
   };
-  Object.defineProperty(entered, 'name', { configurable: true, value: route.name });
-  return Object.setPrototypeOf(entered, route) as unknown;
+  Object.defineProperty(enteredRoute, 'name', { configurable: true, value: route.name });
+  return Object.setPrototypeOf(enteredRoute, route) as unknown;
 }
 
 function stateIn(application: GuardedApplication, request: object): RequestState {

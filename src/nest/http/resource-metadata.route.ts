@@ -12,7 +12,8 @@ const CORS = {
   'Access-Control-Max-Age': '86400',
 };
 
-type AskedRequest = IncomingMessage & FrameworkRequest;
+/** Of the platform, which knows by which name it was asked. */
+type AskedRequest = FrameworkRequest & Pick<IncomingMessage, 'method' | 'url'>;
 
 /** Those of an entry of the configuration that stands for many resources. */
 interface ManyDescribed {
@@ -30,6 +31,14 @@ export interface DescribedResource {
 
 type Serve = (request: AskedRequest, response: ServerResponse) => void;
 
+/** What answers a request for a document; `undefined`: it asks for none. */
+export type MetadataRoute = (request: AskedRequest) => Serve | undefined;
+
+/** Whether the request target can be that of a document, which is all that most requests are asked. */
+export function isBelowRoot(target: string | undefined): boolean {
+  return target?.startsWith(ROOT_METADATA_PATH) === true;
+}
+
 /**
  * Serves the protected resource metadata (RFC 9728 §3) of all resources at their path-aware URLs.
  *
@@ -41,7 +50,7 @@ type Serve = (request: AskedRequest, response: ServerResponse) => void;
 export function resourceMetadataRoute(
   resources: readonly DescribedResource[],
   atRoot: DescribedResource | undefined,
-) {
+): MetadataRoute {
   const places = fixedPlaces(resources, atRoot);
   const families = resources.flatMap(({ many }) => many ?? []);
   const placeOf = (path: string): Serve | undefined => {
@@ -54,13 +63,16 @@ export function resourceMetadataRoute(
     if (many.length === 0) return undefined;
     return (request, response) => void serveFrom(many, request, response, path);
   };
-  return (request: AskedRequest, response: ServerResponse, next: () => void): void => {
-    const serve = placeOf(request.url?.split('?', 1)[0] ?? '');
-    if (serve === undefined) next();
-    else if (request.method === 'OPTIONS') response.writeHead(204, CORS).end();
-    else if (request.method === 'GET' || request.method === 'HEAD') serve(request, response);
-    else response.writeHead(405, { ...CORS, Allow: 'GET, HEAD, OPTIONS' }).end();
+  return ({ url = '' }) => {
+    const serve = isBelowRoot(url) ? placeOf(url.split('?', 1)[0] ?? '') : undefined;
+    return serve && ((request, response) => answer(serve, request, response));
   };
+}
+
+function answer(serve: Serve, request: AskedRequest, response: ServerResponse): void {
+  if (request.method === 'OPTIONS') response.writeHead(204, CORS).end();
+  else if (request.method === 'GET' || request.method === 'HEAD') serve(request, response);
+  else response.writeHead(405, { ...CORS, Allow: 'GET, HEAD, OPTIONS' }).end();
 }
 
 /** Of resources that are known; of two in one place that of the module counts. */

@@ -1,20 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import type { HttpServer } from '@nestjs/common';
-import { fastifyOf } from './fastify-hooks.js';
 import { dropHeader } from './request.js';
 
 /**
  * Lets clients end their session on Fastify. Those in Python send its DELETE with a JSON content type
- * and no body, and Fastify answers 400 before any guard: the session would stay for good.
- *
- * In front of all routes, so call it before they are made.
+ * and no body, and Fastify answers 400 before any guard: the session would stay for good. Express parses no
+ * body where there is none.
  */
-export function acceptSessionEnds(adapter: HttpServer): void {
-  // Express parses no body where there is none.
-  fastifyOf(adapter)?.addHook('onRequest', ({ raw }, _reply, done) => {
-    if (endsSession(raw) && !hasBody(raw)) dropHeader(raw, 'content-type');
-    done();
-  });
+export function acceptSessionEnd(request: IncomingMessage): void {
+  if (endsSession(request) && !hasBody(request)) dropHeader(request, 'content-type');
 }
 
 /** MCP, Streamable HTTP, "Session Management". Node puts headers together when they are asked for, so method first. */

@@ -195,7 +195,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/log/sparse-warnings.ts': { warn: 'bounded' },
   'nest/context/judged-handlers.ts': { show: 'boot', standInFor: 'boot' },
   'nest/context/lookups.ts': { stop: 'boot' },
-  'nest/http/request-context.ts': { enterRoutes: 'boot' },
+  'nest/http/request-context.ts': { beforeMiddleware: 'boot', enterRoutes: 'boot' },
   'nest/http/running.ts': { isAnyEnforced: 'bounded', missCaller: 'bounded' },
   'nest/marks/handler-marks.ts': { prototypesOf: 'boot' },
   'nest/mcp/body.ts': { rewritingProblem: 'depth of a body' },
