@@ -50,6 +50,7 @@ export default {
     copyPublicDir: false,
     rolldownOptions: {
       input: Object.fromEntries(entries),
+      platform: 'neutral', // that of Node loads `node:module`, for a `require` that nothing has
       preserveEntrySignatures: 'strict',
       treeshake: false,
       external: (id) =>

@@ -10,7 +10,7 @@ import tseslint from 'typescript-eslint';
  * not named here is refused; test/package/layers.spec.ts shows that each refusal works.
  */
 const LAYERS = {
-  core: { packages: [], types: ['jose'], folders: [] },
+  core: { packages: [], types: ['jose'], folders: [], loadsNodeLate: true },
   nest: { packages: ['@nestjs/common', '@nestjs/core', 'rxjs'], types: [], folders: ['core'] },
   mcp: {
     packages: ['@nestjs/common', 'rxjs'],
@@ -29,6 +29,7 @@ const LAYERS = {
 /** Folders inside a layer, from the ground up: each may use those before it (docs/architecture.md). */
 const LADDERS = {
   core: [
+    'platform',
     'errors',
     'lib',
     'names',
@@ -71,6 +72,8 @@ const LADDERS = {
   testing: ['http', 'records', 'endpoints', 'grants'],
 };
 
+/** Modules of Node are loaded when they are first needed. */
+const NODE_FILE = 'src/core/platform/node.ts';
 const NETWORK = '^node:(?:http|https|http2|tls|dns|dgram)(?:/.+)?$';
 const PURE_OF_NET = ['BlockList', 'isIP', 'isIPv4', 'isIPv6'];
 const NETWORK_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
@@ -104,6 +107,19 @@ const ASSIGNED_FUNCTIONS = {
   message: 'Use putMember, or name the function first: see there.',
 };
 
+const LATE = `Loaded with the package; have it from ${NODE_FILE}, which loads it when it is needed.`;
+
+const BUILTIN_MODULES = {
+  selector: 'MemberExpression[property.name="getBuiltinModule"]',
+  message: `Modules of Node are loaded in ${NODE_FILE}, the network in ${HTTP_FILE}.`,
+};
+
+const RESTRICTED_SYNTAX = [
+  { selector: 'ImportExpression', message: 'Name what a file needs at its top.' },
+  ERRORS_WITH_RULES,
+  ASSIGNED_FUNCTIONS,
+];
+
 const OUTBOUND = `Outbound connections are made in ${HTTP_FILE} only, where their limits are.`;
 
 function layerConfigs([name, layer]) {
@@ -122,12 +138,7 @@ function layerConfigs([name, layer]) {
           'error',
           { zones: [...zones(name, layer), ...ladderZones(name)] },
         ],
-        'no-restricted-syntax': [
-          'error',
-          { selector: 'ImportExpression', message: 'Name what a file needs at its top.' },
-          ERRORS_WITH_RULES,
-          ASSIGNED_FUNCTIONS,
-        ],
+        'no-restricted-syntax': ['error', ...RESTRICTED_SYNTAX, BUILTIN_MODULES],
       },
     },
     ...NAMES_OF_ONE_FILE.filter(({ file }) => file.startsWith(`src/${name}/`)).map(({ file }) => ({
@@ -193,8 +204,9 @@ function packagePatterns(name, { packages, types }) {
   ];
 }
 
-function networkPatterns({ network }) {
+function networkPatterns({ network, loadsNodeLate }) {
   if (network) return [];
+  if (loadsNodeLate) return [{ regex: '^node:', allowTypeImports: true, message: LATE }];
   const rule = { allowTypeImports: true, message: OUTBOUND };
   return [
     { ...rule, regex: NETWORK },
@@ -322,6 +334,11 @@ export default defineConfig(
         },
       ],
     },
+  },
+  {
+    name: 'layers/core/platform/node',
+    files: [NODE_FILE, HTTP_FILE],
+    rules: { 'no-restricted-syntax': ['error', ...RESTRICTED_SYNTAX] },
   },
   {
     name: 'layers/core/http/socket',

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { AuthorizationServer } from './discovery/authorization-server.js';
 import type { AuthplaneError } from './errors/authplane-error.js';
 import { AuthorizationServerUnavailableError } from './errors/server-errors.js';
@@ -253,15 +252,15 @@ export class AuthplaneClient {
   }
 
   async #readyOrLater(): Promise<void> {
-    const enough = new AbortController();
-    const waited = delay(LAZY_START_SECONDS * 1000, 'later', { signal: enough.signal }).catch(
-      () => undefined, // aborted: the answer came first
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const waited = new Promise<'later'>((resolve) => {
+      timer = setTimeout(() => resolve('later'), LAZY_START_SECONDS * 1000);
+    });
     const ready = this.#jwks.ready();
     try {
       if ((await Promise.race([ready, waited])) !== 'later') return;
     } finally {
-      enough.abort();
+      clearTimeout(timer);
     }
     ready.catch((error: AuthplaneError) => this.#options.onBackgroundFailure(error));
   }

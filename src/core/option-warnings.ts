@@ -1,4 +1,4 @@
-import cluster from 'node:cluster';
+import { node } from './platform/node.js';
 import { InMemoryDPoPReplayStore } from './dpop/replay-store.js';
 
 /** What counts of the options for the authorization server. */
@@ -73,7 +73,7 @@ function nonceSecretWarning(
 
 /** How many processes serve the resource cannot be seen from inside one of them. */
 function mayHaveSiblings({ devMode }: ServerSettings): boolean {
-  return cluster.isWorker || !devMode;
+  return !devMode || node.isClusterWorker;
 }
 
 /** Naming the memory of the process, to set its size for example, makes it no other. */

@@ -64,6 +64,7 @@ const UNMEASURED: Readonly<Record<string, string>> = {
   'core/calls': 'answers of the authorization server, by their expressions',
   'core/discovery': 'documents of the authorization server, read by core/lib',
   'core/errors': 'cuts what it quotes',
+  'core/platform': 'reads nothing',
   'core/http': 'answers, of which the length is limited, by their expressions',
   gateway: 'hands on what its folders read',
   'gateway/options': 'text of the operator',

@@ -1,5 +1,5 @@
 import { formEncoded } from '../lib/text.js';
-import { inspect } from 'node:util';
+import { INSPECT, node } from '../platform/node.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 
 /** A request to the authorization server that is about to be sent. */
@@ -108,8 +108,8 @@ class SecretAuthentication implements AuthProvider {
     return { headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } };
   }
 
-  [inspect.custom](): string {
-    return `ClientSecret { clientId: ${inspect(this.clientId)} }`;
+  [INSPECT](): string {
+    return `ClientSecret { clientId: ${node.util.inspect(this.clientId)} }`;
   }
 }
 

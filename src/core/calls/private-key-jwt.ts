@@ -1,5 +1,5 @@
-import { createPrivateKey, createPublicKey, KeyObject, randomUUID } from 'node:crypto';
-import { inspect } from 'node:util';
+import type { KeyObject } from 'node:crypto';
+import { INSPECT, node } from '../platform/node.js';
 import type { JWK } from 'jose';
 import { signedJws } from '../jws/signed-jws.js';
 import { schemeFor } from '../jws/signature-scheme.js';
@@ -64,7 +64,7 @@ class PrivateKeyAuthentication implements AuthProvider {
     const { clientId, privateKey, audience, clock = systemClock } = options;
     if (!isText(clientId)) throw new ConfigurationError('privateKeyJwt: clientId is missing');
     if (hasControls(clientId)) throw new ConfigurationError(`privateKeyJwt: clientId ${CONTROLS}`);
-    const jwk = privateKey instanceof KeyObject ? undefined : privateKey;
+    const jwk = privateKey instanceof node.crypto.KeyObject ? undefined : privateKey;
     const kid = options.keyId ?? jwk?.kid;
     this.clientId = clientId;
     this.#key = privateKeyOf(privateKey);
@@ -80,7 +80,7 @@ class PrivateKeyAuthentication implements AuthProvider {
   async authenticate({ issuer }: AuthenticatedRequest): Promise<ClientAuthentication> {
     const now = Math.floor(this.#clock.now());
     const claims = {
-      jti: randomUUID(),
+      jti: node.crypto.randomUUID(),
       iss: this.clientId,
       sub: this.clientId,
       aud: this.#audience ?? issuer,
@@ -97,20 +97,20 @@ class PrivateKeyAuthentication implements AuthProvider {
     };
   }
 
-  [inspect.custom](): string {
-    return `PrivateKeyJwt { clientId: ${inspect(this.clientId)}, alg: ${inspect(this.#header.alg)} }`;
+  [INSPECT](): string {
+    return `PrivateKeyJwt { clientId: ${node.util.inspect(this.clientId)}, alg: ${node.util.inspect(this.#header.alg)} }`;
   }
 }
 
 function privateKeyOf(key: JWK | KeyObject): KeyObject {
-  const imported = key instanceof KeyObject ? key : importedJwk(key);
+  const imported = key instanceof node.crypto.KeyObject ? key : importedJwk(key);
   if (imported.type === 'private') return imported;
   throw new ConfigurationError('privateKeyJwt: privateKey is not a private key');
 }
 
 function importedJwk(jwk: JWK): KeyObject {
   try {
-    return createPrivateKey({ key: { ...jwk }, format: 'jwk' });
+    return node.crypto.createPrivateKey({ key: { ...jwk }, format: 'jwk' });
   } catch {
     // The error of node:crypto may quote the key.
     throw new ConfigurationError('privateKeyJwt: privateKey is not a private JWK');
@@ -119,7 +119,7 @@ function importedJwk(jwk: JWK): KeyObject {
 
 function algorithmFor(key: KeyObject, wanted: string | undefined): string {
   const jwk = key.export({ format: 'jwk' });
-  const publicKey = createPublicKey(key);
+  const publicKey = node.crypto.createPublicKey(key);
   const fits = (alg: string): boolean =>
     isKeyFor(jwk, alg) && schemeFor(publicKey, alg) !== undefined;
   const algorithm = wanted ?? SUPPORTED_ALGORITHMS.find(fits);

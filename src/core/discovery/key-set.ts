@@ -1,4 +1,5 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { node } from '../platform/node.js';
 import { CURVES, isKeyFor, isSameAlgorithm } from '../lib/algorithms.js';
 import { quoted } from '../lib/text.js';
 import { DocumentRefused } from './remote-document.js';
@@ -200,7 +201,7 @@ function shapeProblem({ kty, crv, alg }: KeyShape): string | undefined {
 function importKey(jwk: Record<string, unknown>, shape: KeyShape): VerificationKey | string {
   let key: KeyObject;
   try {
-    key = createPublicKey({ key: jwk, format: 'jwk' });
+    key = node.crypto.createPublicKey({ key: jwk, format: 'jwk' });
   } catch {
     return 'cannot be imported';
   }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { node } from '../platform/node.js';
 import { sha256 } from '../lib/digest.js';
 
 /** A table of a million entries stands still for a tenth of a second when it grows; one of a thousand does not. */
@@ -12,7 +12,7 @@ const WORDS = 8;
 const HASH_TEXT = /^[\w-]{42}[AEIMQUYcgkosw048]$/;
 
 /** So that nobody can make keys that stand in each other's way. */
-const SEED = randomBytes(4).readUInt32LE();
+let seed: number | undefined;
 const SPREAD = 0x9e3779b1; // Fibonacci hashing
 
 const bytes = Buffer.alloc(WORDS * 4);
@@ -72,7 +72,8 @@ function placeOf(key: string): number {
 }
 
 function spread(first: number, second: number): number {
-  return Math.imul(Math.imul(first ^ SEED, SPREAD) ^ second, SPREAD) >>> 0;
+  seed ??= node.crypto.randomBytes(4).readUInt32LE();
+  return Math.imul(Math.imul(first ^ seed, SPREAD) ^ second, SPREAD) >>> 0;
 }
 
 /** Open addressing: a key stands in the first free slot from its place on. */

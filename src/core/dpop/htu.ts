@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { node } from '../platform/node.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { InvalidDPoPProofError } from '../errors/dpop-errors.js';
 
@@ -100,7 +100,7 @@ function canonicalOrigin(scheme: string, authority: string): string {
   const unescaped = authority.replace(ESCAPE, canonicalEscape);
   const [, host, port = ''] = AUTHORITY.exec(unescaped) ?? [];
   if (host === undefined) throw mismatchError('its authority is not of the form host or host:port');
-  if (host.startsWith('[') && !isIPv6(host.slice(1, -1))) {
+  if (host.startsWith('[') && !node.net.isIPv6(host.slice(1, -1))) {
     throw mismatchError('its host is not an IPv6 address');
   }
   if (Number(port) > 65_535) throw mismatchError('its port is out of range');

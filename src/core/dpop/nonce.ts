@@ -1,5 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { types } from 'node:util';
+import { node } from '../platform/node.js';
 import type { Clock } from '../lib/clock.js';
 import { seconds } from '../lib/option-checks.js';
 import { type Settings, withDefaults } from '../lib/settings.js';
@@ -110,12 +109,12 @@ export function isNonce(text: string): boolean {
 }
 
 export function randomNonceSecret(): Uint8Array {
-  return randomBytes(MIN_SECRET_BYTES);
+  return node.crypto.randomBytes(MIN_SECRET_BYTES);
 }
 
 /** What is wrong with a secret for nonces, or nothing. Never quotes it. */
 function nonceSecretProblem(secret: unknown): string | undefined {
-  if (typeof secret !== 'string' && !types.isUint8Array(secret)) {
+  if (typeof secret !== 'string' && !node.util.types.isUint8Array(secret)) {
     return 'must be a string or a Uint8Array';
   }
   return Buffer.from(secret).length < MIN_SECRET_BYTES
@@ -125,11 +124,12 @@ function nonceSecretProblem(secret: unknown): string | undefined {
 
 /** The purpose in front: a secret shared with something else makes no nonces by accident. */
 function mac(secret: Buffer, slot: number, resource: string): string {
-  return createHmac('sha256', secret)
+  return node.crypto
+    .createHmac('sha256', secret)
     .update(`authplane dpop nonce ${slot} ${resource}`)
     .digest('base64url');
 }
 
 function isEqual(given: Buffer, good: Buffer): boolean {
-  return given.length === good.length && timingSafeEqual(given, good);
+  return given.length === good.length && node.crypto.timingSafeEqual(given, good);
 }

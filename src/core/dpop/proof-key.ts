@@ -1,4 +1,5 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { node } from '../platform/node.js';
 import { algorithmRule, isSameAlgorithm } from '../lib/algorithms.js';
 import { isCanonicalBase64url } from '../jws/compact-jws.js';
 import { sha256 } from '../lib/digest.js';
@@ -84,7 +85,7 @@ export function readProofJwk(jwk: unknown, alg: string): ProofJwk {
 /** @throws InvalidDPoPProofError when the members are no key, such as a point off the curve. */
 export function importProofKey({ jwk }: ProofJwk): KeyObject {
   try {
-    return createPublicKey({ key: { ...jwk }, format: 'jwk' });
+    return node.crypto.createPublicKey({ key: { ...jwk }, format: 'jwk' });
   } catch (cause) {
     throw new InvalidDPoPProofError('the jwk of the proof cannot be imported', {
       claim: 'jwk',

@@ -1,14 +1,5 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  type JsonWebKey,
-  type KeyObject,
-  randomUUID,
-  sign,
-  verify,
-} from 'node:crypto';
-import { promisify } from 'node:util';
+import type { JsonWebKey, KeyObject } from 'node:crypto';
+import { node } from '../platform/node.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { signedJws } from '../jws/signed-jws.js';
 import { sha256 } from '../lib/digest.js';
@@ -43,8 +34,6 @@ const LIFETIME_SECONDS = 60;
 const MAX_ORIGINS = 100;
 /** A token of RFC 9110 §5.6.2. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-
-const generateKeys = promisify(generateKeyPair);
 
 /**
  * Makes DPoP proofs (RFC 9449 §4.2) with one key, and remembers the nonces servers ask for.
@@ -115,7 +104,7 @@ export class DPoPSigner {
     const claims = {
       htm: method,
       htu: `${origin}${pathname}`,
-      jti: randomUUID(),
+      jti: node.crypto.randomUUID(),
       iat,
       exp: iat + LIFETIME_SECONDS,
       ...(accessToken === undefined ? {} : { ath: sha256(accessToken) }),
@@ -142,6 +131,7 @@ export class DPoPSigner {
 export type ProofSigner = Pick<DPoPSigner, 'thumbprint' | 'proof' | 'noteNonce'>;
 
 function generatePrivateKey(algorithm: DPoPSignerAlgorithm): Promise<KeyObject> {
+  const generateKeys = node.util.promisify(node.crypto.generateKeyPair);
   switch (algorithm) {
     case 'ES256':
       return generateKeys('ec', { namedCurve: 'P-256' }).then(({ privateKey }) => privateKey);
@@ -157,7 +147,7 @@ function generatePrivateKey(algorithm: DPoPSignerAlgorithm): Promise<KeyObject> 
 
 function importPrivateKey(jwk: JsonWebKey): KeyObject {
   try {
-    return createPrivateKey({ key: jwk, format: 'jwk' });
+    return node.crypto.createPrivateKey({ key: jwk, format: 'jwk' });
   } catch {
     // Not as the cause: nobody promises that the engine's error quotes nothing of the key.
     throw new ConfigurationError('the DPoP key is no private JWK of the kind EC, OKP or RSA');
@@ -166,7 +156,7 @@ function importPrivateKey(jwk: JsonWebKey): KeyObject {
 
 function readPem(pem: string): KeyObject {
   try {
-    return createPrivateKey({ key: pem, format: 'pem' });
+    return node.crypto.createPrivateKey({ key: pem, format: 'pem' });
   } catch {
     // Not as the cause, as above.
     throw new ConfigurationError('the DPoP key is no private key in PEM, or an encrypted one');
@@ -187,10 +177,14 @@ function algorithmOf(key: KeyObject, statedAlgorithm: unknown): DPoPSignerAlgori
 /** By the rules for inbound proofs: whoever verifies ours will be as strict. */
 function publicPart(key: KeyObject, algorithm: DPoPSignerAlgorithm): ProofJwk {
   try {
-    const read = readProofJwk(createPublicKey(key).export({ format: 'jwk' }), algorithm);
+    const read = readProofJwk(
+      node.crypto.createPublicKey(key).export({ format: 'jwk' }),
+      algorithm,
+    );
     const sample = Buffer.from('sample');
     const digest = algorithm === 'EdDSA' ? null : 'sha256';
-    if (verify(digest, sample, importProofKey(read), sign(digest, sample, key))) return read;
+    const signature = node.crypto.sign(digest, sample, key);
+    if (node.crypto.verify(digest, sample, importProofKey(read), signature)) return read;
   } catch (cause) {
     throw new ConfigurationError(`the DPoP key is not fit for ${algorithm}`, { cause });
   }

@@ -2,7 +2,8 @@
  * Which addresses the other side of a call may have. Pure: nothing here resolves or connects.
  */
 
-import { BlockList, isIP } from 'node:net';
+import type { BlockList } from 'node:net';
+import { node } from '../platform/node.js';
 import { notAnAddressError, refusedAddressError } from './errors.js';
 
 /** An IP address as name resolution answers it. */
@@ -77,17 +78,25 @@ const CLOUD_METADATA = judges([
 
 type Judge = (address: string, family: 4 | 6) => string | undefined;
 
-/** The `why` of the first block that holds the address. */
-function judges(table: AddressTable): Judge {
-  const rows = table.map(([cidr, why]) => ({ why, ...block(cidr) }));
-  return (address, family) =>
-    rows.find((row) => row.family === family && row.list.check(address, ipName(family)))?.why;
+interface Block {
+  readonly list: BlockList;
+  readonly family: 4 | 6;
 }
 
-function block(cidr: string): { list: BlockList; family: 4 | 6 } {
+/** The `why` of the first block that holds the address. */
+function judges(table: AddressTable): Judge {
+  let rows: readonly (Block & { readonly why: string })[] | undefined; // made when an address is judged
+  return (address, family) => {
+    rows ??= table.map(([cidr, why]) => ({ why, ...block(cidr) }));
+    const holds = (row: Block) => row.family === family && row.list.check(address, ipName(family));
+    return rows.find(holds)?.why;
+  };
+}
+
+function block(cidr: string): Block {
   const [network = '', prefix] = cidr.split('/');
   const family = network.includes(':') ? 6 : 4; // not `isIP`, whose expressions cost more than the table
-  const list = new BlockList();
+  const list = new node.net.BlockList();
   list.addSubnet(network, Number(prefix), ipName(family));
   return { list, family };
 }
@@ -108,7 +117,7 @@ export function isPublicAddress(address: string): boolean {
 
 /** A zone id (`fe80::1%eth0`) names an interface of this host; `isIP` lets it pass. */
 function familyOf(address: string): 4 | 6 | undefined {
-  const version = address.includes('%') ? 0 : isIP(address);
+  const version = address.includes('%') ? 0 : node.net.isIP(address);
   return version === 4 || version === 6 ? version : undefined;
 }
 

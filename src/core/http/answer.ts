@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { node } from '../platform/node.js';
 import { parseStrictJson, StrictJsonError } from '../lib/strict-json.js';
 import { contentEncodingError, redirectError, tooLargeError } from './errors.js';
 
@@ -59,7 +59,8 @@ export class CappedBody {
   }
 
   add(chunk: unknown): void {
-    if (!types.isUint8Array(chunk)) throw new TypeError('a body chunk is not a byte array');
+    if (!node.util.types.isUint8Array(chunk))
+      throw new TypeError('a body chunk is not a byte array');
     this.#size += chunk.byteLength;
     if (this.#size > this.#maxBytes) throw tooLargeError(this.#host, this.#maxBytes);
     this.#chunks.push(chunk);

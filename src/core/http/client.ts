@@ -7,7 +7,8 @@
  */
 
 import type { Agent } from 'node:http';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
+import { node } from '../platform/node.js';
 import { afterDeadline, untilAborted } from '../lib/deadline.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { type AddressPolicy, judgedAddress, type ResolvedAddress } from './address-policy.js';
@@ -264,7 +265,7 @@ export class OutboundHttp {
   async #judgedAddresses({ url, signal }: Call): Promise<readonly ResolvedAddress[]> {
     const host = unbracketed(url.hostname);
     // node:net asks no lookup function about an IP literal, so it is judged here like an answer.
-    const found = isIP(host)
+    const found = node.net.isIP(host)
       ? [{ address: host }]
       : await untilAborted(this.#lookup(host, signal), signal);
     return judgedAll(found, { host: url.host, devMode: this.#devMode });

@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { node } from '../platform/node.js';
 import { AuthplaneError, type AuthplaneErrorOptions } from '../errors/authplane-error.js';
 import { OutboundOverloadError } from '../errors/server-errors.js';
 
@@ -149,11 +149,11 @@ export function failureOf(thrown: unknown, host: string, signal: AbortSignal): O
 
 /** Of the error or, as `fetch` wraps the error of the connection, of its cause. */
 export function errorCode(error: unknown): string | undefined {
-  if (!types.isNativeError(error)) return undefined;
+  if (!node.util.types.isNativeError(error)) return undefined;
   return ownCode(error) ?? ownCode(error.cause);
 }
 
 function ownCode(error: unknown): string | undefined {
-  if (!types.isNativeError(error) || !('code' in error)) return undefined;
+  if (!node.util.types.isNativeError(error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -1,11 +1,10 @@
-import { lookup as systemLookup } from 'node:dns/promises';
 import type * as Http from 'node:http';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type * as Https from 'node:https';
 import type { RequestOptions } from 'node:https';
-import { isIP } from 'node:net';
 import type { LookupFunction, Socket, TcpNetConnectOpts } from 'node:net';
 import { untilAborted } from '../lib/deadline.js';
+import { node } from '../platform/node.js';
 import type { ResolvedAddress } from './address-policy.js';
 import { type Call, CappedBody, type RawAnswer, refuseUnusable } from './answer.js';
 import { errorCode, noAddressError, StaleSocketError } from './errors.js';
@@ -17,13 +16,17 @@ const IDLE_SOCKET_MS = 4_000;
 const CONNECT_ATTEMPT_MS = 500;
 const MAX_HEADER_BYTES = 16_384;
 
+let http: typeof Http | undefined;
+let https: typeof Https | undefined;
+
 /**
  * `node:http` or `node:https`, when it is needed. An `import` would load it with this package and have it hand out all that is
- * in it: Node 22 then loads its WebSocket as well, which takes longer than all of this package.
+ * in it: Node 22 then loads its WebSocket as well, which takes longer than all of this package. Looked for once: Node takes
+ * 2 µs to find what it has loaded.
  */
 export function transportFor({ protocol }: Pick<URL, 'protocol'>): typeof Http | typeof Https {
-  const isSecure = protocol === 'https:';
-  return isSecure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http');
+  if (protocol === 'https:') return (https ??= process.getBuiltinModule('node:https'));
+  return (http ??= process.getBuiltinModule('node:http'));
 }
 
 export interface Route {
@@ -54,7 +57,7 @@ export function retire(agent: Agent): void {
 
 /** The name resolution of the system. */
 export async function lookupAll(hostname: string): Promise<readonly ResolvedAddress[]> {
-  const found = await systemLookup(hostname, { all: true });
+  const found = await process.getBuiltinModule('node:dns/promises').lookup(hostname, { all: true });
   return found.map(({ address, family }) => ({ address, family: family === 4 ? 4 : 6 }));
 }
 
@@ -183,7 +186,7 @@ function destinationOf(url: URL): Destination {
     insecureHTTPParser: false,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
-    servername: isIP(host) ? '' : host, // RFC 6066 §3: no address in SNI; the check uses `host` then
+    servername: node.net.isIP(host) ? '' : host, // RFC 6066 §3: no address in SNI; the check uses `host` then
   };
   destinations.set(url, destination);
   return destination;

@@ -1,5 +1,5 @@
 import type { Agent, IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { node } from '../platform/node.js';
 import { judgedAddress, type ResolvedAddress } from './address-policy.js';
 import type { AddressLookup } from './client.js';
 import { failureOf, noAddressError, OutboundHttpError, StaleSocketError } from './errors.js';
@@ -91,7 +91,7 @@ export class OutboundStreams {
   #judgeLiteral(): void {
     if (this.#isLiteralJudged) return;
     const host = unbracketed(this.#url.hostname);
-    if (isIP(host) !== 0) this.#judged([{ address: host }]);
+    if (node.net.isIP(host) !== 0) this.#judged([{ address: host }]);
     this.#isLiteralJudged = true;
   }
 
@@ -105,7 +105,10 @@ export class OutboundStreams {
   #judged(found: readonly Pick<ResolvedAddress, 'address'>[]): readonly ResolvedAddress[] {
     const { devMode = false, trusted = false } = this.#options;
     if (trusted)
-      return found.map(({ address }) => ({ address, family: isIP(address) === 6 ? 6 : 4 }));
+      return found.map(({ address }) => ({
+        address,
+        family: node.net.isIP(address) === 6 ? 6 : 4,
+      }));
     const policy = { host: this.#url.host, devMode, wayOut: 'trusted for this upstream' };
     return found.map(({ address }) => judgedAddress(address, policy));
   }

@@ -1,5 +1,5 @@
-import { type KeyObject, verify } from 'node:crypto';
-import { availableParallelism } from 'node:os';
+import type { KeyObject } from 'node:crypto';
+import { node } from '../platform/node.js';
 import type { Eventually } from '../lib/deadline.js';
 import { ecdsaDer } from './ecdsa-der.js';
 import { schemeFor, type SignatureScheme } from './signature-scheme.js';
@@ -12,7 +12,7 @@ export type VerificationForm = 'auto' | 'sync' | 'pool';
 export type SignatureVerdict = 'holds' | 'fails' | 'unfit key';
 
 const pool = new ThreadPool();
-const hasOneCore = availableParallelism() === 1;
+let cores: number | undefined;
 
 /**
  * RFC 7515 §5.2 with this algorithm and no other.
@@ -41,12 +41,14 @@ function asNodeTakesIt(signature: Buffer, { coordinateLength }: SignatureScheme)
 
 /** Another thread takes longer by itself; it is worth it where it leaves the main thread more than it costs it. */
 function isForPool(form: VerificationForm, { isQuick }: SignatureScheme): boolean {
-  return form === 'auto' ? !isQuick && !hasOneCore : form === 'pool';
+  if (form !== 'auto') return form === 'pool';
+  cores ??= node.os.availableParallelism();
+  return !isQuick && cores > 1;
 }
 
 function checkedNow(input: Buffer, signature: Buffer, scheme: SignatureScheme): SignatureVerdict {
   try {
-    return verdictOf(verify(scheme.digest, input, scheme.key, signature));
+    return verdictOf(node.crypto.verify(scheme.digest, input, scheme.key, signature));
   } catch {
     return 'unfit key'; // whatever it is, nothing was verified
   }
@@ -60,7 +62,7 @@ function checkedOnPool(
   return new Promise((resolve) => {
     pool.run((done) => {
       try {
-        verify(digest, input, key, signature, (error, holds) => {
+        node.crypto.verify(digest, input, key, signature, (error, holds) => {
           done();
           resolve(error === null ? verdictOf(holds) : 'unfit key');
         });

@@ -1,4 +1,5 @@
-import { constants, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto';
+import type { KeyObject, VerifyKeyObjectInput } from 'node:crypto';
+import { node } from '../platform/node.js';
 
 /** How `node:crypto` is asked about signatures of one algorithm by one key (RFC 7518 §3.1). */
 export interface SignatureScheme {
@@ -63,6 +64,6 @@ function rsa(key: KeyObject, alg: string): SignatureScheme | undefined {
   const scheme = { alg, digest: `sha${bits}`, coordinateLength: 0 };
   const isQuick = modulusLength <= QUICK_RSA;
   if (alg.startsWith('RS')) return { ...scheme, key, isQuick };
-  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  const padding = node.crypto.constants.RSA_PKCS1_PSS_PADDING;
   return { ...scheme, key: { key, padding, saltLength: Number(bits) / 8 }, isQuick };
 }

@@ -1,7 +1,5 @@
-import { constants, type KeyObject, sign, type SignKeyObjectInput } from 'node:crypto';
-import { promisify } from 'node:util';
-
-const signLater = promisify<string | null, Buffer, KeyObject | SignKeyObjectInput, Buffer>(sign);
+import type { KeyObject, SignKeyObjectInput } from 'node:crypto';
+import { node } from '../platform/node.js';
 
 /**
  * A compact JWS (RFC 7515 §7.1) over these claims, signed on the thread pool.
@@ -15,8 +13,21 @@ export async function signedJws(
 ): Promise<string> {
   const input = `${encoded(header)}.${encoded(claims)}`;
   const { alg } = header;
-  const signature = await signLater(digestOf(alg), Buffer.from(input), withOptions(key, alg));
+  const signature = await signatureOf(Buffer.from(input), digestOf(alg), withOptions(key, alg));
   return `${input}.${signature.toString('base64url')}`;
+}
+
+function signatureOf(
+  input: Buffer,
+  digest: string | null,
+  key: KeyObject | SignKeyObjectInput,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    node.crypto.sign(digest, input, key, (error, signature) => {
+      if (error === null) resolve(signature);
+      else reject(error);
+    });
+  });
 }
 
 function encoded(part: object): string {
@@ -35,7 +46,7 @@ function withOptions(key: KeyObject, alg: string): KeyObject | SignKeyObjectInpu
     case 'PS':
       return {
         key,
-        padding: constants.RSA_PKCS1_PSS_PADDING,
+        padding: node.crypto.constants.RSA_PKCS1_PSS_PADDING,
         saltLength: Number(alg.slice(2)) / 8,
       };
     default:

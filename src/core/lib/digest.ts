@@ -1,11 +1,11 @@
-import { hash } from 'node:crypto';
+import { node } from '../platform/node.js';
 
 /**
  * SHA-256 in base64url, as RFC 7638 and RFC 9449 spell it. Also for keys of what must not hold a
  * token itself.
  */
 export function sha256(text: string): string {
-  return hash('sha256', text, 'base64url');
+  return node.crypto.hash('sha256', text, 'base64url');
 }
 
 /** One hash for several texts. Lengths in front, so that no two lists are one text. */

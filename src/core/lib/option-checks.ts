@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { node } from '../platform/node.js';
 import { isScopeToken } from './scopes.js';
 
 /** Says what is wrong with a value that is present, or nothing. */
@@ -153,7 +153,7 @@ export function scopeListProblem(value: unknown): string | undefined {
     value,
     isScopeToken,
     (bad) =>
-      `${inspect(bad)} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`,
+      `${node.util.inspect(bad)} is not a scope: printable ASCII without blank, quote and backslash (RFC 6749 §3.3)`,
   );
 }
 
@@ -166,7 +166,7 @@ export function algorithmsProblem(supported: readonly string[]): Check {
     return firstProblem(
       value,
       isSupported,
-      (bad) => `${inspect(bad)} is not allowed; choose from ${supported.join(', ')}`,
+      (bad) => `${node.util.inspect(bad)} is not allowed; choose from ${supported.join(', ')}`,
     );
   };
 }
@@ -221,7 +221,7 @@ export function mapOf(check: Check): Check {
     if (!isTable(value)) return 'must be a table';
     const problems = Object.entries(value).flatMap(([name, entry]) => {
       const problem = check(entry, devMode);
-      return problem === undefined ? [] : [`${inspect(name)}: ${problem}`];
+      return problem === undefined ? [] : [`${node.util.inspect(name)}: ${problem}`];
     });
     return problems.join('; ') || undefined;
   };
@@ -249,7 +249,7 @@ function originListCheck(isGood: (text: string) => boolean, what: string): Check
 }
 
 function shownOrigin(value: unknown): string {
-  return typeof value === 'string' && value.includes('@') ? shown(value) : inspect(value);
+  return typeof value === 'string' && value.includes('@') ? shown(value) : node.util.inspect(value);
 }
 
 function isOrigin(text: string): boolean {

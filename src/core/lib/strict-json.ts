@@ -1,4 +1,4 @@
-import { isAscii } from 'node:buffer';
+import { node } from '../platform/node.js';
 import { isJsonObject } from './members.js';
 
 /**
@@ -52,7 +52,7 @@ export function deepFreeze<T>(value: T): T {
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
-  if (isAscii(bytes)) {
+  if (node.buffer.isAscii(bytes)) {
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   }
   try {

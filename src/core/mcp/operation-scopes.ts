@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { node } from '../platform/node.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { InsufficientScopeError } from '../errors/token-errors.js';
 import { OperationRefusedError } from '../errors/request-errors.js';
@@ -253,7 +253,7 @@ class UnreadableUri implements RuledOperation {
 
 function uncertain(template: string): ConfigurationError {
   return new ConfigurationError(
-    `the variables of ${inspect(template)} cannot be told for certain, so a rule cannot read uri ` +
+    `the variables of ${node.util.inspect(template)} cannot be told for certain, so a rule cannot read uri ` +
       `and variables: declare a template without nested braces, optional groups and quoted names`,
   );
 }

@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { node } from '../platform/node.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { InvalidRequestError } from '../errors/request-errors.js';
 
@@ -69,7 +69,7 @@ class Copies {
     this.#known.set(value, copy);
     const own = isOfClass ? prototype : (this.of(prototype, depth + 1) as object);
     if (Object.getPrototypeOf(copy) !== own) Object.setPrototypeOf(copy, own);
-    if (types.isTypedArray(value)) return copy;
+    if (node.util.types.isTypedArray(value)) return copy;
     for (const key of Reflect.ownKeys(value)) {
       if (Object.hasOwn(copy, key)) continue;
       const isItsClass = key === 'constructor' && isOfClass;
@@ -82,12 +82,12 @@ class Copies {
   /** What has something in it besides members. */
   #content(value: object, depth: number): object | undefined {
     if (Array.isArray(value)) return this.#list(value, depth);
-    if (types.isMap(value)) return this.#map(value, depth);
-    if (types.isSet(value)) return this.#set(value, depth);
-    if (types.isDate(value)) return new Date(value.getTime());
-    if (types.isRegExp(value)) return structuredClone(value);
-    if (types.isTypedArray(value)) return bytesOf.call(value);
-    if (types.isAnyArrayBuffer(value)) return value.slice(0);
+    if (node.util.types.isMap(value)) return this.#map(value, depth);
+    if (node.util.types.isSet(value)) return this.#set(value, depth);
+    if (node.util.types.isDate(value)) return new Date(value.getTime());
+    if (node.util.types.isRegExp(value)) return structuredClone(value);
+    if (node.util.types.isTypedArray(value)) return bytesOf.call(value);
+    if (node.util.types.isAnyArrayBuffer(value)) return value.slice(0);
     if (value instanceof URL) return new URL(value);
     if (value instanceof URLSearchParams) return new URLSearchParams(value);
     return undefined;

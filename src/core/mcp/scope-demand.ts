@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { node } from '../platform/node.js';
 import { AuthplaneError } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { CallbackError } from '../errors/request-errors.js';
@@ -86,7 +86,7 @@ function answerOf(answer: unknown): Demand {
   return {
     reason: 'its rule is broken',
     fault: new ConfigurationError(
-      `a scope rule returned ${inspect(answer, { depth: 0 })}: ${problem}`,
+      `a scope rule returned ${node.util.inspect(answer, { depth: 0 })}: ${problem}`,
     ),
   };
 }

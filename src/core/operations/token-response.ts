@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { INSPECT, node } from '../platform/node.js';
 import { plainNumber, unlessEmpty } from '../jws/claim-values.js';
 import type { HttpAnswer } from '../http/answer.js';
 import { deepFreeze } from '../lib/strict-json.js';
@@ -80,8 +80,8 @@ export class TokenResponse {
   }
 
   /** Without it `showHidden` would call the getters. */
-  [inspect.custom](): string {
-    return `TokenResponse ${inspect(this.toJSON(), { breakLength: Infinity })}`;
+  [INSPECT](): string {
+    return `TokenResponse ${node.util.inspect(this.toJSON(), { breakLength: Infinity })}`;
   }
 }
 
