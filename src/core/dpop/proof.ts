@@ -54,6 +54,8 @@ export interface DPoPProofRules {
   /** Whether this `nonce` is good; without the check the claim is ignored. */
   readonly nonce?: ((nonce: string | undefined) => boolean) | undefined;
   readonly verification: VerificationForm;
+  /** What else tells replay entries apart: where proofs for several resources are remembered together. */
+  readonly replayScope?: readonly string[] | undefined;
   /** Memory of proof keys, one per resource. */
   readonly keys: ProofKeys;
 }
@@ -98,13 +100,14 @@ export function verifyDPoPProof(
   requireAccessTokenHash(parsed.claims, rules);
   requireNonce(parsed.claims, rules);
   const { alg, jkt } = parsed;
+  const { replayScope = [] } = rules;
   const key = parsed.key();
   return whenKnown(signatureVerdict(proof, key, { alg, form: rules.verification }), (verdict) => {
     requireSignature(verdict);
     rules.keys.remember(parsed.header, { alg, jkt, key });
     return {
       proof: Object.freeze({ jkt, jti, iat, htm: rules.method, htu: rules.expectedHtu }),
-      replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu]),
+      replayKey: tupleHash([jkt, jti, rules.method, rules.expectedHtu, ...replayScope]),
       expiresAt: replayExpiry(iat, rules),
     };
   });

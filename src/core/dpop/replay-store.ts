@@ -1,7 +1,6 @@
 import { Expiries } from './expiries.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { type Eventually, within } from '../lib/deadline.js';
-import { tupleHash } from '../lib/digest.js';
 import { AuthplaneError, type AuthplaneErrorOptions } from '../errors/authplane-error.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { DPoPReplayDetectedError } from '../errors/dpop-errors.js';
@@ -298,14 +297,11 @@ export function requireLiveExpiry(expiresAtSeconds: number, now: number): void {
 const memories = new WeakMap<Clock, InMemoryDPoPReplayStore>();
 
 /**
- * The memory of this process for one resource URI: all applications and resource objects that protect
- * it here know of each other's proofs, also after one was closed and made anew.
+ * The memory of this process: all applications and resource objects that protect a resource here know of each other's
+ * proofs, also after one was closed and made anew. Keys have to say for which resource they are.
  */
-export function processReplayMemory(resource: string, clock: Clock): DPoPReplayStore {
+export function processReplayMemory(clock: Clock): InMemoryDPoPReplayStore {
   const memory = memories.get(clock) ?? new InMemoryDPoPReplayStore({ clock });
   memories.set(clock, memory);
-  return {
-    checkAndStore: (key, expiresAtSeconds, proofKey) =>
-      memory.checkAndStoreNow(tupleHash([resource, key]), expiresAtSeconds, proofKey),
-  };
+  return memory;
 }

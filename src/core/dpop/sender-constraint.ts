@@ -101,6 +101,9 @@ export class DPoPConstraint implements SenderConstraint {
   readonly #keys = new ProofKeys();
   readonly #nonces: DPoPNonces | undefined;
   readonly #store: DPoPReplayStore;
+  readonly #replayScope: readonly string[];
+  /** What requests came for last, as good as always the same, and what that is as `htu`. */
+  #last: { readonly target: string; readonly htu: string } | undefined;
 
   constructor(options: DPoPConstraintOptions, resource: string, clock: Clock) {
     this.#options = options;
@@ -108,7 +111,8 @@ export class DPoPConstraint implements SenderConstraint {
     this.#origin = htuOrigin(resource);
     this.#pathPrefix = htuPathPrefix(options.publicPathPrefix);
     this.#nonces = options.nonce?.(clock, resource);
-    this.#store = options.replayStore ?? processReplayMemory(resource, clock);
+    this.#store = options.replayStore ?? processReplayMemory(clock);
+    this.#replayScope = options.replayStore === undefined ? [resource] : [];
   }
 
   get nonce(): string | undefined {
@@ -159,13 +163,20 @@ export class DPoPConstraint implements SenderConstraint {
     }
   }
 
+  #htuOf(target: string): string {
+    if (target === this.#last?.target) return this.#last.htu;
+    const htu = requestUrl(this.#origin, this.#pathPrefix, target);
+    this.#last = { target, htu };
+    return htu;
+  }
+
   #rules({ token, hash }: ShownToken, jkt: string, request: DPoPRequest): DPoPProofRules {
     const { allowedProofAlgorithms, maxProofAgeSeconds, clockSkewSeconds, verification } =
       this.#options;
     const nonces = this.#nonces;
     return {
       method: request.method,
-      expectedHtu: requestUrl(this.#origin, this.#pathPrefix, request.url),
+      expectedHtu: this.#htuOf(request.url),
       accessTokenHash: hash ?? sha256(token),
       expectedJkt: jkt,
       allowedAlgorithms: allowedProofAlgorithms,
@@ -174,6 +185,7 @@ export class DPoPConstraint implements SenderConstraint {
       now: () => this.#clock.now(),
       strictHtu: this.#options.strictHtu,
       verification,
+      replayScope: this.#replayScope,
       keys: this.#keys,
       ...(nonces === undefined ? {} : { nonce: (nonce) => nonces.check(nonce) }),
     };

@@ -28,15 +28,17 @@ export function signatureVerdict(
   if (scheme === undefined) return 'unfit key';
   const end = jws.lastIndexOf('.');
   const input = Buffer.from(jws.slice(0, end), 'latin1');
-  const signature = asNodeTakesIt(Buffer.from(jws.slice(end + 1), 'base64url'), scheme);
+  const signature = asNodeTakesIt(jws.slice(end + 1), scheme);
   if (signature === undefined) return 'fails';
   return isForPool(form, scheme)
-    ? checkedOnPool(input, signature, scheme)
+    ? checkedOnPool(input, Buffer.from(signature), scheme)
     : checkedNow(input, signature, scheme);
 }
 
-function asNodeTakesIt(signature: Buffer, { coordinateLength }: SignatureScheme) {
-  return coordinateLength === 0 ? signature : ecdsaDer(signature, coordinateLength);
+/** Good until the next call. */
+function asNodeTakesIt(signature: string, { coordinateLength }: SignatureScheme) {
+  if (coordinateLength === 0) return Buffer.from(signature, 'base64url');
+  return ecdsaDer(signature, coordinateLength);
 }
 
 /** Another thread takes longer by itself; it is worth it where it leaves the main thread more than it costs it. */

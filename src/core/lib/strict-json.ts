@@ -53,13 +53,18 @@ export function deepFreeze<T>(value: T): T {
 
 function decodeUtf8(bytes: Uint8Array): string {
   if (node.buffer.isAscii(bytes)) {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+    return bufferOf(bytes).toString('latin1');
   }
   try {
     return utf8.decode(bytes);
   } catch {
     throw new StrictJsonError('not valid UTF-8');
   }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function parse(text: string): unknown {

@@ -578,8 +578,10 @@ describe('replay', () => {
         proofOf(es256, { claims: { htu: elsewhere } }),
         goodRules(es256, { expectedHtu: elsewhere }),
       ),
+      keyOf(proofOf(es256), goodRules(es256, { replayScope: ['https://api.example.com/a'] })),
+      keyOf(proofOf(es256), goodRules(es256, { replayScope: ['https://api.example.com/b'] })),
     ]);
-    expect(new Set([base, ...different]).size).toBe(5);
+    expect(new Set([base, ...different]).size).toBe(7);
     const spelled = proofOf(es256, { claims: { htu: 'HTTPS://api.example.com:443/%6Dcp?x' } });
     expect(await keyOf(spelled, goodRules(es256))).toBe(base);
     expect(base).toMatch(/^[\w-]{43}$/);

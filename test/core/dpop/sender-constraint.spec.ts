@@ -73,6 +73,41 @@ describe('10.14c: a request whose token could not be checked for a moment', () =
   });
 });
 
+describe('the URL that a proof is for', () => {
+  it('is that of each request, whichever came before', async () => {
+    const key = signingKey('ES256', 'k');
+    const trusting = await trustingResource([key.jwk], { resource: { inboundDPoP: {} } });
+    try {
+      const proofKey = await generateDPoPKey();
+      const cnf = { jkt: proofKey.thumbprint };
+      const accessToken = trusting.mint(key, { claims: { cnf } });
+      const iat = Math.floor(trusting.clock.now());
+      const outcome = (url: string, htu: string) => {
+        const proof = dpopProof(proofKey, {
+          ...{ method: 'POST', url: RESOURCE, accessToken },
+          claims: { iat, htu },
+        });
+        const headers = ['Authorization', `DPoP ${accessToken}`, 'DPoP', proof];
+        return trusting.resource.authenticate({ method: 'POST', url, headers }).then(
+          () => 'in',
+          (error: AuthplaneError) => error.code,
+        );
+      };
+      const other = new URL('/other', RESOURCE).href;
+      expect(await outcome('', '')).toBe('invalid_dpop_proof'); // no path, and no request before
+      expect(await outcome('/mcp', RESOURCE)).toBe('in');
+      expect(await outcome('/mcp', RESOURCE)).toBe('in');
+      expect(await outcome('/other', RESOURCE)).toBe('invalid_dpop_proof');
+      expect(await outcome('/other', other)).toBe('in');
+      expect(await outcome('/mcp', other)).toBe('invalid_dpop_proof');
+      expect(await outcome('*', other)).toBe('invalid_dpop_proof');
+      expect(await outcome('', '')).toBe('invalid_dpop_proof');
+    } finally {
+      await trusting.close();
+    }
+  });
+});
+
 describe('9.9g: the memory of used proofs', () => {
   it('is shared by all objects of one resource, and not with another resource', async () => {
     const key = signingKey('ES256', 'k');

@@ -12,7 +12,7 @@ describe('ecdsaDer', () => {
     const text = Buffer.from('text');
     for (let times = 0; times < 40; times++) {
       const raw = sign('sha256', text, { key: privateKey, dsaEncoding: 'ieee-p1363' });
-      const der = ecdsaDer(raw, length);
+      const der = ecdsaDer(raw.toString('base64url'), length);
       expect(der !== undefined && verify('sha256', text, publicKey, der)).toBe(true);
     }
   });
@@ -23,12 +23,30 @@ describe('ecdsaDer', () => {
     ['300702020080020101', '00800001'],
     ['300a0203008000020300ffff', '8000ffff'],
   ])('X.690 §8.3: %s has no zero too many, and no sign', (der, raw) => {
-    expect(ecdsaDer(Buffer.from(raw, 'hex'), 2)?.toString('hex')).toBe(der);
+    const text = Buffer.from(raw, 'hex').toString('base64url');
+    expect(ecdsaDer(text, 2)?.toString('hex')).toBe(der);
   });
 
   it('is of the right length, or none', () => {
-    for (const length of [0, 1, 63, 65, 128]) {
-      expect(ecdsaDer(Buffer.alloc(length), 32)).toBeUndefined();
+    for (const length of [0, 1, 63, 65, 128, 132, 136, 137, 10_000]) {
+      expect(ecdsaDer(Buffer.alloc(length).toString('base64url'), 32)).toBeUndefined();
     }
+    for (const length of [131, 133, 136, 264]) {
+      expect(ecdsaDer(Buffer.alloc(length, 1).toString('base64url'), 66)).toBeUndefined();
+    }
+  });
+
+  it('shows nothing of the signature before', () => {
+    const texts = ['ffff0001', '00000000', '8000ffff', '00010002', '00000000'];
+    const ders = texts.map((raw) =>
+      ecdsaDer(Buffer.from(raw, 'hex').toString('base64url'), 2)?.toString('hex'),
+    );
+    expect(ders).toEqual([
+      '30080203' + '00ffff' + '020101',
+      '3006020100020100',
+      '300a0203008000020300ffff',
+      '3006020101020102',
+      '3006020100020100',
+    ]);
   });
 });
