@@ -148,7 +148,7 @@ export const MEASURED = [
     row: 'exchange, distinct',
     what: 'a different exchange, to global `fetch`',
     why:
-      'A bare agent of `node:http` takes 0.21 to 0.25 of `fetch` for the same request, two thirds of that in the ' +
+      'A bare agent of `node:http` takes 0.21 to 0.25 of `fetch` for the same request, more than half of that in the ' +
       'system. As much again go into some twenty steps that wait for each other (cache, breaker, authentication, ' +
       'lane, deadline), each cheap, and the collector; the rest into a request that can be ended at any moment, ' +
       'strict JSON, three hashes for the cache, and what the token says of its end.',
