@@ -238,10 +238,26 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
       request = modernRequest(inbound.body, inbound.raw.headers);
       if (request === undefined) return sending(ACCEPTED);
       const answer = await this.#modern.answer(request, surroundings(inbound));
-      return typeof answer === 'function' ? passing(answer) : sending(answer);
+      return typeof answer === 'function'
+        ? this.#passing(answer, request, inbound)
+        : sending(answer);
     } catch (error) {
       return sending(this.#failed(error, request, inbound));
     }
+  }
+
+  /** What is found while an answer is read is said as it is before: by its status, as long as there is none. */
+  #passing(pass: Pass, request: ModernRequest, inbound: Inbound): McpServe {
+    return async (_request, response) => {
+      try {
+        await pass(response);
+      } catch (error) {
+        if (response.destroyed || inbound.signal.aborted) throw error;
+        const answer = this.#failed(error, request, inbound);
+        if (!response.headersSent) sendAnswer(response, answer);
+        else response.end(`event: message\ndata: ${answer.text}\n\n`); // a stream has begun
+      }
+    };
   }
 
   async #servedLegacy(inbound: Inbound): Promise<McpServe> {
@@ -299,10 +315,6 @@ function sending(answer: RpcAnswer, closed?: ServerResponse): McpServe {
     if (closed !== undefined) closeAfter(response);
     sendAnswer(response, answer);
   };
-}
-
-function passing(pass: Pass): McpServe {
-  return (_request, response) => pass(response);
 }
 
 function surroundings({ raw, judgeAgain, caller, signal, isShown, decision }: Inbound) {

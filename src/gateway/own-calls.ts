@@ -193,7 +193,7 @@ async function resultOf(
     if (!(error instanceof RpcError)) throw error;
     throw upstream.error('upstream_failed', `it answers with error ${error.rpc.code}`, {});
   }
-  for await (const message of messagesOf(reply)) {
+  for await (const message of messagesOf(upstream, reply)) {
     if (member(message, 'method') === 'notifications/progress') {
       const params = member(message, 'params');
       if (isJsonObject(params)) onProgress?.(params);

@@ -28,7 +28,7 @@ export class StrictJsonError extends Error {
 /** @throws StrictJsonError on invalid UTF-8, bad JSON, deep nesting or a duplicate member. */
 export function parseStrictJson(bytes: Uint8Array): unknown {
   const text = decodeUtf8(bytes);
-  const members = countMembers(text);
+  const members = countMembers(text, MAX_DEPTH);
   const value = parse(text);
   if (membersIn(value) < members) throw new StrictJsonError('a member is named twice');
   return value;
@@ -39,6 +39,17 @@ export function parseStrictJsonObject(bytes: Uint8Array): Record<string, unknown
   const value = parseStrictJson(bytes);
   if (!isJsonObject(value)) throw new StrictJsonError('not a JSON object');
   return value;
+}
+
+/** Whether well-formed JSON is nested more deeply: functions that call themselves cannot follow any depth. */
+export function isNestedBeyond(maxDepth: number, text: string): boolean {
+  if (text.length <= maxDepth) return false;
+  try {
+    countMembers(text, maxDepth);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /**
@@ -82,7 +93,7 @@ function parse(text: string): unknown {
  *
  * @throws StrictJsonError when it is nested too deeply, or a string has no end.
  */
-function countMembers(text: string): number {
+function countMembers(text: string, maxDepth: number): number {
   let members = 0;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -95,7 +106,7 @@ function countMembers(text: string): number {
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
-        if (++depth > MAX_DEPTH) throw new StrictJsonError('nested too deeply');
+        if (++depth > maxDepth) throw new StrictJsonError('nested too deeply');
         break;
       case CLOSE_BRACE:
       case CLOSE_BRACKET:

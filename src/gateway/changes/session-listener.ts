@@ -62,7 +62,8 @@ export class SessionListener {
         if (failures > 0) this.#missed();
         failures = 0;
         lost = 0;
-        for await (const message of messagesOf(reply)) this.#pass(message, session, asking);
+        for await (const message of messagesOf(this.#upstream, reply))
+          this.#pass(message, session, asking);
       } catch (error) {
         if (!signal.aborted) this.#registry.log(error);
       }

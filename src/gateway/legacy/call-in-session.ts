@@ -9,7 +9,7 @@ import type { UpstreamReply } from '../upstream/upstream.js';
 import { HeldTokens } from '../upstream/upstream-tokens.js';
 import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
 import type { ModernRequest } from '../wire/modern-request.js';
-import { type Message, messagesOf } from '../upstream/reply-messages.js';
+import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
 import { MessageStream } from './message-stream.js';
 import { modernResult, withoutReserved } from './reserved-meta.js';
 
@@ -71,17 +71,22 @@ async function relay(
   stream: MessageStream,
 ): Promise<void> {
   const { id, method, params } = request;
-  for await (const message of messagesOf(reply)) {
+  for await (const message of messagesOf(route.upstream, reply)) {
     const asked = member(message, 'method');
     if (typeof asked !== 'string') {
       if (member(message, 'id') !== id) continue;
-      const result = member(message, 'result');
+      const response = responseOf(route.upstream, message);
+      const result = member(response, 'result');
       return stream.end(
-        isJsonObject(result) ? { ...message, result: modernResult(result, method) } : message,
+        isJsonObject(result) ? { ...response, result: modernResult(result, method) } : response,
       );
     }
     if (!Object.hasOwn(message, 'id')) {
       await stream.send(message);
+      continue;
+    }
+    if (asked === 'ping') {
+      session.answer(member(message, 'id'), { result: {} }, asking);
       continue;
     }
     const { token: strategy, timeoutMs } = route.upstream.options;

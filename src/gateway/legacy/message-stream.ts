@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 
 /** Where the messages of one answer go. */
@@ -29,8 +28,7 @@ export class MessageStream implements MessageSink {
     const response = this.#response;
     this.begin();
     const isFull = !response.write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
-    if (isFull && !response.destroyed)
-      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (isFull && !response.destroyed) await drained(response);
   }
 
   /** The last message. */
@@ -43,4 +41,15 @@ export class MessageStream implements MessageSink {
       this.#response.writeHead(200, headers).end(JSON.stringify(message));
     }
   }
+}
+
+/** Has taken what was written, or takes nothing any more; of a stream that is slow for long nothing stays behind. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
 }

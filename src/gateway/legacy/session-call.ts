@@ -14,7 +14,7 @@ import { discard } from '../wire/answer-head.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
 import type { ClientSession } from './client-session.js';
-import { type Message, messagesOf } from '../upstream/reply-messages.js';
+import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
 import type { MessageSink } from './message-stream.js';
 import { legacyResult } from './reserved-meta.js';
 
@@ -95,11 +95,13 @@ async function relay(
   stream: MessageSink,
 ): Promise<void> {
   const owner = taskOwner(route, method, asking.callerKey);
-  for await (const sent of messagesOf(reply)) {
+  for await (const sent of messagesOf(route.upstream, reply)) {
     const message = registry.tasks.wrapIn(sent, owner);
     const said = member(message, 'method');
     const isCall = typeof said === 'string';
-    if (!isCall && member(message, 'id') === id) return stream.end(message);
+    if (!isCall && member(message, 'id') === id) {
+      return stream.end(responseOf(route.upstream, message));
+    }
     if (!isCall) continue;
     if (!Object.hasOwn(message, 'id')) {
       noteChange(route.upstream, said, registry);
@@ -170,21 +172,26 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
   return reply;
 }
 
-/** The response; notifications in front of it are passed on. */
+/**
+ * The response; notifications in front of it are passed on. A request is none of this revision: with an id of the
+ * upstream's own, its answer would go to whoever has asked under that id.
+ */
 async function answerIn(
   call: SessionCall,
   reply: UpstreamReply,
   stream: MessageSink,
 ): Promise<Message> {
-  for await (const message of messagesOf(reply)) {
+  const { upstream } = call.route;
+  for await (const message of messagesOf(upstream, reply)) {
     if (typeof member(message, 'method') === 'string') {
+      if (Object.hasOwn(message, 'id')) continue;
       const params = member(message, 'params');
       await stream.send(
         isJsonObject(params) ? { ...message, params: legacyResult(params) } : message,
       );
-    } else if (member(message, 'id') === call.id) return message;
+    } else if (member(message, 'id') === call.id) return responseOf(upstream, message);
   }
-  throw call.route.upstream.error('upstream_failed', 'its answer ended without a result', {});
+  throw upstream.error('upstream_failed', 'its answer ended without a result', {});
 }
 
 /** What the client answers to each question; one that fails is declined, as far as it can be. */

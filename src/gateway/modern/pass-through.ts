@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { member } from '../../core/lib/members.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Route } from '../listing/routing-table.js';
 import { MessageStream } from '../legacy/message-stream.js';
-import { type Message, messagesOf } from '../upstream/reply-messages.js';
+import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
 import { callTerms } from '../upstream/call-terms.js';
 import type { Upstream, UpstreamReply } from '../upstream/upstream.js';
 import { refusal } from '../upstream/upstream-refusal.js';
@@ -54,19 +55,22 @@ export async function passThrough(passing: Passing): Promise<Pass> {
   if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
   return rewrite === undefined
     ? (response) => pipe(upstream, reply, id, response)
-    : (response) => send(upstream, reply, response, rewrite);
+    : (response) => send(upstream, reply, id, response, rewrite);
 }
 
 async function send(
   upstream: Upstream,
   reply: UpstreamReply,
+  id: RequestId,
   response: ServerResponse,
   rewrite: (message: Message) => Message,
 ): Promise<void> {
   const stream = new MessageStream(response);
-  for await (const message of messagesOf(reply)) {
-    if (!Object.hasOwn(message, 'method')) return stream.end(rewrite(message));
-    await stream.send(rewrite(message));
+  for await (const message of messagesOf(upstream, reply)) {
+    if (Object.hasOwn(message, 'method')) await stream.send(rewrite(message));
+    else if (member(message, 'id') === id) {
+      return stream.end(rewrite(responseOf(upstream, message)));
+    }
   }
   throw upstream.error('upstream_failed', 'its answer ended without a result', {});
 }

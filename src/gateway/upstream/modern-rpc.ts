@@ -3,6 +3,7 @@ import type { ShownOperation } from '../options/view.js';
 import type { GatewayCaller } from '../options/gateway-caller.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
+import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
 import { parsed, readResponse, readText, UnreadableAnswer } from '../wire/read-message.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
@@ -131,7 +132,7 @@ export function rpcErrorOf(error: Readonly<Record<string, unknown>>, status: num
   const code = member(error, 'code');
   const message = member(error, 'message');
   return new RpcError(status, {
-    code: typeof code === 'number' ? code : 0,
+    code: Number.isSafeInteger(code) ? (code as number) : INTERNAL_ERROR,
     message: typeof message === 'string' ? message : '',
     data: member(error, 'data'),
   });

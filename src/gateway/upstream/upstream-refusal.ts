@@ -1,5 +1,7 @@
+import { afterDeadline } from '../../core/lib/deadline.js';
 import { InsufficientScopeError } from '../../core/errors/token-errors.js';
 import type { GatewayCaller } from '../options/gateway-caller.js';
+import type { AnswerBody } from '../wire/answer-head.js';
 import { parsed, readText } from '../wire/read-message.js';
 import { isRpcError, noteMisunderstanding, rpcErrorOf } from './modern-rpc.js';
 import { mappedScopes } from './scope-map.js';
@@ -8,6 +10,8 @@ import type { UpstreamReply } from './upstream.js';
 import { isJsonObject, member } from '../../core/lib/members.js';
 
 const MAX_BYTES = 1_048_576;
+/** The client has heard nothing yet. */
+const PATIENCE_MS = 5_000;
 
 /**
  * What a 4xx of an upstream means: a scope of the gateway that the caller lacks, an error that the upstream
@@ -32,11 +36,23 @@ export async function refusal(
       return upstream.error('upstream_refused', 'it answers insufficient_scope', details);
     }
   }
-  const message = parsed(await readText(body, MAX_BYTES).catch(() => ''));
+  const message = await shortMessage(body);
   noteMisunderstanding(upstream, status, message);
   const error = isRpcError(message) ? member(message, 'error') : undefined;
   if (status >= 400 && isJsonObject(error)) return rpcErrorOf(error, status);
   return upstream.error('upstream_failed', `it answers ${status} without a JSON-RPC message`, {
     status,
   });
+}
+
+/** @returns `undefined` for what is none, is too long or does not end. */
+async function shortMessage(body: AnswerBody): Promise<unknown> {
+  const callOff = afterDeadline(PATIENCE_MS, () => body.destroy(), { unref: true });
+  try {
+    return parsed(await readText(body, MAX_BYTES));
+  } catch {
+    return undefined;
+  } finally {
+    callOff();
+  }
 }

@@ -1,7 +1,10 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
 import { isJsonObject, member } from '../../core/lib/members.js';
+import { isNestedBeyond } from '../../core/lib/strict-json.js';
 
+/** Objects in objects: far more than messages have, far less than the stack holds. */
+const MAX_DEPTH = 500;
 const LINE_END = /\r\n|[\r\n]/;
 
 /** What was read is no answer to this request. */
@@ -86,11 +89,17 @@ function responseIn(text: string, id: string | number): Readonly<Record<string, 
   throw new UnreadableAnswer('no JSON-RPC response to the request');
 }
 
-/** @returns `undefined` for what is no JSON. */
+/**
+ * @returns `undefined` for what is no JSON.
+ * @throws UnreadableAnswer for what is nested too deeply to be written again.
+ */
 export function parsed(text: string): unknown {
+  let message: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    message = JSON.parse(text);
   } catch {
     return undefined;
   }
+  if (isNestedBeyond(MAX_DEPTH, text)) throw new UnreadableAnswer('it is nested too deeply');
+  return message;
 }

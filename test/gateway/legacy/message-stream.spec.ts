@@ -62,4 +62,18 @@ describe('MessageStream', () => {
     );
     await done;
   });
+
+  test('14.8b: of a client that is slow for long nothing is left behind', async () => {
+    const large = { text: 'x'.repeat(2_000_000) };
+    let listeners: readonly number[] = [];
+    const [, text] = await answered(async (stream, response) => {
+      const counted = () => ['close', 'drain', 'error'].map((name) => response.listenerCount(name));
+      const before = counted();
+      for (let times = 0; times < 5; times++) await stream.send(large);
+      listeners = counted().map((count, at) => count - (before[at] ?? 0));
+      await stream.end({ id: 1 });
+    });
+    expect(text?.length).toBeGreaterThan(10_000_000);
+    expect(listeners).toEqual([0, 0, 0]);
+  });
 });

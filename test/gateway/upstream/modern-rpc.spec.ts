@@ -45,7 +45,7 @@ describe('14.B: askModern, of a server of the SDK', () => {
     await expect(failing).rejects.toMatchObject({ rpc: { code: -32601 } });
     answering({ error: { code: 'no number', data: { a: 1 } } });
     await expect(askModern(upstream, 'tools/list', {}, askingAs())).rejects.toMatchObject({
-      ...{ status: 200, rpc: { code: 0, message: '', data: { a: 1 } } },
+      ...{ status: 200, rpc: { code: -32603, message: '', data: { a: 1 } } },
     });
   });
 

@@ -5,6 +5,7 @@ import { InsufficientScopeError } from '../../../src/core/errors/token-errors.js
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';
 import { resolveUpstream } from '../../../src/gateway/options/upstream-options.js';
 import { refusal } from '../../../src/gateway/upstream/upstream-refusal.js';
+import { holdTimers } from '../../support/time/held-timers.js';
 import { RpcError, UpstreamError } from '../../../src/gateway/wire/gateway-errors.js';
 
 const options = resolveUpstream('cal', {
@@ -50,7 +51,7 @@ describe('what a 4xx of an upstream means', () => {
     expect(stated).toBeInstanceOf(RpcError);
     expect(stated).toMatchObject({ status: 404, rpc: error });
     const bare = await refused(403, JSON.stringify({ jsonrpc: '2.0', error: {} }));
-    expect(bare).toMatchObject({ status: 403, rpc: { code: 0, message: '' } });
+    expect(bare).toMatchObject({ status: 403, rpc: { code: -32603, message: '' } });
   });
 
   test.each(['', 'Not found', '{}', '{"error":{"code":1}}', '{"jsonrpc":"2.0","error":"x"}'])(
@@ -62,4 +63,15 @@ describe('what a 4xx of an upstream means', () => {
       });
     },
   );
+
+  test('14.8b: one whose text does not end is not waited for', async () => {
+    const held = holdTimers(5_000);
+    const body = Object.assign(new Readable({ read: () => undefined }), { headers: {} });
+    body.push('{"jsonrpc":"2.0",');
+    const reply = { status: 400, body, isEvents: false };
+    const refusing = refusal(destination as never, reply as never, caller as never);
+    await held.fire(1);
+    expect(await refusing).toMatchObject({ code: 'upstream_failed', status: 400 });
+    expect(body.destroyed).toBe(true);
+  });
 });

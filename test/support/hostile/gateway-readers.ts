@@ -139,7 +139,8 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
     return async () => {
       let count = 0;
       const body = Readable.from(chunks) as never;
-      for await (const one of messagesOf({ status: 200, isEvents: true, body }))
+      const reply = { status: 200, isEvents: true, body };
+      for await (const one of messagesOf({ error: () => new Error() } as never, reply))
         count += Number(one['id']);
       return count;
     };
