@@ -31,7 +31,8 @@ export function pinOf(tool: Json): string {
 export function readPins(file: string): PinFile {
   const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
   const tools = isJsonObject(content) ? member(content, 'tools') : undefined;
-  if (!isJsonObject(tools) || !Object.values(tools).every(isTableOfTexts)) {
+  const isOurs = isJsonObject(content) && member(content, 'version') === 1;
+  if (!isOurs || !isJsonObject(tools) || !Object.values(tools).every(isTableOfTexts)) {
     throw new Error('it is no file of pins');
   }
   return { version: 1, tools: tools as PinFile['tools'] }; // checked above
@@ -41,7 +42,7 @@ function isTableOfTexts(value: unknown): boolean {
   return isJsonObject(value) && Object.values(value).every((one) => typeof one === 'string');
 }
 
-/** Bounded by the depth that `JSON.parse` has let in. */
+/** As deep as answers of upstreams may be nested. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (!isJsonObject(value)) return JSON.stringify(value) ?? 'null';
