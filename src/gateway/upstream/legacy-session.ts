@@ -1,3 +1,4 @@
+import { untilAborted } from '../../core/lib/deadline.js';
 import { memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
@@ -41,8 +42,31 @@ export class LegacySession {
     this.#version = version;
   }
 
-  /** @throws UpstreamError, RpcError, and what the token strategy throws */
+  /**
+   * Who goes away meanwhile leaves no session behind: it ends as soon as it is there.
+   *
+   * @throws UpstreamError, RpcError, what the token strategy throws, and the reason of the signal
+   */
   static async open(
+    upstream: Upstream,
+    client: SessionClient,
+    asking: Omit<Asking, 'timeoutMs'>,
+  ): Promise<LegacySession> {
+    asking.signal.throwIfAborted();
+    const { signal } = new AbortController(); // it has its deadline
+    const opening = LegacySession.#opened(upstream, client, { ...asking, signal });
+    try {
+      return await untilAborted(opening, asking.signal);
+    } catch (error) {
+      opening.then(
+        (session) => session.close(asking),
+        () => undefined, // thrown below, or nobody's
+      );
+      throw error;
+    }
+  }
+
+  static async #opened(
     upstream: Upstream,
     client: SessionClient,
     asking: Omit<Asking, 'timeoutMs'>,
@@ -62,8 +86,13 @@ export class LegacySession {
       typeof id === 'string' ? id : undefined,
       typeof version === 'string' ? version : LEGACY,
     );
-    await session.tell({ jsonrpc: '2.0', method: 'notifications/initialized' }, call);
-    return session;
+    try {
+      await session.tell({ jsonrpc: '2.0', method: 'notifications/initialized' }, call);
+      return session;
+    } catch (error) {
+      void session.close(asking);
+      throw error;
+    }
   }
 
   /** Whether the upstream can forget it. */

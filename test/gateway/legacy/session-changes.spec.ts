@@ -226,8 +226,10 @@ describe.each(platforms)('14.F: what upstreams say outside of calls on %s', (pla
     old.forget();
     await until(() => log.length === 2);
     await until(() => old.log.filter((line) => line === 'GET session').length >= 3);
-    await subscribed.server.sendResourceUpdated({ uri: OLD });
-    await until(() => heard.includes(`updated ${OLD}`));
+    await until(async () => {
+      await subscribed.server.sendResourceUpdated({ uri: OLD }); // lost until the stream is there
+      return heard.includes(`updated ${OLD}`);
+    });
   });
 
   test('a stream belongs to its session: somebody else gets 404, and without one it is 405', async () => {

@@ -111,3 +111,25 @@ test('LegacySession: a server without sessions is told of no end, and keeps its 
   ]);
   await cleanUp();
 });
+
+test.each(['initialize', 'notifications/initialized'])(
+  '14.8b: who goes away during %s leaves no session behind',
+  async (moment) => {
+    const gone = new AbortController();
+    const asked: unknown[] = [];
+    const { url } = await serve(async (request, response) => {
+      const { id, method } = request.method === 'POST' ? JSON.parse(await bodyOf(request)) : {};
+      asked.push(method ?? `${request.method} ${request.headers['mcp-session-id']}`);
+      if (method === moment) gone.abort(new Error('gone'));
+      response.setHeader('mcp-session-id', 's-1');
+      if (id === undefined) response.writeHead(202).end();
+      else sendJson(response, { jsonrpc: '2.0', id, result: { protocolVersion: '2025-11-25' } });
+    });
+    const leaving = askingAs('ann', { signal: gone.signal });
+    const opening = LegacySession.open(upstreamAt(`${url}/mcp`), client, leaving);
+    await expect(opening).rejects.toThrow('gone');
+    await until(() => asked.length === 3);
+    expect(asked).toEqual(['initialize', 'notifications/initialized', 'DELETE s-1']);
+    await cleanUp();
+  },
+);
