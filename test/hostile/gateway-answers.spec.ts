@@ -10,7 +10,6 @@ import { unhandledRejections } from '../support/tokens/unhandled-rejections.js';
 
 const EVENTS = { 'content-type': 'text/event-stream' };
 const JSON_TYPE = { 'content-type': 'application/json' };
-const META = 'io.modelcontextprotocol/';
 const DEEP = 200_000;
 /** More than all buffers on the way hold. */
 const FLOOD = 200_000_000;
@@ -207,25 +206,6 @@ describe('14.8c: what an upstream may answer instead of an answer', () => {
       expect(await unlike(all, heard, failed)).toEqual([]);
     },
   );
-
-  test('arguments that are nested without an end are refused, and nothing leaves', async () => {
-    const nested = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"NAME","arguments":{"x":${deep}},"_meta":META}}`;
-    const meta = { [`${META}protocolVersion`]: '2026-07-28', [`${META}clientCapabilities`]: {} };
-    for (const name of ['modern__run', 'old__run']) {
-      const response = await fetch(app.mcpUrl, {
-        method: 'POST',
-        headers: {
-          ...{ authorization: `Bearer ${await app.token()}`, ...JSON_TYPE },
-          ...{ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name },
-        },
-        body: nested.replace('NAME', name).replace('META', JSON.stringify(meta)),
-      });
-      expect([response.status, await response.json()]).toMatchObject([
-        200,
-        { error: { code: -32602 } },
-      ]);
-    }
-  });
 
   test('a server of 2026-07-28 cannot ask under an id of another server’s question', async () => {
     special = (response, id) =>

@@ -2,7 +2,6 @@ import { untilAborted } from '../../core/lib/deadline.js';
 import { memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
-import { bodyOf } from '../wire/upstream-request.js';
 import { type Asking, resultOf, strategyOf } from './modern-rpc.js';
 import type { Upstream, UpstreamCall, UpstreamReply } from './upstream.js';
 
@@ -100,13 +99,13 @@ export class LegacySession {
     return this.#id !== undefined;
   }
 
-  /** @throws UpstreamError, RpcError for what cannot be written, and what the token strategy throws */
-  async send(message: object, call: LegacyCall): Promise<UpstreamReply> {
+  /** @throws UpstreamError, and what the token strategy throws */
+  send(message: object, call: LegacyCall): Promise<UpstreamReply> {
     return this.upstream.call({
       ...call,
       method: 'POST',
       headers: { ...this.#headers(), 'content-type': 'application/json' },
-      body: bodyOf(message),
+      body: JSON.stringify(message),
     });
   }
 

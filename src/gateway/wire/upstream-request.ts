@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { headerText, textOfHeader } from './header-text.js';
-import { RpcError } from './gateway-errors.js';
-import { INVALID_PARAMS, type RequestId } from './json-rpc-answer.js';
+import type { RequestId } from './json-rpc-answer.js';
 import { MODERN } from './modern-request.js';
 
 /** A request of 2026-07-28 to an upstream, built from nothing. */
@@ -48,23 +47,8 @@ export function outgoingRequest(
       'mcp-protocol-version': MODERN,
       'user-agent': 'authplane-nestjs',
     },
-    body: bodyOf({ jsonrpc: '2.0', id, method, params }),
+    body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
   };
-}
-
-/**
- * JSON of what a client has sent, who may nest it as deeply as can be read and not written.
- *
- * @throws RpcError
- */
-export function bodyOf(message: object): string {
-  try {
-    return JSON.stringify(message);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const problem = 'Invalid params: nested too deeply';
-    throw new RpcError(200, { code: INVALID_PARAMS, message: problem });
-  }
 }
 
 /** Whether the inbound token stands anywhere in it, spelt out or encoded as headers may be. */
