@@ -119,7 +119,7 @@ test.each(['initialize', 'notifications/initialized'])(
     const asked: unknown[] = [];
     const { url } = await serve(async (request, response) => {
       const { id, method } = request.method === 'POST' ? JSON.parse(await bodyOf(request)) : {};
-      asked.push(method ?? `${request.method} ${request.headers['mcp-session-id']}`);
+      asked.push(method ?? `${request.method} ${String(request.headers['mcp-session-id'])}`);
       if (method === moment) gone.abort(new Error('gone'));
       response.setHeader('mcp-session-id', 's-1');
       if (id === undefined) response.writeHead(202).end();

@@ -43,7 +43,7 @@ test('14.8c: a response has a result or an error, and nothing else', () => {
   const of = (more: object) => responseOf(upstream, { id: 7, secret: 1, ...more });
   expect(of({ result: { a: 1 } })).toEqual({ jsonrpc: '2.0', id: 7, result: { a: 1 } });
   expect(of({ result: { a: 1 }, error })).toEqual({ jsonrpc: '2.0', id: 7, error });
-  expect(of({ error: { code: 1e999 } })).toMatchObject({ error: { code: -32603, message: '' } });
+  expect(of({ error: { code: Infinity } })).toMatchObject({ error: { code: -32603, message: '' } });
   for (const none of [{}, { result: 'x' }, { result: [] }, { error: 'x' }, { result: null }]) {
     expect(() => of(none)).toThrow(/cal: its answer has no result/);
   }
