@@ -23,6 +23,7 @@ import { rewritingProblem } from '../nest/mcp/body.js';
 import { type RequestState, requestState } from '../nest/http/request.js';
 import { askView, type ShownOperation } from './options/view.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
+import { AllowedCalls } from './allowed-calls.js';
 import { type DecisionListener, GatewayDecisions, type PendingDecision } from './decisions.js';
 import { ChangeFeeds } from './changes/change-feeds.js';
 import { UpstreamWatches } from './changes/upstream-watches.js';
@@ -75,6 +76,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
   readonly #watches: UpstreamWatches;
   readonly #calls = new GatewayCalls();
   readonly #own: OwnCalls;
+  readonly #allowed: AllowedCalls;
   readonly #decisions: GatewayDecisions;
   readonly #discoverTools: () => readonly DiscoveredTool[];
 
@@ -88,6 +90,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
     this.#registry = registry;
     this.#protectedBy = protectedBy;
     this.#discoverTools = discoverTools;
+    this.#allowed = new AllowedCalls(protectedBy);
     this.#own = new OwnCalls(registry, protectedBy);
     this.#decisions = new GatewayDecisions(events, (uri) => isOf(protectedBy(), uri));
     const router = new OperationRouter(registry.routes, registry.taskRoutes);
@@ -186,7 +189,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
   onModuleInit(): void {
     const { mcp } = this.#protectedBy();
     mcp.addSource(this.#registry.scopes);
-    const tools = this.#discoverTools();
+    const tools = this.#discoverTools().map((tool) => this.#allowed.checked(tool));
     if (tools.length === 0) return;
     this.#registry.putOwn(new LocalTools(tools, (...failed) => this.#registry.logFault(...failed)));
     for (const { options, needs, listing } of tools) {

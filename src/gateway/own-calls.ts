@@ -1,11 +1,8 @@
 import { OperationRefusedError } from '../core/errors/request-errors.js';
 import { isJsonObject, member, memberOf } from '../core/lib/members.js';
-import type { ScopeNeeds } from '../core/lib/scopes.js';
 import { quoted } from '../core/lib/text.js';
 import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { Caller } from '../core/token/caller.js';
-import { requireAllowed } from '../nest/callers/allow-rule.js';
-import { requests } from '../nest/http/request.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type Message, messagesOf } from './upstream/reply-messages.js';
 import { legacyResult } from './legacy/reserved-meta.js';
@@ -82,7 +79,6 @@ export class OwnCalls {
     if (refused !== undefined)
       throw new OperationRefusedError(`${quoted(name)}: ${refused.reason}`);
     this.#protectedBy().resource.requireScopes(caller.claims, needs);
-    await this.#requireAllowed(needs, operation, caller);
     const own = { ...params, name: route.item.own };
     const era = await this.#registry.eraOf(route.upstream, asking);
     return era === MODERN
@@ -94,21 +90,6 @@ export class OwnCalls {
     const { mcp, resource } = this.#protectedBy();
     const caller: Caller = { claims, method: claims.method, resource: resource.resource };
     return mcp.scopes.judge(operation, caller);
-  }
-
-  /** What `@Allow` says of this caller, whoever runs. The method itself asks what the request is known to have asked. */
-  async #requireAllowed(
-    { rules }: ScopeNeeds,
-    operation: McpOperation,
-    { claims }: GatewayCaller,
-  ): Promise<void> {
-    if (rules === undefined) return;
-    const { users, resource } = this.#protectedBy();
-    const user = await users?.of({ claims });
-    const asked = [{ rules, operation }];
-    await requireAllowed(asked, { claims, resource: resource.resource }, { user, resource });
-    const running = requests.getStore();
-    if (running !== undefined) running.asked = [...(running.asked ?? []), ...asked];
   }
 
   async #modern(
