@@ -1,11 +1,8 @@
 /** Many requests of callers of three kinds at once: nobody is taken for another, nothing runs without its scope. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Agent } from 'node:http';
 import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { Allow, AuthContext, Claims, CurrentUser, type VerifiedClaims } from 'authplane-nestjs';
 import {
-  AT_ONCE,
-  callTool,
   eachRequest,
   type MixedCaller,
   mixedCallers,
@@ -46,7 +43,6 @@ class EchoController {
 describe.each(platforms)('12: callers of three kinds on %s', (platform) => {
   let running: McpApp;
   let callers: readonly MixedCaller[];
-  const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
   beforeAll(async () => {
     running = await startMcpApp({
@@ -78,16 +74,13 @@ describe.each(platforms)('12: callers of three kinds on %s', (platform) => {
     });
     callers = await mixedCallers(running);
   });
-  afterAll(async () => {
-    agent.destroy();
-    await running.close();
-  });
+  afterAll(() => running.close());
 
   test(`${REQUESTS} requests: 0 crossings, none served without the scope`, async () => {
     const wrong: unknown[] = [];
     let served = 0;
-    await eachRequest(REQUESTS, callers, async (caller, tool) => {
-      const { status, text } = await callTool(running.mcpUrl, agent, caller, tool);
+    await eachRequest(running.mcpUrl, REQUESTS, callers, async (call, caller, tool) => {
+      const { status, text } = await call('/mcp', caller, tool);
       const needed = NEEDS[tool];
       const mayRun = needed === undefined || caller.scopes.includes(needed);
       if (status !== (mayRun ? 200 : 403)) wrong.push([status, caller.sub, tool, text]);

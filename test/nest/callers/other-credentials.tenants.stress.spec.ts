@@ -1,6 +1,5 @@
 /** Callers of three kinds at the resources of 20 tenants: nobody, no user and no tenant is taken for another. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Agent } from 'node:http';
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import {
   Allow,
@@ -14,8 +13,6 @@ import {
   type VerifiedClaims,
 } from 'authplane-nestjs';
 import {
-  AT_ONCE,
-  callTool,
   eachRequest,
   type MixedCaller,
   mixedCallers,
@@ -96,7 +93,6 @@ class EchoController {
 describe.each(platforms)('12: callers of three kinds over 20 tenants on %s', (platform) => {
   let running: McpApp;
   let callers: readonly MixedCaller[];
-  const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
 
   beforeAll(async () => {
     running = await startMcpApp({
@@ -124,18 +120,15 @@ describe.each(platforms)('12: callers of three kinds over 20 tenants on %s', (pl
     });
     callers = await mixedCallers(running, (sub) => `${running.mcpUrl}/${tenantOf(sub)}`);
   });
-  afterAll(async () => {
-    agent.destroy();
-    await running.close();
-  });
+  afterAll(() => running.close());
 
   test(`${REQUESTS} requests: 0 crossings of caller, user or tenant, none served without the scope`, async () => {
     const wrong: unknown[] = [];
     const counts = new Map<number, number>();
-    await eachRequest(REQUESTS, callers, async (caller, tool, at) => {
+    await eachRequest(running.mcpUrl, REQUESTS, callers, async (call, caller, tool, at) => {
       const tenant =
         at % 7 < 2 ? `tenant-${Math.floor(at / 7) % (TENANTS + 1)}` : tenantOf(caller.sub);
-      const { status, text } = await callTool(`${running.mcpUrl}/${tenant}`, agent, caller, tool);
+      const { status, text } = await call(`/mcp/${tenant}`, caller, tool);
       counts.set(status, (counts.get(status) ?? 0) + 1);
       const expected = expectedStatus(caller, tenant, tool);
       if (status !== expected) wrong.push([status, expected, caller.sub, tenant, tool, text]);

@@ -1,8 +1,8 @@
-import { type Agent, request as httpRequest } from 'node:http';
 import type { McpApp } from '../nest/mcp-app.js';
+import { type Answer, Connection } from './connection.js';
 
 const CALLERS = 500;
-export const AT_ONCE = 50;
+const AT_ONCE = 50;
 const TOOLS = ['free', 'read', 'write', 'own'] as const;
 export type Tool = (typeof TOOLS)[number];
 
@@ -58,35 +58,31 @@ async function made(
   }
 }
 
-/** Callers and tools in every combination, {@link AT_ONCE} at the same time. */
+/** Sends the call of a tool to a path. */
+export type Call = (path: string, caller: MixedCaller, tool: Tool) => Promise<Answer>;
+
+/** Callers and tools in every combination, {@link AT_ONCE} at the same time, each on a connection. */
 export async function eachRequest(
+  origin: string,
   count: number,
   callers: readonly MixedCaller[],
-  run: (caller: MixedCaller, tool: Tool, at: number) => Promise<void>,
+  run: (call: Call, caller: MixedCaller, tool: Tool, at: number) => Promise<void>,
 ): Promise<void> {
   let next = 0;
   const work = async () => {
+    const connection = new Connection(origin);
+    const call: Call = (path, { headers }, tool) =>
+      connection.post(path, headers, JSON.stringify(calling(tool)));
     for (let at = next++; at < count; at = next++) {
       const caller = callers[(at * 7919) % CALLERS];
       const tool = TOOLS[(at * 31 + (at >> 3)) % TOOLS.length];
-      if (caller !== undefined && tool !== undefined) await run(caller, tool, at);
+      if (caller !== undefined && tool !== undefined) await run(call, caller, tool, at);
     }
+    connection.close();
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
-export function callTool(url: string, agent: Agent, { headers }: MixedCaller, name: string) {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const sent = httpRequest(
-      url,
-      { method: 'POST', agent, headers: { ...headers, 'content-type': 'application/json' } },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
-      },
-    );
-    sent.on('error', reject).end(body);
-  });
+function calling(name: Tool): object {
+  return { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } };
 }
