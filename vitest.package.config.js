@@ -8,6 +8,7 @@ export default {
     ...base.test,
     include: ['test/package/matrix/*.spec.ts'],
     exclude: configDefaults.exclude,
+    globalSetup: 'test/support/package/pack.ts',
     maxWorkers: 3, // they install and wait
     reporters: ['verbose'],
   },

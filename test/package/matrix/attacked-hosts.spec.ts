@@ -2,13 +2,10 @@
  * The twin of test/hostile/host-messages.stress.spec.ts for hosts that other majors of Nest run: whatever is
  * sent with a token that lacks every scope, nothing may run that needs one.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, vi, test } from 'vitest';
-import { startAuthorizationServer } from 'authplane-nestjs/testing';
+import { afterAll, beforeAll, describe, expect, vi, test } from 'vitest';
 import {
   attack,
   type Attacked,
@@ -19,40 +16,29 @@ import {
 } from '../../support/hostile/attack.js';
 import { BESIDE_OPEN_TEMPLATES, readAt } from '../../support/hostile/beside-templates.js';
 import { send, type Targets } from '../../support/hostile/host-messages.js';
-import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
+import { type Platform, platforms } from '../../support/nest/start-app.js';
 import {
   compileApp,
+  type Dependencies,
   installApp,
-  packPackage,
-  PROJECT,
-} from '../../support/package/packed-package.js';
+  startInstalled,
+} from '../../support/package/installed-app.js';
+import { FOREIGN_HOSTS_FLAGS, foreignHosts, MCP_NEST_1_9 } from '../../support/package/peers.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
 if (isFull) vi.setConfig({ testTimeout: 3_600_000 });
-
-const packed = packPackage();
-afterAll(() => packed.remove());
 
 const agent = new Agent({ keepAlive: true, maxSockets: SIMULTANEOUS });
 afterAll(() => agent.destroy());
 
 interface Started extends Attacked {
+  readonly key: string;
+  /** All that has run so far. */
+  forget(): Promise<void>;
   token(scope?: string, sub?: string): Promise<string>;
 }
 let running: Started | undefined;
-afterEach(async () => {
-  await running?.close();
-  running = undefined;
-});
-
-const NEST_11 = {
-  '@modelcontextprotocol/sdk': '1.x',
-  '@nestjs/common': '11.x',
-  '@nestjs/core': '11.x',
-  '@nestjs/platform-express': '11.x',
-  '@types/node': '20.x',
-  'reflect-metadata': '0.2.x',
-  rxjs: '7.x',
-};
+afterAll(() => running?.close());
 
 const TARGETS_19: Targets = {
   tools: ['named', 'wrapped', 'inherited', 'overridden', 'requested', 'open'],
@@ -64,12 +50,7 @@ const TARGETS_19: Targets = {
 
 let installed: string | undefined;
 function mcpNest19(): string {
-  installed ??= appOf('mcp-nest-attacked', 'mcp-nest-1.9', {
-    ...NEST_11,
-    '@nestjs/platform-fastify': '11.x',
-    '@rekog/mcp-nest': '1.9.x',
-    zod: '4.x',
-  });
+  installed ??= appOf('mcp-nest-attacked', 'mcp-nest-1.9', MCP_NEST_1_9);
   return installed;
 }
 
@@ -80,7 +61,7 @@ describe.each([false, true])('9.1g: MCP-Nest 1.9, sessions: %s', (hasSessions) =
   });
   const targets = TARGETS_19;
   const startOn = (platform: Platform, list: 'show' | 'hide') =>
-    start(app, [platform], targets, { MCP_LIST: list, MCP_SESSIONS: String(hasSessions) });
+    start(app, platform, targets, { MCP_LIST: list, MCP_SESSIONS: String(hasSessions) });
 
   test.each(ways)(
     'on %s, list: %s: nothing runs without its scope',
@@ -103,7 +84,7 @@ describe.each([false, true])('9.1g: MCP-Nest 1.9, sessions: %s', (hasSessions) =
 
 describe.each(platforms)('9.9: MCP-Nest 1.9 on %s', (platform) => {
   test('a hidden URI beside an open template is served as any other one, by the template', async () => {
-    running = await start(mcpNest19(), [platform], TARGETS_19, { MCP_LIST: 'hide' });
+    running = await start(mcpNest19(), platform, TARGETS_19, { MCP_LIST: 'hide' });
     const { origin, token, ran } = running;
     for (const [hidden, open] of BESIDE_OPEN_TEMPLATES) {
       const served = await readAt(`${origin}/mcp`, await token(), open);
@@ -125,6 +106,15 @@ describe.each(platforms)(
       app = mcpNest19();
     });
 
+    test('what is parsed runs there with the scope', async () => {
+      const env = { MCP_LIST: 'show', MCP_ENDPOINT: 'nest/mcp2', BODIES: 'parsed' };
+      running = await start(app, platform, TARGETS_19, env);
+      const body = JSON.stringify(calling('named'));
+      expect(await posted('/nest/mcp2', body)).toBe(403);
+      expect(await posted('/nest/mcp2', body, { scope: 'x' })).toBe(200);
+      expect(await running.ran()).toEqual(['named']);
+    });
+
     test.each([
       ['text/plain; a=application/json', 'parsed'],
       ['application/json', 'unparsed'],
@@ -132,20 +122,11 @@ describe.each(platforms)(
       ['application/vnd.api+json', 'unparsed'],
     ])('a body of %s that is %s is not run by the host', async (type, bodies) => {
       const env = { MCP_LIST: 'show', MCP_ENDPOINT: 'nest/mcp2', BODIES: bodies };
-      running = await start(app, [platform], TARGETS_19, env);
+      running = await start(app, platform, TARGETS_19, env);
       const body = JSON.stringify(calling('named'));
       const status = await posted('/nest/mcp2', body, { type });
       expect([400, 403, 415]).toContain(status);
       expect(await running.ran()).toEqual([]);
-    });
-
-    test('what is parsed runs there with the scope', async () => {
-      const env = { MCP_LIST: 'show', MCP_ENDPOINT: 'nest/mcp2' };
-      running = await start(app, [platform], TARGETS_19, env);
-      const body = JSON.stringify(calling('named'));
-      expect(await posted('/nest/mcp2', body)).toBe(403);
-      expect(await posted('/nest/mcp2', body, { scope: 'x' })).toBe(200);
-      expect(await running.ran()).toEqual(['named']);
     });
   },
 );
@@ -160,33 +141,38 @@ const TARGETS_MCP_NESTJS: Targets = {
 
 let mcpNestjsApp: string | undefined;
 function mcpNestjs(): string {
-  mcpNestjsApp ??= appOf('mcp-nestjs-attacked', 'foreign-hosts', {
-    ...NEST_11,
-    '@nestjs/platform-fastify': '11.x',
-    'mcp-nestjs': '1.0.6',
-    zod: '3.25.x',
-  });
+  mcpNestjsApp ??= appOf(
+    'mcp-nestjs-attacked',
+    'foreign-hosts',
+    foreignHosts('11.x'),
+    ...FOREIGN_HOSTS_FLAGS,
+  );
   return mcpNestjsApp;
 }
 
 /** On Fastify its controllers find what they call on Express, see foreign-hosts/answers.ts.txt. */
 describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (platform) => {
   const startWith = async (list: 'show' | 'hide', env: Record<string, string> = {}) => {
-    running = await start(mcpNestjs(), [platform], TARGETS_MCP_NESTJS, { MCP_LIST: list, ...env });
+    running = await start(mcpNestjs(), platform, TARGETS_MCP_NESTJS, {
+      MCP_LIST: list,
+      BODIES: 'parsed',
+      ...env,
+    });
     return running;
   };
 
-  test.each(['show', 'hide'] as const)('list: %s: nothing runs without its scope', async (list) => {
-    const seed = list === 'hide' ? 1 : 0;
-    expect(await attack(await startWith(list), agent, { seed, count: COUNT * 2 })).toEqual([]);
-    expect(await running?.ran()).toEqual([]);
-  });
-
-  test('with the scope the same messages run all there is', async () => {
-    await attack(await startWith('show'), agent, { seed: 0, scope: 'x', count: 500 });
-    const names = ['files_remove', 'named', 'briefing', 'secret', 'day', 'bound'];
-    const ran = (await running?.ran()) ?? [];
-    expect(names.filter((name) => !ran.includes(name))).toEqual([]);
+  test.each([
+    [platform === 'fastify' ? 'text/plain' : 'application/json', 'unparsed'], // Fastify parses JSON itself
+    ['text/plain; a=application/json', 'parsed'],
+  ])('9.1d: nor is a body of %s run that is %s', async (type, bodies) => {
+    const { ran } = await startWith('show', { BODIES: bodies });
+    const { path, close } = await openStream();
+    for (const to of [path, '/mcp']) {
+      const how = { type, scope: 'x' };
+      expect(await posted(to, JSON.stringify(calling('files_remove')), how)).toBe(400);
+    }
+    expect(await ran()).toEqual([]);
+    await close();
   });
 
   test('9.1d: a message without jsonrpc over HTTP+SSE is judged', async () => {
@@ -199,20 +185,6 @@ describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (
     expect(await ran()).toEqual([]);
     expect(await posted(path, message, { scope: 'x' })).toBe(202);
     expect(await ran()).toEqual(['files_remove']);
-    await close();
-  });
-
-  test.each([
-    ['text/plain; a=application/json', 'parsed'],
-    [platform === 'fastify' ? 'text/plain' : 'application/json', 'unparsed'], // Fastify parses JSON itself
-  ])('9.1d: nor is a body of %s run that is %s', async (type, bodies) => {
-    const { ran } = await startWith('show', { BODIES: bodies });
-    const { path, close } = await openStream();
-    for (const to of [path, '/mcp']) {
-      const how = { type, scope: 'x' };
-      expect(await posted(to, JSON.stringify(calling('files_remove')), how)).toBe(400);
-    }
-    expect(await ran()).toEqual([]);
     await close();
   });
 
@@ -231,6 +203,54 @@ describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (
     expect(await posted('/mcp', ping, { headers })).toBe(200);
     const authorization = String(await running?.token('', 'mallory'));
     expect(await posted('/mcp', ping, { headers: { ...headers, authorization } })).toBe(404);
+  });
+
+  describe('9.3: the body of a GET', () => {
+    const messages = [
+      ['files_remove', (name: string) => request('tools/call', { name, arguments: {} })],
+      ['briefing', (name: string) => request('prompts/get', { name })],
+      ['notes://secret', (uri: string) => request('resources/read', { uri })],
+    ] as const;
+    const paths = ['/mcp', '/messages?sessionId=1', '/sse'];
+
+    /** As `fetch` cannot send it. */
+    const answerTo = async (method: string, path: string, message: object, scope = '') => {
+      const authorization = String(await running?.token(scope));
+      const accept = 'application/json, text/event-stream';
+      const { status, text } = await send(String(running?.origin), agent, {
+        ...{ method, path, body: Buffer.from(JSON.stringify(message)) },
+        headers: { authorization, accept, 'content-type': 'application/json' },
+      });
+      return { status, text: text.replace(/sessionId=\S+/, 'sessionId') }; // another one each time
+    };
+
+    test('is judged as that of a POST where nothing is hidden', async () => {
+      const { ran } = await startWith('show');
+      const refused = platform === 'fastify' ? 400 : 403; // Fastify parses no body of a GET
+      for (const [name, message] of messages)
+        expect((await answerTo('GET', '/sse', message(name))).status).toBe(refused); // a route of GET
+      expect(await ran()).toEqual([]);
+    });
+
+    test.each(['GET', 'DELETE'])(
+      'of a %s: the hidden is as the unknown, and runs nothing',
+      async (method) => {
+        const { ran } = await startWith('hide');
+        for (const path of paths) {
+          for (const [name, message] of messages) {
+            const other = `${name.slice(0, -1)}!`;
+            const hidden = await answerTo(method, path, message(name));
+            const unknown = await answerTo(method, path, message(other));
+            expect([path, hidden]).toEqual([
+              path,
+              { ...unknown, text: unknown.text.replaceAll(other, name) },
+            ]);
+            expect(hidden.status).not.toBe(403);
+          }
+        }
+        expect(await ran()).toEqual([]);
+      },
+    );
   });
 
   test('9.9, 9.9a, 9.9b: it has no tasks and no event ids, and the hidden is as the unknown', async () => {
@@ -254,59 +274,24 @@ describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (
     expect(read).toBe(unread.replace('sicret', 'secret'));
   });
 
-  describe('9.3: the body of a GET', () => {
-    const messages = [
-      ['files_remove', (name: string) => request('tools/call', { name, arguments: {} })],
-      ['briefing', (name: string) => request('prompts/get', { name })],
-      ['notes://secret', (uri: string) => request('resources/read', { uri })],
-    ] as const;
-    const paths = ['/mcp', '/messages?sessionId=1', '/sse'];
+  test.each(['hide', 'show'] as const)('list: %s: nothing runs without its scope', async (list) => {
+    const seed = list === 'hide' ? 1 : 0;
+    expect(await attack(await startWith(list), agent, { seed, count: COUNT * 2 })).toEqual([]);
+    expect(await running?.ran()).toEqual([]);
+  });
 
-    /** As `fetch` cannot send it. */
-    const answerTo = async (method: string, path: string, message: object, scope = '') => {
-      const authorization = String(await running?.token(scope));
-      const accept = 'application/json, text/event-stream';
-      const { status, text } = await send(String(running?.origin), agent, {
-        ...{ method, path, body: Buffer.from(JSON.stringify(message)) },
-        headers: { authorization, accept, 'content-type': 'application/json' },
-      });
-      return { status, text: text.replace(/sessionId=\S+/, 'sessionId') }; // another one each time
-    };
-
-    test.each(['GET', 'DELETE'])(
-      'of a %s: the hidden is as the unknown, and runs nothing',
-      async (method) => {
-        const { ran } = await startWith('hide');
-        for (const path of paths) {
-          for (const [name, message] of messages) {
-            const other = `${name.slice(0, -1)}!`;
-            const hidden = await answerTo(method, path, message(name));
-            const unknown = await answerTo(method, path, message(other));
-            expect([path, hidden]).toEqual([
-              path,
-              { ...unknown, text: unknown.text.replaceAll(other, name) },
-            ]);
-            expect(hidden.status).not.toBe(403);
-          }
-        }
-        expect(await ran()).toEqual([]);
-      },
-    );
-
-    test('is judged as that of a POST where nothing is hidden', async () => {
-      const { ran } = await startWith('show');
-      const refused = platform === 'fastify' ? 400 : 403; // Fastify parses no body of a GET
-      for (const [name, message] of messages)
-        expect((await answerTo('GET', '/sse', message(name))).status).toBe(refused); // a route of GET
-      expect(await ran()).toEqual([]);
-    });
+  test('with the scope the same messages run all there is', async () => {
+    await attack(await startWith('show'), agent, { seed: 0, scope: 'x', count: 500 });
+    const names = ['files_remove', 'named', 'briefing', 'secret', 'day', 'bound'];
+    const ran = (await running?.ran()) ?? [];
+    expect(names.filter((name) => !ran.includes(name))).toEqual([]);
   });
 });
 
 describe('9: mcp-nestjs on Fastify as it comes, where it can answer nothing', () => {
   const startIt = async () => {
     const env = { MCP_LIST: 'show', ANSWERS: 'as they come', PLAYGROUND: 'true' };
-    running = await start(mcpNestjs(), ['fastify'], TARGETS_MCP_NESTJS, env);
+    running = await start(mcpNestjs(), 'fastify', TARGETS_MCP_NESTJS, env);
     return running;
   };
 
@@ -387,8 +372,13 @@ async function openStream(): Promise<{ path: string; close(): Promise<void> }> {
   };
 }
 
-function appOf(name: string, folder: string, dependencies: Record<string, string>): string {
-  const app = installApp(packed, name, dependencies);
+function appOf(
+  name: string,
+  folder: string,
+  dependencies: Dependencies,
+  ...flags: readonly string[]
+): string {
+  const app = installApp(name, dependencies, ...flags);
   mkdirSync(join(app, 'src'));
   const sources = join(PROJECT, 'test/package/matrix', folder);
   for (const name of ['attacked.ts', 'answers.ts']) {
@@ -399,50 +389,40 @@ function appOf(name: string, folder: string, dependencies: Record<string, string
   return app;
 }
 
+/** One at a time, with that environment: the same as before is not started again, and has run nothing yet. */
 async function start(
   app: string,
-  args: readonly string[],
+  platform: Platform,
   targets: Targets,
   env: Record<string, string>,
 ): Promise<Started> {
-  const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
-  const authorizationServer = await startAuthorizationServer();
-  const child = fork(join(app, 'dist/attacked.js'), [...args, String(port)], {
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: {
-      ...process.env,
-      NODE_OPTIONS: '',
-      AUTHPLANE_ISSUER: authorizationServer.issuer,
-      AUTHPLANE_BASE_URL: origin,
-      AUTHPLANE_DEV_MODE: 'true',
-      ...env,
-    },
-  });
-  await ready(child);
+  const key = JSON.stringify([app, platform, env]);
+  if (running?.key !== key) {
+    await running?.close();
+    running = undefined;
+    running = { key, ...(await started(app, platform, targets, env)) };
+  }
+  await running.forget();
+  return running;
+}
+
+async function started(
+  app: string,
+  platform: Platform,
+  targets: Targets,
+  env: Record<string, string>,
+): Promise<Omit<Started, 'key'>> {
+  const server = await startInstalled(join(app, 'dist/attacked.js'), platform, { env });
+  const { origin, mcpUrl: aud, authorizationServer, close } = server;
+  const all = async () => (await (await fetch(`${origin}/ran`)).json()) as string[];
+  let known = 0;
   return {
     origin,
     targets,
     token: async (scope = '', sub = 'alice') =>
-      `Bearer ${await authorizationServer.issueToken({ aud: [`${origin}/mcp`], scope, sub })}`,
-    ran: async () => {
-      const answer = await fetch(`${origin}/ran`);
-      return ((await answer.json()) as string[]).filter((one) => one !== 'open');
-    },
-    close: async () => {
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      await authorizationServer.close();
-    },
+      `Bearer ${await authorizationServer.issueToken({ aud: [aud], scope, sub })}`,
+    ran: async () => (await all()).slice(known).filter((one) => one !== 'open'),
+    forget: async () => void (known = (await all()).length),
+    close,
   };
-}
-
-async function ready(child: ChildProcess): Promise<void> {
-  const exited = once(child, 'exit').then(() => {
-    throw new Error('the process ended before it was ready');
-  });
-  await Promise.race([once(child, 'message'), exited]);
-  exited.catch(() => undefined); // later it ends because we end it
 }

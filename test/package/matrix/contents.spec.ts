@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, posix, relative } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   entries,
   importsOf,
   manifest,
-  packPackage,
+  packed,
   PROJECT,
 } from '../../support/package/packed-package.js';
-
-const packed = packPackage();
-afterAll(() => packed.remove());
 
 const DOCUMENTS = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
 

@@ -1,13 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  entries,
-  importsOf,
-  installApp,
-  manifest,
-  node,
-  packPackage,
-  specifier,
-} from '../../support/package/packed-package.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { installApp } from '../../support/package/installed-app.js';
+import { entries, importsOf, manifest, specifier } from '../../support/package/packed-package.js';
+import { node } from '../../support/package/programs.js';
 
 const NEST = ['@nestjs/common', '@nestjs/core', 'rxjs'];
 
@@ -49,20 +43,18 @@ describe('what an entry loads', () => {
 });
 
 describe('loading', () => {
-  const packed = packPackage();
   let bare: string;
   let withPeers: string;
 
   beforeAll(() => {
-    bare = installApp(packed, 'bare', {}, '--legacy-peer-deps');
-    withPeers = installApp(packed, 'with-peers', {
+    bare = installApp('bare', {}, '--legacy-peer-deps');
+    withPeers = installApp('with-peers', {
       '@nestjs/common': '12.x',
       '@nestjs/core': '12.x',
       'reflect-metadata': '0.2.x',
       rxjs: '7.x',
     });
   });
-  afterAll(() => packed.remove());
 
   const both = names.flatMap((entry) => [['import', entry] as const, ['require', entry] as const]);
 

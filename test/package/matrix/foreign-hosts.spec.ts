@@ -2,22 +2,16 @@ import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
 import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
-import {
-  compileApp,
-  installApp,
-  packPackage,
-  PROJECT,
-} from '../../support/package/packed-package.js';
+import { compileApp, installApp } from '../../support/package/installed-app.js';
+import { FOREIGN_HOSTS_FLAGS, foreignHosts } from '../../support/package/peers.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
 // Two libraries that use MCP-Nest's metadata keys with other names: mcp-nestjs is built in. A third, @hmake98/nestjs-mcp, is not
 // served by the registry; it uses the same keys and the token MCP_MODULE_OPTIONS as well.
-
-const packed = packPackage();
-afterAll(() => packed.remove());
 
 interface Result {
   readonly boot: string;
@@ -37,24 +31,7 @@ const apps = new Map<string, string>();
 function appOn(nest: string): string {
   const known = apps.get(nest);
   if (known !== undefined) return known;
-  const app = installApp(
-    packed,
-    `foreign-hosts-${nest}`,
-    {
-      '@sowonai/nestjs-mcp-adapter': '0.1.3',
-      'mcp-nestjs': '1.0.6',
-      '@modelcontextprotocol/sdk': '1.x',
-      '@nestjs/common': nest,
-      '@nestjs/core': nest,
-      '@nestjs/platform-express': nest,
-      '@nestjs/platform-fastify': nest,
-      '@types/node': '20.x',
-      'reflect-metadata': '0.2.x',
-      rxjs: '7.x',
-      zod: '3.25.x',
-    },
-    '--legacy-peer-deps', // the adapter asks for platform-express 11
-  );
+  const app = installApp(`foreign-hosts-${nest}`, foreignHosts(nest), ...FOREIGN_HOSTS_FLAGS);
   mkdirSync(join(app, 'src'));
   const sources = join(PROJECT, 'test/package/matrix/foreign-hosts');
   for (const name of ['main.ts', 'answers.ts'])

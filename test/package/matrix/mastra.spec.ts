@@ -3,15 +3,13 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { type ClientName, walk } from '../../support/hosts/hosts-clients.js';
 import { type Era, type HostServer, RawClient } from '../../support/hosts/hosts-requests.js';
 import { freePort } from '../../support/nest/start-app.js';
-import { installApp, packPackage, PROJECT } from '../../support/package/packed-package.js';
-
-const packed = packPackage();
-afterAll(() => packed.remove());
+import { installApp } from '../../support/package/installed-app.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
 const READ = 'notes:read';
 /** One scope is left out of the option, so that clients have to step up. */
@@ -34,7 +32,7 @@ describe.each(versions)(
     let server: MastraServer | undefined;
 
     beforeAll(() => {
-      app = installApp(packed, `mastra-${version}`, {
+      app = installApp(`mastra-${version}`, {
         '@mastra/core': '1.x',
         '@mastra/mcp': version,
         '@nestjs/common': '11.x',

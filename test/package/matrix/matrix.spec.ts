@@ -4,14 +4,10 @@ import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  installApp,
-  node,
-  packPackage,
-  PROJECT,
-  writeJson,
-} from '../../support/package/packed-package.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { installApp, writeJson } from '../../support/package/installed-app.js';
+import { PROJECT } from '../../support/package/packed-package.js';
+import { node } from '../../support/package/programs.js';
 
 /** Nest and @nestjs/config, which has its own numbers. */
 const MAJORS = [
@@ -23,14 +19,11 @@ const LOADERS = ['require', 'import'] as const;
 const PLATFORMS = ['fastify', 'express'] as const;
 const CELLS = LOADERS.flatMap((loader) => PLATFORMS.map((platform) => [loader, platform] as const));
 
-const packed = packPackage();
-afterAll(() => packed.remove());
-
 describe.each(MAJORS)('Nest %s', (nest, config) => {
   let app: string;
 
   beforeAll(() => {
-    app = installApp(packed, `nest-${nest}`, {
+    app = installApp(`nest-${nest}`, {
       '@nestjs/common': nest,
       '@nestjs/core': nest,
       '@nestjs/platform-express': nest,

@@ -2,19 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
 import { freePort, platforms } from '../../support/nest/start-app.js';
-import {
-  compileApp,
-  installApp,
-  packPackage,
-  PROJECT,
-} from '../../support/package/packed-package.js';
-
-const packed = packPackage();
-afterAll(() => packed.remove());
+import { compileApp, installApp } from '../../support/package/installed-app.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
 interface Answer {
   readonly status: number;
@@ -38,7 +31,6 @@ describe.each(Object.entries(VERSIONS))('12.7: MCP-Nest %s', (version, peers) =>
 
   beforeAll(async () => {
     app = installApp(
-      packed,
       `mcp-nest-${version}`,
       {
         '@rekog/mcp-nest': version,

@@ -2,31 +2,16 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
-import {
-  compileApp,
-  installApp,
-  packPackage,
-  PROJECT,
-} from '../../support/package/packed-package.js';
+import { compileApp, installApp } from '../../support/package/installed-app.js';
+import { MCP_NEST_1_9 } from '../../support/package/peers.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
-const packed = packPackage();
-afterAll(() => packed.remove());
 let boots: Record<string, string>;
 
 beforeAll(async () => {
-  const app = installApp(packed, 'mcp-nest-boot', {
-    '@rekog/mcp-nest': '1.9.x',
-    '@modelcontextprotocol/sdk': '1.x',
-    '@nestjs/common': '11.x',
-    '@nestjs/core': '11.x',
-    '@nestjs/platform-express': '11.x',
-    '@types/node': '20.x',
-    'reflect-metadata': '0.2.x',
-    rxjs: '7.x',
-    zod: '4.x',
-  });
+  const app = installApp('mcp-nest-boot', MCP_NEST_1_9);
   mkdirSync(join(app, 'src'));
   const source = join(PROJECT, 'test/package/matrix/mcp-nest-1.9/boot.ts.txt');
   writeFileSync(join(app, 'src/boot.ts'), readFileSync(source, 'utf8'));

@@ -4,11 +4,13 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { decoded, UriTable } from '../../../src/core/mcp/uri-table.js';
 import { UriReader } from '../../../src/core/mcp/uri-reader.js';
 import { type UriCase, uriCases } from '../../support/text/uri-cases.js';
-import { installApp, node, packPackage, writeJson } from '../../support/package/packed-package.js';
+import { installApp, writeJson } from '../../support/package/installed-app.js';
+import { MCP_NEST_1_9 } from '../../support/package/peers.js';
+import { node } from '../../support/package/programs.js';
 
 const COUNT = process.env['AUTHPLANE_STRESS'] === undefined ? 10_000 : 200_000;
 
@@ -35,21 +37,10 @@ const matched = JSON.parse(readFileSync('cases.json', 'utf8')).map(([template, u
 writeFileSync('matched.json', JSON.stringify(matched));
 `;
 
-const packed = packPackage();
-afterAll(() => packed.remove());
 let app: string;
 
 beforeAll(() => {
-  app = installApp(packed, 'mcp-nest-uris', {
-    '@rekog/mcp-nest': '1.9.x',
-    '@modelcontextprotocol/sdk': '1.x',
-    '@nestjs/common': '11.x',
-    '@nestjs/core': '11.x',
-    '@nestjs/platform-express': '11.x',
-    'reflect-metadata': '0.2.x',
-    rxjs: '7.x',
-    zod: '4.x',
-  });
+  app = installApp('mcp-nest-uris', MCP_NEST_1_9);
   writeFileSync(join(app, 'matcher.cjs'), MATCHER);
 });
 

@@ -1,11 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
-import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { addCallersApp, describeCallers } from '../../support/hosts/callers-suite.js';
 import type { Caller, HostServer, Message } from '../../support/hosts/hosts-requests.js';
 import { describeConsent } from '../../support/consent/consent-suite.js';
@@ -15,13 +12,16 @@ import {
   type HiddenOperation,
   SCOPES,
 } from '../../support/hosts/hosts-suite.js';
-import { freePort, type Platform, platforms } from '../../support/nest/start-app.js';
+import { type Platform, platforms } from '../../support/nest/start-app.js';
 import {
   compileApp,
   installApp,
-  packPackage,
-  PROJECT,
-} from '../../support/package/packed-package.js';
+  type InstalledServer,
+  startInstalled,
+  startProcess,
+} from '../../support/package/installed-app.js';
+import { MCP_NEST_1_9 } from '../../support/package/peers.js';
+import { PROJECT } from '../../support/package/packed-package.js';
 
 const SOURCES = join(PROJECT, 'test/package/matrix/mcp-nest-1.9');
 
@@ -55,23 +55,10 @@ function without(source: string, line: RegExp): string {
   return source.replace(line, '');
 }
 
-const packed = packPackage();
-afterAll(() => packed.remove());
 let app: string;
 
 beforeAll(() => {
-  app = installApp(packed, 'mcp-nest', {
-    '@rekog/mcp-nest': '1.9.x',
-    '@modelcontextprotocol/sdk': '1.x',
-    '@nestjs/common': '11.x',
-    '@nestjs/core': '11.x',
-    '@nestjs/platform-express': '11.x',
-    '@nestjs/platform-fastify': '11.x',
-    '@types/node': '20.x',
-    'reflect-metadata': '0.2.x',
-    rxjs: '7.x',
-    zod: '4.x',
-  });
+  app = installApp('mcp-nest', MCP_NEST_1_9);
   for (const [variant, change] of Object.entries(VARIANTS)) {
     mkdirSync(join(app, 'src', variant), { recursive: true });
     for (const file of ['app.ts', 'main.ts']) {
@@ -123,7 +110,7 @@ describe.each(platforms)('%s', (platform) => {
 describe.each(platforms)(
   'HTTP+SSE of MCP-Nest 1.9, which it serves unless told not to, on %s',
   (platform) => {
-    let server: Started;
+    let server: InstalledServer;
     beforeAll(async () => {
       server = await start(platform, false, 'allTransports');
     });
@@ -216,21 +203,11 @@ for (const platform of platforms) {
     describeConsent(
       `10.18 consent: MCP-Nest 1.9 on ${platform}${sessions ? ' with sessions' : ''}`,
       async (settings) => {
-        const child = fork(
-          join(app, 'dist', 'consent.js'),
-          [JSON.stringify({ ...settings, platform, sessions })],
-          { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
-        );
-        let log = '';
-        for (const output of [child.stdout, child.stderr]) {
-          output?.setEncoding('utf8').on('data', (text: string) => (log += text));
-        }
-        await ready(child, () => log);
-        return async () => {
-          const exited = once(child, 'exit');
-          child.kill('SIGKILL');
-          await exited;
-        };
+        const file = join(app, 'dist', 'consent.js');
+        const { close } = await startProcess(file, [
+          JSON.stringify({ ...settings, platform, sessions }),
+        ]);
+        return close;
       },
       { modern: false, sessions },
     );
@@ -266,62 +243,18 @@ test('docs/hosts-mcp-nest.md shows the application of these tests', () => {
   expect(page).toContain(`~~~ts\n${example}\n\nvoid main();\n~~~\n`);
 });
 
-interface Started extends HostServer {
-  /** What the application has printed. */
-  log(): string;
-}
-
 async function start(
   platform: Platform,
   sessions: boolean,
   variant: keyof typeof VARIANTS = 'asShown',
-): Promise<Started> {
-  const port = await freePort();
-  const baseUrl = `http://127.0.0.1:${port}`;
-  const mcpUrl = `${baseUrl}/mcp`;
-  const authorizationServer = await startAuthorizationServer({
-    issueRefreshTokens: false,
-    resources: [{ uri: mcpUrl, scopes: SCOPES }],
+): Promise<InstalledServer> {
+  return startInstalled(join(app, 'dist', variant, 'main.js'), platform, {
+    env: { NO_COLOR: '1', MCP_SESSIONS: String(sessions) },
+    authorizationServer: (mcpUrl) => ({
+      issueRefreshTokens: false,
+      resources: [{ uri: mcpUrl, scopes: SCOPES }],
+    }),
   });
-  const child = fork(join(app, 'dist', variant, 'main.js'), [platform, String(port)], {
-    execArgv: [],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: {
-      ...process.env,
-      NO_COLOR: '1',
-      MCP_SESSIONS: String(sessions),
-      AUTHPLANE_ISSUER: authorizationServer.issuer,
-      AUTHPLANE_BASE_URL: baseUrl,
-      AUTHPLANE_DEV_MODE: 'true',
-    },
-  });
-  let log = '';
-  for (const output of [child.stdout, child.stderr]) {
-    output?.setEncoding('utf8').on('data', (text: string) => (log += text));
-  }
-  await ready(child, () => log).catch(async (error: unknown) => {
-    await authorizationServer.close();
-    throw error;
-  });
-  return {
-    mcpUrl,
-    authorizationServer,
-    log: () => log,
-    close: async () => {
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      await authorizationServer.close();
-    },
-  };
-}
-
-async function ready(child: ChildProcess, log: () => string): Promise<void> {
-  const exited = once(child, 'exit').then(() => {
-    throw new Error(`the application ended before it was ready: ${log()}`);
-  });
-  await Promise.race([once(child, 'message'), exited]);
-  exited.catch(() => undefined); // later it ends because we end it
 }
 
 function token({ authorizationServer, mcpUrl }: HostServer, caller: Caller): Promise<string> {

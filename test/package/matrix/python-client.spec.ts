@@ -1,8 +1,7 @@
-import { execFile, execFileSync, type ExecFileSyncOptions } from 'node:child_process';
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, type McpServer } from '@modelcontextprotocol/server';
@@ -17,6 +16,7 @@ import {
 import type { TokenClaims } from 'authplane-nestjs/testing';
 import { NotesServer } from '../../support/hosts/hosts-sdk-v2.js';
 import { platforms } from '../../support/nest/start-app.js';
+import { LineProcess } from '../../support/package/line-process.js';
 import {
   type NotesApp,
   recordRequests,
@@ -140,19 +140,23 @@ class StreamingController {
 
 /** Adds a note, which needs `notes:use` for the endpoint and `notes:write` for the tool. */
 function addNote(client: PythonClient, { mcpUrl }: NotesApp, token = ''): Promise<Outcome> {
-  return callTool(client, mcpUrl, ['add_note', JSON.stringify({ note: 'milk' }), token]);
+  return callTool(client, mcpUrl, ['add_note', { note: 'milk' }, token]);
 }
+
+/** One for each script, with a new user for each call. */
+const processes = new Map<string, LineProcess>();
+afterAll(() => Promise.all([...processes.values()].map((each) => each.close())));
 
 async function callTool(
   { python = '', script, mode }: PythonClient,
   mcpUrl: string,
-  args: readonly string[],
+  args: readonly unknown[],
 ): Promise<Outcome> {
   const file = join(import.meta.dirname, 'python-client', script);
-  const { stdout } = await promisify(execFile)(python, ['-B', file, mcpUrl, mode, ...args], {
-    timeout: 60_000, // no client may hang
-  });
-  return JSON.parse(stdout) as Outcome;
+  const known = processes.get(script);
+  const client = known ?? new LineProcess({ program: python, args: ['-B', file] });
+  processes.set(script, client);
+  return (await client.ask({ arguments: [mcpUrl, mode, ...args] })) as Outcome;
 }
 
 let app: NotesApp;
@@ -170,7 +174,7 @@ describe.each(platforms)("10.17d: Python's clients against %s", (platform) => {
       const controller = StreamingController;
       app = await startNotesApp({ platform, controller, server: MeetingServer });
       // It sends the next call when it has the head of the last answer, so each has to come early.
-      const call = ['meet', '{}', '', String(CALLS)];
+      const call = ['meet', {}, '', CALLS];
       const { text, isError, error } = await callTool(client, app.mcpUrl, call);
       expect(error).toBeUndefined();
       const met = Array.from({ length: CALLS }, () => 'all are here').join('\n');

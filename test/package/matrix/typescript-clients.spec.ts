@@ -12,8 +12,11 @@ import {
 import { type Outcome, TypeScriptClients } from './typescript-clients/clients.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'authplane-typescript-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const clients = new TypeScriptClients(folder);
+afterAll(async () => {
+  await clients.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const WHY_401 = 'The access token is missing, expired, revoked or not valid for this resource';
 const WHY_403 = 'The access token lacks a scope that this operation needs: notes:use notes:write';

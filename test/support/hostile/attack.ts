@@ -18,8 +18,8 @@ export interface Attacked {
 
 export type Way = readonly [platform: Platform, list: 'show' | 'hide', seed: number];
 export const ways: readonly Way[] = platforms.flatMap((platform, index): Way[] => [
-  [platform, 'show', 2 * index],
   [platform, 'hide', 2 * index + 1],
+  [platform, 'show', 2 * index],
 ]);
 
 export interface Attack {

@@ -1,14 +1,12 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startAuthorizationServer } from 'authplane-nestjs/testing';
 import { MemoryOAuthProvider } from '../../../sample-app/walk/memory-oauth-provider.js';
-import { freePort, type Platform } from '../nest/start-app.js';
+import type { Platform } from '../nest/start-app.js';
+import { type InstalledServer, startInstalled } from '../package/installed-app.js';
 import { PROJECT } from '../package/packed-package.js';
 import { type ClientName, clients } from './hosts-clients.js';
-import { type Caller, type HostServer, type Message, RawClient } from './hosts-requests.js';
+import { type Caller, type Message, RawClient } from './hosts-requests.js';
 
 const WRITE = 'notes:write';
 
@@ -22,7 +20,7 @@ interface CallersTraits {
   readonly batches: boolean;
 }
 
-interface Started extends HostServer {
+interface Started extends InstalledServer {
   /** Who has run what since this was asked last. */
   ran(): Promise<string[]>;
 }
@@ -202,48 +200,14 @@ async function start(
   platform: Platform,
   env: Readonly<Record<string, string>>,
 ): Promise<Started> {
-  const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
-  const authorizationServer = await startAuthorizationServer({ issueRefreshTokens: false });
-  const child = fork(join(app, 'dist/callers/main.js'), [platform, String(port)], {
-    execArgv: [],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: {
-      ...process.env,
-      NODE_OPTIONS: '',
-      AUTHPLANE_ISSUER: authorizationServer.issuer,
-      AUTHPLANE_BASE_URL: origin,
-      AUTHPLANE_DEV_MODE: 'true',
-      ...env,
-    },
-  });
-  const close = async () => {
-    if (child.exitCode === null) {
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-    }
-    await authorizationServer.close();
-  };
-  await ready(child).catch(async (error: unknown) => {
-    await close();
-    throw error;
+  const server = await startInstalled(join(app, 'dist/callers/main.js'), platform, {
+    env,
+    authorizationServer: () => ({ issueRefreshTokens: false }),
   });
   let known = 0;
   const ran = async () => {
-    const all = (await (await fetch(`${origin}/ran`)).json()) as string[];
+    const all = (await (await fetch(`${server.origin}/ran`)).json()) as string[];
     return all.slice(known, (known = all.length));
   };
-  return { mcpUrl: `${origin}/mcp`, authorizationServer, ran, close };
-}
-
-async function ready(child: ChildProcess): Promise<void> {
-  let log = '';
-  for (const output of [child.stdout, child.stderr])
-    output?.setEncoding('utf8').on('data', (text: string) => (log += text));
-  const exited = once(child, 'exit').then(() => {
-    throw new Error(`the application ended before it was ready: ${log}`);
-  });
-  await Promise.race([once(child, 'message'), exited]);
-  exited.catch(() => undefined); // later it ends because we end it
+  return { ...server, ran };
 }

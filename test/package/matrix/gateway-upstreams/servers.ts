@@ -3,7 +3,8 @@ import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../../../support/nest/start-app.js';
-import { installPackages, PROJECT } from '../../../support/package/packed-package.js';
+import { installPackages } from '../../../support/package/installed-app.js';
+import { PROJECT } from '../../../support/package/packed-package.js';
 
 /** MCP servers that nobody here wrote, each a process of its own. */
 export interface ForeignServers {

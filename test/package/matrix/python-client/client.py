@@ -1,21 +1,20 @@
-"""One call by the MCP SDK for Python, 2.x, and what its user sees, as a line of JSON.
+"""Calls by the MCP SDK for Python, 2.x, and what their users see: see `serve` of user.py.
 
-    client.py URL MODE TOOL ARGUMENTS [TOKEN [CALLS]]
+    [URL, MODE, TOOL, ARGUMENTS, TOKEN, CALLS]
 
-CALLS calls, one by default, are made at once. Without TOKEN, or with an empty one, it finds the authorization server, registers, and "the user" follows each link: the
-server approves by itself. MODE is how the SDK chooses the protocol revision: `auto` or `legacy`.
+CALLS calls, one by default, are made at once. Without TOKEN, or with an empty one, it finds the authorization server,
+registers, and "the user" follows each link: the server approves by itself. MODE is how the SDK chooses the protocol
+revision: `auto` or `legacy`.
 """
 
 import asyncio
-import json
-import sys
 
 import httpx2
 from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
-from user import CALLBACK, User, report
+from user import CALLBACK, serve
 
 
 def credentials(user, url, token):
@@ -33,15 +32,14 @@ def credentials(user, url, token):
     return {"auth": OAuthClientProvider(url, metadata, user, user.open, come_back)}
 
 
-async def call(user, url, mode, tool, arguments, token=None, calls="1"):
+async def call(user, url, mode, tool, arguments, token=None, calls=1):
     who = credentials(user, url, token)
     async with httpx2.AsyncClient(timeout=30, trust_env=False, **who) as http:
         async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
             results = await asyncio.gather(
-                *(client.call_tool(tool, json.loads(arguments)) for _ in range(int(calls)))
+                *(client.call_tool(tool, arguments) for _ in range(calls))
             )
             return [(part.text, one.is_error) for one in results for part in one.content]
 
 
-user = User()
-asyncio.run(report(user, call(user, *sys.argv[1:])))
+serve(call)

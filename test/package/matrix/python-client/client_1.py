@@ -1,15 +1,11 @@
 """As client.py, by the MCP SDK for Python, 1.x. It knows one protocol revision, so MODE says nothing."""
 
-import asyncio
-import json
-import sys
-
 import httpx
 from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientMetadata
-from user import CALLBACK, User, report
+from user import CALLBACK, serve
 
 
 def credentials(user, url, token):
@@ -33,9 +29,8 @@ async def call(user, url, _mode, tool, arguments, token=None):
         async with streamable_http_client(url, http_client=http) as (incoming, outgoing, _):
             async with ClientSession(incoming, outgoing) as session:
                 await session.initialize()
-                result = await session.call_tool(tool, json.loads(arguments))
+                result = await session.call_tool(tool, arguments)
                 return [(part.text, result.isError) for part in result.content]
 
 
-user = User()
-asyncio.run(report(user, call(user, *sys.argv[1:])))
+serve(call)

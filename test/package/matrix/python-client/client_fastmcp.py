@@ -1,14 +1,12 @@
 """As client.py, by fastmcp 4, whose own OAuth is used: the browser comes back to a server of the client."""
 
 import asyncio
-import json
-import sys
 import urllib.error
 import urllib.request
 
 from fastmcp import Client
 from fastmcp.client.auth import OAuth
-from user import User, location_of, parameters, report
+from user import location_of, parameters, serve
 
 
 def visit(url):
@@ -42,9 +40,8 @@ async def call(user, url, mode, tool, arguments, token=None):
     if not token:
         auth.user = user
     async with Client(url, auth=auth, mode=mode, timeout=30) as client:
-        result = await client.call_tool(tool, json.loads(arguments), raise_on_error=False)
+        result = await client.call_tool(tool, arguments, raise_on_error=False)
         return [(part.text, result.is_error) for part in result.content]
 
 
-user = User()
-asyncio.run(report(user, call(user, *sys.argv[1:])))
+serve(call)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -60,8 +61,8 @@ def innermost(error):
     return error
 
 
-async def report(user, calls):
-    """Prints what came of the calls, given as a coroutine of pairs of a text and whether it is an error."""
+async def outcome(user, calls):
+    """What came of the calls, given as a coroutine of pairs of a text and whether it is an error."""
     answer = {"asked": user.asked}
     try:
         results = await calls
@@ -69,4 +70,13 @@ async def report(user, calls):
         answer["isError"] = any(is_error for _, is_error in results)
     except BaseException as error:
         answer["error"] = str(innermost(error))
-    print(json.dumps(answer))
+    return answer
+
+
+def serve(call):
+    """Each line of standard input has the arguments of a user of its own, whose outcome is printed."""
+    for line in sys.stdin:
+        question = json.loads(line)
+        user = User()
+        answer = asyncio.run(outcome(user, call(user, *question["arguments"])))
+        print(json.dumps({"id": question["id"], **answer}), flush=True)

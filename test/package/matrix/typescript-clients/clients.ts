@@ -7,7 +7,9 @@ import { setTimeout } from 'node:timers/promises';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { freePort } from '../../../support/nest/start-app.js';
-import { installPackages, PROJECT } from '../../../support/package/packed-package.js';
+import { LineProcess, PATIENCE_MS } from '../../../support/package/line-process.js';
+import { installPackages } from '../../../support/package/installed-app.js';
+import { PROJECT } from '../../../support/package/packed-package.js';
 
 /** Some of the clients need a newer Node than this package; it is in the registry, too. */
 const NODE = `node-${process.platform}-${process.arch}`;
@@ -50,13 +52,11 @@ interface Printed {
   readonly stderr: string;
 }
 
-/** Ended then: no client may hang. */
-const PATIENCE_MS = 60_000;
-
-/** Clients of TypeScript, all in one folder, each call in processes and with a home of its own. */
+/** Clients of TypeScript, all in one folder. A command runs for each call, with a home of its own. */
 export class TypeScriptClients {
   readonly #node: string;
   readonly #tools: string;
+  readonly #libraries: LineProcess[] = [];
   #mcpcIsFree: Promise<void> = Promise.resolve();
 
   constructor(private readonly folder: string) {
@@ -74,16 +74,17 @@ export class TypeScriptClients {
     }
   }
 
-  /** Libraries: see `client.mjs.txt`. */
+  /** Libraries, each in one process for all of its calls: see `client.mjs.txt`. */
   library(name: string): (call: Call) => Promise<Outcome> {
-    return async ({ mcpUrl, issuer, note, token }) => {
-      const script = join(this.folder, 'client.mjs');
-      const args = [script, name, mcpUrl, issuer, note, ...(token === undefined ? [] : [token])];
-      const { stdout, stderr } = await this.#home().run(args);
-      const line = stdout.trim().split('\n').at(-1) ?? '';
-      if (!line.startsWith('{')) throw new Error(`${name} printed: ${stdout}${stderr}`);
-      return JSON.parse(line) as Outcome;
-    };
+    const args = [join(this.folder, 'client.mjs'), name];
+    const { env } = this.#home();
+    const client = new LineProcess({ program: this.#node, args, cwd: env['HOME'], env });
+    this.#libraries.push(client);
+    return async ({ mcpUrl: url, ...call }) => (await client.ask({ url, ...call })) as Outcome;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#libraries.map((client) => client.close()));
   }
 
   readonly inspector = async ({ mcpUrl, note, token }: Call): Promise<Outcome> => {
