@@ -36,14 +36,23 @@ const LONGEST = [
   'core/discovery/jwks.spec.ts',
   'mcp/sdk/scoped.spec.ts',
   // Of the stress tests.
+  'nest/callers/other-credentials.tenants.stress.spec.ts',
   'core/mcp/uri-table.stress.spec.ts',
   'hostile/host-messages.stress.spec.ts',
-  'hostile/exchange-simulation.stress.spec.ts',
-  'core/mcp/uri-reader.stress.spec.ts',
-  'hostile/json-rpc.stress.spec.ts',
-  'nest/callers/other-credentials.tenants.stress.spec.ts',
-  'nest/callers/other-credentials.stress.spec.ts',
   'gateway/gateway.callers.stress.spec.ts',
+  'hostile/json-rpc.stress.spec.ts',
+  'hostile/exchange-simulation.stress.spec.ts',
+  'nest/callers/other-credentials.stress.spec.ts',
+  'core/jws/jws-signature.stress.spec.ts',
+  // Of the packed package: those that need the same install do not begin together.
+  'package/matrix/typescript-clients.spec.ts',
+  'package/matrix/attacked-hosts.spec.ts',
+  'package/matrix/mcp-nest-1-older.spec.ts',
+  'package/matrix/matrix.spec.ts',
+  'package/matrix/gateway-upstreams.spec.ts',
+  'package/matrix/mcp-nest-1.9.spec.ts',
+  'package/matrix/foreign-hosts.spec.ts',
+  'package/matrix/mastra.spec.ts',
 ];
 
 class LongestFirst extends BaseSequencer {
