@@ -1,7 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
 import type { ArgumentsHost } from '@nestjs/common';
 import { type FrameworkRequest, rawRequest } from './request.js';
-import { changeResponseHead, type Head, headerIn, withHeader } from './response-head.js';
+import {
+  changeResponseHead,
+  type Head,
+  headerIn,
+  isNamedTwice,
+  withHeader,
+} from './response-head.js';
 
 /** Express hands out Node's own response, Fastify keeps headers of its own until it sends them. */
 interface FrameworkReply {
@@ -103,7 +109,8 @@ function offeredAgain(raw: ServerResponse, head: Head, { name, value, rawBefore 
   const given = headerIn(head, name);
   const isSaidSince = raw.getHeader(name) !== rawBefore;
   if (given === undefined && !isSaidSince) raw.setHeader(name, value);
-  return given === value && isSaidSince ? withHeader(head, name, undefined) : head;
+  const isOther = isSaidSince || isNamedTwice(head, name);
+  return given === value && isOther ? withHeader(head, name, undefined) : head;
 }
 
 function takenBack(

@@ -114,11 +114,19 @@ export function withHeaders(head: Head, change: (pairs: HeaderPairs) => HeaderPa
   return { ...head, headers };
 }
 
-/** With this value of one header, or without it. */
+/** Written small and otherwise, as where headers of Fastify were copied: Node would send both. */
+export function isNamedTwice({ headers }: Pick<Head, 'headers'>, name: string): boolean {
+  if (headers === undefined || Array.isArray(headers) || headers[name] === undefined) return false;
+  return Object.keys(headers).some(
+    (given) => given !== name && given.length === name.length && given.toLowerCase() === name,
+  );
+}
+
+/** With this value of one header as Fastify writes its name, or without it. */
 export function withHeader(head: Head, name: string, value: OutgoingHttpHeader | undefined): Head {
   return withHeaders(head, (pairs) =>
     pairs.flatMap(([given, was]): HeaderPairs =>
-      given.toLowerCase() !== name ? [[given, was]] : value === undefined ? [] : [[given, value]],
+      given !== name ? [[given, was]] : value === undefined ? [] : [[given, value]],
     ),
   );
 }

@@ -1,4 +1,4 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -157,6 +157,20 @@ describe('13.1: headers that are offered on Fastify', () => {
       answer(nodeResponse(exchange));
     });
     expect(headers['x-why']).toBe(expected);
+  });
+
+  test('a handler that copies the headers of the reply beside its own, as Nest 11 does for streams', async () => {
+    const adapter = new FastifyAdapter();
+    adapter.getInstance().get('/', (_, reply) => {
+      offerHeaders({ reply }, offered);
+      reply.hijack();
+      const copied = { ...reply.getHeaders(), 'X-Why': 'its own' };
+      reply.raw.writeHead(200, copied as OutgoingHttpHeaders).end();
+    });
+    const url = await adapter.getInstance().listen({ port: 0, host: '127.0.0.1' });
+    const { headers } = await fetch(url);
+    expect(headers.get('x-why')).toBe('its own');
+    await adapter.close();
   });
 
   test.each([
