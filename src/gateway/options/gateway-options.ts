@@ -170,7 +170,10 @@ function pinProblems({ pins, upstreams }: AuthplaneGatewayOptions): string[] {
     return [];
   } catch (error) {
     const reason = error instanceof Error ? error.message : '';
-    return [`pins: cannot be read (${reason.slice(0, 200)})`];
+    return [
+      `pins: cannot be read (${reason.slice(0, 200)}); begin with {"version":1,"tools":{}}, and write ` +
+        'what GatewayUpstreams.pins gives',
+    ];
   }
 }
 

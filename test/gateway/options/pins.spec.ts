@@ -130,7 +130,9 @@ describe('14.G: pinned tools', () => {
   });
 
   test('a file that is missing or wrong fails the boot', async () => {
-    await expect(start('block', join(folder, 'nope'))).rejects.toThrow(/pins: cannot be read/);
+    await expect(start('block', join(folder, 'nope'))).rejects.toThrow(
+      /pins: cannot be read .*; begin with \{"version":1,"tools":\{\}\}/,
+    );
     const wrong = [
       ...['{"version":1,"tools":{"one":{"a":1}}}', '{"tools":{}}', '{"version":2,"tools":{}}'],
       ...['{"version":1,"tools":{"one":[]}}', '{"version":1,"tools":[]}', '[]', 'null'],
