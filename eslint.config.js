@@ -67,6 +67,7 @@ const LADDERS = {
     'listing',
     'changes',
     'legacy',
+    'tasks',
     'modern',
   ],
   testing: ['http', 'records', 'endpoints', 'grants'],

@@ -208,7 +208,7 @@ export class McpGateway implements OnModuleInit, OnApplicationBootstrap, BeforeA
     this.#modern.listens.endAll();
     this.#legacy.sessions.endStreams();
     await this.#calls.stop(this.#registry.options.shutdownTimeoutMs);
-    await this.#legacy.sessions.close();
+    await Promise.all([this.#legacy.sessions.close(), this.#modern.tasks.close()]);
     this.#registry.close();
   }
 

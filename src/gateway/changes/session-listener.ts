@@ -19,6 +19,9 @@ export interface SessionHearer extends ChangeListener {
   asked?(question: Message, session: LegacySession): boolean;
 }
 
+/** What is heard makes lists old; what fails is for the log. */
+type ListenerRegistry = Pick<UpstreamRegistry, 'catalogue' | 'log'>;
+
 /** A server that forgets a session as soon as it is opened has none. */
 const MAX_LOST = 2;
 
@@ -26,13 +29,13 @@ const MAX_LOST = 2;
 export class SessionListener {
   readonly #upstream: Upstream;
   readonly #sessions: UpstreamSessions;
-  readonly #registry: UpstreamRegistry;
+  readonly #registry: ListenerRegistry;
   readonly #hearer: SessionHearer;
 
   constructor(
     upstream: Upstream,
     sessions: UpstreamSessions,
-    registry: UpstreamRegistry,
+    registry: ListenerRegistry,
     hearer: SessionHearer,
   ) {
     this.#upstream = upstream;

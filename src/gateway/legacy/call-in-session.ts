@@ -26,7 +26,7 @@ const META = 'io.modelcontextprotocol/';
 const MISSING_CAPABILITY = -32021;
 
 /** What a client has to declare to be asked. */
-const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
+export const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
   ['elicitation/create', 'elicitation'],
   ['sampling/createMessage', 'sampling'],
   ['roots/list', 'roots'],
@@ -54,7 +54,7 @@ export async function callInSession(
     const reply = await session.send(message, { ...asking, ...callTerms(route), operation });
     if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
     return (response) =>
-      relay({ ...call, asking }, session, reply, new MessageStream(response)).finally(() => {
+      relay({ ...call, asking }, session, reply, response).finally(() => {
         answered();
         void session.close(asking);
       });
@@ -64,22 +64,27 @@ export async function callInSession(
   }
 }
 
-async function relay(
+/**
+ * What comes until the result is there.
+ *
+ * @param shaped a result as 2026-07-28 has it.
+ */
+export async function relay(
   { route, request, asking }: CallInSession,
   session: LegacySession,
   reply: UpstreamReply,
-  stream: MessageStream,
+  response: ServerResponse,
+  shaped = modernResult,
 ): Promise<void> {
   const { id, method, params } = request;
+  const stream = new MessageStream(response);
   for await (const message of messagesOf(route.upstream, reply)) {
     const asked = member(message, 'method');
     if (typeof asked !== 'string') {
       if (member(message, 'id') !== id) continue;
-      const response = responseOf(route.upstream, message);
-      const result = member(response, 'result');
-      return stream.end(
-        isJsonObject(result) ? { ...response, result: modernResult(result, method) } : response,
-      );
+      const said = responseOf(route.upstream, message);
+      const result = member(said, 'result');
+      return stream.end(isJsonObject(result) ? { ...said, result: shaped(result, method) } : said);
     }
     if (!Object.hasOwn(message, 'id')) {
       await stream.send(message);

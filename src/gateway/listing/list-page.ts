@@ -2,6 +2,7 @@ import { RpcError } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS } from '../wire/json-rpc-answer.js';
 import type { ListShape } from './list-kinds.js';
 import { cursorAfter, type MergedList, startOf } from './merged-list.js';
+import type { Item } from './stored-list.js';
 
 /** One page of a list, as text that can be put into an answer of any revision. */
 export interface ListPage {
@@ -15,12 +16,16 @@ export interface ListPage {
 
 const UNAVAILABLE = 'ai.authplane/unavailable';
 
-/** @throws RpcError for a cursor that is not of this list */
+/**
+ * @param textOf JSON of an entry in the revision of whoever asks.
+ * @throws RpcError for a cursor that is not of this list
+ */
 export function listPage(
   { items, ttlMs, unavailable }: MergedList,
   { kind }: ListShape,
   cursor: unknown,
   size: number,
+  textOf: (item: Item) => string = ({ text }) => text,
 ): ListPage {
   const start = startOf(cursor, kind, items);
   if (start === undefined) {
@@ -31,7 +36,7 @@ export function listPage(
   const last = page.at(-1);
   const isLast = last === undefined || start + size >= items.length;
   return {
-    entries: page.map(({ text }) => text).join(','),
+    entries: page.map(textOf).join(','),
     nextCursor: isLast ? undefined : cursorAfter(kind, last),
     ttlMs,
     meta:

@@ -9,6 +9,8 @@ export interface RawList {
   readonly scope: 'public' | 'private' | undefined;
   /** Why there may be more than this. */
   readonly cutShort: string | undefined;
+  /** What takes the place of what a tool says itself. */
+  readonly everyTool?: Readonly<Record<string, unknown>>;
 }
 
 export interface ListLimits {

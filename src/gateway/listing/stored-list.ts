@@ -1,4 +1,4 @@
-import { member } from '../../core/lib/members.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
 import { sha256 } from '../../core/lib/digest.js';
 import { isStandIn } from '../names/stand-ins.js';
 import { UriTable } from '../../core/mcp/uri-table.js';
@@ -13,8 +13,10 @@ export interface Item {
   readonly name: string;
   /** What the upstream calls it. */
   readonly own: string;
-  /** JSON of its entry in a list. */
+  /** JSON of its entry in a list; of a tool without `execution`, which 2026-07-28 does not have. */
   readonly text: string;
+  /** JSON of how a tool may be run (2025-11-25), such as whether as a task; `undefined` where nothing is said. */
+  readonly execution?: string;
   readonly verdict: RuleVerdict;
   /** Its definition is not the one that was reviewed: shown to nobody, and not called. */
   readonly isBlocked: boolean;
@@ -31,7 +33,7 @@ export class StoredList {
 
   constructor(items: readonly Item[]) {
     this.items = items;
-    this.bytes = items.reduce((sum, { text }) => sum + text.length, 0);
+    this.bytes = items.reduce((sum, item) => sum + legacyText(item).length, 0);
     this.digest = sha256(items.map(distinguished).join('\n'));
   }
 
@@ -51,8 +53,14 @@ export class StoredList {
   }
 }
 
-function distinguished({ own, text, isBlocked }: Item): string {
-  return `${own.length}:${own}${text}${isBlocked ? ' blocked' : ''}`;
+/** JSON of its entry in a list of a revision up to 2025-11-25. */
+export function legacyText({ text, execution }: Item): string {
+  return execution === undefined ? text : `${text.slice(0, -1)},"execution":${execution}}`;
+}
+
+function distinguished(item: Item): string {
+  const { own, isBlocked } = item;
+  return `${own.length}:${own}${legacyText(item)}${isBlocked ? ' blocked' : ''}`;
 }
 
 /** Names and texts of what is offered; the rest is left out. */
@@ -70,8 +78,12 @@ export function storedList(
     const { name, verdict } = offerOf(own);
     if (!verdict.isOffered) return [];
     const { description } = verdict;
-    const shown = { ...entry, [id]: name, ...(description === undefined ? {} : { description }) };
-    return [{ name, own, verdict, text: JSON.stringify(shown), isBlocked: isBlocked(entry) }];
+    const { execution, ...said } = kind === 'tools' ? { ...entry, ...raw.everyTool } : entry;
+    const shown = { ...said, [id]: name, ...(description === undefined ? {} : { description }) };
+    const how = isJsonObject(execution) ? { execution: JSON.stringify(execution) } : {};
+    return [
+      { name, own, verdict, text: JSON.stringify(shown), ...how, isBlocked: isBlocked(entry) },
+    ];
   });
   return new StoredList(items);
 }

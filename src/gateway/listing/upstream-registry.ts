@@ -12,6 +12,7 @@ import { type ListPage, listPage } from './list-page.js';
 import { type RawList, readList } from './list-reader.js';
 import { mergedList } from './merged-list.js';
 import { RoutingTable } from './routing-table.js';
+import { legacyText } from './stored-list.js';
 import { TaskRouter } from './task-router.js';
 import { GatewayScopes } from '../names/gateway-scopes.js';
 import { ownNameProblems, type ResolvedGateway } from '../options/gateway-options.js';
@@ -171,7 +172,8 @@ export class UpstreamRegistry {
       isShown === undefined
         ? merged.items
         : merged.items.filter(({ name }) => isShown(name, shape.kind));
-    return listPage({ ...merged, items }, shape, cursor, this.options.pageSize);
+    const textOf = reader.capabilities === undefined ? undefined : legacyText;
+    return listPage({ ...merged, items }, shape, cursor, this.options.pageSize, textOf);
   }
 
   /** Of the tools that an upstream offers this caller, whatever is pinned. */
@@ -189,6 +191,12 @@ export class UpstreamRegistry {
     const registered = this.#registered.get(upstream.name);
     if (registered?.upstream === upstream) return registered.era.find(asking);
     return new UpstreamEra(upstream, this.#module.client.clock).find(asking); // replaced meanwhile
+  }
+
+  /** Whether one of 2026-07-28 may answer calls of its tools with tasks. */
+  async offersTasks(upstream: Upstream, asking: Omit<Asking, 'timeoutMs'>): Promise<boolean> {
+    const registered = this.#registered.get(upstream.name);
+    return registered?.upstream === upstream && registered.era.offersTasks(asking);
   }
 
   /** As far as anybody has asked it. */
@@ -226,11 +234,14 @@ export class UpstreamRegistry {
     const era = await this.eraOf(upstream, reader);
     const left = () => Math.max(1, Math.ceil(end - performance.now()));
     if (era !== MODERN) return this.#readInSession(upstream, shape, reader, left);
-    return readList(shape, (params) =>
+    const raw = await readList(shape, (params) =>
       this.#listed(upstream, shape.method, () =>
         askModern(upstream, shape.method, params, { ...reader, timeoutMs: left() }),
       ),
     );
+    const mayBeTasks = shape.kind === 'tools' && (await this.offersTasks(upstream, reader));
+    const everyTool = { execution: mayBeTasks ? { taskSupport: 'optional' } : undefined };
+    return { ...raw, everyTool };
   };
 
   /** A session for the list alone: what it shows may depend on what the client declares. */

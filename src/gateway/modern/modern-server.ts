@@ -1,10 +1,13 @@
 import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isJsonObject, memberOf } from '../../core/lib/members.js';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ListenStreams } from './listen-streams.js';
 import { type Pass, passThrough } from './pass-through.js';
 import { callInSession } from '../legacy/call-in-session.js';
+import { callLegacyTool } from '../tasks/call-as-task.js';
+import { heldAnswer } from '../tasks/held-answers.js';
+import { HeldTasks } from '../tasks/held-tasks.js';
+import { declaresTasks, TASKS } from '../wire/task-shapes.js';
 import { requireParamHeaders } from '../listing/param-headers.js';
 import type { OperationRouter } from '../listing/operation-router.js';
 import type { Route } from '../listing/routing-table.js';
@@ -13,7 +16,7 @@ import type { Message } from '../upstream/reply-messages.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
-import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
+import { RpcError } from '../wire/gateway-errors.js';
 import {
   METHOD_NOT_FOUND,
   resultAnswer,
@@ -36,19 +39,19 @@ export interface Surroundings {
 }
 
 const SERVER_INFO = 'io.modelcontextprotocol/serverInfo';
-const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
-const TASKS = 'io.modelcontextprotocol/tasks';
 const VERSION = '0.1.0';
 
 /** Answers requests of MCP 2026-07-28, without a session and without an MCP package. */
 export class ModernServer {
   readonly listens: ListenStreams;
+  readonly tasks: HeldTasks;
   readonly #registry: UpstreamRegistry;
   readonly #router: OperationRouter;
 
   constructor(registry: UpstreamRegistry, router: OperationRouter, feeds: ChangeFeeds) {
     this.#registry = registry;
     this.#router = router;
+    this.tasks = new HeldTasks(registry);
     this.listens = new ListenStreams(registry, feeds);
   }
 
@@ -110,7 +113,7 @@ export class ModernServer {
   async #operation(
     request: ModernRequest,
     { headers, judgeAgain, asking }: Surroundings,
-  ): Promise<Pass> {
+  ): Promise<RpcAnswer | Pass> {
     const routed = await this.#router.route(request.method, request.params, asking, judgeAgain);
     if (routed === undefined) {
       throw new RpcError(404, { code: METHOD_NOT_FOUND, message: 'Method not found' });
@@ -132,14 +135,16 @@ export class ModernServer {
         rewrite,
       });
     }
-    if (request.method.startsWith('tasks/')) throw new UnknownOperationError('Unknown task');
-    return callInSession({ route, request, params, asking });
+    if (request.method.startsWith('tasks/')) return heldAnswer(request, asking, this.tasks);
+    const call = { route, request, params, asking };
+    return request.method === 'tools/call'
+      ? callLegacyTool(call, this.tasks, this.#registry.tasks)
+      : callInSession(call);
   }
 
   /** Only an answer that may name a task is read at all. */
   #taskRewriting({ method, params }: ModernRequest, route: Route, callerKey: string) {
-    const declared = memberOf(memberOf(params['_meta'], CAPABILITIES), 'extensions');
-    if (!isJsonObject(declared) || !Object.hasOwn(declared, TASKS)) return undefined;
+    if (!declaresTasks(params)) return undefined;
     const owner = taskOwner(route, method, callerKey);
     return (message: Message) => this.#registry.tasks.wrapIn(message, owner);
   }

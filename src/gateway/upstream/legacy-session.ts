@@ -15,7 +15,8 @@ export interface SessionClient {
 }
 
 /** One message in a session. */
-export interface LegacyCall extends Omit<Asking, 'strategy'>, Pick<UpstreamCall, 'isPartOfCall'> {
+export interface LegacyCall
+  extends Omit<Asking, 'strategy' | 'timeoutMs'>, Pick<UpstreamCall, 'isPartOfCall' | 'timeoutMs'> {
   readonly strategy: TokenStrategy;
   readonly operation: { readonly method: string; readonly name?: string };
 }
@@ -32,13 +33,20 @@ const INITIALIZE_ID = 'authplane-initialize';
  */
 export class LegacySession {
   readonly upstream: Upstream;
+  /** Whether the upstream runs calls of tools as tasks (2025-11-25). */
+  readonly offersTasks: boolean;
   readonly #id: string | undefined;
   readonly #version: string;
+  #lastAsked = 0;
 
-  private constructor(upstream: Upstream, id: string | undefined, version: string) {
+  private constructor(upstream: Upstream, id?: string, initialized?: unknown) {
+    const version = memberOf(initialized, 'protocolVersion');
+    const tasks = memberOf(memberOf(initialized, 'capabilities'), 'tasks');
     this.upstream = upstream;
+    this.offersTasks =
+      memberOf(memberOf(memberOf(tasks, 'requests'), 'tools'), 'call') !== undefined;
     this.#id = id;
-    this.#version = version;
+    this.#version = typeof version === 'string' ? version : LEGACY;
   }
 
   /**
@@ -75,16 +83,11 @@ export class LegacySession {
     const { capabilities, clientInfo = GATEWAY_INFO } = client;
     const params = { protocolVersion: LEGACY, capabilities, clientInfo };
     const message = { jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params };
-    const first = new LegacySession(upstream, undefined, LEGACY);
+    const first = new LegacySession(upstream);
     const reply = await first.send(message, { ...call, operation: { method: 'initialize' } });
     const id = reply.body.headers['mcp-session-id'];
     const result = await resultOf(upstream, reply, INITIALIZE_ID);
-    const version = memberOf(result, 'protocolVersion');
-    const session = new LegacySession(
-      upstream,
-      typeof id === 'string' ? id : undefined,
-      typeof version === 'string' ? version : LEGACY,
-    );
+    const session = new LegacySession(upstream, typeof id === 'string' ? id : undefined, result);
     try {
       await session.tell({ jsonrpc: '2.0', method: 'notifications/initialized' }, call);
       return session;
@@ -159,13 +162,18 @@ export class LegacySession {
     });
   }
 
-  /** The result of a request that changes nothing. */
+  /** For a request of the gateway's own; several may be under way. */
+  newId(): string {
+    return `authplane-${++this.#lastAsked}`;
+  }
+
+  /** The result of a request of the gateway's own. */
   async ask(
     method: string,
     params: object,
     asking: Asking,
   ): Promise<Readonly<Record<string, unknown>>> {
-    const id = 'authplane-1';
+    const id = this.newId();
     const strategy = strategyOf(asking, this.upstream);
     const message = { jsonrpc: '2.0', id, method, params };
     const reply = await this.send(message, { ...asking, strategy, operation: { method } });

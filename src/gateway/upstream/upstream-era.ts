@@ -3,6 +3,7 @@ import { memberOf } from '../../core/lib/members.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
+import { TASKS } from '../wire/task-shapes.js';
 import { type Asking, askModern, isOlder } from './modern-rpc.js';
 import type { Upstream } from './upstream.js';
 
@@ -23,6 +24,7 @@ export class UpstreamEra {
   readonly #configured: ProtocolEra | undefined;
   #flight: Promise<ProtocolEra> | undefined;
   #found: Finding | undefined;
+  #offersTasks: boolean | undefined;
 
   constructor(upstream: Upstream, clock: Clock) {
     const { era } = upstream.options;
@@ -63,20 +65,36 @@ export class UpstreamEra {
     return found.era !== MODERN || found.misunderstandings === this.#upstream.misunderstandings;
   }
 
+  /**
+   * Whether a server of 2026-07-28 declares the extension for tasks. One whose revision is configured is asked for it
+   * once; an outage tells nothing.
+   */
+  async offersTasks(asking: Omit<Asking, 'timeoutMs'>): Promise<boolean> {
+    if (this.#offersTasks === undefined && this.#configured === MODERN) {
+      await this.#discover(asking).catch((error: unknown) => {
+        if (error instanceof RpcError) this.#offersTasks = false;
+      });
+    }
+    return this.#offersTasks ?? false;
+  }
+
   /** It was taken for one that it is not. */
   forget(): void {
     this.#found = undefined;
+    this.#offersTasks = undefined;
+  }
+
+  async #discover(asking: Omit<Asking, 'timeoutMs'>): Promise<Readonly<Record<string, unknown>>> {
+    const { connectTimeoutMs: timeoutMs } = this.#upstream.options;
+    const found = await askModern(this.#upstream, 'server/discover', {}, { ...asking, timeoutMs });
+    const extensions = memberOf(memberOf(found, 'capabilities'), 'extensions');
+    this.#offersTasks = memberOf(extensions, TASKS) !== undefined;
+    return found;
   }
 
   async #probe(asking: Omit<Asking, 'timeoutMs'>): Promise<ProtocolEra> {
-    const { connectTimeoutMs: timeoutMs } = this.#upstream.options;
     try {
-      const found = await askModern(
-        this.#upstream,
-        'server/discover',
-        {},
-        { ...asking, timeoutMs },
-      );
+      const found = await this.#discover(asking);
       const versions = memberOf(found, 'supportedVersions');
       return Array.isArray(versions) && versions.includes(MODERN) ? MODERN : '2025-11-25';
     } catch (error) {

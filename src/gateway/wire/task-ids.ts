@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Generations } from '../../core/lib/generations.js';
+import { RELATED_TASK } from './task-shapes.js';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 
 type Message = Readonly<Record<string, unknown>>;
@@ -12,7 +13,6 @@ export interface UpstreamTask {
   readonly tool: string | undefined;
 }
 
-const RELATED = 'io.modelcontextprotocol/related-task';
 const LONGEST = 4096;
 const REMEMBERED = 10_000;
 
@@ -54,13 +54,13 @@ export class TaskIds {
     if (!isJsonObject(body)) return message;
     const task = member(body, 'task');
     const tasks = member(body, 'tasks');
-    const related = memberOf(memberOf(body, '_meta'), RELATED);
+    const related = memberOf(memberOf(body, '_meta'), RELATED_TASK);
     const changed = {
       ...(typeof member(body, 'taskId') === 'string' ? this.#renamed(body, owner) : {}),
       ...(hasTaskId(task) ? { task: this.#renamed(task, owner) } : {}),
       ...(Array.isArray(tasks) ? { tasks: this.#allRenamed(tasks, owner) } : {}),
       ...(hasTaskId(related)
-        ? { _meta: { ...objectOf(body['_meta']), [RELATED]: this.#renamed(related, owner) } }
+        ? { _meta: { ...objectOf(body['_meta']), [RELATED_TASK]: this.#renamed(related, owner) } }
         : {}),
     };
     if (Object.keys(changed).length === 0) return message;

@@ -11,6 +11,7 @@ import { StoredList, storedList } from '../../../src/gateway/listing/stored-list
 import { listenFilter } from '../../../src/gateway/changes/listen-filter.js';
 import { exposedName, ownNameIn } from '../../../src/gateway/names/exposed-names.js';
 import { isStandIn } from '../../../src/gateway/names/stand-ins.js';
+import { HeldTask } from '../../../src/gateway/tasks/held-task.js';
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';
 import { mappedScopes } from '../../../src/gateway/upstream/scope-map.js';
 import { headerText, textOfHeader } from '../../../src/gateway/wire/header-text.js';
@@ -124,6 +125,9 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
   'gateway: what to listen to': ofJson(
     (n) => ({ notifications: { ...wide(n), resourceSubscriptions: many(n, () => 'x://y') } }),
     listenFilter,
+  ),
+  'gateway: answers to what a task asks': ofJson(wide, (responses) =>
+    new HeldTask({ taskId: 't' } as never).update(responses, {} as never),
   ),
   'gateway: metadata of many names': ofJson(
     (n) => ({ ...wide(n), _meta: wide(n) }),

@@ -83,6 +83,12 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   },
   'gateway/modern/pass-through.ts': { send: 'bounded' },
   'gateway/memory/memory-transport.ts': { close: 'bounded' },
+  'gateway/tasks/held-task.ts': {
+    update: 'gateway: answers to what a task asks',
+    '#fetchOutcome': 'bounded',
+    '#tell': 'bounded',
+  },
+  'gateway/tasks/held-tasks.ts': { '#endDone': 'bounded', '#keepOnly': 'bounded' },
   'gateway/names/exposed-names.ts': { shortHash: 'bounded' },
   'gateway/names/gateway-scopes.ts': { matching: 'bounded' },
   'gateway/names/stand-ins.ts': { isStandIn: 'gateway: a name that may be a stand-in' },
