@@ -2,11 +2,11 @@ import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
+import type { TaskRouter } from '../listing/task-router.js';
 import type { OperationRouter } from '../listing/operation-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
-import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
-import type { TaskIds } from '../wire/task-ids.js';
+import { RpcError } from '../wire/gateway-errors.js';
 import {
   ACCEPTED,
   INVALID_REQUEST,
@@ -19,11 +19,12 @@ import {
 import { MODERN } from '../wire/modern-request.js';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
 import type { ClientSession } from './client-session.js';
-import { LEGACY, type LegacySession, type SessionAnswer } from '../upstream/legacy-session.js';
+import { LEGACY, type SessionAnswer } from '../upstream/legacy-session.js';
 import { SessionChanges } from './session-changes.js';
 import type { Message } from '../upstream/reply-messages.js';
 import { withoutReserved } from './reserved-meta.js';
-import { callLegacy, callModern, type Relay } from './session-call.js';
+import { callLegacy, type Relay } from './session-call.js';
+import { relayModern, taskNow, tasksAt } from './session-tasks.js';
 import { Sessions } from './sessions.js';
 
 /** What surrounds a message of a client. */
@@ -211,10 +212,16 @@ export class LegacyServer {
     id: RequestId,
     { asking }: LegacyInbound,
   ): Promise<RpcAnswer> {
-    const { tasks: ids } = this.#registry;
+    const { tasks: ids, kept, taskRoutes } = this.#registry;
     const sessions = await session.upstreams.all();
-    const tasks = await Promise.all(sessions.map((one) => tasksOf(one, ids, asking)));
-    return resultAnswer(id, { tasks: tasks.flat() });
+    const legacy = Promise.all(sessions.map((one) => tasksAt(one, ids, asking)));
+    const modern = kept.of(session).flatMap((task) => {
+      const routed = routeOf(task, taskRoutes, asking.callerKey);
+      const call = { session, id, method: 'tasks/get', asking, registry: this.#registry };
+      return routed === undefined ? [] : [taskNow({ ...call, ...routed }, task)];
+    });
+    const tasks = [...(await legacy).flat(), ...(await Promise.all(modern))];
+    return resultAnswer(id, { tasks });
   }
 
   async #operation(
@@ -244,10 +251,7 @@ export class LegacyServer {
         params: withoutReserved(routed.params),
       };
       const era = await this.#registry.eraOf(route.upstream, mine);
-      if (era === MODERN && method.startsWith('tasks/')) {
-        throw new UnknownOperationError('Unknown task');
-      }
-      const relay = await (era === MODERN ? callModern(call) : callLegacy(call));
+      const relay = await (era === MODERN ? relayModern(call, params['taskId']) : callLegacy(call));
       return (stream) => relay(stream).finally(end);
     } catch (error) {
       end();
@@ -256,18 +260,13 @@ export class LegacyServer {
   }
 }
 
-/** Those of upstreams with which there is a session; in another there are none. */
-async function tasksOf(
-  session: LegacySession,
-  ids: TaskIds,
-  asking: Omit<Asking, 'timeoutMs'>,
-): Promise<readonly unknown[]> {
-  const { name, options } = session.upstream;
-  const list = session.ask('tasks/list', {}, { ...asking, timeoutMs: options.listTimeoutMs });
-  const result = await list.catch(() => ({})); // has none, or is away
-  const owner = { upstream: name, callerKey: asking.callerKey };
-  const tasks = memberOf(ids.wrapIn({ result }, owner)['result'], 'tasks');
-  return Array.isArray(tasks) ? (tasks as unknown[]) : [];
+/** @returns `undefined` once its upstream, or its tool, is offered no more. */
+function routeOf({ taskId }: Message, routes: TaskRouter, callerKey: string) {
+  try {
+    return routes.route('tasks/get', { taskId }, callerKey);
+  } catch {
+    return undefined;
+  }
 }
 
 function requestId(id: unknown): RequestId {

@@ -15,6 +15,7 @@ import { outgoingRequest } from '../wire/upstream-request.js';
 import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
 import type { ClientSession } from './client-session.js';
 import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
+import { TASKS } from '../wire/task-shapes.js';
 import type { MessageSink } from './message-stream.js';
 import { legacyResult } from './reserved-meta.js';
 
@@ -30,7 +31,9 @@ export interface SessionCall {
   readonly name: string | undefined;
   readonly asking: Omit<Asking, 'timeoutMs'>;
   /** Learns of lists that change while the call runs. */
-  readonly registry: Pick<UpstreamRegistry, 'catalogue' | 'tasks'>;
+  readonly registry: Pick<UpstreamRegistry, 'catalogue' | 'tasks' | 'kept' | 'offersTasks'>;
+  /** The answer of an upstream of 2026-07-28 may be a task. Default `false`. */
+  readonly handlesTasks?: boolean;
 }
 
 /** Passes what comes on to the client. */
@@ -38,6 +41,8 @@ export type Relay = (stream: MessageSink) => Promise<void>;
 
 /** As the SDKs, and enough for any form. */
 const MAX_ROUNDS = 10;
+/** Capabilities that say something of tasks. */
+const OF_TASKS: ReadonlySet<string> = new Set(['tasks', 'extensions']);
 const NO_ANSWER = { code: INTERNAL_ERROR, message: 'No answer' };
 
 /**
@@ -120,9 +125,10 @@ async function relay(
  * To an upstream of 2026-07-28, which asks by its result: the client is asked on the stream of the call, and the
  * call is made again with the answers.
  *
+ * @param shaped the result as the client's revision has it.
  * @throws UpstreamError, RpcError, and what the token strategy throws
  */
-export async function callModern(call: SessionCall): Promise<Relay> {
+export async function callModern(call: SessionCall, shaped = legacyResult): Promise<Relay> {
   const first = await sendModern(call, call.params);
   return async (stream) => {
     let reply = first;
@@ -131,7 +137,7 @@ export async function callModern(call: SessionCall): Promise<Relay> {
       const result = member(message, 'result');
       if (!isJsonObject(result)) return stream.end(message);
       if (member(result, 'resultType') !== 'input_required') {
-        return stream.end({ ...message, result: legacyResult(result) });
+        return stream.end({ ...message, result: shaped(result) });
       }
       const inputResponses = await inputs(call, member(result, 'inputRequests'), stream);
       const requestState = member(result, 'requestState');
@@ -145,14 +151,14 @@ export async function callModern(call: SessionCall): Promise<Relay> {
   };
 }
 
-async function sendModern(call: SessionCall, params: Message): Promise<UpstreamReply> {
+export async function sendModern(call: SessionCall, params: Message): Promise<UpstreamReply> {
   const { session, route, id, method, name, asking } = call;
-  const { capabilities, clientInfo } = session.client;
+  const { clientInfo } = session.client;
   const own = isJsonObject(params['_meta']) ? params['_meta'] : {};
   const meta = {
     ...own,
     ...META,
-    'io.modelcontextprotocol/clientCapabilities': capabilities,
+    'io.modelcontextprotocol/clientCapabilities': declared(call),
     ...(isJsonObject(clientInfo) ? { 'io.modelcontextprotocol/clientInfo': clientInfo } : {}),
     ...(session.upstreams.logLevel === undefined
       ? {}
@@ -172,11 +178,23 @@ async function sendModern(call: SessionCall, params: Message): Promise<UpstreamR
   return reply;
 }
 
+/** Tasks of 2025-11-25 are none of the extension, nor the other way round: what the client says of either is its hop's. */
+function declared({ session, handlesTasks = false }: SessionCall): Message {
+  const { capabilities } = session.client;
+  const same = Object.entries(capabilities).filter(([name]) => !OF_TASKS.has(name));
+  const said = member(capabilities, 'extensions');
+  const others = Object.entries(isJsonObject(said) ? said : {}).filter(([name]) => name !== TASKS);
+  const extensions = handlesTasks ? [...others, [TASKS, {}] as const] : others;
+  return extensions.length === 0
+    ? Object.fromEntries(same)
+    : { ...Object.fromEntries(same), extensions: Object.fromEntries(extensions) };
+}
+
 /**
  * The response; notifications in front of it are passed on. A request is none of this revision: with an id of the
  * upstream's own, its answer would go to whoever has asked under that id.
  */
-async function answerIn(
+export async function answerIn(
   call: SessionCall,
   reply: UpstreamReply,
   stream: MessageSink,
@@ -195,7 +213,7 @@ async function answerIn(
 }
 
 /** What the client answers to each question; one that fails is declined, as far as it can be. */
-async function inputs(
+export async function inputs(
   { session, asking }: SessionCall,
   requests: unknown,
   stream: MessageSink,

@@ -7,6 +7,7 @@ import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { PackageLogger } from '../../nest/log/package-logger.js';
 import { SparseWarnings } from '../../nest/log/sparse-warnings.js';
 import { Catalogue, type ListReader, type ReadList } from './catalogue.js';
+import { KeptTasks } from './kept-tasks.js';
 import { type ListKind, LISTS, type ListShape } from './list-kinds.js';
 import { type ListPage, listPage } from './list-page.js';
 import { type RawList, readList } from './list-reader.js';
@@ -57,6 +58,7 @@ export class UpstreamRegistry {
   readonly scopes: GatewayScopes;
   readonly tasks: TaskIds;
   readonly taskRoutes: TaskRouter;
+  readonly kept = new KeptTasks();
   readonly #logger = new PackageLogger('AuthplaneGateway');
   readonly #client: AuthplaneClient;
   readonly #module: Pick<ResolvedModuleOptions, 'client'>;

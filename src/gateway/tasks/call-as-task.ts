@@ -8,6 +8,7 @@ import type { SessionClient } from '../upstream/legacy-session.js';
 import type { Message } from '../upstream/reply-messages.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
+import { HeldTokens } from '../upstream/upstream-tokens.js';
 import { RpcError } from '../wire/gateway-errors.js';
 import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { declaresTasks, tasksNeeded } from '../wire/task-shapes.js';
@@ -49,7 +50,8 @@ export async function callLegacyTool(
 }
 
 async function callAsTask(call: CallInSession, tasks: HeldTasks, ids: TaskIds): Promise<Send> {
-  const { route, request, params, asking } = call;
+  const { route, request, params } = call;
+  const asking = { ...call.asking, held: new HeldTokens() };
   const { id, method } = request;
   const { upstream, item } = route;
   const sessions = new UpstreamSessions(clientOf(request.params));

@@ -18,7 +18,7 @@ import {
   LEGACY_TASK_NEWS,
   modernTask,
   RELATED_TASK,
-  resultOfTask,
+  ofTask,
   type TaskOutcome,
 } from '../wire/task-shapes.js';
 
@@ -124,7 +124,7 @@ export class HeldTask {
       const question = this.#questions.get(key);
       if (question === undefined || !isJsonObject(response)) continue;
       this.#questions.delete(key);
-      const result = resultOfTask(withoutReserved(response), this.parts.taskId);
+      const result = ofTask(withoutReserved(response), this.parts.taskId);
       question.answer({ result }, asking);
     }
   }

@@ -90,9 +90,9 @@ function renamed(task: Message, names: ReadonlyMap<string, string | undefined>):
   return Object.fromEntries(members.flat());
 }
 
-/** The result of a task, as 2025-11-25 wants it: it says which task it is of. */
-export function resultOfTask(result: Message, taskId: string): Message {
-  const meta = member(result, '_meta');
+/** A result, or the parameters of a question, that say which task they are of (2025-11-25). */
+export function ofTask(body: Message, taskId: string): Message {
+  const meta = member(body, '_meta');
   const said = isJsonObject(meta) ? meta : {};
-  return { ...result, _meta: { ...said, [RELATED_TASK]: { taskId } } };
+  return { ...body, _meta: { ...said, [RELATED_TASK]: { taskId } } };
 }

@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { none } from 'authplane-nestjs/gateway';
 import { LISTS } from '../../../src/gateway/listing/list-kinds.js';
-import { type Item, StoredList, storedList } from '../../../src/gateway/listing/stored-list.js';
+import {
+  type Item,
+  legacyText,
+  StoredList,
+  storedList,
+} from '../../../src/gateway/listing/stored-list.js';
 import { UpstreamNames } from '../../../src/gateway/names/upstream-names.js';
 import { resolveUpstream } from '../../../src/gateway/options/upstream-options.js';
 
@@ -82,4 +87,21 @@ describe('storedList', () => {
     const list = listed('tools', [{ name: 'a', changed: true }, { name: 'b' }]);
     expect(list.items.map(({ isBlocked }) => isBlocked)).toEqual([true, false]);
   });
+});
+
+test('14.2 tasks: how a tool may be run is said to clients of 2025-11-25 alone', () => {
+  const entries = [{ name: 'a', execution: { taskSupport: 'required' } }, { name: 'b' }];
+  const raw = { entries, ttlMs: undefined, scope: undefined, cutShort: undefined };
+  const names = {
+    tools: { offer: (name: string) => ({ name, verdict: { isOffered: true } }) },
+  } as never;
+  const [a, b] = storedList(raw, LISTS.tools, names).items;
+  expect([a!.text, legacyText(a!), legacyText(b!)]).toEqual([
+    '{"name":"a"}',
+    '{"name":"a","execution":{"taskSupport":"required"}}',
+    '{"name":"b"}',
+  ]);
+  const everyTool = { execution: { taskSupport: 'optional' } };
+  const [, every] = storedList({ ...raw, everyTool }, LISTS.tools, names).items;
+  expect(legacyText(every!)).toBe('{"name":"b","execution":{"taskSupport":"optional"}}');
 });

@@ -4,7 +4,7 @@ import {
   isOver,
   legacyTask,
   modernTask,
-  resultOfTask,
+  ofTask,
 } from '../../../src/gateway/wire/task-shapes.js';
 
 const times = { createdAt: '2026-01-01T00:00:00Z', lastUpdatedAt: '2026-01-01T00:00:01Z' };
@@ -73,7 +73,7 @@ test('14.2 tasks: three states are the last', () => {
 });
 
 test('14.2 tasks: a result says which task it is of, beside what it says itself', () => {
-  expect(resultOfTask({ content: [], _meta: { a: 1 } }, 't')._meta).toEqual({
+  expect(ofTask({ content: [], _meta: { a: 1 } }, 't')._meta).toEqual({
     a: 1,
     'io.modelcontextprotocol/related-task': { taskId: 't' },
   });

@@ -56,6 +56,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     callModern: 'bounded',
     answerIn: 'bounded',
   },
+  'gateway/legacy/session-tasks.ts': { relayResult: 'bounded', tasksAt: 'bounded' },
   'gateway/legacy/sessions.ts': {
     '#makeRoomFor': 'bounded', // by maxSessions
     '#endIdle': 'bounded',
