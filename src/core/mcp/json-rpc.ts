@@ -127,9 +127,8 @@ const MCP_METHODS: ReadonlySet<string> = new Set([
  * A message that is no request needs no scopes, and the server answers it with an error of its own. The
  * `method` alone makes a request: a server that is careless about `id` must not be a way around this.
  *
- * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, for names that
- * are no texts, and for members named `__proto__`, which validating libraries may copy into the prototype of what the server then
- * reads.
+ * @throws InvalidRequestError for a batch or a URI that is too long, for too many operations, for names that are no
+ * texts, and for members named `__proto__`, which validating libraries may copy into the prototype of what is read.
  */
 export function operationsOf(body: unknown): FoundOperation[] {
   const operations: FoundOperation[] = [];
@@ -164,8 +163,8 @@ export function asksForUpdates(body: unknown): boolean {
 }
 
 /**
- * Every task that the requests of a parsed body name by its id: what `tasks/get` and its kind ask for,
- * and what a request says it belongs to. Answers and notifications are about tasks of the client.
+ * Every task that requests of a parsed body name: what `tasks/get` and its kind ask for, `subscriptions/listen` is to
+ * tell of, or a request says it belongs to. Answers and notifications are about tasks of the client.
  *
  * @throws InvalidRequestError as {@link operationsOf}
  */
@@ -174,6 +173,8 @@ export function tasksOf(body: unknown): FoundName[] {
   for (const { json, method, params } of messagesOf(body)) {
     if (method === undefined || params === undefined || !Object.hasOwn(json, 'id')) continue;
     if (TASK_METHODS.has(method)) tasks.push(...foundTask(method, params));
+    const news = method === LISTEN ? newsIn(params, 'taskIds') : [];
+    tasks.push(...news.flatMap((_, at) => foundTask(method, news, at)));
     const meta = ownObject(params, '_meta');
     const related = meta && ownObject(meta, RELATED_TASK);
     if (related !== undefined) tasks.push(...foundTask(method, related));
@@ -238,10 +239,9 @@ export function renameOperation({ holder, member }: FoundName, name: string): vo
 }
 
 function operationsIn(message: Message): readonly FoundOperation[] {
-  const { method } = message;
+  const { method, params } = message;
   const finder = method === undefined ? undefined : FINDERS.get(method);
   if (method === undefined || finder === undefined) return NOTHING_FOUND;
-  const { params } = message;
   return params === undefined ? NOTHING_FOUND : finder(method, params);
 }
 
@@ -279,13 +279,17 @@ function completed(method: string, params: object): FoundOperation[] {
   ];
 }
 
-/** 2026-07-28: one stream for the updates of many resources. */
+/** 2026-07-28: one stream for the updates of many resources, and tasks. */
+function newsIn(params: object, name: string): unknown[] {
+  const asked: unknown = memberOf(ownObject(params, 'notifications'), name);
+  if (!Array.isArray(asked)) return [];
+  if (asked.length > MAX_OPERATIONS) throw tooManyError('subscriptions in a message');
+  return asked;
+}
+
 function listenedTo(method: string, params: object): FoundOperation[] {
-  const wanted = ownObject(params, 'notifications');
-  const uris: unknown = wanted && memberIn(wanted, 'resourceSubscriptions');
-  if (!Array.isArray(uris)) return [];
-  if (uris.length > MAX_OPERATIONS) throw tooManyError('subscriptions in a message');
-  return uris.flatMap((_, index) => found('resource', method, params, uris, index));
+  const uris = newsIn(params, 'resourceSubscriptions');
+  return uris.flatMap((_, at) => found('resource', method, params, uris, at));
 }
 
 function tooManyError(what: string): InvalidRequestError {
@@ -307,9 +311,9 @@ function found(
   return [{ kind, method, name, params, holder, member }];
 }
 
-function foundTask(method: string, holder: object): FoundName[] {
-  const name = nameIn(holder, 'taskId');
-  return name === undefined ? [] : [{ method, name, holder, member: 'taskId' }];
+function foundTask(method: string, holder: object, member: string | number = 'taskId') {
+  const name = nameIn(holder, member);
+  return name === undefined ? [] : [{ method, name, holder, member }];
 }
 
 /** A server that makes a text of what is none, `["uri"]` for example, would find what was not judged. */
@@ -318,8 +322,6 @@ function nameIn(holder: object, member: string | number): string | undefined {
   if (name === undefined || typeof name === 'string') return name;
   throw new InvalidRequestError(`${JSON.stringify(member)} of a message is no text`);
 }
-
-// ---- members of untrusted objects: own ones only ---------------------------------------------------
 
 function ownObject(object: object, member: string): object | undefined {
   const value = memberIn(object, member);

@@ -13,6 +13,8 @@ export interface ChangeListener {
   changed(method: string): void;
   /** A resource is another one. */
   updated(uri: string): void;
+  /** A task of an upstream of 2026-07-28 is another one, as that says it. */
+  task?(task: Readonly<Record<string, unknown>>): void;
 }
 
 /** Messages to one client, for as long as it keeps the stream open. */

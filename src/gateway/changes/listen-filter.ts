@@ -7,7 +7,11 @@ export interface ListenFilter {
   readonly promptsListChanged?: true;
   readonly resourcesListChanged?: true;
   readonly resourceSubscriptions?: readonly string[];
+  /** Of the extension for tasks. */
+  readonly taskIds?: readonly string[];
 }
+
+const MAX_TASKS = 256;
 
 const CHANGES = ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged'] as const;
 
@@ -28,16 +32,26 @@ export function listenFilter(params: unknown): ListenFilter | undefined {
   const asked = memberOf(params, 'notifications');
   if (!isJsonObject(asked)) return undefined;
   const uris: unknown = memberOf(asked, 'resourceSubscriptions') ?? [];
-  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) return undefined;
-  return withUris(asked, uris);
+  const taskIds: unknown = memberOf(asked, 'taskIds') ?? [];
+  if (!isTexts(uris) || !isTexts(taskIds) || taskIds.length > MAX_TASKS) return undefined;
+  return withUris(asked, uris, taskIds);
 }
 
-/** The same for some of the resources; an upstream is asked for its own. */
-export function withUris(filter: object, uris: readonly string[]): ListenFilter {
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+/** The same for some of the resources and tasks; an upstream is asked for its own. */
+export function withUris(
+  filter: object,
+  uris: readonly string[],
+  taskIds: readonly string[] = [],
+): ListenFilter {
   const changes = CHANGES.filter((name) => memberOf(filter, name) === true);
   return {
     ...Object.fromEntries(changes.map((name) => [name, true])),
     ...(uris.length === 0 ? {} : { resourceSubscriptions: uris }),
+    ...(taskIds.length === 0 ? {} : { taskIds }),
   };
 }
 
@@ -67,14 +81,17 @@ export const ALL_LISTS: ListenFilter = {
 export function unionOf(filters: readonly ListenFilter[]): ListenFilter {
   const uris = new Set(filters.flatMap(({ resourceSubscriptions = [] }) => resourceSubscriptions));
   const changes = CHANGES.filter((name) => filters.some((filter) => filter[name] === true));
-  return withUris(Object.fromEntries(changes.map((name) => [name, true])), [...uris]);
+  const tasks = new Set(filters.flatMap(({ taskIds = [] }) => taskIds));
+  return withUris(Object.fromEntries(changes.map((name) => [name, true])), [...uris], [...tasks]);
 }
 
 /** Whether whoever hears `wide` hears all of `narrow`. */
 export function covers(wide: ListenFilter, narrow: ListenFilter): boolean {
   const uris = new Set(wide.resourceSubscriptions);
+  const tasks = new Set(wide.taskIds);
   return (
     CHANGES.every((name) => narrow[name] !== true || wide[name] === true) &&
-    (narrow.resourceSubscriptions ?? []).every((uri) => uris.has(uri))
+    (narrow.resourceSubscriptions ?? []).every((uri) => uris.has(uri)) &&
+    (narrow.taskIds ?? []).every((id) => tasks.has(id))
   );
 }

@@ -4,6 +4,7 @@ import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { type Asking, META, strategyOf } from '../upstream/modern-rpc.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { eventsOf } from '../wire/read-message.js';
+import { MODERN_TASK_NEWS, TASKS } from '../wire/task-shapes.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { ChangeListener } from './event-stream.js';
 import { changesOf, covers, type ListenFilter, unionOf } from './listen-filter.js';
@@ -18,6 +19,11 @@ export interface Interest {
 
 const LISTEN = 'subscriptions/listen';
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
+/** Whoever listens to tasks can handle them. */
+const ABLE = {
+  ...META,
+  'io.modelcontextprotocol/clientCapabilities': { extensions: { [TASKS]: {} } },
+};
 const MAX_EVENT_BYTES = 1_048_576;
 
 interface Stream {
@@ -98,7 +104,7 @@ export class ModernFeed {
   async #open(filter: ListenFilter, signal: AbortSignal) {
     const newest = [...this.#interests].at(-1);
     if (newest === undefined) return undefined;
-    const params = { notifications: filter, _meta: META };
+    const params = { notifications: filter, _meta: filter.taskIds === undefined ? META : ABLE };
     const { body, status, isEvents } = await this.#upstream.call({
       ...newest.asking,
       ...outgoingRequest({ id: 1, method: LISTEN, params }),
@@ -123,7 +129,17 @@ export class ModernFeed {
       for (const { filter, listener } of this.#interests) {
         if (filter.resourceSubscriptions?.includes(uri) === true) listener.updated(uri);
       }
-    } else this.#changed(method);
+    } else if (method === MODERN_TASK_NEWS) this.#tellTask(member(message, 'params'));
+    else this.#changed(method);
+  }
+
+  /** Told to whoever has asked for this very task. */
+  #tellTask(task: unknown): void {
+    const id = memberOf(task, 'taskId');
+    if (!isJsonObject(task) || typeof id !== 'string') return;
+    for (const { filter, listener } of this.#interests) {
+      if (filter.taskIds?.includes(id) === true) listener.task?.(task);
+    }
   }
 
   #changed(method: string): void {

@@ -25,6 +25,8 @@ export class ClientSession {
   readonly upstreams: UpstreamSessions;
   /** By URI. */
   readonly subscriptions = new Map<string, Subscription>();
+  /** Told of a task that it has made; `undefined` while no stream is open. */
+  follow: ((task: Readonly<Record<string, unknown>>) => void) | undefined;
   lastUsed = performance.now();
   readonly #questions = new Map<string, Answered>();
   readonly #calls = new Map<string | number, (reason: unknown) => void>();

@@ -2,7 +2,7 @@ import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
-import type { TaskRouter } from '../listing/task-router.js';
+import { routeOfTask } from '../listing/task-router.js';
 import type { OperationRouter } from '../listing/operation-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
@@ -216,7 +216,7 @@ export class LegacyServer {
     const sessions = await session.upstreams.all();
     const legacy = Promise.all(sessions.map((one) => tasksAt(one, ids, asking)));
     const modern = kept.of(session).flatMap((task) => {
-      const routed = routeOf(task, taskRoutes, asking.callerKey);
+      const routed = routeOfTask(task['taskId'], taskRoutes, asking.callerKey);
       const call = { session, id, method: 'tasks/get', asking, registry: this.#registry };
       return routed === undefined ? [] : [taskNow({ ...call, ...routed }, task)];
     });
@@ -257,15 +257,6 @@ export class LegacyServer {
       end();
       throw error;
     }
-  }
-}
-
-/** @returns `undefined` once its upstream, or its tool, is offered no more. */
-function routeOf({ taskId }: Message, routes: TaskRouter, callerKey: string) {
-  try {
-    return routes.route('tasks/get', { taskId }, callerKey);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { member } from '../../core/lib/members.js';
+import { member, putMember } from '../../core/lib/members.js';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ALL_LISTS, changesOf } from '../changes/listen-filter.js';
 import { type SessionHearer, SessionListener } from '../changes/session-listener.js';
+import { routeOfTask } from '../listing/task-router.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Message } from '../upstream/reply-messages.js';
@@ -10,6 +11,7 @@ import type { Upstream } from '../upstream/upstream.js';
 import { RpcError } from '../wire/gateway-errors.js';
 import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
+import { isOver, LEGACY_TASK_NEWS, legacyTask } from '../wire/task-shapes.js';
 import type { ClientSession } from './client-session.js';
 import { SessionStream } from './session-stream.js';
 
@@ -90,7 +92,32 @@ export class SessionChanges {
     for (const uri of session.subscriptions.keys()) {
       void this.#hearOf(uri, session, stream, until);
     }
+    putMember(session, 'follow', (task) => this.#hearOfTask(task, session, stream, until));
+    for (const task of this.#registry.kept.of(session)) session.follow?.(task);
     return () => stop.abort(new Error('nobody listens any more'));
+  }
+
+  /** A task of an upstream of 2026-07-28, until it is over. */
+  #hearOfTask(task: Message, session: ClientSession, stream: SessionStream, asking: Who): void {
+    const { kept, taskRoutes } = this.#registry;
+    const { taskId } = task;
+    if (isOver(task) || kept.finished(String(taskId)) !== undefined) return;
+    const routed = routeOfTask(taskId, taskRoutes, asking.callerKey);
+    if (routed === undefined) return;
+    const { upstream, item } = routed.route;
+    const over = new AbortController();
+    const signal = AbortSignal.any([asking.signal, over.signal]);
+    const listener = {
+      changed: () => undefined,
+      updated: () => undefined,
+      task: (state: Message) => {
+        const noted = kept.note(session, { ...legacyTask(state), taskId });
+        stream.send({ method: LEGACY_TASK_NEWS, params: noted });
+        if (isOver(noted)) over.abort(new Error('the task is over'));
+      },
+    };
+    const interest = { filter: { taskIds: [item.own] }, listener, asking: { ...asking, signal } };
+    void this.#feeds.listen(upstream, interest, () => undefined);
   }
 
   /** Of an earlier revision it comes in the session. */

@@ -66,7 +66,9 @@ async function callAsTask(call: SessionCall): Promise<Relay> {
     const id = typeof made === 'string' ? made : String(made['taskId']);
     const task = typeof made === 'string' ? registry.kept.finished(made)?.task : legacyTask(made);
     const taskId = registry.tasks.wrap(id, owner);
-    return { task: registry.kept.note(session, { ...task, taskId }) };
+    const noted = registry.kept.note(session, { ...task, taskId });
+    session.follow?.(noted);
+    return { task: noted };
   });
 }
 

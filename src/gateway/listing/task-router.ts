@@ -56,3 +56,16 @@ export function taskOwner({ upstream, item }: Route, method: string, callerKey: 
   const tool = method === 'tools/call' ? item.own : undefined;
   return { upstream: upstream.name, callerKey, tool };
 }
+
+/** @returns `undefined` for one of somebody else, and once its upstream, or its tool, is offered no more. */
+export function routeOfTask(
+  taskId: unknown,
+  routes: Pick<TaskRouter, 'route'>,
+  callerKey: string,
+): RoutedOperation | undefined {
+  try {
+    return routes.route('tasks/get', { taskId }, callerKey);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { type ChangeListener, EventStream } from '../changes/event-stream.js';
 import { changesOf, type ListenFilter } from '../changes/listen-filter.js';
+import { MODERN_TASK_NEWS } from '../wire/task-shapes.js';
 import type { RequestId } from '../wire/json-rpc-answer.js';
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
@@ -12,15 +13,17 @@ export class ListenStream implements ChangeListener {
   readonly #id: RequestId;
   readonly #changes: ReadonlySet<string>;
   readonly #uris: ReadonlySet<string>;
+  readonly #tasks: ReadonlySet<unknown>;
 
   constructor(response: ServerResponse, id: RequestId, filter: ListenFilter) {
     this.#id = id;
     this.#changes = new Set(changesOf(filter));
     this.#uris = new Set(filter.resourceSubscriptions);
+    this.#tasks = new Set(filter.taskIds);
     this.#events = new EventStream(response, (method) => this.#notify(method, {}));
     this.closed = this.#events.closed;
     this.#notify('notifications/subscriptions/acknowledged', { notifications: filter });
-    if (this.#changes.size === 0 && this.#uris.size === 0) this.end();
+    if (this.#changes.size + this.#uris.size + this.#tasks.size === 0) this.end();
   }
 
   changed(method: string): void {
@@ -33,6 +36,11 @@ export class ListenStream implements ChangeListener {
 
   updated(uri: string): void {
     if (this.#uris.has(uri)) this.#notify('notifications/resources/updated', { uri });
+  }
+
+  /** @param task as `tasks/get` would have it, with the id that the client knows. */
+  toldOfTask(task: Readonly<Record<string, unknown>>): void {
+    if (this.#tasks.has(task['taskId'])) this.#notify(MODERN_TASK_NEWS, task);
   }
 
   /** With the result that says that it ended well. */

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { UnknownOperationError, RpcError } from '../wire/gateway-errors.js';
 import { INTERNAL_ERROR, INVALID_PARAMS, type RequestId } from '../wire/json-rpc-answer.js';
-import type { ModernRequest } from '../wire/modern-request.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
@@ -16,18 +15,24 @@ import { SessionListener } from '../changes/session-listener.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Interest } from '../changes/modern-feed.js';
 import { ListenStream } from './listen-stream.js';
+import type { ChangeListener } from '../changes/event-stream.js';
+import type { HeldTasks } from '../tasks/held-tasks.js';
+import { declaresTasks, tasksNeeded } from '../wire/task-shapes.js';
+import { MODERN, type ModernRequest } from '../wire/modern-request.js';
 import type { Pass } from './pass-through.js';
 
 /** The streams of changes that clients hold open (MCP 2026-07-28). */
 export class ListenStreams {
   readonly #registry: UpstreamRegistry;
   readonly #feeds: ChangeFeeds;
+  readonly #tasks: HeldTasks;
   readonly #open = new Set<ListenStream>();
   readonly #perCaller = new Map<string, number>();
 
-  constructor(registry: UpstreamRegistry, feeds: ChangeFeeds) {
+  constructor(registry: UpstreamRegistry, feeds: ChangeFeeds, tasks: HeldTasks) {
     this.#registry = registry;
     this.#feeds = feeds;
+    this.#tasks = tasks;
   }
 
   /** @throws RpcError for what is no filter, and where there are too many streams */
@@ -37,11 +42,17 @@ export class ListenStreams {
       const message = "Invalid params: 'notifications' must be a filter";
       throw new RpcError(200, { code: INVALID_PARAMS, message });
     }
+    if (filter.taskIds !== undefined && !declaresTasks(request.params)) {
+      throw new RpcError(400, tasksNeeded('taskIds needs the extension for tasks: declare it'));
+    }
     const wanted = await this.#byUpstream(filter, asking);
     const uris = [...wanted.values()].flatMap(
       ({ resourceSubscriptions = [] }) => resourceSubscriptions,
     );
-    return this.#pass(request.id, withUris(filter, uris), wanted, asking);
+    const owned = [...wanted].flatMap(([{ name: upstream }, { taskIds = [] }]) =>
+      taskIds.map((id) => this.#oursOf(id, upstream, asking)),
+    );
+    return this.#pass(request.id, withUris(filter, uris, owned), wanted, asking);
   }
 
   /** Ends all with their last message. */
@@ -64,10 +75,37 @@ export class ListenStreams {
       });
       if (route !== undefined) uris.set(route.upstream, [...(uris.get(route.upstream) ?? []), uri]);
     }
-    const wanted = this.#registry.all.map(
-      (upstream) => [upstream, withUris(filter, uris.get(upstream) ?? [])] as const,
-    );
+    const tasks = await this.#tasksOf(filter.taskIds ?? [], asking);
+    const wanted = this.#registry.all.map((upstream) => {
+      const ids = tasks.filter((one) => one.upstream === upstream).map(({ own }) => own);
+      return [upstream, withUris(filter, uris.get(upstream) ?? [], ids)] as const;
+    });
     return new Map(wanted.filter(([, one]) => !isEmptyFilter(one)));
+  }
+
+  /** Those that there are; of upstreams with sessions, those that are held here. */
+  async #tasksOf(
+    ids: readonly string[],
+    asking: Omit<Asking, 'timeoutMs'>,
+  ): Promise<readonly { readonly upstream: Upstream; readonly own: string }[]> {
+    const { callerKey } = asking;
+    const found = ids.map(async (taskId) => {
+      try {
+        const routed = this.#registry.taskRoutes.route('tasks/get', { taskId }, callerKey);
+        if (routed === undefined) return [];
+        const { upstream, item } = routed.route;
+        const isModern = (await this.#registry.eraOf(upstream, asking)) === MODERN;
+        const isThere = isModern || this.#tasks.find(taskId, callerKey) !== undefined;
+        return isThere ? [{ upstream, own: item.own }] : [];
+      } catch {
+        return []; // somebody else's, or away
+      }
+    });
+    return (await Promise.all(found)).flat();
+  }
+
+  #oursOf(taskId: string, upstream: string, { callerKey }: Pick<Asking, 'callerKey'>): string {
+    return this.#registry.tasks.wrap(taskId, { upstream, callerKey });
   }
 
   #pass(
@@ -108,19 +146,46 @@ export class ListenStreams {
       .catch(() => new Map<Upstream, ListenFilter>()) // the client has gone
       .then((upstreams) => {
         for (const [upstream, filter] of upstreams) {
-          const interest = { filter, listener: stream, asking: { ...asking, signal } };
-          void this.#feeds.listen(
-            upstream,
-            interest,
-            () => void this.#inSession(upstream, interest),
-          );
+          const interest = {
+            filter,
+            listener: this.#listenerFor(stream, upstream, asking),
+            asking: { ...asking, signal },
+          };
+          void this.#feeds.listen(upstream, interest, () => {
+            this.#hearTasks(upstream, stream, interest);
+            void this.#inSession(upstream, interest);
+          });
         }
       });
     return () => stop.abort(new Error('nobody listens any more'));
   }
 
+  #listenerFor(
+    stream: ListenStream,
+    { name }: Upstream,
+    asking: Pick<Asking, 'callerKey'>,
+  ): ChangeListener {
+    return {
+      changed: (method) => stream.changed(method),
+      updated: (uri) => stream.updated(uri),
+      task: (task) => {
+        const taskId = this.#oursOf(String(task['taskId']), name, asking);
+        stream.toldOfTask({ ...task, taskId });
+      },
+    };
+  }
+
+  /** Each of them has its own session. */
+  #hearTasks({ name }: Upstream, stream: ListenStream, { filter, asking }: Interest): void {
+    for (const own of filter.taskIds ?? []) {
+      const task = this.#tasks.find(this.#oursOf(own, name, asking), asking.callerKey);
+      task?.listen((state) => stream.toldOfTask(state), asking);
+    }
+  }
+
   /** An upstream of an earlier revision gets a session for this stream alone, for as long as it is open. */
   async #inSession(upstream: Upstream, { filter, listener, asking }: Interest): Promise<void> {
+    if (isEmptyFilter(withUris(filter, filter.resourceSubscriptions ?? []))) return; // tasks alone
     const sessions = new UpstreamSessions({ capabilities: {}, clientInfo: undefined });
     const subscribing = (filter.resourceSubscriptions ?? []).map((uri) =>
       sessions.subscribe(upstream, uri, asking),

@@ -52,7 +52,7 @@ export class ModernServer {
     this.#registry = registry;
     this.#router = router;
     this.tasks = new HeldTasks(registry);
-    this.listens = new ListenStreams(registry, feeds);
+    this.listens = new ListenStreams(registry, feeds, this.tasks);
   }
 
   /** @throws RpcError, UnknownOperationError, UpstreamError, and what guard and token strategies throw */

@@ -27,7 +27,8 @@ describe('ModernFeed, of a server of the SDK', () => {
     const catalogue = {
       forget: (_: unknown, { kind }: { kind: string }) => forgotten.push(kind),
     };
-    const registry = { catalogue, log: (error: unknown) => logged.push(error) };
+    const mine = logged; // a feed of the test before may still be at it
+    const registry = { catalogue, log: (error: unknown) => mine.push(error) };
     feed = new ModernFeed(upstreamAt(server.url), registry as never);
   });
   afterEach(() => server.stop());

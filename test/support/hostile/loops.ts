@@ -43,6 +43,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'gateway/changes/modern-feed.ts': {
     '#run': 'bounded',
     '#pass': 'bounded',
+    '#tellTask': 'bounded',
     '#changed': 'bounded',
   },
   'gateway/changes/session-listener.ts': { listen: 'bounded', '#missed': 'bounded' },
@@ -81,6 +82,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     '#inSession': 'bounded',
     '#byUpstream': 'bounded',
     '#listen': 'bounded',
+    '#hearTasks': 'bounded',
   },
   'gateway/modern/pass-through.ts': { send: 'bounded' },
   'gateway/memory/memory-transport.ts': { close: 'bounded' },
