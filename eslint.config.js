@@ -44,6 +44,7 @@ const LADDERS = {
   ],
   nest: [
     'http',
+    'front',
     'log',
     'marks',
     'refusals',

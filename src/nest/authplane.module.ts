@@ -34,7 +34,7 @@ import { appliesMiddleware, AuthplaneMiddleware } from './authplane.middleware.j
 import { AuthplaneOperations } from './authplane-operations.js';
 import { BootInspection, refuseSecond } from './boot/boot-inspection.js';
 import { EarlyRefusal } from './early-refusal.js';
-import { FrontOfRoutes } from './front-of-routes.js';
+import { FrontOfRoutes } from './front/front-of-routes.js';
 import { CarriedCallers } from './context/carried-callers.js';
 import { Unasked } from './context/lookups.js';
 import { restoreGuards } from './context/handler-places.js';
@@ -52,8 +52,8 @@ import {
 } from './module-options.js';
 import { ProtectedResources } from './resources/protected-resources.js';
 import { Refusals } from './refusals/refusals.js';
-import { type MetadataRoute, resourceMetadataRoute } from './http/resource-metadata.route.js';
-import { watchTrailingSlash } from './http/trailing-slash.js';
+import { resourceMetadataRoute } from './front/resource-metadata.route.js';
+import { watchTrailingSlash } from './front/trailing-slash.js';
 import {
   addResource,
   coreProviders,
@@ -236,12 +236,11 @@ export class AuthplaneModule
     const hasFilter = extras.filter ?? true;
     resources.isEnforced = !isGuardReplaced(this.guard, modules);
     restoreGuards(modules);
+    const uris = resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource));
+    const atRoot = extras.metadataRoute === 'path' ? undefined : resources.main;
     this.#front.begin(httpAdapter, {
-      metadata: this.#metadataRoute(),
-      onUnserved: watchTrailingSlash(
-        resources.endpoints.flatMap(({ known }) => known.map((one) => one.resource)),
-        (message) => this.#warn([message]),
-      ),
+      metadata: extras.metadataRoute !== false && resourceMetadataRoute(resources.all(), atRoot),
+      onUnserved: watchTrailingSlash(uris, (message) => this.#warn([message])),
     });
     if (extras.earlyRefusal === true) this.earlyRefusal.install(httpAdapter);
     if (extras.guard === 'global') moveToHead(applicationConfig.getGlobalGuards(), this.guard);
@@ -269,13 +268,6 @@ export class AuthplaneModule
       throw error;
     }
     this.#callers.begin();
-  }
-
-  #metadataRoute(): MetadataRoute | undefined {
-    const { resources, extras } = this;
-    if (extras.metadataRoute === false) return undefined;
-    const atRoot = extras.metadataRoute === 'path' ? undefined : resources.main;
-    return resourceMetadataRoute(resources.all(), atRoot);
   }
 
   #inspect(): BootInspection {

@@ -49,15 +49,15 @@ const SHOWN: Readonly<Record<string, readonly [spec: string, words: string]>> = 
     'RFC 9449 §4.2: with a proof of its own',
   ],
   'Only a slash behind the host': [
-    'test/nest/http/resource-metadata.route.spec.ts',
+    'test/nest/front/resource-metadata.route.spec.ts',
     'has its document at both spellings',
   ],
   '`resource` is the identifier': [
-    'test/nest/http/resource-metadata.route.spec.ts',
+    'test/nest/front/resource-metadata.route.spec.ts',
     'answers at both URLs',
   ],
   'After a challenge, `resource`': [
-    'test/nest/http/resource-metadata.route.spec.ts',
+    'test/nest/front/resource-metadata.route.spec.ts',
     'the URL in the challenge is the one that answers',
   ],
   '`iat` of a proof': ['test/core/dpop/proof.spec.ts', 'iat: NOW - 331'],

@@ -76,6 +76,7 @@ const UNMEASURED: Readonly<Record<string, string>> = {
   nest: 'text of the application',
   'nest/boot': 'text of the application',
   'nest/context': 'text of the application',
+  'nest/front': 'compares the target with paths that it knows',
   'nest/callers': 'header lines, read by core/token',
   'nest/log': 'cuts what it quotes',
   'nest/marks': 'text of the application',

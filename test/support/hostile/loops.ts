@@ -153,7 +153,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     requireParameters: 'boot',
   },
   'core/names/path-template.ts': { '#paramsOf': 'boot' },
-  'nest/http/resource-metadata.route.ts': { serveFrom: 'boot' },
+  'nest/front/resource-metadata.route.ts': { serveFrom: 'boot' },
   'core/operations/fetch-as.ts': {
     prepare: 'many inbound headers',
     passedOn: 'many inbound headers',

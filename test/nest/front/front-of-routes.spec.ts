@@ -18,8 +18,9 @@ import {
   type StandInAuthorizationServer,
   startAuthorizationServer,
 } from 'authplane-nestjs/testing';
-import { requests } from '../../src/nest/http/request.js';
-import { type Platform, platforms, quickClose } from '../support/nest/start-app.js';
+import { allCheckedMethods } from '../../../src/nest/context/method-check.js';
+import { requests } from '../../../src/nest/http/request.js';
+import { type Platform, platforms, quickClose } from '../../support/nest/start-app.js';
 
 const RESOURCE = 'http://127.0.0.1:3000/api';
 const DOCUMENT = '/.well-known/oauth-protected-resource/api';
@@ -57,6 +58,11 @@ interface Answering {
 const refuse = (_request: unknown, response: Answering) => {
   response.writeHead(418).end('refused');
 };
+
+/** Of other specs: a class with scopes may ask for its caller, whichever application it belongs to. */
+const others = [...allCheckedMethods()];
+beforeAll(() => others.forEach((one) => allCheckedMethods().delete(one)));
+afterAll(() => others.forEach((one) => allCheckedMethods().add(one)));
 
 let authorizationServer: StandInAuthorizationServer;
 beforeAll(async () => {

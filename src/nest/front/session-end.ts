@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { dropHeader } from './request.js';
+import { dropHeader } from '../http/request.js';
 
 /**
  * Lets clients end their session on Fastify. Those in Python send its DELETE with a JSON content type

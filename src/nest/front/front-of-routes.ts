@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpServer } from '@nestjs/common';
-import { fastifyOf, type Hook } from './http/fastify-hooks.js';
-import { beforeMiddleware } from './http/request-context.js';
-import { isBelowRoot, type MetadataRoute } from './http/resource-metadata.route.js';
-import { acceptSessionEnd } from './http/session-end.js';
+import { fastifyOf, type Hook } from '../http/fastify-hooks.js';
+import { beforeMiddleware } from '../http/request-context.js';
+import { isBelowRoot, type MetadataRoute } from './resource-metadata.route.js';
+import { acceptSessionEnd } from './session-end.js';
 
 /** What is used of Express. */
 interface ExpressApplication {
@@ -17,8 +17,8 @@ const BELOW_ROOT = /^\/\.well-known\/oauth-protected-resource/;
 
 /** What is answered, and watched for, in front of all routes. */
 export interface Front {
-  /** `undefined`: somebody else serves the documents. */
-  readonly metadata: MetadataRoute | undefined;
+  /** `false`: somebody else serves the documents. */
+  readonly metadata: MetadataRoute | false;
   /** Told the target of each request on Fastify that no route serves. */
   readonly onUnserved: (target: string) => void;
 }
@@ -45,7 +45,7 @@ export class FrontOfRoutes {
     this.#front = front;
     this.stand(adapter);
     const { metadata } = front;
-    if (metadata === undefined) return;
+    if (metadata === false) return;
     const serve: Middleware = (request, response, next) => {
       const answer = metadata(request);
       if (answer === undefined) next();
@@ -58,7 +58,7 @@ export class FrontOfRoutes {
 
   readonly #onRequest: Hook = (request, reply, done) => {
     const { raw } = request;
-    const answer = isBelowRoot(raw.url) ? this.#front?.metadata?.(request) : undefined;
+    const answer = isBelowRoot(raw.url) ? this.#documentFor(request) : undefined;
     if (answer !== undefined) {
       reply.hijack();
       answer(request, reply.raw);
@@ -68,4 +68,9 @@ export class FrontOfRoutes {
     if (request.is404) this.#front?.onUnserved(request.url);
     done();
   };
+
+  #documentFor(request: Parameters<MetadataRoute>[0]): ReturnType<MetadataRoute> {
+    const metadata = this.#front?.metadata;
+    return metadata === false ? undefined : metadata?.(request);
+  }
 }

@@ -3,7 +3,7 @@ import { type Challenge, toChallenge } from '../../core/challenge.js';
 import { UnknownResourceError } from '../../core/errors/request-errors.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { resourceMetadataPaths, ROOT_METADATA_PATH } from '../../core/resource-metadata.js';
-import type { FrameworkRequest } from './request.js';
+import type { FrameworkRequest } from '../http/request.js';
 
 const CORS = {
   'Access-Control-Allow-Origin': '*',
