@@ -1,5 +1,7 @@
-import { isJsonObject, member } from '../../core/lib/members.js';
+import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import type { SessionAnswer } from '../upstream/legacy-session.js';
 import type { Message } from '../upstream/reply-messages.js';
+import { ofTask, RELATED_TASK } from '../wire/task-shapes.js';
 
 const RESERVED = 'io.modelcontextprotocol/';
 /** Of results of 2026-07-28, which earlier revisions do not have. */
@@ -12,6 +14,16 @@ export function withoutReserved(params: Message): Message {
   const kept = Object.entries(meta).filter(([name]) => !name.startsWith(RESERVED));
   if (kept.length > 0) return { ...params, _meta: Object.fromEntries(kept) };
   return without(params, ['_meta']);
+}
+
+/** What a client has answered, for the upstream that has asked: of the task that it has asked for, by its own id. */
+export function answerTo(question: Message, answer: SessionAnswer): SessionAnswer {
+  const result = member(answer, 'result');
+  if (!isJsonObject(result)) return answer;
+  const related = memberOf(memberOf(member(question, 'params'), '_meta'), RELATED_TASK);
+  const taskId = memberOf(related, 'taskId');
+  const plain = withoutReserved(result);
+  return { result: typeof taskId === 'string' ? ofTask(plain, taskId) : plain };
 }
 
 /** A result of 2026-07-28 for a client of an earlier revision. */

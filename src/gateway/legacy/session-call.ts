@@ -17,7 +17,7 @@ import type { ClientSession } from './client-session.js';
 import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
 import { TASKS } from '../wire/task-shapes.js';
 import type { MessageSink } from './message-stream.js';
-import { legacyResult } from './reserved-meta.js';
+import { answerTo, legacyResult } from './reserved-meta.js';
 
 /** One operation in the session of a client, on its way to its upstream. */
 export interface SessionCall {
@@ -114,7 +114,7 @@ async function relay(
     } else {
       // With the token of the call that was asked about.
       const back = (answer: SessionAnswer) =>
-        upstream.answer(member(message, 'id'), answer, asking);
+        upstream.answer(member(sent, 'id'), answerTo(sent, answer), asking);
       await stream.send({ ...message, id: session.question(back) });
     }
   }

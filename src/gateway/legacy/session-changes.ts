@@ -13,6 +13,7 @@ import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
 import { isOver, LEGACY_TASK_NEWS, legacyTask } from '../wire/task-shapes.js';
 import type { ClientSession } from './client-session.js';
+import { answerTo } from './reserved-meta.js';
 import { SessionStream } from './session-stream.js';
 
 /** Of one session. */
@@ -157,7 +158,7 @@ function hearerOf(
     asked: (question, upstream) => {
       if (!stream.isOpen) return false;
       const id = session.question((answer) =>
-        upstream.answer(member(question, 'id'), answer, asking),
+        upstream.answer(member(question, 'id'), answerTo(question, answer), asking),
       );
       stream.send({ ...ours(question), id });
       return true;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  answerTo,
   legacyResult,
   modernResult,
   withoutReserved,
@@ -15,6 +16,24 @@ describe('what belongs to one hop of the protocol', () => {
     for (const params of [{ a: 1 }, { _meta: 'x' }, { _meta: null }]) {
       expect(withoutReserved(params)).toBe(params);
     }
+  });
+});
+
+describe('answers of a client', () => {
+  const question = {
+    params: { _meta: { 'io.modelcontextprotocol/related-task': { taskId: 't' } } },
+  };
+  const result = { action: 'accept', _meta: meta };
+
+  test('are of the task of the question; errors go on as they came', () => {
+    expect(answerTo(question, { result })).toEqual({
+      result: { action: 'accept', _meta: { ...question.params._meta, 'com.example/a': 1 } },
+    });
+    expect(answerTo({}, { result })).toEqual({
+      result: { action: 'accept', _meta: { 'com.example/a': 1 } },
+    });
+    const error = { error: { code: -1, message: 'no' } };
+    for (const answer of [error, { result: null }]) expect(answerTo(question, answer)).toBe(answer);
   });
 });
 

@@ -12,6 +12,7 @@ import { until } from '../../support/time/until.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 const CALLS = process.env['AUTHPLANE_STRESS'] === undefined ? 30 : 100;
+const RELATED = 'io.modelcontextprotocol/related-task';
 const inputSchema = z.object({ key: z.string() });
 const form = (key: string) => ({
   message: key,
@@ -37,6 +38,11 @@ function legacy(): McpServer {
     );
     await tell(key);
     return text([key, answer.content]);
+  });
+  server.registerTool('ask-for-task', { inputSchema: inputSchema.shape }, async (_, extra) => {
+    const params = { ...form('who?'), _meta: { [RELATED]: { taskId: 'its own' } } };
+    const question = { method: 'elicitation/create' as const, params };
+    return text((await extra.sendRequest(question, ElicitResultSchema))._meta);
   });
   return server;
 }
@@ -136,6 +142,23 @@ describe('14.F: what an upstream says goes to the call that it is about', () => 
       keys.some((key) => key.startsWith('key-')),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test('14.2: an answer is of the task that the upstream knows, and has nothing of another hop', async () => {
+    const response = await post({
+      id: 3000,
+      method: 'tools/call',
+      params: { name: 'old__ask-for-task', arguments: { key: '' } },
+    });
+    const seen: unknown[] = [];
+    for await (const { id, params, result } of eventsOf(response)) {
+      seen.push(params?._meta[RELATED].taskId ?? JSON.parse(result.content[0].text));
+      if (params === undefined) continue;
+      const _meta = { ...params._meta, 'io.modelcontextprotocol/x': 1, 'com.example/a': 1 };
+      await post({ id, result: { action: 'decline', _meta } });
+    }
+    const its = { [RELATED]: { taskId: 'its own' }, 'com.example/a': 1 };
+    expect(seen).toEqual([expect.not.stringContaining('its own'), its]);
   });
 
   test('an answer takes no place of its own: the call that waits for it has one', async () => {
