@@ -12,7 +12,7 @@ import {
   keepPrivate,
   nodeRequest,
   nodeResponse,
-  sendAlong,
+  offerHeaders,
 } from './http/exchange.js';
 import {
   publishCaller,
@@ -161,8 +161,8 @@ function admit(
   publish(exchange, application, caller);
   if (caller.isAnonymous !== true) publishUserOf(exchange, protectedBy, application, caller);
   application.streams.watch(exchange, caller);
+  offerHeaders(exchange, caller.responseHeaders); // says of caches what it has to, which comes first
   keepPrivate(exchange);
-  sendAlong(exchange, caller.responseHeaders);
 }
 
 /**

@@ -44,20 +44,6 @@ export function nodeResponse({
   return reply.raw ?? (reply as unknown as ServerResponse); // Express: Node's own
 }
 
-/**
- * Headers for whatever the handler answers. On Node's own response, because a handler that takes the
- * response over (Fastify's `hijack`, as MCP transports need it) loses those of the framework.
- */
-export function sendAlong(
-  exchange: Pick<HttpExchange, 'reply'>,
-  headers: Readonly<Record<string, string>>,
-): void {
-  const names = Object.keys(headers);
-  if (names.length === 0) return;
-  const raw = nodeResponse(exchange);
-  for (const name of names) raw.setHeader(name, headers[name] ?? '');
-}
-
 /** Headers for an answer, as far as whoever gives it says nothing else. */
 interface Offered {
   readonly name: string;
@@ -83,8 +69,10 @@ export function offerHeaders(
   headers: Readonly<Record<string, string>>,
   isFor: (status: number) => boolean = always,
 ): void {
+  const names = Object.keys(headers);
+  if (names.length === 0) return;
   const raw = nodeResponse({ reply });
-  const offered = Object.keys(headers).map((written): Offered => {
+  const offered = names.map((written): Offered => {
     const [name, value] = [written.toLowerCase(), headers[written] ?? ''];
     const [before, rawBefore] = [reply.getHeader(name), raw.getHeader(name)];
     if (raw === reply) raw.setHeader(written, value);

@@ -10,7 +10,6 @@ import {
   nodeRequest,
   nodeResponse,
   offerHeaders,
-  sendAlong,
 } from '../../../src/nest/http/exchange.js';
 
 /** As Express hands them out: Node's own. */
@@ -63,14 +62,14 @@ describe('one request and the place for its answer', () => {
   });
 });
 
-describe('sendAlong', () => {
+describe('offerHeaders', () => {
   const headers = { 'DPoP-Nonce': 'n', 'Cache-Control': 'no-store' };
 
   it('is on the answer of the handler', async () => {
     const { reply } = express();
-    sendAlong({ reply }, headers);
+    offerHeaders({ reply }, headers);
     expect(reply.getHeaders()).toEqual({ 'dpop-nonce': 'n', 'cache-control': 'no-store' });
-    expect(await throughFastify((exchange) => sendAlong(exchange, headers))).toMatchObject({
+    expect(await throughFastify((exchange) => offerHeaders(exchange, headers))).toMatchObject({
       'dpop-nonce': 'n',
     });
   });

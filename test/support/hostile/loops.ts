@@ -186,7 +186,6 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/self-check-targets.ts': { knownOperation: 'boot' },
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
   'nest/http/exchange.ts': {
-    sendAlong: 'bounded',
     withOffered: 'bounded',
     offerPrivate: 'bounded',
   },
