@@ -36,12 +36,12 @@ const LONGEST = [
   'core/discovery/jwks.spec.ts',
   'mcp/sdk/scoped.spec.ts',
   // Of the stress tests.
+  'hostile/exchange-simulation.stress.spec.ts',
   'nest/callers/other-credentials.tenants.stress.spec.ts',
   'core/mcp/uri-table.stress.spec.ts',
   'hostile/host-messages.stress.spec.ts',
   'gateway/gateway.callers.stress.spec.ts',
   'hostile/json-rpc.stress.spec.ts',
-  'hostile/exchange-simulation.stress.spec.ts',
   'nest/callers/other-credentials.stress.spec.ts',
   'core/jws/jws-signature.stress.spec.ts',
   // Of the packed package: those that need the same install do not begin together.

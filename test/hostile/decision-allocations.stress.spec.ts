@@ -10,6 +10,7 @@ const FEATURES: Readonly<Record<string, readonly string[] | 'all of it'>> = {
   'nest/callers/callback.ts': 'all of it',
   'nest/callers/caller-place.ts': 'all of it',
   'nest/callers/other-credentials.ts': 'all of it',
+  'nest/callers/request-caller.ts': ['callerOf', 'callerByEither'],
   'core/token/other-caller.ts': 'all of it',
   'core/names/lookups.ts': 'all of it',
   'core/names/path-template.ts': 'all of it',
@@ -19,8 +20,7 @@ const FEATURES: Readonly<Record<string, readonly string[] | 'all of it'>> = {
   'nest/mcp/answers/list-rulings.ts': 'all of it',
   'nest/decision.ts': [
     ...['after', 'goOnAfter', 'identifyAndAdmit', 'askAndAdmit', 'loadUser', 'askRules'],
-    ...['callerOf', 'callerByEither', 'decideForMember', 'ofMember', 'publishUserOf'],
-    'requireOpen',
+    ...['decideForMember', 'ofMember', 'publishUserOf', 'requireOpen'],
   ],
   'nest/mcp/endpoint-rules.ts': ['#admitsAnybody', '#isOfAnother'],
   'nest/mcp/message-inspection.ts': ['#judgeAnybody', '#requireLater'],
@@ -60,7 +60,7 @@ describe('12: an application that uses nothing of it', () => {
       expect.arrayContaining([
         'nest/callers/app-user.ts loadOnce',
         'nest/callers/other-credentials.ts callerOf',
-        'nest/decision.ts callerByEither',
+        'nest/callers/request-caller.ts callerByEither',
         'nest/decision.ts decideForMember',
         'nest/resources/many-resources.ts of',
       ]),
