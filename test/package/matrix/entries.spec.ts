@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { installApp } from '../../support/package/installed-app.js';
 import { entries, importsOf, manifest, specifier } from '../../support/package/packed-package.js';
@@ -70,7 +72,9 @@ describe('loading', () => {
   );
 
   test('13: ./core loads no module of Node before it needs one', () => {
-    const script = `const before = new Set(process.moduleLoadList);
+    writeFileSync(join(bare, 'first.mjs'), 'export {};');
+    const script = `await import('./first.mjs'); // for which Node loads its loader
+      const before = new Set(process.moduleLoadList);
       await import('${specifier('./core')}');
       console.log(process.moduleLoadList.filter((name) => !before.has(name)).join());`;
     expect(node(['--input-type=module', '--eval', script], bare).trim()).toBe('');

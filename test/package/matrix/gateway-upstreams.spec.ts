@@ -33,6 +33,8 @@ const EXCEPTIONS: readonly string[] = [
   'v2-2026 everything tool trigger-elicitation-request',
   'v2-2026 everything tool trigger-sampling-request',
   'v2-2026 everything tool trigger-url-elicitation',
+  // It runs as a task only, and this client declares no tasks: an error of the protocol instead of a result that says so.
+  'v2-2026 everything tool simulate-research-query',
   // It has no sessions either: each call is the first one.
   'v2-2026 everything tool toggle-simulated-logging',
   'v2-2026 everything tool toggle-subscriber-updates',
