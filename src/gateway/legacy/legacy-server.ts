@@ -1,4 +1,4 @@
-import type { Eventually } from '../../core/lib/deadline.js';
+import { type Eventually, untilAborted } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import { type ListShape, listShapeOf } from '../listing/list-kinds.js';
@@ -9,6 +9,7 @@ import type { Asking } from '../upstream/modern-rpc.js';
 import { RpcError } from '../wire/gateway-errors.js';
 import {
   ACCEPTED,
+  INTERNAL_ERROR,
   INVALID_REQUEST,
   METHOD_NOT_FOUND,
   type RequestId,
@@ -121,7 +122,7 @@ export class LegacyServer {
   ): Promise<LegacyAnswer> {
     if (method === 'notifications/cancelled') {
       const id = memberOf(member(body, 'params'), 'requestId');
-      session.cancel(id, new Error('the client has cancelled the call'));
+      session.cancel(id, cancelled());
     }
     if (method === 'notifications/roots/list_changed') {
       for (const upstream of await session.upstreams.all()) {
@@ -134,7 +135,29 @@ export class LegacyServer {
     return { answer: ACCEPTED };
   }
 
+  /** Until its answer is there, the client can cancel it by its id. */
   async #request(
+    session: ClientSession,
+    asked: Asked,
+    inbound: LegacyInbound,
+  ): Promise<RpcAnswer | Relay> {
+    const { asking } = inbound;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([asking.signal, stop.signal]);
+    const end = session.begin(asked.id, (reason) => stop.abort(reason));
+    try {
+      const mine = { ...inbound, asking: { ...asking, signal } };
+      const answer = await untilAborted(this.#answerTo(session, asked, mine), signal);
+      if (typeof answer === 'function') return (stream) => answer(stream).finally(end);
+      end();
+      return answer;
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  async #answerTo(
     session: ClientSession,
     asked: Asked,
     inbound: LegacyInbound,
@@ -229,40 +252,35 @@ export class LegacyServer {
     { id, method, params }: Asked,
     { judgeAgain, asking }: LegacyInbound,
   ): Promise<Relay> {
-    const stop = new AbortController();
-    const signal = AbortSignal.any([asking.signal, stop.signal]);
-    const end = session.begin(id, (reason) => stop.abort(reason));
-    try {
-      const { capabilities } = session.client;
-      const mine = { ...asking, signal, capabilities };
-      const routed = await this.#router.route(method, params, mine, judgeAgain);
-      if (routed === undefined) {
-        throw new RpcError(200, { code: METHOD_NOT_FOUND, message: 'Method not found' });
-      }
-      const { route, name } = routed;
-      const call = {
-        session,
-        route,
-        id,
-        method,
-        name,
-        asking: mine,
-        registry: this.#registry,
-        params: withoutReserved(routed.params),
-      };
-      const era = await this.#registry.eraOf(route.upstream, mine);
-      const relay = await (era === MODERN ? relayModern(call, params['taskId']) : callLegacy(call));
-      return (stream) => relay(stream).finally(end);
-    } catch (error) {
-      end();
-      throw error;
+    const mine = { ...asking, capabilities: session.client.capabilities };
+    const routed = await this.#router.route(method, params, mine, judgeAgain);
+    if (routed === undefined) {
+      throw new RpcError(200, { code: METHOD_NOT_FOUND, message: 'Method not found' });
     }
+    const { route, name } = routed;
+    const call = {
+      session,
+      route,
+      id,
+      method,
+      name,
+      asking: mine,
+      registry: this.#registry,
+      params: withoutReserved(routed.params),
+    };
+    const era = await this.#registry.eraOf(route.upstream, mine);
+    return era === MODERN ? relayModern(call, params['taskId']) : callLegacy(call);
   }
 }
 
 function requestId(id: unknown): RequestId {
   if (typeof id === 'string' || Number.isSafeInteger(id)) return id as RequestId; // checked here
   throw invalidRequest();
+}
+
+/** For a client that has stopped listening for it; the transport needs an answer all the same. */
+function cancelled(): RpcError {
+  return new RpcError(200, { code: INTERNAL_ERROR, message: 'Cancelled' });
 }
 
 function invalidRequest(): RpcError {

@@ -5,7 +5,20 @@ import {
 } from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import {
+  CallToolRequestSchema,
+  CompleteRequestSchema,
+  ElicitRequestSchema,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListRootsRequestSchema,
+  ListToolsRequestSchema,
+  ReadResourceRequestSchema,
+  SetLevelRequestSchema,
+  SubscribeRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { none } from 'authplane-nestjs/gateway';
 import { type GatewayApp, startGateway } from '../../support/gateway/gateway-app.js';
 import { type LegacyUpstream, startLegacyUpstream } from '../../support/gateway/legacy-servers.js';
@@ -275,5 +288,94 @@ describe.each(platforms)('14.F: clients and upstreams of 2025-11-25 on %s', (pla
     const read = await client.readResource({ uri: 'count://all' });
     expect(read.contents).toHaveLength(1);
     await client.close();
+  });
+});
+
+/** Lists one of each, but tools only if it is not mute, and answers nothing else before it is told to stop. */
+function hanging(log: string[], isMute: boolean): McpServer {
+  const { server } = new McpServer({ name: 'hanging', version: '1' });
+  const hang = ({ method }: { method: string }, { signal }: { signal: AbortSignal }) => {
+    log.push(`begun ${method}`);
+    return new Promise<never>(() => {
+      signal.addEventListener('abort', () => log.push(`cancelled ${method}`));
+    });
+  };
+  const one = { name: 'it', uri: 'it://it', inputSchema: { type: 'object' as const } };
+  server.registerCapabilities({ tools: {} });
+  server.setRequestHandler(ListToolsRequestSchema, (request, extra) =>
+    isMute ? hang(request, extra) : { tools: [one] },
+  );
+  if (isMute) return { connect: (to: never) => server.connect(to) } as unknown as McpServer;
+  server.registerCapabilities({
+    ...{ resources: { subscribe: true }, prompts: {}, completions: {}, logging: {} },
+  });
+  server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: [one] }));
+  server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: [one] }));
+  server.setRequestHandler(CallToolRequestSchema, hang);
+  server.setRequestHandler(GetPromptRequestSchema, hang);
+  server.setRequestHandler(ReadResourceRequestSchema, hang);
+  server.setRequestHandler(CompleteRequestSchema, hang);
+  server.setRequestHandler(SubscribeRequestSchema, hang);
+  server.setRequestHandler(SetLevelRequestSchema, hang);
+  return { connect: (to: never) => server.connect(to) } as unknown as McpServer;
+}
+
+describe('14.2: a client in a session cancels', () => {
+  unhandledRejections();
+  let works: LegacyUpstream;
+  let mute: LegacyUpstream;
+  let app: GatewayApp;
+  let headers: Record<string, string>;
+  beforeAll(async () => {
+    works = await startLegacyUpstream((log) => hanging(log, false));
+    mute = await startLegacyUpstream((log) => hanging(log, true));
+    const timeoutMs = 600_000;
+    app = await startGateway({
+      gateway: {
+        upstreams: {
+          works: { url: works.url, token: none(), timeoutMs },
+          mute: { url: mute.url, token: none(), timeoutMs, listTimeoutMs: timeoutMs },
+        },
+      },
+    });
+    headers = {
+      authorization: `Bearer ${await app.token()}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+    };
+    const clientInfo = { name: 'wire', version: '1' };
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+    const opened = await post({ id: 0, method: 'initialize', params });
+    await opened.text();
+    headers['mcp-session-id'] = opened.headers.get('mcp-session-id') ?? '';
+  });
+  afterAll(async () => {
+    await app.close();
+    await works.stop();
+    await mute.stop();
+  });
+  const post = (message: object) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', ...message });
+    return fetch(app.mcpUrl, { method: 'POST', headers, body });
+  };
+
+  const ref = { type: 'ref/prompt', name: 'works__it' };
+  test.each<[string, object]>([
+    ['tools/call', { name: 'works__it', arguments: {} }],
+    ['prompts/get', { name: 'works__it' }],
+    ['resources/read', { uri: 'it://it' }],
+    ['completion/complete', { ref, argument: { name: 'a', value: '' } }],
+    ['resources/subscribe', { uri: 'it://it' }],
+    ['logging/setLevel', { level: 'debug' }],
+    ['tools/list', {}],
+  ])('%s, which ends', async (method, params) => {
+    const log = method === 'tools/list' ? mute.log : works.log;
+    const answer = post({ id: method, method, params }).then((response) => response.text());
+    await until(() => log.includes(`begun ${method}`));
+    const cancelled = { method: 'notifications/cancelled', params: { requestId: method } };
+    await (await post(cancelled)).text();
+    expect(await answer).toMatch(/"error"|"isError":true/);
+    const isOperation = !['tools/list', 'resources/subscribe', 'logging/setLevel'].includes(method);
+    if (isOperation) await until(() => log.includes(`cancelled ${method}`));
   });
 });
