@@ -14,7 +14,7 @@ import { noteChange, pauseAfter } from './upstream-changes.js';
 /** Of the client whose session it is. */
 export interface SessionHearer extends ChangeListener {
   /** Any other notification. */
-  told?(message: Message): void;
+  told?(message: Message, session: LegacySession): void;
   /** @returns whether somebody is asked, who answers the session */
   asked?(question: Message, session: LegacySession): boolean;
 }
@@ -92,7 +92,7 @@ export class SessionListener {
     const uri = memberOf(member(message, 'params'), 'uri');
     if (method === 'notifications/resources/updated' && typeof uri === 'string') {
       this.#hearer.updated(uri);
-    } else this.#hearer.told?.(message);
+    } else this.#hearer.told?.(message, session);
   }
 
   #asked(

@@ -1,11 +1,24 @@
 import { randomUUID } from 'node:crypto';
+import { isJsonObject, member } from '../../core/lib/members.js';
 import { LEGACY, type SessionAnswer, type SessionClient } from '../upstream/legacy-session.js';
+import type { Message } from '../upstream/reply-messages.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { SessionStream } from './session-stream.js';
 
 /** Told the answer, by whoever the question came from. */
 type Answered = (answer: SessionAnswer) => void;
+
+/** Who has asked, and the id of the question there. */
+interface Asker {
+  readonly upstream: object;
+  readonly id: unknown;
+}
+
+interface Question {
+  readonly answered: Answered;
+  readonly asker: Asker | undefined;
+}
 
 /** A resource of which a client wants to hear. */
 export interface Subscription {
@@ -28,7 +41,7 @@ export class ClientSession {
   /** Told of a task that it has made; `undefined` while no stream is open. */
   follow: ((task: Readonly<Record<string, unknown>>) => void) | undefined;
   lastUsed = performance.now();
-  readonly #questions = new Map<string, Answered>();
+  readonly #questions = new Map<string, Question>();
   readonly #calls = new Map<string | number, (reason: unknown) => void>();
   #lastQuestion = 0;
   #stream: SessionStream | undefined;
@@ -72,21 +85,39 @@ export class ClientSession {
   }
 
   /** @returns the id under which the client is asked */
-  question(answered: Answered): string {
+  question(answered: Answered, asker?: Asker): string {
     const id = `gateway-${++this.#lastQuestion}`;
     const [oldest] = this.#questions.keys();
     if (this.#questions.size >= MAX_QUESTIONS && oldest !== undefined)
       this.#questions.delete(oldest);
-    this.#questions.set(id, answered);
+    this.#questions.set(id, { answered, asker });
     return id;
   }
 
   /** Each question has one answer; any other is nobody's. */
   answer(id: unknown, answer: SessionAnswer): void {
     if (typeof id !== 'string') return;
-    const answered = this.#questions.get(id);
+    const question = this.#questions.get(id);
     this.#questions.delete(id);
-    answered?.(answer);
+    question?.answered(answer);
+  }
+
+  /**
+   * A notification of an upstream for the client, who knows its questions by other ids.
+   *
+   * @returns `undefined` if it takes a question back that the client was not asked, or has answered
+   */
+  told(message: Message, upstream: object): Message | undefined {
+    if (member(message, 'method') !== 'notifications/cancelled') return message;
+    const params = member(message, 'params');
+    if (!isJsonObject(params)) return undefined;
+    const [requestId] =
+      [...this.#questions].find(
+        ([, { asker }]) => asker?.upstream === upstream && asker.id === params['requestId'],
+      ) ?? [];
+    if (requestId === undefined) return undefined;
+    this.#questions.delete(requestId);
+    return { ...message, params: { ...params, requestId } };
   }
 
   /** @returns its end */

@@ -110,12 +110,14 @@ async function relay(
     if (!isCall) continue;
     if (!Object.hasOwn(message, 'id')) {
       noteChange(route.upstream, said, registry);
-      await stream.send(message);
+      const told = session.told(message, upstream);
+      if (told !== undefined) await stream.send(told);
     } else {
       // With the token of the call that was asked about.
       const back = (answer: SessionAnswer) =>
         upstream.answer(member(sent, 'id'), answerTo(sent, answer), asking);
-      await stream.send({ ...message, id: session.question(back) });
+      const asker = { upstream, id: member(sent, 'id') };
+      await stream.send({ ...message, id: session.question(back, asker) });
     }
   }
   throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});

@@ -154,11 +154,16 @@ function hearerOf(
   return {
     changed: (method) => stream.changed(method),
     updated: (uri) => stream.updated(uri),
-    told: (message) => stream.send(ours(message)),
+    told: (message, upstream) => {
+      const told = session.told(ours(message), upstream);
+      if (told !== undefined) stream.send(told);
+    },
     asked: (question, upstream) => {
       if (!stream.isOpen) return false;
-      const id = session.question((answer) =>
-        upstream.answer(member(question, 'id'), answerTo(question, answer), asking),
+      const asker = { upstream, id: member(question, 'id') };
+      const id = session.question(
+        (answer) => upstream.answer(asker.id, answerTo(question, answer), asking),
+        asker,
       );
       stream.send({ ...ours(question), id });
       return true;

@@ -26,6 +26,26 @@ describe('ClientSession', () => {
     expect(heard).toHaveLength(2);
   });
 
+  test('14.2: a question that its upstream takes back is withdrawn under the id that the client has, once', () => {
+    const one = session();
+    const [upstream, other] = [{}, {}];
+    const heard: string[] = [];
+    one.question(() => heard.push('first'), { upstream, id: 1 });
+    const id = one.question(() => heard.push('second'), { upstream, id: 2 });
+    const method = 'notifications/cancelled';
+    const cancel = (requestId: unknown) => ({ jsonrpc: '2.0', method, params: { requestId } });
+    for (const wrong of [3, '2', undefined])
+      expect(one.told(cancel(wrong), upstream)).toBeUndefined();
+    expect(one.told(cancel(2), other)).toBeUndefined();
+    expect(one.told({ method }, upstream)).toBeUndefined();
+    expect(one.told(cancel(2), upstream)).toEqual(cancel(id));
+    expect(one.told(cancel(2), upstream)).toBeUndefined();
+    one.answer(id, { result: {} });
+    expect(heard).toEqual([]);
+    const news = { method: 'notifications/message' };
+    expect(one.told(news, upstream)).toBe(news);
+  });
+
   test('of more than 256 open questions the oldest is given up', () => {
     const one = session();
     const heard: string[] = [];

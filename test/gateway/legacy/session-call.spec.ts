@@ -39,6 +39,14 @@ function legacy(): McpServer {
     await tell(key);
     return text([key, answer.content]);
   });
+  server.registerTool('take-back', { inputSchema: inputSchema.shape }, async (_, extra) => {
+    const question = { method: 'elicitation/create' as const, params: form('wait') };
+    const stop = new AbortController();
+    const asked = extra.sendRequest(question, ElicitResultSchema, { signal: stop.signal });
+    setImmediate(() => stop.abort());
+    await asked.catch(() => undefined);
+    return text('no more');
+  });
   server.registerTool('ask-for-task', { inputSchema: inputSchema.shape }, async (_, extra) => {
     const params = { ...form('who?'), _meta: { [RELATED]: { taskId: 'its own' } } };
     const question = { method: 'elicitation/create' as const, params };
@@ -159,6 +167,22 @@ describe('14.F: what an upstream says goes to the call that it is about', () => 
     }
     const its = { [RELATED]: { taskId: 'its own' }, 'com.example/a': 1 };
     expect(seen).toEqual([expect.not.stringContaining('its own'), its]);
+  });
+
+  test('14.2: a question that the upstream takes back is taken back by the id that the client has', async () => {
+    const params = { name: 'old__take-back', arguments: { key: '' } };
+    const response = await post({ id: 4000, method: 'tools/call', params });
+    const seen: unknown[] = [];
+    for await (const { id, method, params: said } of eventsOf(response)) {
+      seen.push([method, method === 'notifications/cancelled' ? said.requestId : id]);
+    }
+    const id = (seen as [unknown, unknown][])[0]?.[1];
+    expect(id).toMatch(/^gateway-/);
+    expect(seen).toEqual([
+      ['elicitation/create', id],
+      ['notifications/cancelled', id],
+      [undefined, 4000],
+    ]);
   });
 
   test('an answer takes no place of its own: the call that waits for it has one', async () => {
