@@ -89,9 +89,9 @@ const TASK_METHODS: ReadonlySet<string> = new Set([
   'tasks/cancel',
   'tasks/update',
 ]);
-const RELATED_TASK = 'io.modelcontextprotocol/related-task';
+export const RELATED_TASK = 'io.modelcontextprotocol/related-task';
 const CLIENT_CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
-const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 
 const LISTS: ReadonlyMap<string, OperationKind> = new Map([
   ['tools/list', 'tool'],

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { TASKS_EXTENSION } from '../../core/mcp/json-rpc.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import { type Asking, META, strategyOf } from '../upstream/modern-rpc.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { eventsOf } from '../wire/read-message.js';
-import { MODERN_TASK_NEWS, TASKS } from '../wire/task-shapes.js';
+import { MODERN_TASK_NEWS } from '../wire/task-shapes.js';
 import { outgoingRequest } from '../wire/upstream-request.js';
 import type { ChangeListener } from './event-stream.js';
 import { changesOf, covers, type ListenFilter, unionOf } from './listen-filter.js';
@@ -22,7 +23,7 @@ const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 /** Whoever listens to tasks can handle them. */
 const ABLE = {
   ...META,
-  'io.modelcontextprotocol/clientCapabilities': { extensions: { [TASKS]: {} } },
+  'io.modelcontextprotocol/clientCapabilities': { extensions: { [TASKS_EXTENSION]: {} } },
 };
 const MAX_EVENT_BYTES = 1_048_576;
 

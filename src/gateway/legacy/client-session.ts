@@ -1,9 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { isJsonObject, member } from '../../core/lib/members.js';
-import { LEGACY, type SessionAnswer, type SessionClient } from '../upstream/legacy-session.js';
+import {
+  LEGACY,
+  type LegacySession,
+  type SessionAnswer,
+  type SessionClient,
+} from '../upstream/legacy-session.js';
+import type { Asking } from '../upstream/modern-rpc.js';
 import type { Message } from '../upstream/reply-messages.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { answerTo } from './reserved-meta.js';
 import type { SessionStream } from './session-stream.js';
 
 /** Told the answer, by whoever the question came from. */
@@ -92,6 +99,21 @@ export class ClientSession {
       this.#questions.delete(oldest);
     this.#questions.set(id, { answered, asker });
     return id;
+  }
+
+  /**
+   * The same for a question of an upstream, which is answered with the token of the request in `asking`.
+   *
+   * @returns the id under which the client is asked
+   */
+  questionOf(
+    question: Message,
+    upstream: LegacySession,
+    asking: Omit<Asking, 'timeoutMs'>,
+  ): string {
+    const id = member(question, 'id');
+    const answered: Answered = (answer) => upstream.answer(id, answerTo(question, answer), asking);
+    return this.question(answered, { upstream, id });
   }
 
   /** Each question has one answer; any other is nobody's. */

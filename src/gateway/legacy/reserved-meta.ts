@@ -1,7 +1,7 @@
-import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { isJsonObject, member } from '../../core/lib/members.js';
 import type { SessionAnswer } from '../upstream/legacy-session.js';
 import type { Message } from '../upstream/reply-messages.js';
-import { ofTask, RELATED_TASK } from '../wire/task-shapes.js';
+import { ofTask, relatedTaskOf } from '../wire/task-shapes.js';
 
 const RESERVED = 'io.modelcontextprotocol/';
 /** Of results of 2026-07-28, which earlier revisions do not have. */
@@ -20,8 +20,7 @@ export function withoutReserved(params: Message): Message {
 export function answerTo(question: Message, answer: SessionAnswer): SessionAnswer {
   const result = member(answer, 'result');
   if (!isJsonObject(result)) return answer;
-  const related = memberOf(memberOf(member(question, 'params'), '_meta'), RELATED_TASK);
-  const taskId = memberOf(related, 'taskId');
+  const taskId = relatedTaskOf(question);
   const plain = withoutReserved(result);
   return { result: typeof taskId === 'string' ? ofTask(plain, taskId) : plain };
 }

@@ -1,4 +1,5 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { TASKS_EXTENSION } from '../../core/mcp/json-rpc.js';
 import { noteChange } from '../changes/upstream-changes.js';
 import { paramHeaders } from '../listing/param-headers.js';
 import type { Route } from '../listing/routing-table.js';
@@ -15,9 +16,8 @@ import { outgoingRequest } from '../wire/upstream-request.js';
 import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
 import type { ClientSession } from './client-session.js';
 import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
-import { TASKS } from '../wire/task-shapes.js';
 import type { MessageSink } from './message-stream.js';
-import { answerTo, legacyResult } from './reserved-meta.js';
+import { legacyResult } from './reserved-meta.js';
 
 /** One operation in the session of a client, on its way to its upstream. */
 export interface SessionCall {
@@ -113,11 +113,7 @@ async function relay(
       const told = session.told(message, upstream);
       if (told !== undefined) await stream.send(told);
     } else {
-      // With the token of the call that was asked about.
-      const back = (answer: SessionAnswer) =>
-        upstream.answer(member(sent, 'id'), answerTo(sent, answer), asking);
-      const asker = { upstream, id: member(sent, 'id') };
-      await stream.send({ ...message, id: session.question(back, asker) });
+      await stream.send({ ...message, id: session.questionOf(sent, upstream, asking) });
     }
   }
   throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});
@@ -185,8 +181,10 @@ function declared({ session, handlesTasks = false }: SessionCall): Message {
   const { capabilities } = session.client;
   const same = Object.entries(capabilities).filter(([name]) => !OF_TASKS.has(name));
   const said = member(capabilities, 'extensions');
-  const others = Object.entries(isJsonObject(said) ? said : {}).filter(([name]) => name !== TASKS);
-  const extensions = handlesTasks ? [...others, [TASKS, {}] as const] : others;
+  const others = Object.entries(isJsonObject(said) ? said : {}).filter(
+    ([name]) => name !== TASKS_EXTENSION,
+  );
+  const extensions = handlesTasks ? [...others, [TASKS_EXTENSION, {}] as const] : others;
   return extensions.length === 0
     ? Object.fromEntries(same)
     : { ...Object.fromEntries(same), extensions: Object.fromEntries(extensions) };

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { member, putMember } from '../../core/lib/members.js';
+import { putMember } from '../../core/lib/members.js';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
 import { ALL_LISTS, changesOf } from '../changes/listen-filter.js';
 import { type SessionHearer, SessionListener } from '../changes/session-listener.js';
@@ -13,7 +13,6 @@ import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { MODERN } from '../wire/modern-request.js';
 import { isOver, LEGACY_TASK_NEWS, legacyTask } from '../wire/task-shapes.js';
 import type { ClientSession } from './client-session.js';
-import { answerTo } from './reserved-meta.js';
 import { SessionStream } from './session-stream.js';
 
 /** Of one session. */
@@ -160,11 +159,7 @@ function hearerOf(
     },
     asked: (question, upstream) => {
       if (!stream.isOpen) return false;
-      const asker = { upstream, id: member(question, 'id') };
-      const id = session.question(
-        (answer) => upstream.answer(asker.id, answerTo(question, answer), asking),
-        asker,
-      );
+      const id = session.questionOf(question, upstream, asking);
       stream.send({ ...ours(question), id });
       return true;
     },

@@ -1,3 +1,4 @@
+import { TASKS_EXTENSION } from '../../core/mcp/json-rpc.js';
 import type { Eventually } from '../../core/lib/deadline.js';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ChangeFeeds } from '../changes/change-feeds.js';
@@ -7,7 +8,7 @@ import { callInSession } from '../legacy/call-in-session.js';
 import { callLegacyTool } from '../tasks/call-as-task.js';
 import { heldAnswer } from '../tasks/held-answers.js';
 import { HeldTasks } from '../tasks/held-tasks.js';
-import { declaresTasks, TASKS } from '../wire/task-shapes.js';
+import { declaresTasks } from '../wire/task-shapes.js';
 import { requireParamHeaders } from '../listing/param-headers.js';
 import type { OperationRouter } from '../listing/operation-router.js';
 import type { Route } from '../listing/routing-table.js';
@@ -80,7 +81,7 @@ export class ModernServer {
         prompts: { listChanged: true },
         resources: { listChanged: true, subscribe: true },
         completions: {},
-        extensions: { [TASKS]: {} },
+        extensions: { [TASKS_EXTENSION]: {} },
       },
       _meta: this.#meta(),
     };

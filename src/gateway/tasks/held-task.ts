@@ -17,7 +17,7 @@ import {
   isOver,
   LEGACY_TASK_NEWS,
   modernTask,
-  RELATED_TASK,
+  relatedTaskOf,
   ofTask,
   type TaskOutcome,
 } from '../wire/task-shapes.js';
@@ -246,8 +246,7 @@ export class HeldTask {
     const { sessions, route, taskId, registry } = this.parts;
     this.#hearing = new AbortController();
     const until = { ...asking, signal: this.#hearing.signal };
-    const isOurs = (message: Message) =>
-      memberOf(memberOf(memberOf(message['params'], '_meta'), RELATED_TASK), 'taskId') === taskId;
+    const isOurs = (message: Message) => relatedTaskOf(message) === taskId;
     const hearer = {
       ...NOBODY,
       told: (message: Message) => {

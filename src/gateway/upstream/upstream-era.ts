@@ -1,9 +1,9 @@
 import type { Clock } from '../../core/lib/clock.js';
 import { memberOf } from '../../core/lib/members.js';
+import { TASKS_EXTENSION } from '../../core/mcp/json-rpc.js';
 import type { ProtocolEra } from '../../mcp/answers/consent.js';
 import { RpcError, UpstreamError } from '../wire/gateway-errors.js';
 import { MODERN } from '../wire/modern-request.js';
-import { TASKS } from '../wire/task-shapes.js';
 import { type Asking, askModern, isOlder } from './modern-rpc.js';
 import type { Upstream } from './upstream.js';
 
@@ -88,7 +88,7 @@ export class UpstreamEra {
     const { connectTimeoutMs: timeoutMs } = this.#upstream.options;
     const found = await askModern(this.#upstream, 'server/discover', {}, { ...asking, timeoutMs });
     const extensions = memberOf(memberOf(found, 'capabilities'), 'extensions');
-    this.#offersTasks = memberOf(extensions, TASKS) !== undefined;
+    this.#offersTasks = memberOf(extensions, TASKS_EXTENSION) !== undefined;
     return found;
   }
 

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Generations } from '../../core/lib/generations.js';
-import { RELATED_TASK } from './task-shapes.js';
+import { RELATED_TASK } from '../../core/mcp/json-rpc.js';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 
 type Message = Readonly<Record<string, unknown>>;

@@ -1,12 +1,9 @@
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
+import { RELATED_TASK, TASKS_EXTENSION } from '../../core/mcp/json-rpc.js';
 import type { RpcErrorObject } from './json-rpc-answer.js';
 
 type Message = Readonly<Record<string, unknown>>;
 
-/** The extension for tasks of 2026-07-28. */
-export const TASKS = 'io.modelcontextprotocol/tasks';
-/** What messages about a task have in `_meta` (2025-11-25). */
-export const RELATED_TASK = 'io.modelcontextprotocol/related-task';
 /** How a change of a task is told: 2025-11-25, and 2026-07-28. */
 export const LEGACY_TASK_NEWS = 'notifications/tasks/status';
 export const MODERN_TASK_NEWS = 'notifications/tasks';
@@ -39,12 +36,12 @@ export function declaresTasks(params: Message): boolean {
     memberOf(params, '_meta'),
     'io.modelcontextprotocol/clientCapabilities',
   );
-  return memberOf(memberOf(declared, 'extensions'), TASKS) !== undefined;
+  return memberOf(memberOf(declared, 'extensions'), TASKS_EXTENSION) !== undefined;
 }
 
 /** What a request needs of a client that has not declared the extension. */
 export function tasksNeeded(message: string): RpcErrorObject {
-  const requiredCapabilities = { extensions: { [TASKS]: {} } };
+  const requiredCapabilities = { extensions: { [TASKS_EXTENSION]: {} } };
   return { code: MISSING_CAPABILITY, message, data: { requiredCapabilities } };
 }
 
@@ -88,6 +85,12 @@ function renamed(task: Message, names: ReadonlyMap<string, string | undefined>):
     return other === undefined ? [] : [[other, value] as const];
   });
   return Object.fromEntries(members.flat());
+}
+
+/** The task that a question or a notification says it is of (2025-11-25). */
+export function relatedTaskOf(message: Message): unknown {
+  const meta = memberOf(member(message, 'params'), '_meta');
+  return memberOf(memberOf(meta, RELATED_TASK), 'taskId');
 }
 
 /** A result, or the parameters of a question, that say which task they are of (2025-11-25). */
