@@ -36,6 +36,8 @@ const TABLES = {
   peers: () => rowsOf(['peers-bearer', 'peers-proof'], ['µs', 'ratio']),
   duel: () => rowsOf(['duel-bearer', 'duel-proof'], ['µs', 'ratio', 'rate']),
   bystander: () => rowsOf(['duel-bystander'], ['wall ms', 'µs']),
+  gateway: () => rowsOf(['gateway', 'gateway-list'], ['µs', 'ratio', 'rate']),
+  faults: () => rowsOf(['gateway-faults'], ['wall ms', 'tail']),
   scale: () => rowsOf(['scale-tokens', 'scale-keys', 'exchange', 'import'], ['µs', 'ratio']),
 };
 
@@ -117,6 +119,7 @@ const COLUMNS = {
   },
   added: { head: 'added µs', cell: ({ added }) => spread(added.main, 1) },
   ratio: { head: 'to the first row', cell: ({ ratio }) => spread(ratio.main, 2) },
+  tail: { head: 'to the first row', cell: ({ ratio }) => spread(ratio.wall, 2) },
   rate: { head: 'requests, to the first row', cell: ({ rate }) => spread(rate, 2) },
 };
 

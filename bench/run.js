@@ -10,9 +10,9 @@ const QUICK = ['http', 'duel', 'verify', 'peers', 'exchange', 'herd'];
 const RUNS = {
   quick: { benches: QUICK, env: { BENCH_ONLY: 'http-request,http-mcp,bearers,proofs' } },
   full: {
-    benches: [...QUICK, 'scale', 'import', 'gateway'],
+    benches: [...QUICK, 'scale', 'import', 'gateway', 'gateway-faults'],
     env: { FULL: '1' },
-    secondsForAll: 15 * 60,
+    secondsForAll: 20 * 60,
   },
   ci: {
     benches: ['import', 'http'],

@@ -167,6 +167,29 @@ export const MEASURED = [
       'It is one file without jose, and no module of Node is loaded before it is needed. What is left is finding, ' +
       'reading and compiling the file; Node 22 and 24 themselves start in half the time of Node 20.',
   },
+  ...[
+    ['passed through', 'a call passed through the gateway'],
+    ['session to session', 'a call in a session, to a server with sessions'],
+    ['session to 2026-07-28', 'a call in a session, to a server of 2026-07-28'],
+    ['2026-07-28 to session', 'a call of 2026-07-28, to a server with sessions'],
+  ].map(([row, what]) => ({
+    table: 'gateway',
+    row,
+    what: `${what}, to a plain forwarder`,
+    why: 'It is read, judged and sent on as a request of its own.',
+  })),
+  {
+    table: 'gateway-list',
+    row: 'listed, warm',
+    what: 'a list of ten servers with 1,000 tools each, to serialising it',
+    why: 'What a caller may see is chosen for each request.',
+  },
+  ...['hangs', 'is slow', 'sends garbage', 'is gone'].map((does) => ({
+    table: 'gateway-faults',
+    row: `beside one that ${does}`,
+    what: `p99 of calls beside a server that ${does}, to beside one that is well`,
+    why: 'All calls share one main thread.',
+  })),
 ];
 
 const metIf = (isMet, text) => ({ isMet, text });
@@ -234,4 +257,12 @@ export const countedGoals = [
     },
     why: '',
   },
+  ...Object.entries({ caller: 15, session: 80 }).map(([who, kilobytes]) => ({
+    what: `heap of an idle ${who} of the gateway`,
+    goal: `≤ ${kilobytes} kB`,
+    find: ({ 'gateway-idle': found }) =>
+      found &&
+      metIf(found.bytes[who] <= kilobytes * 1000, `${(found.bytes[who] / 1000).toFixed(1)} kB`),
+    why: 'Lists are kept once for all who see the same; tokens are kept for each.',
+  })),
 ];

@@ -18,10 +18,10 @@ export function again(base) {
  * case: `{ metric, most }` or `{ least }`, for the ratio or, with `of: 'added'`, for the microseconds that are added, or,
  * with `of: 'rate'`, for the ratio of requests a second; `to` compares with another case than the base.
  *
- * @param steady what has to be the same when the base is measured twice.
+ * @param steady what has to be the same when the base is measured twice, and within what part of it.
  */
-export function compare(slices, { base, goals = {}, steady = 'main' }) {
-  const isQuiet = isSteady(slices, base, steady);
+export function compare(slices, { base, goals = {}, steady = 'main', within = WIDEST_AA }) {
+  const isQuiet = isSteady(slices, base, steady, within);
   return Object.entries(slices).map(([name, own]) => ({
     name,
     median: per((metric) => median(own.map((slice) => slice[metric]))),
@@ -40,11 +40,11 @@ function spread(values) {
   return { median: median(values), interval: interval(values) };
 }
 
-function isSteady(slices, base, metric) {
+function isSteady(slices, base, metric, within) {
   const pairs = slices[again(base)]?.map((slice, i) => slice[metric] / slices[base][i][metric]);
   if (pairs === undefined) return false;
   const [low, high] = interval(pairs);
-  return low >= 1 - WIDEST_AA && high <= 1 + WIDEST_AA;
+  return low >= 1 - within && high <= 1 + within;
 }
 
 const MEASURES = {
