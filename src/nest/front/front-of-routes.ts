@@ -1,19 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpServer } from '@nestjs/common';
-import { fastifyOf, type Hook } from '../http/fastify-hooks.js';
+import type { Hook } from '../http/fastify-hooks.js';
 import { beforeMiddleware } from '../http/request-context.js';
+import { type Middleware, standOnExpress } from './express-front.js';
+import { standOnFastify } from './fastify-front.js';
 import { isBelowRoot, type MetadataRoute } from './resource-metadata.route.js';
 import { acceptSessionEnd } from './session-end.js';
-
-/** What is used of Express. */
-interface ExpressApplication {
-  all(path: RegExp, handler: Middleware): unknown;
-}
-
-type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
-
-/** All that has a document is below it; Express asks the others nothing more. */
-const BELOW_ROOT = /^\/\.well-known\/oauth-protected-resource/;
 
 /** What is answered, and watched for, in front of all routes. */
 export interface Front {
@@ -24,20 +15,20 @@ export interface Front {
 }
 
 /**
- * Stands in front of all routes, those of others included, so each question costs all of them. On Fastify there is
- * one hook with three that are answered at once: a middleware would have it describe every request for all
- * middleware. It makes way for middleware all the same, which runs before hooks do.
+ * Stands in front of all routes that could take a request for a document, those of others included, and of no other
+ * ones: whatever stands in front of a route costs each of its requests something. On Fastify that is a hook of
+ * these routes; a middleware would have the platform describe every request for all middleware. It makes way for
+ * middleware all the same, which runs before hooks do.
  */
 export class FrontOfRoutes {
   #front: Front | undefined;
-  #fastify: object | undefined;
+  #fastify: HttpServer | undefined;
 
-  /** As early as there is a platform: hooks run in the order in which they were added. */
+  /** As early as there is a platform, so that it sees all routes, and what others put in front of them. */
   stand(adapter: HttpServer | undefined): void {
-    const fastify = adapter && fastifyOf(adapter);
-    if (fastify === undefined || this.#fastify === fastify) return;
-    this.#fastify = fastify;
-    fastify.addHook('onRequest', this.#onRequest);
+    if (adapter?.getType() !== 'fastify' || this.#fastify === adapter) return;
+    this.#fastify = adapter;
+    standOnFastify(adapter, this.#onRequest);
   }
 
   /** In front of routes and of the middleware of modules, behind the middleware that is there by now. */
@@ -52,8 +43,8 @@ export class FrontOfRoutes {
       else answer(request, response);
     };
     if (this.#fastify !== undefined) beforeMiddleware(adapter, () => void adapter.use?.(serve));
-    else if (adapter.getType() !== 'express') adapter.use?.(serve);
-    else (adapter.getInstance() as ExpressApplication).all(BELOW_ROOT, serve);
+    else if (adapter.getType() === 'express') standOnExpress(adapter, serve, metadata.paths);
+    else adapter.use?.(serve);
   }
 
   readonly #onRequest: Hook = (request, reply, done) => {

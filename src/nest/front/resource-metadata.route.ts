@@ -32,7 +32,11 @@ export interface DescribedResource {
 type Serve = (request: AskedRequest, response: ServerResponse) => void;
 
 /** What answers a request for a document; `undefined`: it asks for none. */
-export type MetadataRoute = (request: AskedRequest) => Serve | undefined;
+export interface MetadataRoute {
+  (request: AskedRequest): Serve | undefined;
+  /** All that have a document; `undefined`: only requests tell. */
+  readonly paths: readonly string[] | undefined;
+}
 
 /** Whether the request target can be that of a document, which is all that most requests are asked. */
 export function isBelowRoot(target: string | undefined): boolean {
@@ -63,10 +67,11 @@ export function resourceMetadataRoute(
     if (many.length === 0) return undefined;
     return (request, response) => void serveFrom(many, request, response, path);
   };
-  return ({ url = '' }) => {
+  const route = ({ url = '' }: AskedRequest): Serve | undefined => {
     const serve = isBelowRoot(url) ? placeOf(url.split('?', 1)[0] ?? '') : undefined;
     return serve && ((request, response) => answer(serve, request, response));
   };
+  return Object.assign(route, { paths: families.length === 0 ? [...places.keys()] : undefined });
 }
 
 function answer(serve: Serve, request: AskedRequest, response: ServerResponse): void {

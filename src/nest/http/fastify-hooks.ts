@@ -21,26 +21,42 @@ export type Hook = (
   done: (error?: Error) => void,
 ) => void;
 
+/** And of a route that is being made. */
+export interface FastifyRoute {
+  readonly url: string;
+  readonly method: string | readonly string[];
+  onRequest?: Hook | readonly Hook[];
+}
+
+/** And of what serves requests that no route takes. */
+export interface UnservedOptions {
+  readonly onRequest?: Hook | readonly Hook[];
+}
+
 /** What is used of a Fastify instance. */
-interface Hooked {
+export interface Fastify {
   addHook(name: 'onRequest' | 'preValidation', hook: Hook): unknown;
+  addHook(name: 'onRoute', hook: (route: FastifyRoute) => void): unknown;
   register(plugin: FastifyPlugin): unknown;
+  setNotFoundHandler(options: UnservedOptions, handler: unknown): unknown;
+  hasDecorator(name: string): boolean;
+  printRoutes(): string;
 }
 
 export type FastifyPlugin = (
-  instance: Pick<Hooked, 'addHook'>,
+  instance: Pick<Fastify, 'addHook'>,
   options: unknown,
   done: () => void,
 ) => void;
 
 /** The Fastify instance behind the adapter; `undefined` on any other platform. */
-export function fastifyOf(adapter: HttpServer): Hooked | undefined {
-  return adapter.getType() === 'fastify' ? (adapter.getInstance() as Hooked) : undefined;
+export function fastifyOf(adapter: HttpServer): Fastify | undefined {
+  return adapter.getType() === 'fastify' ? (adapter.getInstance() as Fastify) : undefined;
 }
 
 /** @returns whether it could: an instance that listens takes no hooks any more. */
 export function addHookTo(
-  fastify: Hooked,
+  fastify: Fastify,
   name: 'onRequest' | 'preValidation',
   hook: Hook,
 ): boolean {

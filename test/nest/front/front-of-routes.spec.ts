@@ -25,12 +25,26 @@ import { type Platform, platforms, quickClose } from '../../support/nest/start-a
 const RESOURCE = 'http://127.0.0.1:3000/api';
 const DOCUMENT = '/.well-known/oauth-protected-resource/api';
 
+/** Where Fastify keeps what a route has. */
+const CONTEXT = 'fastify.context';
+
 @Controller()
 class Open {
+  /** How many of each kind the route has on Fastify. */
+  hooks: Record<string, number> = {};
+
   @Get('open')
-  open(@Req() { raw }: { readonly raw?: { readonly originalUrl?: string } }) {
-    return { described: raw?.originalUrl ?? null };
+  open(@Req() request: { readonly raw?: { readonly originalUrl?: string } }) {
+    const key = Object.getOwnPropertySymbols(request).find((one) => one.description === CONTEXT);
+    const context = (key === undefined ? {} : Reflect.get(request, key)) as object;
+    const lists = Object.entries(context).filter(([name]) => /^on|^pre/.test(name));
+    this.hooks = Object.fromEntries(lists.map(([name, list]) => [name, sizeOf(list)]));
+    return { described: request.raw?.originalUrl ?? null };
   }
+}
+
+function sizeOf(list: unknown): number {
+  return Array.isArray(list) ? list.length : 0;
 }
 
 /** What requests run in when the middleware of a module gets them. */
@@ -147,24 +161,37 @@ async function stop() {
 }
 
 describe('13.1: what an open route runs besides its own', () => {
-  test('13.1: on Fastify one hook, and no middleware', async () => {
+  test('13.1: on Fastify nothing, neither a hook nor middleware', async () => {
     const bare = await start('fastify', { isBare: true });
     const expected = bare.hooks();
     await stop();
     const { hooks, get } = await start('fastify');
     const added = [...hooks()];
     for (const name of expected) added.splice(added.indexOf(name), 1);
-    expect(added).toEqual(['onRequest']);
+    expect(added).toEqual(['onRoute']); // where routes are made
     expect(await get('/open')).toEqual({ status: 200, text: '{"described":null}' });
     expect(await get(DOCUMENT)).toMatchObject({ status: 200 });
   });
 
-  test('13.1: on Express the document is a route, and there is no other middleware', async () => {
+  test('13.1: on Fastify its context has the hooks that it has without the module', async () => {
+    const hooksOf = async (isBare: boolean) => {
+      const { get, app } = await start('fastify', { isBare });
+      await get('/open');
+      const { hooks } = app.get(Open);
+      await stop();
+      return hooks;
+    };
+    const hooks = await hooksOf(true);
+    expect(hooks).toMatchObject({ onRequest: expect.any(Number) as number });
+    expect(await hooksOf(false)).toEqual(hooks);
+  });
+
+  test('13.1: on Express nothing: the document is a route behind it', async () => {
     const bare = layersOf((await start('express', { isBare: true })).app);
     await stop();
     const { app, get } = await start('express');
     const added = layersOf(app).filter((path) => path !== 'middleware');
-    expect(added).toEqual(['/^\\/\\.well-known\\/oauth-protected-resource/', '/open']);
+    expect(added).toEqual(['/open', '/^\\/\\.well-known\\/oauth-protected-resource/']);
     expect(layersOf(app)).toHaveLength(bare.length + 1);
     expect(await get('/open')).toMatchObject({ status: 200 });
     expect(await get(DOCUMENT)).toMatchObject({ status: 200 });

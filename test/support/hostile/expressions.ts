@@ -155,7 +155,7 @@ export const EXPRESSIONS: Readonly<
     [/^data: ?/, 'body'],
     [/[\r\n]{0,2}$/, 'body'],
   ],
-  'nest/front/front-of-routes.ts': [[/^\/\.well-known\/oauth-protected-resource/, 'header']],
+  'nest/front/express-front.ts': [[/^\/\.well-known\/oauth-protected-resource/, 'header']],
   'nest/boot/handler-boot-checks.ts': [[/mcp/i, 'boot']],
   'nest/context/judged-handlers.ts': [[/^[\w$]/, 'boot']],
   'nest/boot/self-check.ts': [[/\bscope="([^"]*)"/, 'header']],
