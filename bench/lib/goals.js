@@ -7,7 +7,9 @@ export const MEASURED = [
     table: 'http-request',
     row: 'no guard on the route',
     what: 'a route without a guard, added',
-    why: 'One hook looks at path, method and outcome, and one function stands around the handler.',
+    why:
+      'Nothing of ours runs for it: hooks, layers and handler are those of an application without the module. What is ' +
+      'left is a process that has loaded more code, and holds more.',
   },
   {
     table: 'http-request',

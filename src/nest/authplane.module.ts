@@ -101,6 +101,7 @@ export class AuthplaneModule
     this.#callers = new CarriedCallers(resources, modules, {
       telling,
       middleware: AuthplaneMiddleware,
+      guard: AuthplaneGuard,
       isGuard: isGuardItself,
     });
     this.#front.stand(adapterHost.httpAdapter);

@@ -2,6 +2,7 @@ import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import { isAuthplaneGuard } from '../marks/handler-marks.js';
 import { HOST_LIBRARIES } from '../mcp/hosts/mcp-hosts.js';
 import type { Modules } from '../mcp/hosts/mcp-discovery.js';
+import { Unasked } from './lookups.js';
 
 /** What is used of Nest's `InstanceWrapper`, which is part of no public interface. */
 interface Wrapper {
@@ -51,6 +52,14 @@ export function isUsed(modules: Modules, middleware: Telling): boolean {
       (wrapper) =>
         extendsOne(wrapper, [middleware]) || dependenciesOf(wrapper).includes(middleware),
     )
+  );
+}
+
+/** Whether somebody besides the module itself is given its guard, and may ask it. */
+export function isTaken(modules: Modules, guard: Telling): boolean {
+  const others = [...modules.values()].filter(({ providers }) => !providers.has(Unasked));
+  return wrappersOf({ values: () => others.values() }).some((wrapper) =>
+    dependenciesOf(wrapper).includes(guard),
   );
 }
 

@@ -7,9 +7,10 @@ import { methodsIn } from '../marks/handler-marks.js';
 import { HOST_LIBRARIES } from '../mcp/hosts/mcp-hosts.js';
 import type { Modules } from '../mcp/hosts/mcp-discovery.js';
 import { AuthContextInterceptor } from './auth-context.interceptor.js';
-import { asksForCallers, isUsed, type Telling } from './caller-needs.js';
+import { asksForCallers, isTaken, isUsed, type Telling } from './caller-needs.js';
 import { JudgedHandlers } from './judged-handlers.js';
 import { Lookups } from './lookups.js';
+import { OpenHandlers } from './open-handlers.js';
 
 /** Of this package, above what is here. */
 interface KnownClasses {
@@ -17,7 +18,9 @@ interface KnownClasses {
   readonly telling: readonly Telling[];
   /** What decides in front of all routes, and goes on when the platform has read the body. */
   readonly middleware: Telling;
-  /** Whether a guard decides as ours, and nothing else. */
+  /** What decides, for whoever asks it. */
+  readonly guard: Telling;
+  /** Whether a guard decides as that one, and nothing else. */
   readonly isGuard: (guard: unknown) => boolean;
 }
 
@@ -34,7 +37,7 @@ export class CarriedCallers {
   readonly #known: KnownClasses;
   readonly #lookups: Lookups;
   #judged: JudgedHandlers | undefined;
-  #hideJudged: (() => void) | undefined;
+  readonly #whenRoutesAreMade: (() => void)[] = [];
   #adapter: HttpServer | undefined;
   #leave: (() => void) | undefined;
 
@@ -51,14 +54,14 @@ export class CarriedCallers {
 
   /** In front of all routes, when all guards are in their places. */
   beforeRoutes(adapter: HttpServer, config: ApplicationConfig): void {
-    enterRoutes(adapter, this.#application);
+    this.#enterRoutes(adapter, config);
     if (this.#application.isEnforced) {
       this.#judged = new JudgedHandlers(
         this.#modules,
         config.getGlobalGuards(),
         this.#known.isGuard,
       );
-      this.#hideJudged = this.#judged.show();
+      this.#whenRoutesAreMade.push(this.#judged.show());
     }
     if (this.#hasOtherCalls() && this.#isAsked()) {
       config.getGlobalInterceptors().unshift(new AuthContextInterceptor());
@@ -70,7 +73,7 @@ export class CarriedCallers {
 
   /** Now all modules are there, with their middleware. */
   afterRoutes(): void {
-    this.#hideJudged?.();
+    for (const done of this.#whenRoutesAreMade.splice(0)) done();
     this.#application.carriesCallers = this.#isAsked();
     this.#enterWhereNeeded();
   }
@@ -83,6 +86,18 @@ export class CarriedCallers {
   end(): void {
     this.#lookups.stop();
     this.#leave?.();
+  }
+
+  /** All but those without a guard in an application where nobody asks who calls. */
+  #enterRoutes(adapter: HttpServer, config: ApplicationConfig): void {
+    const open = new OpenHandlers(this.#modules, config);
+    this.#whenRoutesAreMade.push(open.show());
+    let isNeeded: boolean | undefined; // known when the first one is made, with all that is registered
+    enterRoutes(adapter, this.#application, (route) => {
+      if (!open.isOpen(route)) return false;
+      isNeeded ??= this.#isNeededInFront() || isTaken(this.#modules, this.#known.guard);
+      return !isNeeded;
+    });
   }
 
   #isAsked(): boolean {
@@ -101,9 +116,13 @@ export class CarriedCallers {
 
   /** Nothing runs in front of the routes of an application that neither asks nor goes on there. */
   #enterWhereNeeded(): void {
+    if (this.#isNeededInFront()) this.#enterRequests();
+  }
+
+  #isNeededInFront(): boolean {
     const { middleware } = this.#known;
     const goesOn = this.#lookups.isFound(middleware) || isUsed(this.#modules, middleware);
-    if (goesOn || this.#isAsked()) this.#enterRequests();
+    return goesOn || this.#isAsked();
   }
 
   /** Handlers that no route runs, and streams that a socket ends, which may serve several requests. */

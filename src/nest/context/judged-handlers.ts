@@ -20,7 +20,7 @@ import { isMcpOperation } from '../mcp/hosts/mcp-hosts.js';
 import type { Modules } from '../mcp/hosts/mcp-discovery.js';
 
 /** What is used of Nest's `InstanceWrapper`, which is part of no public interface. */
-interface RegisteredController {
+export interface RegisteredController {
   readonly metatype: unknown;
   readonly instance: unknown;
   isDependencyTreeStatic(): boolean;
@@ -127,7 +127,7 @@ function routeOf(instance: object, written: CheckedMethod): JudgedHandler[] {
 }
 
 /** An object of the class that was registered, without anything in between. */
-function isPlain({ metatype, instance }: RegisteredController): boolean {
+export function isPlain({ metatype, instance }: RegisteredController): boolean {
   if (typeof metatype !== 'function' || typeof instance !== 'object' || instance === null) {
     return false;
   }

@@ -67,8 +67,14 @@ const ROUTE_METHODS = [
 /**
  * Each route that is made from now on runs in its request, even if what stands in front of it has gone on in
  * the asynchronous call of another one (a pool that calls back, for example).
+ *
+ * @param isLeft whether the route stays as it is: nothing that it runs asks for a caller.
  */
-export function enterRoutes(adapter: HttpServer, application: GuardedApplication): void {
+export function enterRoutes(
+  adapter: HttpServer,
+  application: GuardedApplication,
+  isLeft: (route: object) => boolean,
+): void {
   const methods = adapter as unknown as Record<string, unknown>;
   for (const name of ROUTE_METHODS) {
     const method = methods[name];
@@ -76,7 +82,7 @@ export function enterRoutes(adapter: HttpServer, application: GuardedApplication
     putMember(methods, name, (...args: unknown[]): unknown =>
       Reflect.apply(method as Method, adapter, [
         ...args.slice(0, -1),
-        entering(args.at(-1), application),
+        entering(args.at(-1), application, isLeft),
       ]),
     );
   }
@@ -103,8 +109,12 @@ export function beforeMiddleware(adapter: HttpServer, first: () => void): void {
 }
 
 /** Adapters read what Nest has noted on the handler; it is inherited. */
-function entering(handler: unknown, application: GuardedApplication): unknown {
-  if (typeof handler !== 'function') return handler;
+function entering(
+  handler: unknown,
+  application: GuardedApplication,
+  isLeft: (route: object) => boolean,
+): unknown {
+  if (typeof handler !== 'function' || isLeft(handler)) return handler;
   const route = handler as RouteHandler;
   const enteredRoute: RouteHandler = function (request, reply, next) {
     return application.carriesCallers

@@ -203,6 +203,8 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/log/sparse-warnings.ts': { warn: 'bounded' },
   'nest/context/judged-handlers.ts': { show: 'boot', standInFor: 'boot' },
   'nest/context/lookups.ts': { stop: 'boot' },
+  'nest/context/carried-callers.ts': { afterRoutes: 'boot' },
+  'nest/context/open-handlers.ts': { show: 'boot', foundIn: 'boot' },
   'nest/http/request-context.ts': { beforeMiddleware: 'boot', enterRoutes: 'boot' },
   'nest/http/running.ts': { isAnyEnforced: 'bounded', missCaller: 'bounded' },
   'nest/marks/handler-marks.ts': { prototypesOf: 'boot' },
