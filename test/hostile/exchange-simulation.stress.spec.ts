@@ -139,7 +139,7 @@ class Simulation {
   readonly #operations = new TokenOperations({
     ...resolveClientOptions({ issuer: 'https://auth.example.com' }),
     endpoint: async (name) => `https://auth.example.com/${name}`,
-    http: { postForm: (url, form) => this.#answer(url, form) },
+    http: { postForm: (url, form) => this.#answer(url, new URLSearchParams(form)) },
     clock: this.#clock,
     authentication: clientAuthentication({ clientId: 'me', clientSecret: 'secret' }),
     cacheMaxEntries: MAX_ENTRIES,

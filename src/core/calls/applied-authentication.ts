@@ -1,56 +1,88 @@
-import { within } from '../lib/deadline.js';
+import { type Eventually, isThenable, whenKnown, within } from '../lib/deadline.js';
 import { AuthorizationServerUnavailableError } from '../errors/server-errors.js';
 import { AuthplaneError } from '../errors/authplane-error.js';
 import { isTable } from '../lib/option-checks.js';
 import {
   type AuthProvider,
   type AuthenticatedRequest,
+  isFixed,
   unusableCredentialsError,
   isText,
 } from './client-authentication.js';
+
+type Parameter = readonly [name: string, value: string];
+
+/** A request that is to be authenticated. */
+export interface UnauthenticatedRequest extends Pick<AuthenticatedRequest, 'url' | 'issuer'> {
+  readonly parameters: readonly Parameter[];
+}
 
 /** What one request carries besides its own parameters. */
 export interface AppliedAuthentication {
   readonly headers: Readonly<Record<string, string>>;
   /** The parameters of the request with those of the client authentication. */
-  readonly form: URLSearchParams;
+  readonly parameters: readonly Parameter[];
   /** The secret texts among them, for who has to keep them out of a message. */
   readonly secrets: () => readonly string[];
 }
 
 /**
- * Asks the provider and checks what it adds.
+ * Asks the provider and checks what it adds; at once where it answers at once.
  *
  * @throws AuthorizationServerUnavailableError when the provider fails or takes too long.
  * @throws ConfigurationError when it answers with something that cannot be sent.
  */
-export async function applyAuthentication(
+export function applyAuthentication(
   provider: AuthProvider | undefined,
-  request: AuthenticatedRequest,
-): Promise<AppliedAuthentication> {
-  if (provider === undefined) return { headers: {}, form: request.form, secrets: () => [] };
-  let copy: URLSearchParams | undefined;
-  const added = await askProvider(provider, {
-    url: request.url,
-    issuer: request.issuer,
+  { url, issuer, parameters }: UnauthenticatedRequest,
+): Eventually<AppliedAuthentication> {
+  if (provider === undefined) return { headers: {}, parameters, secrets: () => [] };
+  let form: URLSearchParams | undefined;
+  const request: AuthenticatedRequest = {
+    url,
+    issuer,
     get form() {
-      return (copy ??= new URLSearchParams(request.form)); // few look at it
+      return (form ??= new URLSearchParams(parameters.map(([...pair]) => pair))); // few look at it
     },
-  });
-  if (!isTable(added)) throw unusableCredentialsError('it is no object');
-  const { headers = {}, form: parameters = {} } = added;
-  requireHeaders(headers);
-  requireParameters(parameters, request.form);
-  requireOneMethod(headers, parameters);
-  const [ownHeaders, ownForm] = [{ ...headers }, { ...parameters }]; // a provider may change its own
+  };
+  return whenKnown(askProvider(provider, request), (added) => applied(added, parameters));
+}
+
+function applied(answer: unknown, asked: readonly Parameter[]): AppliedAuthentication {
+  const { headers, form } = addedBy(answer);
+  requireNoneOf(asked, form);
   return {
-    headers: ownHeaders,
-    form: withParameters(request.form, ownForm),
-    secrets: () => [...secretsOfHeaders(ownHeaders), ...secretsOfForm(ownForm)],
+    headers,
+    parameters: [...asked, ...form],
+    secrets: () => [...secretsOfHeaders(headers), ...secretsOfForm(form)],
   };
 }
 
 type Texts = Readonly<Record<string, string>>;
+
+/** What a provider adds, checked as far as the request has no say in it. */
+interface Added {
+  readonly headers: Texts;
+  readonly form: readonly Parameter[];
+}
+
+/** Of answers that never change. */
+const known = new WeakMap<object, Added>();
+
+function addedBy(answer: unknown): Added {
+  if (!isTable(answer)) throw unusableCredentialsError('it is no object');
+  const found = known.get(answer);
+  if (found !== undefined) return found;
+  const { headers = {}, form = {} } = answer;
+  requireHeaders(headers);
+  requireParameters(form);
+  requireOneMethod(headers, form);
+  const added = { headers: { ...headers }, form: Object.entries(form) }; // a provider may change its own
+  if (!isFixed(answer)) return added;
+  Object.freeze(added.headers);
+  known.set(answer, added);
+  return added;
+}
 
 const PROVIDER_DEADLINE_MS = 5000;
 
@@ -61,23 +93,26 @@ const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 const HEADER_VALUE = /^[\x20-\x7e]+$/;
 
-async function askProvider(
-  provider: AuthProvider,
-  request: AuthenticatedRequest,
-): Promise<unknown> {
+function askProvider(provider: AuthProvider, request: AuthenticatedRequest): Eventually<unknown> {
+  let answer: unknown;
   try {
-    return await within<unknown>(
-      PROVIDER_DEADLINE_MS,
-      () => provider.authenticate(request),
-      () => new Error(`no answer within ${PROVIDER_DEADLINE_MS} ms`),
-    );
+    answer = provider.authenticate(request);
   } catch (cause) {
-    if (cause instanceof AuthplaneError) throw cause;
-    throw new AuthorizationServerUnavailableError(
-      'the credentials for the authorization server cannot be had right now',
-      { cause },
-    );
+    throw noCredentialsError(cause);
   }
+  if (!isThenable(answer)) return answer;
+  const late = () => new Error(`no answer within ${PROVIDER_DEADLINE_MS} ms`);
+  return within(PROVIDER_DEADLINE_MS, () => answer, late).catch((cause: unknown) => {
+    throw noCredentialsError(cause);
+  });
+}
+
+function noCredentialsError(cause: unknown): AuthplaneError {
+  if (cause instanceof AuthplaneError) return cause;
+  return new AuthorizationServerUnavailableError(
+    'the credentials for the authorization server cannot be had right now',
+    { cause },
+  );
 }
 
 function requireHeaders(headers: unknown): asserts headers is Texts {
@@ -89,21 +124,17 @@ function requireHeaders(headers: unknown): asserts headers is Texts {
   }
 }
 
-function requireParameters(
-  parameters: unknown,
-  asked: URLSearchParams,
-): asserts parameters is Texts {
+function requireParameters(parameters: unknown): asserts parameters is Texts {
   if (!isTable(parameters)) throw unusableCredentialsError('form is no object of names and texts');
   for (const [name, value] of Object.entries(parameters)) {
     if (!isText(value)) throw unusableCredentialsError(`the parameter ${name} is no text`);
-    if (asked.has(name))
-      throw unusableCredentialsError(`it would change the parameter ${name} of the request`);
   }
 }
 
-function withParameters(asked: URLSearchParams, parameters: Texts): URLSearchParams {
-  const added = Object.entries(parameters);
-  return added.length === 0 ? asked : new URLSearchParams([...asked, ...added]);
+function requireNoneOf(asked: readonly Parameter[], added: readonly Parameter[]): void {
+  const twice = added.find(([name]) => asked.some(([each]) => each === name));
+  if (twice === undefined) return;
+  throw unusableCredentialsError(`it would change the parameter ${twice[0]} of the request`);
 }
 
 /** RFC 6749 §2.3: not more than one authentication method in a request. */
@@ -132,8 +163,6 @@ function after(separator: string, text: string): string {
   return text.slice(text.indexOf(separator) + 1);
 }
 
-function secretsOfForm(form: Texts): string[] {
-  return Object.entries(form).flatMap(([name, value]) =>
-    PUBLIC_PARAMETERS.includes(name) ? [] : value,
-  );
+function secretsOfForm(form: readonly Parameter[]): string[] {
+  return form.flatMap(([name, value]) => (PUBLIC_PARAMETERS.includes(name) ? [] : value));
 }

@@ -5,6 +5,8 @@ import type { HttpAnswer } from '../http/answer.js';
 import type { OutboundHttp } from '../http/client.js';
 import { OutboundHttpError } from '../http/errors.js';
 import type { Clock } from '../lib/clock.js';
+import { type Eventually, whenKnown } from '../lib/deadline.js';
+import { formOf } from '../lib/text.js';
 import { type AppliedAuthentication, applyAuthentication } from './applied-authentication.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import type { AuthProvider } from './client-authentication.js';
@@ -73,22 +75,33 @@ export class AuthorizationServerCalls {
   async post(operation: Operation): Promise<HttpAnswer> {
     const url = await this.#options.endpoint(operation.endpoint);
     const sent: AppliedAuthentication[] = [];
-    const answer = await this.#breakers[operation.endpoint]
-      .run(() => this.#send(url, operation, sent))
-      .catch((error: unknown) => {
-        throw reported(error, operation);
-      });
+    const answer = await this.#answer(url, operation, sent);
     if (isSuccess(answer)) return answer;
     const { consentPolicy } = this.#options;
     const secrets = [...secretsOf(operation), ...sent.flatMap((one) => one.secrets())];
     throw refusalError(answer, { ...operation, secrets: new Set(secrets), consentPolicy });
   }
 
+  async #answer(
+    url: string,
+    operation: Operation,
+    sent: AppliedAuthentication[],
+  ): Promise<HttpAnswer> {
+    const breaker = this.#breakers[operation.endpoint];
+    try {
+      return await breaker.run(() => this.#send(url, operation, sent));
+    } catch (error) {
+      throw reported(error, operation);
+    }
+  }
+
   #send(url: string, operation: Operation, sent: AppliedAuthentication[]): Promise<HttpAnswer> {
+    const { dpop: signer } = this.#options;
+    if (signer === undefined) return this.#sendTwiceIfStale(url, operation, sent);
     return sentWithNonce<HttpAnswer>({
       url,
-      signer: this.#options.dpop,
-      send: (nonce) =>
+      signer,
+      send: async (nonce) =>
         nonce === undefined
           ? this.#sendTwiceIfStale(url, operation, sent)
           : this.#attempt(url, operation, sent, { nonce }),
@@ -115,20 +128,26 @@ export class AuthorizationServerCalls {
     }
   }
 
-  async #attempt(
+  #attempt(
     url: string,
     { parameters }: Operation,
     sent: AppliedAuthentication[],
     { nonce, ownConnection = false }: { nonce?: string; ownConnection?: boolean } = {},
-  ): Promise<HttpAnswer> {
+  ): Eventually<HttpAnswer> {
     const { authentication, dpop, http, issuer } = this.#options;
-    const form = new URLSearchParams([...parameters]);
-    const applied = await applyAuthentication(authentication, { url, issuer, form });
-    sent.push(applied);
-    const asked = { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) };
-    const proof = await dpop?.proof(asked);
-    const headers = proof === undefined ? applied.headers : { ...applied.headers, dpop: proof };
-    return http.postForm(url, applied.form, headers, ownConnection);
+    const authenticated = applyAuthentication(authentication, { url, issuer, parameters });
+    return whenKnown(authenticated, (applied) => {
+      sent.push(applied);
+      const post = (proof?: string): Promise<HttpAnswer> => {
+        const { headers } = applied;
+        const proven = proof === undefined ? headers : { ...headers, dpop: proof };
+        return http.postForm(url, formOf(applied.parameters), proven, ownConnection);
+      };
+      if (dpop === undefined) return post();
+      return dpop
+        .proof({ method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) })
+        .then(post);
+    });
   }
 }
 

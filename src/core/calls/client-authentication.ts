@@ -1,3 +1,4 @@
+import { deepFreeze } from '../lib/strict-json.js';
 import { formEncoded } from '../lib/text.js';
 import { INSPECT, node } from '../platform/node.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
@@ -76,6 +77,14 @@ export function clientAuthentication(credentials: AsCredentials): AuthProvider {
   return isProvider(credentials) ? credentials : new SecretAuthentication(credentials);
 }
 
+/** Answers that are the same for all requests. */
+const fixed = new WeakSet<object>();
+
+/** Whether the answer of a provider never changes: what was found of it once holds for good. */
+export function isFixed(answer: object): boolean {
+  return fixed.has(answer);
+}
+
 const METHODS: readonly string[] = ['client_secret_basic', 'client_secret_post'];
 
 class SecretAuthentication implements AuthProvider {
@@ -92,7 +101,9 @@ class SecretAuthentication implements AuthProvider {
 
   authenticate(): ClientAuthentication | Promise<ClientAuthentication> {
     if (typeof this.#secret !== 'string') return this.#ask(this.#secret);
-    return (this.#fixed ??= this.#with(this.#secret));
+    this.#fixed ??= deepFreeze(this.#with(this.#secret));
+    fixed.add(this.#fixed);
+    return this.#fixed;
   }
 
   async #ask(secret: () => string | Promise<string>): Promise<ClientAuthentication> {

@@ -1,5 +1,6 @@
 import { node } from '../platform/node.js';
 import { parseStrictJson, StrictJsonError } from '../lib/strict-json.js';
+import type { CallStop } from './call-stop.js';
 import { contentEncodingError, redirectError, tooLargeError } from './errors.js';
 
 /** An answer of any status but 3xx. */
@@ -15,15 +16,15 @@ export interface HttpAnswer {
 
 export interface Init {
   readonly method: 'GET' | 'POST';
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** One request, checked, with the signal that ends it. */
+/** One request, checked, with what ends it. */
 export interface Call {
   readonly url: URL;
   readonly init: Init;
-  readonly signal: AbortSignal;
+  readonly stop: CallStop;
   readonly maxBytes: number;
   /** Whether it goes over a new connection, not a kept one. */
   readonly ownConnection: boolean;
@@ -66,7 +67,10 @@ export class CappedBody {
     this.#chunks.push(chunk);
   }
 
+  /** To be read at once: they may lie in memory that others use. */
   bytes(): Uint8Array {
+    const [first] = this.#chunks;
+    if (first !== undefined && this.#chunks.length === 1) return first;
     return Buffer.concat(this.#chunks, this.#size);
   }
 }

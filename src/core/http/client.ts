@@ -12,14 +12,8 @@ import { node } from '../platform/node.js';
 import { afterDeadline, untilAborted } from '../lib/deadline.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import { type AddressPolicy, judgedAddress, type ResolvedAddress } from './address-policy.js';
-import {
-  type Call,
-  type HttpAnswer,
-  type Init,
-  lowerCaseNames,
-  type RawAnswer,
-  toAnswer,
-} from './answer.js';
+import { type Call, type HttpAnswer, type Init, type RawAnswer, toAnswer } from './answer.js';
+import { CallStop } from './call-stop.js';
 import {
   closedError,
   failureOf,
@@ -40,6 +34,7 @@ import {
   judging,
   lookupAll,
   pinned,
+  type Route,
   unbracketed,
 } from './socket.js';
 
@@ -52,6 +47,8 @@ const LARGEST_TIMER_MS = 2_147_483_647; // setTimeout fires at once beyond this
 
 /** RFC 7517 §8.5 has a media type for key sets, and some servers give nothing else. */
 const ACCEPT = 'application/json, application/jwk-set+json, application/problem+json;q=0.9';
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 const REQUEST_HEADERS = {
   accept: ACCEPT,
@@ -120,7 +117,7 @@ export class OutboundHttp {
   readonly #lookup: AddressLookup;
   readonly #maxSockets: number;
   readonly #endpoints = new Map<string, Endpoint>();
-  readonly #inFlight = new Set<() => void>();
+  readonly #inFlight = new Set<Call>();
   readonly #urls = new Map<string, URL>();
   #closed = false;
 
@@ -140,7 +137,7 @@ export class OutboundHttp {
    * @throws OutboundOverloadError when its turn never came.
    */
   async getJson(url: string, maxBytes = this.#maxBytes): Promise<HttpAnswer> {
-    return this.#send(url, { method: 'GET', headers: { ...REQUEST_HEADERS } }, maxBytes);
+    return this.#send(url, { method: 'GET', headers: REQUEST_HEADERS }, maxBytes);
   }
 
   /**
@@ -152,18 +149,14 @@ export class OutboundHttp {
    */
   async postForm(
     url: string,
-    form: URLSearchParams,
+    form: URLSearchParams | string,
     headers: Readonly<Record<string, string>> = {},
     ownConnection = false,
   ): Promise<HttpAnswer> {
     const init: Init = {
       method: 'POST',
-      headers: {
-        ...lowerCaseNames(Object.entries(headers)),
-        ...REQUEST_HEADERS,
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      body: form.toString(),
+      headers: headersOfForm(headers),
+      body: String(form),
     };
     return this.#send(url, init, this.#maxBytes, ownConnection);
   }
@@ -171,7 +164,7 @@ export class OutboundHttp {
   /** Ends requests in flight with `closed`, drops idle connections, refuses later requests. */
   close(): void {
     this.#closed = true;
-    for (const end of [...this.#inFlight]) end();
+    for (const { url, stop } of [...this.#inFlight]) stop.stop(closedError(url.host));
     for (const { agent } of this.#endpoints.values()) agent.destroy();
   }
 
@@ -183,19 +176,18 @@ export class OutboundHttp {
   ): Promise<HttpAnswer> {
     const url = this.#accepted(input);
     if (this.#closed) throw closedError(url.host);
-    const stop = new AbortController();
-    const end = (): void => stop.abort(closedError(url.host));
+    const stop = new CallStop();
+    const call: Call = { url, init, stop, maxBytes, ownConnection };
     const endpoint = this.#endpointAt(url);
-    this.#inFlight.add(end);
+    this.#inFlight.add(call);
     try {
-      const call: Call = { url, init, signal: stop.signal, maxBytes, ownConnection };
-      return await endpoint.lane.run(() => this.#inTime(call, endpoint, stop), {
-        signal: stop.signal,
+      return await endpoint.lane.run(() => this.#inTime(call, endpoint), {
+        stop,
         patienceMs: this.#timeoutMs,
         timeoutError: () => overloadError(url.host, this.#maxSockets),
       });
     } finally {
-      this.#inFlight.delete(end);
+      this.#inFlight.delete(call);
     }
   }
 
@@ -233,43 +225,60 @@ export class OutboundHttp {
     }
   }
 
-  async #inTime(call: Call, endpoint: Endpoint, stop: AbortController): Promise<HttpAnswer> {
+  async #inTime(call: Call, endpoint: Endpoint): Promise<HttpAnswer> {
+    const { stop } = call;
     const { host } = call.url;
-    const giveUp = (): void => stop.abort(timeoutError(host, this.#timeoutMs));
+    const giveUp = (): void => stop.stop(timeoutError(host, this.#timeoutMs));
     const callOff = afterDeadline(this.#timeoutMs, giveUp, { unref: true });
     try {
       return toAnswer(await this.#exchange(call, endpoint));
     } catch (error) {
-      throw failureOf(error, host, call.signal);
+      throw failureOf(error, host, stop.reason);
     } finally {
       callOff();
     }
   }
 
-  async #exchange(call: Call, endpoint: Endpoint): Promise<RawAnswer> {
+  #exchange(call: Call, { agent, lookup }: Endpoint): Promise<RawAnswer> {
     if (this.#fetch !== undefined) return exchangeByFetch(this.#fetch, call);
-    const agent = call.ownConnection ? false : endpoint.agent;
     // A connection that stands goes to an address that was judged.
-    const isStanding = agent !== false && hasIdleSocket(agent);
-    const lookup = isStanding ? endpoint.lookup : pinned(await this.#judgedAddresses(call));
-    try {
-      return await exchangeBySocket(call, { lookup, agent });
-    } catch (error) {
-      // RFC 9110 §9.2.2: a POST may have been acted on. Its sender knows whether that matters.
-      if (!(error instanceof StaleSocketError) || call.init.method !== 'GET') throw error;
-      // The pool may hold more dead sockets: this time a connection of its own.
-      return exchangeBySocket(call, { lookup, agent: false });
-    }
+    if (!call.ownConnection && hasIdleSocket(agent)) return sent(call, { lookup, agent });
+    return this.#judgedAddresses(call).then((addresses) =>
+      sent(call, { lookup: pinned(addresses), agent: call.ownConnection ? false : agent }),
+    );
   }
 
-  async #judgedAddresses({ url, signal }: Call): Promise<readonly ResolvedAddress[]> {
+  async #judgedAddresses({ url, stop }: Call): Promise<readonly ResolvedAddress[]> {
     const host = unbracketed(url.hostname);
     // node:net asks no lookup function about an IP literal, so it is judged here like an answer.
     const found = node.net.isIP(host)
       ? [{ address: host }]
-      : await untilAborted(this.#lookup(host, signal), signal);
+      : await untilAborted(this.#lookup(host, stop.signal), stop.signal);
     return judgedAll(found, { host: url.host, devMode: this.#devMode });
   }
+}
+
+/** Those of credentials that never change are the same object in all calls. */
+const knownHeaders = new WeakMap<object, Readonly<Record<string, string>>>();
+
+function headersOfForm(given: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const known = Object.isFrozen(given) ? knownHeaders.get(given) : undefined;
+  if (known !== undefined) return known;
+  const own = Object.entries(given).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const headers = { ...Object.fromEntries(own), ...REQUEST_HEADERS, 'content-type': FORM_TYPE };
+  if (Object.isFrozen(given)) knownHeaders.set(given, headers);
+  return headers;
+}
+
+function sent(call: Call, route: Route): Promise<RawAnswer> {
+  const answer = exchangeBySocket(call, route);
+  // RFC 9110 §9.2.2: a POST may have been acted on. Its sender knows whether that matters.
+  if (call.init.method !== 'GET') return answer;
+  return answer.catch((error: unknown) => {
+    if (!(error instanceof StaleSocketError)) throw error;
+    // The pool may hold more dead sockets: this time a connection of its own.
+    return exchangeBySocket(call, { ...route, agent: false });
+  });
 }
 
 function judgedAll(

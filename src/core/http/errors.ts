@@ -130,10 +130,9 @@ export function closedError(host: string): OutboundHttpError {
   });
 }
 
-/** The error that callers see: `thrown` as it is, the reason of the signal, or a lost connection. */
-export function failureOf(thrown: unknown, host: string, signal: AbortSignal): OutboundHttpError {
+/** The error that callers see: `thrown` as it is, the reason why the call was ended, or a lost connection. */
+export function failureOf(thrown: unknown, host: string, ended: unknown): OutboundHttpError {
   if (thrown instanceof OutboundHttpError) return thrown;
-  const ended: unknown = signal.reason;
   if (ended instanceof OutboundHttpError) return ended;
   const stale = thrown instanceof StaleSocketError;
   const error = stale ? thrown.cause : thrown;

@@ -19,15 +19,17 @@ export type OutboundFetch = (
 ) => Promise<Response>;
 
 export async function exchangeByFetch(fetch: OutboundFetch, call: Call): Promise<RawAnswer> {
-  const { url, init, signal } = call;
-  const pending = fetch(url.href, { ...init, redirect: 'manual', signal });
+  const { url, init } = call;
+  const { signal } = call.stop;
+  const headers = { ...init.headers }; // those of all calls, which nobody else may change
+  const pending = fetch(url.href, { ...init, headers, redirect: 'manual', signal });
   try {
     const response = await untilAborted(pending, signal);
-    const headers = lowerCaseNames(response.headers.entries());
+    const received = lowerCaseNames(response.headers.entries());
     // The fetch standard hides a redirect behind status 0; Node's fetch shows it.
     const status = response.type === 'opaqueredirect' ? 302 : response.status;
-    refuseUnusable(call, status, headers);
-    return { status, headers, bytes: await readBody(response, call) };
+    refuseUnusable(call, status, received);
+    return { status, headers: received, bytes: await readBody(response, call) };
   } catch (error) {
     release(pending);
     throw error;
@@ -40,7 +42,7 @@ async function readBody(response: Response, call: Call): Promise<Uint8Array> {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader(); // `any` in Node's types
   try {
     for (;;) {
-      const { done, value } = await untilAborted(reader.read(), call.signal);
+      const { done, value } = await untilAborted(reader.read(), call.stop.signal);
       if (done) return body.bytes();
       body.add(value);
     }

@@ -1,9 +1,10 @@
 import { afterDeadline } from '../lib/deadline.js';
+import type { CallStop } from './call-stop.js';
 
 /** How long a call waits for its turn, and what becomes of one that never had it. */
 export interface Turn {
   /** Ends the wait with its reason. */
-  readonly signal: AbortSignal;
+  readonly stop: CallStop;
   readonly patienceMs: number;
   readonly timeoutError: () => Error;
 }
@@ -25,7 +26,7 @@ export class Lane {
     return this.#running === 0;
   }
 
-  /** @throws that of `turn.timeoutError`, the reason of the signal, or whatever `work` throws. */
+  /** @throws that of `turn.timeoutError`, the reason of `turn.stop`, or whatever `work` throws. */
   async run<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
     if (this.#running < this.#width) this.#running++;
     else await this.#wait(turn);
@@ -36,19 +37,17 @@ export class Lane {
     }
   }
 
-  #wait({ signal, patienceMs, timeoutError }: Turn): Promise<void> {
+  #wait({ stop, patienceMs, timeoutError }: Turn): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(start);
         callOff();
-        signal.removeEventListener('abort', abort);
       };
       const start = (): void => (leave(), resolve());
-      const abort = (): void => (leave(), reject(signal.reason));
       const giveUp = (): void => (leave(), reject(timeoutError()));
       const callOff = afterDeadline(patienceMs, giveUp, { unref: true });
-      signal.addEventListener('abort', abort);
       this.#waiting.add(start);
+      stop.onStop((reason) => (leave(), reject(reason)));
     });
   }
 

@@ -84,32 +84,26 @@ export function judging(
 }
 
 /** By events: a promise for each step would cost as much as all that is done here. */
-export async function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
-  call.signal.throwIfAborted();
-  const request = open(call, route);
-  try {
-    return await wholeAnswer(request, call);
-  } catch (error) {
-    request.destroy();
-    throw error;
-  }
-}
-
-function wholeAnswer(request: ClientRequest, call: Call): Promise<RawAnswer> {
+export function exchangeBySocket(call: Call, route: Route): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    // A request that waits for a connection does not notice its end by itself. The signal is that of this call alone.
-    call.signal.addEventListener('abort', () => reject(call.signal.reason), { once: true });
-    whenAnswered(request, reject, (response) => {
+    if (call.stop.reason !== undefined) throw call.stop.reason;
+    const request = open(call, route);
+    const fail = (error: unknown): void => {
+      request.destroy();
+      reject(error);
+    };
+    call.stop.onStop(fail); // a request that waits for a connection does not notice its end by itself
+    whenAnswered(request, fail, (response) => {
       try {
         const status = response.statusCode ?? 0;
         const headers = joinedHeaders(response);
         refuseUnusable(call, status, headers);
         const body = new CappedBody(call);
-        readTo(body, response, reject, () => resolve({ status, headers, bytes: body.bytes() }));
+        readTo(body, response, fail, () => resolve({ status, headers, bytes: body.bytes() }));
         // A body without a length ends for node:http as if complete when the connection breaks.
-        request.once('error', reject);
+        request.on('error', fail);
       } catch (error) {
-        reject(error);
+        fail(error);
       }
     });
   });
@@ -128,9 +122,9 @@ function readTo(
       fail(error);
     }
   });
-  response.once('end', done);
-  response.once('error', fail);
-  response.once('close', () => {
+  response.on('end', done);
+  response.on('error', fail);
+  response.on('close', () => {
     if (!response.complete) fail(new Error('the answer has no end'));
   });
 }
@@ -224,11 +218,12 @@ function whenAnswered(
   let socket: Socket | undefined;
   let alreadyRead = 0;
   let isAnswered = false;
-  request.once('socket', (used: Socket) => {
+  // Not `once`, which makes two functions for an event that comes once anyway.
+  request.on('socket', (used: Socket) => {
     socket = used;
     alreadyRead = used.bytesRead;
   });
-  request.once('response', (response: IncomingMessage) => {
+  request.on('response', (response: IncomingMessage) => {
     isAnswered = true;
     answered(response);
   });
@@ -238,7 +233,7 @@ function whenAnswered(
     fail(stale && socket?.bytesRead === alreadyRead ? new StaleSocketError(error) : error);
   });
   // Without an error when the server switches protocols.
-  request.once('close', () => {
+  request.on('close', () => {
     if (!isAnswered) fail(new Error('closed without an answer'));
   });
 }

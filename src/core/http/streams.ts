@@ -67,7 +67,7 @@ export class OutboundStreams {
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (error instanceof OutboundHttpError) throw error;
-      throw failureOf(error, this.#url.host, signal);
+      throw failureOf(error, this.#url.host, signal.reason);
     }
   }
 

@@ -6,8 +6,10 @@ import { isJsonObject, member } from '../lib/members.js';
  * somebody in.
  */
 export function unverifiedClaim(token: string, name: string): unknown {
-  const claims = token.split('.', 3)[1];
-  if (claims === undefined) return undefined;
+  const first = token.indexOf('.');
+  if (first === -1) return undefined;
+  const second = token.indexOf('.', first + 1);
+  const claims = token.slice(first + 1, second === -1 ? token.length : second);
   try {
     const payload: unknown = JSON.parse(Buffer.from(claims, 'base64url').toString());
     return isJsonObject(payload) ? member(payload, name) : undefined;

@@ -45,7 +45,8 @@ export async function within<T>(
   }
 }
 
-function isThenable(answer: unknown): boolean {
+/** What `await` would wait for. */
+export function isThenable(answer: unknown): boolean {
   return typeof (answer as { readonly then?: unknown } | null | undefined)?.then === 'function';
 }
 

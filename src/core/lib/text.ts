@@ -23,9 +23,23 @@ export function oneLine(text: string, maxLength: number): string {
     .slice(0, maxLength);
 }
 
-/** `application/x-www-form-urlencoded` (RFC 6749 appendix B), for one value. */
+/** `application/x-www-form-urlencoded` (RFC 6749 appendix B), for one value: what `URLSearchParams` makes of it. */
 export function formEncoded(text: string): string {
-  return new URLSearchParams([['', text]]).toString().slice(1);
+  if (FORM_LITERALS.test(text)) return text;
+  return encodeURIComponent(text.toWellFormed()).replace(/%20|[!'()~]/g, inForms);
+}
+
+/** What stands in a form as it is; all of a token, as good as always. */
+const FORM_LITERALS = /^[\w*.-]*$/;
+
+/** Where forms differ from the components of a URI. */
+function inForms(text: string): string {
+  return text === '%20' ? '+' : `%${text.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** The body of a form. */
+export function formOf(parameters: readonly (readonly [name: string, value: string])[]): string {
+  return parameters.map(([name, value]) => `${formEncoded(name)}=${formEncoded(value)}`).join('&');
 }
 
 /** The same text, for keeping: a part of a longer text may keep all of it in memory. For ASCII only. */

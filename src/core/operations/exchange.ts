@@ -41,6 +41,11 @@ export interface ExchangeRequest {
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
+export interface ExchangeGrant extends TokenGrant {
+  /** `exp` of the subject token, when it is a JWT. Nobody has verified it. */
+  readonly subjectEndsAt: number | undefined;
+}
+
 const exchangeChecks: Record<keyof ExchangeRequest, Check> = {
   subjectToken: () => undefined, // required, see below
   subjectTokenType: textProblem,
@@ -59,10 +64,13 @@ const exchangeChecks: Record<keyof ExchangeRequest, Check> = {
  * @throws NoAccessTokenError for an empty subject token, which callers have who have shown another credential.
  * @throws ConfigurationError without a subject token, and for members of another kind.
  */
-export function exchangeGrant(request: ExchangeRequest): TokenGrant {
+export function exchangeGrant(request: ExchangeRequest): ExchangeGrant {
   requireRequest('exchange', request, exchangeChecks);
   if (request.subjectToken === '') throw new NoAccessTokenError();
   requireToken(request.subjectToken, 'subject_token');
+  const { subjectToken, actorToken = '' } = request;
+  const subjectEndsAt = expiryOf(subjectToken);
+  const actorEndsAt = actorToken === '' ? undefined : expiryOf(actorToken);
   const target = [...(request.resources ?? []), ...(request.audiences ?? [])].find(isPresent);
   return {
     operation: 'exchange',
@@ -73,7 +81,9 @@ export function exchangeGrant(request: ExchangeRequest): TokenGrant {
     target,
     // What the vault hands out is the token of a foreign service, which knows no DPoP.
     acceptsUnbound: target !== undefined,
-    derivedFrom: [request.subjectToken, request.actorToken ?? ''].filter(isPresent),
+    derivedFrom: [subjectToken, actorToken].filter(isPresent),
+    until: Math.min(subjectEndsAt ?? Infinity, actorEndsAt ?? Infinity),
+    subjectEndsAt,
   };
 }
 
@@ -84,21 +94,22 @@ export function exchangeGrant(request: ExchangeRequest): TokenGrant {
  * @throws TokenExpiredError by our own clock, when the subject token is a JWT.
  */
 export async function whileNotEnded<T>(
-  subjectToken: string,
+  { subjectEndsAt }: ExchangeGrant,
   now: () => number,
   exchange: () => Promise<T>,
 ): Promise<T> {
-  requireNotEnded(subjectToken, now());
-  return exchange().catch((error: unknown) => {
-    if (error instanceof InvalidGrantError) requireNotEnded(subjectToken, now(), error);
+  requireNotEnded(subjectEndsAt, now());
+  try {
+    return await exchange();
+  } catch (error) {
+    if (error instanceof InvalidGrantError) requireNotEnded(subjectEndsAt, now(), error);
     throw error;
-  });
+  }
 }
 
-function requireNotEnded(token: string, now: number, cause?: unknown): void {
-  const exp = expiryOf(token);
-  if (exp === undefined || now < exp) return;
-  throw new TokenExpiredError(`the token to exchange expired at ${exp}`, { cause });
+function requireNotEnded(endsAt: number | undefined, now: number, cause?: unknown): void {
+  if (endsAt === undefined || now < endsAt) return;
+  throw new TokenExpiredError(`the token to exchange expired at ${endsAt}`, { cause });
 }
 
 function parametersOf(request: ExchangeRequest): readonly Parameter[] {

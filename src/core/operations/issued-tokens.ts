@@ -11,6 +11,8 @@ export interface TokenGrant extends Operation {
   readonly acceptsUnbound: boolean;
   /** Tokens that the new one stands and falls with. */
   readonly derivedFrom: readonly string[];
+  /** When the first of them ends, where that was looked up already. Seconds since 1970. */
+  readonly until?: number;
 }
 
 /** What the tokens depend on besides the request. */
@@ -51,6 +53,7 @@ export class IssuedTokens {
       {
         parts: [...caller, ...grant.parameters.flatMap(comparable)],
         derivedFrom: grant.derivedFrom,
+        until: grant.until,
         load: () => this.#issued(grant),
       },
       signal,

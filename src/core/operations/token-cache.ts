@@ -34,9 +34,10 @@ interface Entry<V> {
   readonly endsAt: number;
   readonly renewAt: number;
   readonly until: number;
-  /** Hashes of the tokens in it, and of those it comes from. */
+  /** Hashes of the tokens in it. */
   readonly holds: readonly string[];
-  readonly derivedFrom: readonly string[];
+  /** Those, and hashes of the tokens that it comes from. */
+  readonly tags: readonly string[];
 }
 
 interface Flight<V> {
@@ -64,9 +65,7 @@ export class FlightCache<V> {
     this.#clock = clock;
     this.#maxEntries = maxEntries;
     const maxYoung = Math.max(1, Math.floor(maxEntries / 2));
-    this.#entries = new Generations(maxYoung, {
-      tags: ({ holds, derivedFrom }) => [...holds, ...derivedFrom],
-    });
+    this.#entries = new Generations(maxYoung, { tags: ({ tags }) => tags });
     this.#refusedAt = new Generations(maxYoung);
   }
 
@@ -165,13 +164,14 @@ export class FlightCache<V> {
 }
 
 function entryOf<V>(value: V, keep: Keep, { startedAt, derivedFrom }: Flight<V>): Entry<V> {
+  const holds = (keep.tokens ?? []).map(digest);
   return {
     value,
     endsAt: startedAt + keep.seconds,
     renewAt: startedAt + (keep.renewAfterSeconds ?? Infinity),
     until: keep.until ?? Infinity,
-    holds: (keep.tokens ?? []).map(digest),
-    derivedFrom,
+    holds,
+    tags: [...holds, ...derivedFrom],
   };
 }
 
@@ -189,6 +189,8 @@ export interface WantedToken {
   readonly parts: readonly string[];
   /** Subject and actor token. */
   readonly derivedFrom: readonly string[];
+  /** When the first of them ends; read from them where nobody has done that yet. Seconds since 1970. */
+  readonly until?: number | undefined;
   readonly load: () => Promise<TokenResponse>;
 }
 
@@ -206,10 +208,13 @@ export class TokenCache {
   }
 
   /** A kept token, or the result of `load`. @throws the reason of `signal`, and what `load` throws. */
-  get({ parts, derivedFrom, load }: WantedToken, signal?: AbortSignal): Promise<TokenResponse> {
+  get(
+    { parts, derivedFrom, until, load }: WantedToken,
+    signal?: AbortSignal,
+  ): Promise<TokenResponse> {
     const keep = (token: TokenResponse): Keep => ({
       seconds: this.#ttlOf(token),
-      until: earliestEnd(derivedFrom),
+      until: until ?? earliestEnd(derivedFrom),
       tokens: [token.accessToken, token.refreshToken ?? ''].filter((held) => held !== ''),
     });
     return this.#tokens.get({ key: tupleHash(parts), derivedFrom, load, keep }, signal);

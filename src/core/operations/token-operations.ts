@@ -45,7 +45,7 @@ export class TokenOperations {
     const grant = exchangeGrant(request);
     const { clock } = this.#options;
     return whileNotEnded(
-      request.subjectToken,
+      grant,
       () => clock.now(),
       () => this.#tokens.get(grant, request.signal),
     );

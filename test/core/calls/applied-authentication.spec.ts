@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
+import { applyAuthentication } from '../../../src/core/calls/applied-authentication.js';
 import {
   type AsCredentials,
   type AuthProvider,
@@ -74,6 +75,35 @@ describe('10.23: RFC 6749 §2.3: two authentications at once are refused, and no
   it('client_id beside a header is none', async () => {
     const form = { client_id: 'me' };
     await sentWith({ authenticate: () => ({ headers: { authorization }, form }) });
+  });
+});
+
+describe('13.7: what never changes', () => {
+  const request = { url: 'https://auth.example.com/token', issuer: ISSUER, parameters: [] };
+  const applied = async (credentials: AsCredentials) =>
+    applyAuthentication(clientAuthentication(credentials), request);
+
+  it.each(['client_secret_basic', 'client_secret_post'] as const)(
+    'is checked once: %s',
+    async (method) => {
+      const provider = clientAuthentication({ clientId: 'me', clientSecret: 'one', method });
+      const [first, second] = [await applied(provider), await applied(provider)];
+      expect(second.headers).toBe(first.headers);
+      expect(second.parameters).toEqual(first.parameters);
+    },
+  );
+
+  it('what somebody else answers is not, even if it is frozen', async () => {
+    let key = 'one';
+    const headers = Object.freeze({
+      get 'x-key'() {
+        return key;
+      },
+    });
+    const answer = Object.freeze({ headers });
+    expect((await applied({ authenticate: () => answer })).headers).toEqual({ 'x-key': 'one' });
+    key = 'two';
+    expect((await applied({ authenticate: () => answer })).headers).toEqual({ 'x-key': 'two' });
   });
 });
 

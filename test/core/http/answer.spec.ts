@@ -6,12 +6,13 @@ import {
   refuseUnusable,
   toAnswer,
 } from '../../../src/core/http/answer.js';
+import { CallStop } from '../../../src/core/http/call-stop.js';
 import { OutboundHttpError } from '../../../src/core/http/errors.js';
 
 const call: Call = {
   url: new URL('https://auth.example.com/jwks'),
   init: { method: 'GET', headers: {} },
-  signal: new AbortController().signal,
+  stop: new CallStop(),
   maxBytes: 10,
   ownConnection: false,
 };

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js';
@@ -222,6 +222,19 @@ describe('a request', () => {
     const http = client();
     for (let i = 0; i < 5; i++) await http.getJson(url);
     expect(sockets).toHaveLength(1);
+  });
+
+  it('13.7: makes no signal over a connection that stands', async () => {
+    const { url } = await serve((_, response) => sendJson(response, {}));
+    const http = client();
+    await http.getJson(url);
+    const made = vi.spyOn(globalThis, 'AbortController');
+    try {
+      for (let i = 0; i < 3; i++) await http.postForm(url, new URLSearchParams());
+      expect(made).not.toHaveBeenCalled();
+    } finally {
+      made.mockRestore();
+    }
   });
 });
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { CallStop } from '../../../src/core/http/call-stop.js';
 import { Lane, type Turn } from '../../../src/core/http/lane.js';
 import { unhandledRejections } from '../../support/tokens/unhandled-rejections.js';
 
 const PATIENT: Turn = {
-  signal: new AbortController().signal,
+  stop: new CallStop(),
   patienceMs: 60_000,
   timeoutError: () => new Error('never had its turn'),
 };
@@ -73,13 +74,13 @@ describe('10.11a: a lane', () => {
     expect(lane.isIdle).toBe(true);
   });
 
-  test('a signal ends the wait with its reason', async () => {
+  test('the end of its call ends the wait with its reason', async () => {
     const lane = new Lane(1);
     const { started, ends, run } = jobs(lane);
-    const stop = new AbortController();
-    const [first, ended] = [run(0), run(1, { signal: stop.signal })];
+    const stop = new CallStop();
+    const [first, ended] = [run(0), run(1, { stop })];
     await settled();
-    stop.abort(new Error('closed'));
+    stop.stop(new Error('closed'));
     await expect(ended).rejects.toThrow('closed');
     ends[0]?.();
     await first;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { formEncoded, oneLine, printable, quoted } from '../../../src/core/lib/text.js';
+import { formEncoded, formOf, oneLine, printable, quoted } from '../../../src/core/lib/text.js';
 import { anyText } from '../../support/text/any-text.js';
 
 describe('quoted', () => {
@@ -52,5 +52,19 @@ describe('text that is shown as it is', () => {
   it('RFC 6749 appendix B: formEncoded', () => {
     expect(formEncoded(' %&+\u00a3\u20ac')).toBe('+%25%26%2B%C2%A3%E2%82%AC');
     expect(formEncoded('')).toBe('');
+  });
+
+  it('13.7: RFC 6749 appendix B: formOf writes what URLSearchParams does', () => {
+    const text = fc.oneof(
+      anyText({ maxLength: 40 }),
+      fc.string({ unit: 'binary' }),
+      fc.base64String(),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(text, text), { maxLength: 5 }), (pairs) => {
+        expect(formOf(pairs)).toBe(new URLSearchParams(pairs).toString());
+      }),
+    );
+    expect(formOf([['a', "!'()~*-._ %20\ud800"]])).toBe('a=%21%27%28%29%7E*-._+%2520%EF%BF%BD');
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { httpStatus } from '../../../src/core/challenge.js';
 import { ConfigurationError } from '../../../src/core/errors/configuration-error.js';
 import { InvalidGrantError } from '../../../src/core/errors/oauth-errors.js';
@@ -148,6 +148,20 @@ describe('10.14c: RFC 8693: a token that has ended', () => {
     const thrown = await thrownBy(operations.exchange({ subjectToken }));
     expect(thrown).toBeInstanceOf(TokenExpiredError);
     expect((thrown as Error).cause).toBeInstanceOf(InvalidGrantError);
+  });
+
+  it('13.7: its claims are read once, and its header once for all tokens of a key', async () => {
+    const parse = vi.spyOn(JSON, 'parse');
+    try {
+      for (const sub of ['one', 'two']) {
+        await operations.exchange({ subjectToken: jwt({ exp: NOW + 5, sub }) });
+      }
+      const read = parse.mock.calls.map(([text]) => text);
+      expect(read.filter((text) => text.includes('"sub"'))).toHaveLength(2);
+      expect(read.filter((text) => text.includes('"alg"')).length).toBeLessThan(2);
+    } finally {
+      parse.mockRestore();
+    }
   });
 
   it('any other invalid_grant stays what it is', async () => {

@@ -97,6 +97,8 @@ export const EXPRESSIONS: Readonly<
   'core/lib/text.ts': [
     [/[^\x20-\x7e]/g, 'short'],
     [/[^\x20-\x7e]+/g, 'short'],
+    [/^[\w*.-]*$/, 'token'],
+    [/%20|[!'()~]/g, 'token'],
   ],
   'core/dpop/nonce-retry.ts': [[/\berror="?use_dpop_nonce\b/, 'header']],
   'core/operations/fetch-as.ts': [
