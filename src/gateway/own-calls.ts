@@ -124,26 +124,23 @@ export class OwnCalls {
     onProgress: GatewayCallOptions['onProgress'],
   ): Promise<Message> {
     const { upstream, item } = route;
-    const terms = callTerms(route);
     const asking = { ...caller, held: new HeldTokens() };
-    const session = await LegacySession.open(
-      upstream,
-      { capabilities: {}, clientInfo: undefined },
-      asking,
-    );
+    const client = { capabilities: {}, clientInfo: undefined };
+    const meta = onProgress === undefined ? {} : { _meta: { progressToken: ID } };
+    const method = 'tools/call';
+    const message = { jsonrpc: '2.0', id: ID, method, params: { ...params, ...meta } };
+    const sent = { ...asking, ...callTerms(route), operation: { method, name: item.own } };
     let answered = (): void => undefined;
+    const { session, reply } = await LegacySession.forCall(upstream, client, asking, (begun) => {
+      answered();
+      answered = begun.cancelOnAbort(ID, asking);
+      return begun.send(message, sent);
+    });
     try {
-      const meta = onProgress === undefined ? {} : { _meta: { progressToken: ID } };
-      const message = {
-        jsonrpc: '2.0',
-        id: ID,
-        method: 'tools/call',
-        params: { ...params, ...meta },
-      };
-      const operation = { method: 'tools/call', name: item.own };
-      answered = session.cancelOnAbort(ID, asking);
-      const reply = await session.send(message, { ...asking, ...terms, operation });
       return await resultOf(route, reply, asking, onProgress);
+    } catch (error) {
+      session.doubt();
+      throw error;
     } finally {
       answered();
       void session.close(asking);

@@ -10,6 +10,7 @@ import { HeldTokens } from '../upstream/upstream-tokens.js';
 import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
 import type { ModernRequest } from '../wire/modern-request.js';
 import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
+import { LEGACY_TASK_NEWS } from '../wire/task-shapes.js';
 import { MessageStream } from './message-stream.js';
 import { modernResult, withoutReserved } from './reserved-meta.js';
 
@@ -46,21 +47,26 @@ export async function callInSession(
   const { id, method } = request;
   const clientInfo = memberOf(params['_meta'], `${META}clientInfo`);
   const { upstream, item } = route;
-  const session = await LegacySession.open(upstream, { capabilities: {}, clientInfo }, asking);
-  try {
-    const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
-    const operation = { method, name: item.own };
-    const answered = session.cancelOnAbort(id, asking);
-    const reply = await session.send(message, { ...asking, ...callTerms(route), operation });
-    if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
-    return (response) =>
-      relay({ ...call, asking }, session, reply, response).finally(() => {
-        answered();
-        void session.close(asking);
-      });
-  } catch (error) {
+  const client = { capabilities: {}, clientInfo };
+  const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
+  const sent = { ...asking, ...callTerms(route), operation: { method, name: item.own } };
+  let answered = (): void => undefined;
+  const { session, reply } = await LegacySession.forCall(upstream, client, asking, (begun) => {
+    answered();
+    answered = begun.cancelOnAbort(id, asking);
+    return begun.send(message, sent);
+  });
+  const end = (): void => {
+    answered();
     void session.close(asking);
-    throw error;
+  };
+  if (reply.status === 200) {
+    return (response) => relay({ ...call, asking }, session, reply, response).finally(end);
+  }
+  try {
+    throw await refusal(route, reply, asking.caller);
+  } finally {
+    end();
   }
 }
 
@@ -84,10 +90,11 @@ export async function relay(
       if (member(message, 'id') !== id) continue;
       const said = responseOf(route.upstream, message);
       const result = member(said, 'result');
+      if (result === undefined) session.doubt();
       return stream.end(isJsonObject(result) ? { ...said, result: shaped(result, method) } : said);
     }
     if (!Object.hasOwn(message, 'id')) {
-      await stream.send(message);
+      if (asked !== LEGACY_TASK_NEWS) await stream.send(message); // of which this revision has its own
       continue;
     }
     if (asked === 'ping') {

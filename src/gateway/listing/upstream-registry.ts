@@ -146,6 +146,7 @@ export class UpstreamRegistry {
   /** Whatever is known of it is asked anew. */
   forget(upstream: Upstream): void {
     this.catalogue.forget(upstream);
+    LegacySession.forget(upstream);
     this.#registered.get(upstream.name)?.era.forget();
   }
 

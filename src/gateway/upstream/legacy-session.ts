@@ -1,7 +1,10 @@
 import { untilAborted } from '../../core/lib/deadline.js';
+import { sha256 } from '../../core/lib/digest.js';
+import { Generations } from '../../core/lib/generations.js';
 import { memberOf } from '../../core/lib/members.js';
 import type { TokenStrategy } from '../options/token-strategy.js';
 import type { RpcErrorObject } from '../wire/json-rpc-answer.js';
+import { discard } from '../wire/answer-head.js';
 import { type Asking, resultOf, strategyOf } from './modern-rpc.js';
 import type { Upstream, UpstreamCall, UpstreamReply } from './upstream.js';
 
@@ -16,7 +19,9 @@ export interface SessionClient {
 
 /** One message in a session. */
 export interface LegacyCall
-  extends Omit<Asking, 'strategy' | 'timeoutMs'>, Pick<UpstreamCall, 'isPartOfCall' | 'timeoutMs'> {
+  extends
+    Omit<Asking, 'strategy' | 'timeoutMs'>,
+    Pick<UpstreamCall, 'isPartOfCall' | 'isRepeatable' | 'timeoutMs'> {
   readonly strategy: TokenStrategy;
   readonly operation: { readonly method: string; readonly name?: string };
 }
@@ -24,6 +29,23 @@ export interface LegacyCall
 /** What a client answers to a question. */
 export type SessionAnswer = { readonly result: unknown } | { readonly error: RpcErrorObject };
 
+/** One request in a session of its own, and its answer. */
+export interface CallSession {
+  readonly session: LegacySession;
+  readonly reply: UpstreamReply;
+}
+
+/** What a server without sessions has said to `initialize`. */
+interface Handshake {
+  readonly result: unknown;
+  /** Of the monotonic clock. */
+  readonly until: number;
+}
+
+const HANDSHAKE_MS = 600_000;
+const HANDSHAKES = 1000;
+/** With which the transport says that a session is missing, or not begun; nothing has run then. */
+const NOT_BEGUN: ReadonlySet<number> = new Set([400, 404]);
 const GATEWAY_INFO = { name: 'authplane-nestjs', version: '0' };
 const INITIALIZE_ID = 'authplane-initialize';
 
@@ -37,16 +59,68 @@ export class LegacySession {
   readonly offersTasks: boolean;
   readonly #id: string | undefined;
   readonly #version: string;
+  readonly #initialized: unknown;
+  /** The next call begins anew; of one that is not remembered that is no change. */
+  readonly doubt: () => void;
   #lastAsked = 0;
 
-  private constructor(upstream: Upstream, id?: string, initialized?: unknown) {
+  private constructor(
+    upstream: Upstream,
+    id?: string,
+    initialized?: unknown,
+    doubt = (): void => undefined,
+  ) {
     const version = memberOf(initialized, 'protocolVersion');
     const tasks = memberOf(memberOf(initialized, 'capabilities'), 'tasks');
     this.upstream = upstream;
     this.offersTasks =
       memberOf(memberOf(memberOf(tasks, 'requests'), 'tools'), 'call') !== undefined;
     this.#id = id;
+    this.#initialized = initialized;
+    this.doubt = doubt;
     this.#version = typeof version === 'string' ? version : LEGACY;
+  }
+
+  /**
+   * For one call. A server that has given this caller no session keeps none: what it has said to `initialize` is good
+   * for his next calls, of the same client with the same scopes, so that those are one request. It says itself when
+   * it wants to hear it again.
+   *
+   * @param send the call; once more where it was refused as one of no session.
+   * @throws as {@link open}, and what `send` throws
+   */
+  static async forCall(
+    upstream: Upstream,
+    client: SessionClient,
+    asking: Omit<Asking, 'timeoutMs'>,
+    send: (session: LegacySession) => Promise<UpstreamReply>,
+  ): Promise<CallSession> {
+    const key = handshakeKey(client, asking);
+    const known = handshakesWith(upstream).get(key);
+    if (known !== undefined && performance.now() < known.until) {
+      const forget = (): void => handshakesWith(upstream).delete(key);
+      const session = new LegacySession(upstream, undefined, known.result, forget);
+      const reply = await send(session);
+      if (sessionIn(reply) !== undefined || NOT_BEGUN.has(reply.status)) forget();
+      if (!NOT_BEGUN.has(reply.status)) return { session, reply };
+      discard(reply.body);
+    }
+    const session = await LegacySession.open(upstream, client, asking);
+    try {
+      const reply = await send(session);
+      const until = performance.now() + HANDSHAKE_MS;
+      const isKept = !session.hasId && sessionIn(reply) === undefined && reply.status === 200;
+      if (isKept) handshakesWith(upstream).set(key, { result: session.#initialized, until });
+      return { session, reply };
+    } catch (error) {
+      void session.close(asking);
+      throw error;
+    }
+  }
+
+  /** Whatever it has said to anybody is asked again. */
+  static forget(upstream: Upstream): void {
+    handshakes.delete(upstream);
   }
 
   /**
@@ -84,10 +158,11 @@ export class LegacySession {
     const params = { protocolVersion: LEGACY, capabilities, clientInfo };
     const message = { jsonrpc: '2.0', id: INITIALIZE_ID, method: 'initialize', params };
     const first = new LegacySession(upstream);
-    const reply = await first.send(message, { ...call, operation: { method: 'initialize' } });
-    const id = reply.body.headers['mcp-session-id'];
+    const operation = { method: 'initialize' };
+    const reply = await first.send(message, { ...call, operation, isRepeatable: true });
+    const id = sessionIn(reply);
     const result = await resultOf(upstream, reply, INITIALIZE_ID);
-    const session = new LegacySession(upstream, typeof id === 'string' ? id : undefined, result);
+    const session = new LegacySession(upstream, id, result);
     try {
       await session.tell({ jsonrpc: '2.0', method: 'notifications/initialized' }, call);
       return session;
@@ -147,6 +222,26 @@ export class LegacySession {
   }
 
   /**
+   * The same for an answer that has to arrive.
+   *
+   * @throws UpstreamError, also where the upstream takes no answer, and what the token strategy throws
+   */
+  async deliver(
+    id: unknown,
+    answer: SessionAnswer,
+    asking: Omit<Asking, 'timeoutMs'>,
+  ): Promise<void> {
+    const { timeoutMs } = this.upstream.options;
+    const strategy = strategyOf(asking, this.upstream);
+    const operation = { method: 'response' };
+    const call = { ...asking, strategy, timeoutMs, operation, isPartOfCall: true };
+    const { status, body } = await this.send({ jsonrpc: '2.0', id, ...answer }, call);
+    discard(body);
+    if (status < 400) return;
+    throw this.upstream.error('upstream_failed', `it answers ${status} to an answer`, { status });
+  }
+
+  /**
    * The stream of what the upstream says outside of calls.
    *
    * @throws UpstreamError, and what the token strategy throws
@@ -167,7 +262,7 @@ export class LegacySession {
     return `authplane-${++this.#lastAsked}`;
   }
 
-  /** The result of a request of the gateway's own. */
+  /** The result of a request of the gateway's own, which a dead connection may have brought already. */
   async ask(
     method: string,
     params: object,
@@ -176,7 +271,8 @@ export class LegacySession {
     const id = this.newId();
     const strategy = strategyOf(asking, this.upstream);
     const message = { jsonrpc: '2.0', id, method, params };
-    const reply = await this.send(message, { ...asking, strategy, operation: { method } });
+    const call = { ...asking, strategy, operation: { method }, isRepeatable: true };
+    const reply = await this.send(message, call);
     return resultOf(this.upstream, reply, id);
   }
 
@@ -204,4 +300,28 @@ export class LegacySession {
       ...(this.#id === undefined ? {} : { 'mcp-session-id': this.#id }),
     };
   }
+}
+
+/** Of an upstream that was replaced they go with it. */
+const handshakes = new WeakMap<Upstream, Generations<Handshake>>();
+
+function handshakesWith(upstream: Upstream): Generations<Handshake> {
+  const known = handshakes.get(upstream) ?? new Generations<Handshake>(HANDSHAKES);
+  handshakes.set(upstream, known);
+  return known;
+}
+
+/** What a server says may depend on who asks, what he may, and what his client says of itself. */
+function handshakeKey(
+  client: SessionClient,
+  { caller, callerKey }: Pick<Asking, 'caller' | 'callerKey'>,
+): string {
+  const { capabilities, clientInfo } = client;
+  const scopes = [...caller.claims.scopes].sort();
+  return sha256(JSON.stringify([callerKey, scopes, capabilities, clientInfo]));
+}
+
+function sessionIn({ body }: UpstreamReply): string | undefined {
+  const id = body.headers['mcp-session-id'];
+  return typeof id === 'string' && id !== '' ? id : undefined;
 }
