@@ -22,19 +22,22 @@ export interface SessionHearer extends ChangeListener {
 /** What is heard makes lists old; what fails is for the log. */
 type ListenerRegistry = Pick<UpstreamRegistry, 'catalogue' | 'log'>;
 
+/** Where the session is, and the one that takes the place of a lost one. */
+type Listened = Pick<UpstreamSessions, 'with' | 'reopened'>;
+
 /** A server that forgets a session as soon as it is opened has none. */
 const MAX_LOST = 2;
 
 /** What an upstream says outside of calls, in the session that a client has with it. */
 export class SessionListener {
   readonly #upstream: Upstream;
-  readonly #sessions: UpstreamSessions;
+  readonly #sessions: Listened;
   readonly #registry: ListenerRegistry;
   readonly #hearer: SessionHearer;
 
   constructor(
     upstream: Upstream,
-    sessions: UpstreamSessions,
+    sessions: Listened,
     registry: ListenerRegistry,
     hearer: SessionHearer,
   ) {

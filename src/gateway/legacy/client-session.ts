@@ -124,6 +124,11 @@ export class ClientSession {
     question?.answered(answer);
   }
 
+  /** It is not asked any more. @returns whether it was open */
+  withdraw(id: string): boolean {
+    return this.#questions.delete(id);
+  }
+
   /**
    * A notification of an upstream for the client, who knows its questions by other ids.
    *

@@ -41,6 +41,8 @@ export type Relay = (stream: MessageSink) => Promise<void>;
 
 /** As the SDKs, and enough for any form. */
 const MAX_ROUNDS = 10;
+/** That an upstream of 2026-07-28 may have open at a time. */
+export const MAX_QUESTIONS = 32;
 /** Capabilities that say something of tasks. */
 const OF_TASKS: ReadonlySet<string> = new Set(['tasks', 'extensions']);
 const NO_ANSWER = { code: INTERNAL_ERROR, message: 'No answer' };
@@ -213,21 +215,33 @@ export async function answerIn(
 }
 
 /** What the client answers to each question; one that fails is declined, as far as it can be. */
-export async function inputs(
-  { session, asking }: SessionCall,
+async function inputs(
+  { session, route, asking }: SessionCall,
   requests: unknown,
   stream: MessageSink,
 ): Promise<Message> {
   const asked = Object.entries(isJsonObject(requests) ? requests : {});
+  if (asked.length > MAX_QUESTIONS) {
+    throw route.upstream.error('upstream_failed', 'it asks too much at once', {});
+  }
   const answers = asked.map(async ([key, question]) => {
     const answer = await new Promise<SessionAnswer>((resolve) => {
       const id = session.question(resolve);
-      asking.signal.addEventListener('abort', () => resolve({ error: NO_ANSWER }), { once: true });
+      const give = (): void => {
+        session.withdraw(id);
+        resolve({ error: NO_ANSWER });
+      };
+      asking.signal.addEventListener('abort', give, { once: true });
       const method = memberOf(question, 'method');
       void stream.send({ jsonrpc: '2.0', id, method, params: memberOf(question, 'params') ?? {} });
     });
     asking.signal.throwIfAborted();
-    return [key, 'result' in answer ? answer.result : { action: 'cancel' }] as const;
+    return [key, responseTo(answer)] as const;
   });
   return Object.fromEntries(await Promise.all(answers));
+}
+
+/** As `inputResponses` have it. */
+export function responseTo(answer: SessionAnswer): unknown {
+  return 'result' in answer ? answer.result : { action: 'cancel' };
 }

@@ -14,8 +14,9 @@ import { legacyResult } from './reserved-meta.js';
 import {
   answerIn,
   callModern,
-  inputs,
+  MAX_QUESTIONS,
   type Relay,
+  responseTo,
   sendModern,
   type SessionCall,
 } from './session-call.js';
@@ -117,18 +118,85 @@ function relayFinished(call: TaskCall, { task, result }: FinishedTask): Relay {
 
 /** Until it is over (2025-11-25, `tasks/result`); what it asks meanwhile, the client is asked on the stream of the call. */
 async function relayResult(call: TaskCall, first: Message, stream: MessageSink): Promise<void> {
-  const answered = new Set<string>();
-  for (let task = first; ; task = await stateOf(call)) {
-    const end = endOf(call, task);
-    if (end !== undefined) return ending(call, end)(stream);
-    const asked = questionsIn(call, task).filter(([key]) => !answered.has(key));
-    if (asked.length === 0) {
-      await delay(pauseOf(task), undefined, { signal: call.asking.signal });
-      continue;
+  const questions = new TaskQuestions(call, stream);
+  try {
+    for (let task = first; ; task = await stateOf(call)) {
+      const end = endOf(call, task);
+      questions.follow(end === undefined ? questionsIn(call, task) : []);
+      if (end !== undefined) return await ending(call, end)(stream);
+      const inputResponses = await questions.answers(pauseOf(task));
+      if (inputResponses !== undefined) await ask(call, 'tasks/update', { inputResponses });
     }
-    const inputResponses = await inputs(call, Object.fromEntries(asked), stream);
-    for (const [key] of asked) answered.add(key);
-    await ask(call, 'tasks/update', { inputResponses });
+  } finally {
+    questions.forget();
+  }
+}
+
+/** What a task waits for: its client is asked each once, and hears of what is not asked any more. */
+class TaskQuestions {
+  readonly #call: TaskCall;
+  readonly #stream: MessageSink;
+  /** Those that the client has not answered, by key, with the ids that it knows. */
+  readonly #open = new Map<string, string>();
+  readonly #asked = new Set<string>();
+  readonly #answers = new Map<string, unknown>();
+  #wake: (() => void) | undefined;
+
+  constructor(call: TaskCall, stream: MessageSink) {
+    this.#call = call;
+    this.#stream = stream;
+  }
+
+  follow(questions: readonly [string, Message][]): void {
+    const wanted = new Set(questions.map(([key]) => key));
+    for (const [key, requestId] of this.#open) if (!wanted.has(key)) this.#withdraw(key, requestId);
+    for (const [key, question] of questions) {
+      if (this.#asked.has(key) || this.#open.size >= MAX_QUESTIONS) continue;
+      this.#ask(key, question);
+    }
+  }
+
+  /** What was answered meanwhile, or is within so long; `undefined`: nothing was. */
+  async answers(patienceMs: number): Promise<Message | undefined> {
+    if (this.#answers.size === 0) await this.#answered(patienceMs);
+    if (this.#answers.size === 0) return undefined;
+    const given = Object.fromEntries(this.#answers);
+    this.#answers.clear();
+    return given;
+  }
+
+  /** Nobody reads what is said any more. */
+  forget(): void {
+    for (const id of this.#open.values()) this.#call.session.withdraw(id);
+    this.#open.clear();
+  }
+
+  #ask(key: string, question: Message): void {
+    this.#asked.add(key);
+    const id = this.#call.session.question((answer) => {
+      this.#open.delete(key);
+      this.#answers.set(key, responseTo(answer));
+      this.#wake?.();
+    });
+    this.#open.set(key, id);
+    void this.#stream.send({ jsonrpc: '2.0', id, ...question });
+  }
+
+  #withdraw(key: string, requestId: string): void {
+    this.#open.delete(key);
+    if (!this.#call.session.withdraw(requestId)) return;
+    const params = { requestId, reason: 'it is not asked any more' };
+    void this.#stream.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
+  }
+
+  async #answered(patienceMs: number): Promise<void> {
+    const { signal } = this.#call.asking;
+    const soon = new AbortController();
+    const wake = (): void => soon.abort();
+    this.#wake = wake;
+    const until = AbortSignal.any([signal, soon.signal]);
+    await delay(patienceMs, undefined, { signal: until }).catch(() => undefined); // looked at below
+    signal.throwIfAborted();
   }
 }
 

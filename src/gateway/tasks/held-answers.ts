@@ -26,7 +26,7 @@ export async function heldAnswer(
     case 'tasks/get':
       return resultAnswer(id, { ...complete, ...(await task.state(asking)) });
     case 'tasks/update':
-      task.update(params['inputResponses'], asking);
+      await task.update(params['inputResponses'], asking);
       return resultAnswer(id, complete);
     case 'tasks/cancel':
       await task.cancel(asking);

@@ -6,11 +6,10 @@ import { withoutReserved } from '../legacy/reserved-meta.js';
 import type { UpstreamRegistry } from '../listing/upstream-registry.js';
 import type { Route } from '../listing/routing-table.js';
 import { callTerms } from '../upstream/call-terms.js';
-import type { LegacySession, SessionAnswer } from '../upstream/legacy-session.js';
+import type { LegacySession, SessionAnswer, SessionClient } from '../upstream/legacy-session.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import { type Message, messagesOf } from '../upstream/reply-messages.js';
 import { refusal } from '../upstream/upstream-refusal.js';
-import type { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import { RpcError, UnknownOperationError, UpstreamError } from '../wire/gateway-errors.js';
 import { INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND } from '../wire/json-rpc-answer.js';
 import {
@@ -21,6 +20,8 @@ import {
   ofTask,
   type TaskOutcome,
 } from '../wire/task-shapes.js';
+import { HeldListeners, type TaskHearer } from './held-listeners.js';
+import { HeldQuestions } from './held-questions.js';
 
 type Who = Omit<Asking, 'timeoutMs'>;
 
@@ -32,31 +33,19 @@ export interface HeldParts {
   readonly taskId: string;
   readonly route: Route;
   readonly callerKey: string;
-  /** The one in which it runs, and no other. */
-  readonly sessions: UpstreamSessions;
+  /** The one in which it runs, and no other: in another one the same id may be somebody else's. */
+  readonly session: LegacySession;
+  /** What the client has declared that has made it. */
+  readonly client: SessionClient;
+  /** Milliseconds for which the upstream keeps it, as that says it. */
+  readonly ttl?: unknown;
   readonly registry: Pick<UpstreamRegistry, 'catalogue' | 'log'>;
-}
-
-/** Told of each state of a task, as 2026-07-28 says it. */
-export type TaskHearer = (task: Message) => void;
-
-interface Question {
-  readonly method: string;
-  readonly params: Message;
-  readonly answer: (answer: SessionAnswer, asking: Who) => void;
-}
-
-interface Listening {
-  readonly hear: TaskHearer;
-  readonly asking: Who;
-  told: string;
 }
 
 /** However long an upstream keeps it. */
 export const LONGEST_MS = 3_600_000;
 /** For the question that an upstream waits for. */
 const QUESTION_MS = 2000;
-const MAX_QUESTIONS = 32;
 const NOBODY = { changed: () => undefined, updated: () => undefined };
 
 /**
@@ -69,26 +58,39 @@ export class HeldTask {
   isOver = false;
   lastUsed = performance.now();
   readonly #ends = performance.now() + LONGEST_MS;
+  readonly #forgotten: number;
+  /** Who asked for it last, whose token ends its session. */
+  #asking: Who;
   readonly #stop = new AbortController();
-  readonly #questions = new Map<string, Question>();
-  readonly #listening = new Set<Listening>();
-  #lastQuestion = 0;
+  readonly #questions = new HeldQuestions();
+  readonly #listeners: HeldListeners;
   #outcome: Promise<TaskOutcome> | undefined;
   #wake: (() => void) | undefined;
   #hearing: AbortController | undefined;
 
-  constructor(parts: HeldParts) {
+  constructor(parts: HeldParts, asking: Who) {
     this.parts = parts;
+    this.#asking = asking;
+    this.#listeners = new HeldListeners(
+      (who) => this.state(who),
+      (error) => parts.registry.log(error),
+    );
+    this.#forgotten = performance.now() + keptFor(parts.ttl);
   }
 
   /** Whether nobody needs it any more. */
   isDone(idleMs: number): boolean {
     const now = performance.now();
-    return now > this.#ends || (this.isOver && !this.isListenedTo && now - this.lastUsed > idleMs);
+    return now > this.#ends || (this.isSpare && now - this.lastUsed > idleMs);
+  }
+
+  /** It is over, or its upstream may have forgotten it, and nobody listens. */
+  get isSpare(): boolean {
+    return (this.isOver || performance.now() > this.#forgotten) && !this.isListenedTo;
   }
 
   get isListenedTo(): boolean {
-    return this.#listening.size > 0;
+    return !this.#listeners.isEmpty;
   }
 
   /**
@@ -98,9 +100,11 @@ export class HeldTask {
    * token strategy throws
    */
   async state(asking: Who): Promise<Message> {
-    this.lastUsed = performance.now();
+    this.#usedBy(asking);
     const task = await this.#ask('tasks/get', asking);
     this.isOver = isOver(task);
+    if (this.isOver) this.#questions.clear();
+    this.#hear(asking);
     switch (task['status']) {
       case 'completed':
       case 'failed':
@@ -117,59 +121,60 @@ export class HeldTask {
     return { ...modernTask(task, LONGEST_MS, outcome), taskId: this.parts.id };
   }
 
-  /** Answers of the client by the keys of what was asked; any other are nobody's. */
-  update(responses: unknown, asking: Who): void {
-    this.lastUsed = performance.now();
-    for (const [key, response] of Object.entries(isJsonObject(responses) ? responses : {})) {
-      const question = this.#questions.get(key);
-      if (question === undefined || !isJsonObject(response)) continue;
-      this.#questions.delete(key);
-      const result = ofTask(withoutReserved(response), this.parts.taskId);
-      question.answer({ result }, asking);
-    }
+  /**
+   * Answers of the client by the keys of what was asked; any other are nobody's.
+   *
+   * @throws as {@link state}, for an answer that did not reach the upstream: what it asks is asked on
+   */
+  async update(responses: unknown, asking: Who): Promise<void> {
+    this.#usedBy(asking);
+    const given = Object.entries(isJsonObject(responses) ? responses : {});
+    await Promise.all(given.map(([key, response]) => this.#answer(key, response, asking)));
+    this.#hear(asking);
   }
 
   /** Says that it is not wanted any more; of one that is over, or cannot be cancelled, that changes nothing. */
   async cancel(asking: Who): Promise<void> {
-    this.lastUsed = performance.now();
+    this.#usedBy(asking);
     try {
-      await this.#ask('tasks/cancel', asking);
+      this.isOver = isOver(await this.#ask('tasks/cancel', asking));
     } catch (error) {
       const code = error instanceof RpcError ? error.rpc.code : undefined;
       if (code === METHOD_NOT_FOUND) return;
       if (code !== INVALID_PARAMS || !isOver(await this.#ask('tasks/get', asking))) throw error;
+      this.isOver = true;
     }
-    this.#tell();
+    this.#listeners.tell();
   }
 
   /** Until the signal of `asking`: first the state that it has, then each change. */
   listen(hear: TaskHearer, asking: Who): void {
     const { signal } = asking;
     if (signal.aborted) return;
-    const listening = { hear, asking, told: '' };
-    this.#listening.add(listening);
-    signal.addEventListener('abort', () => this.#leave(listening), { once: true });
-    if (this.#hearing === undefined) this.#hearUpstream(asking);
-    void this.#tellOne(listening);
+    this.#usedBy(asking);
+    this.#listeners.add(hear, asking, () => this.#hear(asking));
+    this.#hear(asking);
   }
 
   /** Never rejects. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('the task is held no more'));
     this.#hearing?.abort(new Error('the task is held no more'));
-    await this.parts.sessions.close();
+    await this.parts.session.close(this.#asking);
+  }
+
+  #usedBy(asking: Who): void {
+    this.lastUsed = performance.now();
+    this.#asking = asking;
   }
 
   async #running(task: Message, asking: Who): Promise<Message> {
     const isWaiting = task['status'] === 'input_required';
-    if (isWaiting && this.#questions.size === 0) await this.#fetchQuestion(asking);
-    if (this.#questions.size === 0) return this.shown({ ...task, status: 'working' });
-    const asked = [...this.#questions].map(([key, { method, params }]) => [
-      key,
-      { method, params },
-    ]);
-    const inputRequests = Object.fromEntries(asked) as Message;
-    return this.shown({ ...task, status: 'input_required' }, { inputRequests });
+    if (isWaiting && this.#questions.isEmpty) await this.#fetchQuestion(asking);
+    const inputRequests = this.#questions.shown();
+    return inputRequests === undefined
+      ? this.shown({ ...task, status: 'working' })
+      : this.shown({ ...task, status: 'input_required' }, { inputRequests });
   }
 
   /** 2025-11-25: what a task asks comes with its result, which is waited for meanwhile. */
@@ -188,8 +193,7 @@ export class HeldTask {
   }
 
   async #fetchOutcome(asking: Who): Promise<TaskOutcome> {
-    const { sessions, route, taskId } = this.parts;
-    const session = await sessions.with(route.upstream, asking);
+    const { session, route, taskId } = this.parts;
     const id = session.newId();
     const operation = { method: 'tasks/result', name: taskId };
     const message = { jsonrpc: '2.0', id, method: 'tasks/result', params: { taskId } };
@@ -199,41 +203,54 @@ export class HeldTask {
     const reply = await session.send(message, call);
     if (reply.status !== 200) throw await refusal(route, reply, asking.caller);
     for await (const said of messagesOf(route.upstream, reply)) {
-      if (typeof member(said, 'method') === 'string') this.#said(said, session, asking);
+      if (typeof member(said, 'method') === 'string') this.#said(said, asking);
       else if (member(said, 'id') === id) return outcomeIn(said);
     }
     throw route.upstream.error('upstream_failed', 'its answer ended without a result', {});
   }
 
-  #said(message: Message, session: LegacySession, asking: Who): void {
+  #said(message: Message, asking: Who): void {
+    if (!Object.hasOwn(message, 'id')) return this.#told(message, asking);
+    const { session, client } = this.parts;
     const method = String(member(message, 'method'));
     const id = member(message, 'id');
-    if (id === undefined) return;
-    const answer = (given: SessionAnswer, by = asking) =>
-      session.answer(id, given, { ...by, signal: this.#stop.signal });
+    const answer = (given: SessionAnswer) =>
+      session.answer(id, given, { ...asking, signal: this.#stop.signal });
     if (method === 'ping') return answer({ result: {} });
     const capability = QUESTIONS.get(method);
-    const { capabilities } = this.parts.sessions.client;
-    if (capability === undefined || member(capabilities, capability) === undefined) {
+    if (capability === undefined || member(client.capabilities, capability) === undefined) {
       return answer({ error: { code: METHOD_NOT_FOUND, message: 'Method not found' } });
     }
-    if (this.#questions.size >= MAX_QUESTIONS) {
+    const said = member(message, 'params');
+    const params = isJsonObject(said) ? withoutReserved(said) : {};
+    if (!this.#questions.ask({ id, method, params })) {
       return answer({ error: { code: INTERNAL_ERROR, message: 'Too many questions' } });
     }
-    const params = member(message, 'params');
-    this.#questions.set(`question-${++this.#lastQuestion}`, {
-      method,
-      params: isJsonObject(params) ? withoutReserved(params) : {},
-      answer,
-    });
     this.#wake?.();
-    this.#tell();
+    this.#hear(asking);
+    this.#listeners.tell();
+  }
+
+  /** It may take back what it has asked (2025-11-25, Cancellation). */
+  #told(message: Message, asking: Who): void {
+    if (member(message, 'method') !== 'notifications/cancelled') return;
+    const id = memberOf(member(message, 'params'), 'requestId');
+    if (!this.#questions.withdraw(id)) return;
+    this.#hear(asking);
+    this.#listeners.tell();
+  }
+
+  #answer(key: string, response: unknown, asking: Who): Promise<void> {
+    if (!isJsonObject(response)) return Promise.resolve();
+    const result = ofTask(withoutReserved(response), this.parts.taskId);
+    const by = { ...asking, signal: this.#stop.signal };
+    const { session } = this.parts;
+    return this.#questions.answer(key, { result }, (id, answer) => session.deliver(id, answer, by));
   }
 
   async #ask(method: string, asking: Who): Promise<Message> {
-    const { sessions, route, taskId } = this.parts;
+    const { session, route, taskId } = this.parts;
     try {
-      const session = await sessions.with(route.upstream, asking);
       return await session.ask(method, { taskId }, { ...asking, ...callTerms(route) });
     } catch (error) {
       if (!(error instanceof UpstreamError) || error.status !== 404) throw error;
@@ -242,50 +259,44 @@ export class HeldTask {
     }
   }
 
-  #hearUpstream(asking: Who): void {
-    const { sessions, route, taskId, registry } = this.parts;
-    this.#hearing = new AbortController();
-    const until = { ...asking, signal: this.#hearing.signal };
+  /** On the stream of its session, while somebody listens, or it waits for answers that it may not want any more. */
+  #hear(asking: Who): void {
+    const isNeeded = this.isListenedTo || !this.#questions.isEmpty;
+    if (!isNeeded) {
+      this.#hearing?.abort(new Error('nobody listens any more'));
+      this.#hearing = undefined;
+    } else if (this.#hearing === undefined && !this.#stop.signal.aborted) {
+      this.#hearing = new AbortController();
+      this.#hearUpstream({ ...asking, signal: this.#hearing.signal });
+    }
+  }
+
+  #hearUpstream(until: Who): void {
+    const { session, route, taskId, registry } = this.parts;
+    const sessions = { with: async () => session, reopened: () => Promise.reject(lost()) };
     const isOurs = (message: Message) => relatedTaskOf(message) === taskId;
     const hearer = {
       ...NOBODY,
       told: (message: Message) => {
         const isNews = message['method'] === LEGACY_TASK_NEWS;
-        if (isNews && memberOf(message['params'], 'taskId') === taskId) this.#tell();
+        if (isNews && memberOf(message['params'], 'taskId') === taskId) this.#listeners.tell();
+        this.#told(message, until);
       },
-      asked: (message: Message, session: LegacySession) => {
-        if (isOurs(message)) this.#said(message, session, until);
+      asked: (message: Message) => {
+        if (isOurs(message)) this.#said(message, until);
         return isOurs(message);
       },
     };
     void new SessionListener(route.upstream, sessions, registry, hearer).listen(until);
   }
+}
 
-  #leave(listening: Listening): void {
-    this.#listening.delete(listening);
-    if (this.isListenedTo) return;
-    this.#hearing?.abort(new Error('nobody listens any more'));
-    this.#hearing = undefined;
-  }
+function lost(): UnknownOperationError {
+  return new UnknownOperationError('Unknown task');
+}
 
-  #tell(): void {
-    for (const listening of this.#listening) void this.#tellOne(listening);
-  }
-
-  /** Never rejects. What was told already is not told again. */
-  async #tellOne(listening: Listening): Promise<void> {
-    try {
-      const task = await this.state(listening.asking);
-      const { status, statusMessage, lastUpdatedAt, inputRequests } = task;
-      const asked = Object.keys(isJsonObject(inputRequests) ? inputRequests : {});
-      const state = JSON.stringify([status, statusMessage, lastUpdatedAt, asked]);
-      if (state === listening.told || !this.#listening.has(listening)) return;
-      listening.told = state;
-      listening.hear(task);
-    } catch (error) {
-      if (!listening.asking.signal.aborted) this.parts.registry.log(error);
-    }
-  }
+function keptFor(ttl: unknown): number {
+  return typeof ttl === 'number' && ttl > 0 ? Math.min(ttl, LONGEST_MS) : LONGEST_MS;
 }
 
 function outcomeIn(message: Message): TaskOutcome {

@@ -85,8 +85,10 @@ describe('14.2 tasks: a client of 2025-11-25, a server of 2026-07-28', () => {
     const asked: unknown[] = [];
     client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
       asked.push([params.message, params._meta]);
-      young.put(own, { status: 'working' });
-      setImmediate(() => young.put(own, { status: 'completed', result: text('asked') }));
+      void until(() => young.updates.length > 0).then(() => {
+        young.put(own, { status: 'working' });
+        setImmediate(() => young.put(own, { status: 'completed', result: text('asked') }));
+      });
       return { action: 'accept', content: { name: 'ann' } };
     });
     const { ours, own } = await made(client);
@@ -101,6 +103,26 @@ describe('14.2 tasks: a client of 2025-11-25, a server of 2026-07-28', () => {
     expect(young.updates.at(-1)).toEqual({
       name: { action: 'accept', content: { name: 'ann' } },
     });
+  });
+
+  test('14.1: what it does not ask any more is taken back, and the result comes all the same', async () => {
+    const client = await connect();
+    const withdrawn: unknown[] = [];
+    client.setRequestHandler(ElicitRequestSchema, async (_request, { signal }) => {
+      young.put(own, { status: 'working' });
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      withdrawn.push(signal.reason);
+      young.put(own, { status: 'completed', result: text('without it') });
+      return { action: 'cancel' };
+    });
+    const { ours, own } = await made(client);
+    const params = { message: 'who?', requestedSchema: { type: 'object', properties: {} } };
+    const inputRequests = { name: { method: 'elicitation/create', params } };
+    const updates = young.updates.length;
+    young.put(own, { status: 'input_required', inputRequests });
+    const result = await client.experimental.tasks.getTaskResult(ours, CallToolResultSchema);
+    expect(result).toMatchObject(text('without it'));
+    expect([withdrawn.length, young.updates.length]).toEqual([1, updates]);
   });
 
   test('one that fails: with a result that says so, or with an error', async () => {

@@ -19,7 +19,8 @@ describe('14.2 tasks: which calls to a server of 2025-11-25 become one', () => {
     controls = new TaskControls();
     old = await startLegacyUpstream(() => legacyTaskServer(controls));
     const options = { maxSessions: 100, sessionIdleMs: 60_000 };
-    tasks = new HeldTasks({ options, all: [], onChange: () => () => undefined } as never);
+    const all = { includes: () => true };
+    tasks = new HeldTasks({ options, all, onChange: () => () => undefined } as never);
   });
   afterAll(async () => {
     await tasks.close();

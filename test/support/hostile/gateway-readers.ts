@@ -127,7 +127,7 @@ export const GATEWAY_READERS: Readonly<Record<string, Reader>> = {
     listenFilter,
   ),
   'gateway: answers to what a task asks': ofJson(wide, (responses) =>
-    new HeldTask({ taskId: 't' } as never).update(responses, {} as never),
+    new HeldTask({ taskId: 't' } as never, {} as never).update(responses, {} as never),
   ),
   'gateway: metadata of many names': ofJson(
     (n) => ({ ...wide(n), _meta: wide(n) }),

@@ -57,7 +57,12 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     callModern: 'bounded',
     answerIn: 'bounded',
   },
-  'gateway/legacy/session-tasks.ts': { relayResult: 'bounded', tasksAt: 'bounded' },
+  'gateway/legacy/session-tasks.ts': {
+    relayResult: 'bounded',
+    follow: 'bounded',
+    forget: 'bounded',
+    tasksAt: 'bounded',
+  },
   'gateway/legacy/sessions.ts': {
     '#makeRoomFor': 'bounded', // by maxSessions
     '#endIdle': 'bounded',
@@ -87,10 +92,9 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'gateway/modern/pass-through.ts': { send: 'bounded' },
   'gateway/memory/memory-transport.ts': { close: 'bounded' },
   'gateway/tasks/held-task.ts': {
-    update: 'gateway: answers to what a task asks',
     '#fetchOutcome': 'bounded',
-    '#tell': 'bounded',
   },
+  'gateway/tasks/held-listeners.ts': { tell: 'bounded', '#tellOne': 'bounded' },
   'gateway/tasks/held-tasks.ts': { '#endDone': 'bounded', '#keepOnly': 'bounded' },
   'gateway/names/exposed-names.ts': { shortHash: 'bounded' },
   'gateway/names/gateway-scopes.ts': { matching: 'bounded' },
