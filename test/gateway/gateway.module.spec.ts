@@ -1,5 +1,6 @@
-import { Injectable, Module } from '@nestjs/common';
-import { describe, expect, test } from 'vitest';
+import cluster from 'node:cluster';
+import { Injectable, Logger, Module } from '@nestjs/common';
+import { describe, expect, test, vi } from 'vitest';
 import { AuthplaneModule } from 'authplane-nestjs';
 import {
   AuthplaneGatewayModule,
@@ -96,4 +97,31 @@ describe('14.A: AuthplaneGatewayModule', () => {
     await app.close();
     await upstream.stop();
   });
+
+  test.each([
+    [true, undefined, true],
+    [true, 's'.repeat(32), false],
+    [false, undefined, false],
+  ])(
+    '14.2: one of several processes (%s), with the secret %s, is warned: %s',
+    async (isWorker, secret, isWarned) => {
+      const warnings: unknown[] = [];
+      const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation((text) => {
+        warnings.push(text);
+      });
+      const before = cluster.isWorker;
+      Object.assign(cluster, { isWorker });
+      try {
+        const gateway = { upstreams: {}, ...(secret === undefined ? {} : { secret }) };
+        await (await startGateway({ gateway })).close();
+      } finally {
+        Object.assign(cluster, { isWorker: before });
+        warn.mockRestore();
+      }
+      const ofSecret = warnings.filter((text) =>
+        String(text).includes('gateway: secret: set the same'),
+      );
+      expect(ofSecret).toHaveLength(isWarned ? 1 : 0);
+    },
+  );
 });
