@@ -227,7 +227,7 @@ export async function application({ issuer, target, more = {} }) {
         },
       }),
     ],
-    controllers: [await forwarder(`${target}/mcp`)],
+    controllers: [await forwarder(`${target}/mcp`), await openProxy(`${target}/mcp`)],
   })(BenchModule);
   const app = await NestFactory.create(BenchModule, new FastifyAdapter(), { logger: false });
   await app.listen(8899, '127.0.0.1');
@@ -276,4 +276,32 @@ async function forwarder(url) {
   UseGuards(AuthplaneGuard)(PlainController);
   Controller('plain')(PlainController);
   return PlainController;
+}
+
+/** The least that passes requests on: it knows nobody, and sends everybody's to one server. */
+async function openProxy(url) {
+  const { Controller, Post, Req, Res } = await import('@nestjs/common');
+  const agent = new Agent({ keepAlive: true });
+  class OpenController {
+    handle(request, reply) {
+      const body = JSON.stringify(request.body);
+      const headers = {
+        'content-type': 'application/json',
+        accept: request.headers.accept,
+        'content-length': Buffer.byteLength(body),
+      };
+      const outgoing = send(url, { method: 'POST', agent, headers }, (answer) => {
+        reply.hijack();
+        const { 'content-type': type } = answer.headers;
+        pipeline(answer, reply.raw.writeHead(answer.statusCode, { 'content-type': type }));
+      });
+      outgoing.on('error', (error) => reply.raw.destroy(error)).end(body);
+    }
+  }
+  const { prototype } = OpenController;
+  Req()(prototype, 'handle', 0);
+  Res()(prototype, 'handle', 1);
+  Post()(prototype, 'handle', Object.getOwnPropertyDescriptor(prototype, 'handle'));
+  Controller('open')(OpenController);
+  return OpenController;
 }

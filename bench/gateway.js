@@ -59,11 +59,12 @@ async function measure() {
       '/mcp',
       modern('tools/call', { name: 'old__echo', arguments: args }, token),
     ),
+    'a proxy without a guard': slice('/open', forwarded),
     'direct, without a gateway': slice(`${target.said}/mcp`, forwarded),
   };
   const most = (limit) => ({ metric: 'main', most: limit });
   const goals = {
-    'passed through': most(1.15),
+    'passed through': [most(1.15), { of: 'rate', to: 'a proxy without a guard', least: 0.85 }],
     'session to session': most(1.5),
     'session to 2026-07-28': most(1.5),
     '2026-07-28 to session': most(1.5),

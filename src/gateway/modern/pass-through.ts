@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { member } from '../../core/lib/members.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Route } from '../listing/routing-table.js';
@@ -86,8 +86,9 @@ async function pipe(
     'Content-Type': isEvents ? 'text/event-stream' : 'application/json',
     ...(isEvents ? { 'X-Accel-Buffering': 'no' } : {}),
   });
+  if (!isEvents) corkForNow(response);
   try {
-    await pipeline(body, response, { end: false });
+    await poured(body, response);
     response.end();
   } catch (error) {
     if (response.destroyed) throw error;
@@ -95,6 +96,31 @@ async function pipe(
     if (isEvents) response.end(`\n\ndata: ${JSON.stringify(brokenOff(upstream, id, error))}\n\n`);
     else response.destroy();
   }
+}
+
+/** A short answer then leaves in one piece with its head and its end. */
+function corkForNow(response: ServerResponse): void {
+  response.cork();
+  setImmediate(() => {
+    if (!response.writableEnded) response.uncork();
+  });
+}
+
+/** As `pipeline` does it, which makes, and aborts, an AbortController for each: a tenth of all that a call costs. */
+function poured(body: Readable, response: ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClientGone = () => body.destroy();
+    if (response.destroyed) onClientGone();
+    response.once('close', onClientGone);
+    response.once('error', reject);
+    body.once('end', resolve);
+    body.once('error', reject);
+    body.once('close', () => {
+      response.off('close', onClientGone);
+      reject(new Error('closed before its end')); // nothing, where it has ended
+    });
+    body.pipe(response, { end: false });
+  });
 }
 
 /** The last event of a stream that can go on no more. */

@@ -240,6 +240,38 @@ describe.each(platforms)('14.B: requests of 2026-07-28 pass through on %s', (pla
     calendar.intercept = undefined;
   });
 
+  test.each([
+    ['in one piece', [2_000]],
+    ['in pieces, longer than any buffer', [1, 70_000, 3_000_000, 5, 2_000_000]],
+  ])('a JSON answer %s arrives byte for byte', async (_name, sizes) => {
+    const pieces = sizes.map((size, at) => String(at).repeat(size));
+    calendar.intercept = async (_request, response, body) => {
+      if (!body.includes('tools/call')) return false;
+      response.writeHead(200, { 'content-type': 'application/json' });
+      for (const piece of pieces) {
+        response.write(piece);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      response.end();
+      return true;
+    };
+    const response = await gateway.fetch('tools/call', { name: 'events' });
+    calendar.intercept = undefined;
+    expect((await response.text()) === pieces.join('')).toBe(true);
+  });
+
+  test('a JSON answer that breaks off is not one that ends', async () => {
+    calendar.intercept = async (_request, response, body) => {
+      if (!body.includes('tools/call')) return false;
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"jsonrpc":"2.0"');
+      setImmediate(() => response.destroy());
+      return true;
+    };
+    const answer = gateway.fetch('tools/call', { name: 'events' }).then((one) => one.text());
+    await expect(answer).rejects.toThrow(TypeError);
+    calendar.intercept = undefined;
+  });
+
   test('a client that goes away ends the call of the upstream, before and after the first byte', async () => {
     for (const begins of [false, true]) {
       calendar.aborted.length = 0;
