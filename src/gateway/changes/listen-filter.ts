@@ -11,7 +11,8 @@ export interface ListenFilter {
   readonly taskIds?: readonly string[];
 }
 
-const MAX_TASKS = 256;
+/** Of resources, and of tasks. */
+export const MAX_NAMED = 256;
 
 const CHANGES = ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged'] as const;
 
@@ -33,12 +34,13 @@ export function listenFilter(params: unknown): ListenFilter | undefined {
   if (!isJsonObject(asked)) return undefined;
   const uris: unknown = memberOf(asked, 'resourceSubscriptions') ?? [];
   const taskIds: unknown = memberOf(asked, 'taskIds') ?? [];
-  if (!isTexts(uris) || !isTexts(taskIds) || taskIds.length > MAX_TASKS) return undefined;
+  if (!isTexts(uris) || !isTexts(taskIds)) return undefined;
   return withUris(asked, uris, taskIds);
 }
 
 function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+  const isFew = Array.isArray(value) && value.length <= MAX_NAMED;
+  return isFew && value.every((one) => typeof one === 'string');
 }
 
 /** The same for some of the resources and tasks; an upstream is asked for its own. */

@@ -10,11 +10,14 @@ import type { Asking } from '../upstream/modern-rpc.js';
 import type { Message } from '../upstream/reply-messages.js';
 import { UpstreamSessions } from '../upstream/upstream-sessions.js';
 import type { Upstream } from '../upstream/upstream.js';
+import { INTERNAL_ERROR } from '../wire/json-rpc-answer.js';
 import { answerTo } from './reserved-meta.js';
 import type { SessionStream } from './session-stream.js';
 
 /** Told the answer, by whoever the question came from. */
 type Answered = (answer: SessionAnswer) => void;
+
+type Cancel = (reason: unknown) => void;
 
 /** Who has asked, and the id of the question there. */
 interface Asker {
@@ -35,6 +38,9 @@ export interface Subscription {
 }
 
 const MAX_QUESTIONS = 256;
+/** Of one upstream. */
+const MAX_OF_ONE = 64;
+const TOO_MANY = { error: { code: INTERNAL_ERROR, message: 'Too many questions' } };
 
 /** The session of one client of the 2025 revisions: its upstream sessions, calls and open questions. */
 export class ClientSession {
@@ -49,8 +55,9 @@ export class ClientSession {
   follow: ((task: Readonly<Record<string, unknown>>) => void) | undefined;
   lastUsed = performance.now();
   readonly #questions = new Map<string, Question>();
-  readonly #calls = new Map<string | number, (reason: unknown) => void>();
+  readonly #calls = new Map<string | number, Set<Cancel>>();
   #lastQuestion = 0;
+  #isClosed = false;
   #stream: SessionStream | undefined;
   #kept: ReadonlySet<Upstream> | undefined;
 
@@ -72,7 +79,8 @@ export class ClientSession {
 
   /** What runs for it ends, and its upstreams are told. Never rejects. */
   async close(): Promise<void> {
-    for (const cancel of this.#calls.values()) cancel(new Error('the session has ended'));
+    this.#isClosed = true;
+    for (const id of this.#calls.keys()) this.cancel(id, new Error('the session has ended'));
     for (const { stop } of this.subscriptions.values()) stop.abort();
     this.#questions.clear();
     this.#stream?.end();
@@ -87,16 +95,24 @@ export class ClientSession {
   /** A client that opens another one has lost the one before. */
   set stream(stream: SessionStream | undefined) {
     this.#stream?.end();
+    if (this.#isClosed) stream?.end();
     this.#stream = stream;
     this.lastUsed = performance.now();
   }
 
-  /** @returns the id under which the client is asked */
+  /**
+   * Of too many, the oldest is answered with an error: of this upstream, if it has more than its share.
+   *
+   * @returns the id under which the client is asked
+   */
   question(answered: Answered, asker?: Asker): string {
     const id = `gateway-${++this.#lastQuestion}`;
-    const [oldest] = this.#questions.keys();
-    if (this.#questions.size >= MAX_QUESTIONS && oldest !== undefined)
-      this.#questions.delete(oldest);
+    const ofOne = [...this.#questions].filter(
+      ([, one]) => asker !== undefined && one.asker?.upstream === asker.upstream,
+    );
+    const [[oldest] = []] = ofOne.length >= MAX_OF_ONE ? ofOne : this.#questions;
+    const isFull = ofOne.length >= MAX_OF_ONE || this.#questions.size >= MAX_QUESTIONS;
+    if (isFull) this.answer(oldest, TOO_MANY);
     this.#questions.set(id, { answered, asker });
     return id;
   }
@@ -148,10 +164,12 @@ export class ClientSession {
   }
 
   /** @returns its end */
-  begin(id: string | number, cancel: (reason: unknown) => void): () => void {
-    this.#calls.set(id, cancel);
+  begin(id: string | number, cancel: Cancel): () => void {
+    const same = this.#calls.get(id) ?? new Set();
+    this.#calls.set(id, same.add(cancel));
     return () => {
-      if (this.#calls.get(id) === cancel) this.#calls.delete(id);
+      same.delete(cancel);
+      if (same.size === 0 && this.#calls.get(id) === same) this.#calls.delete(id);
       this.#closeOthers();
       this.lastUsed = performance.now();
     };
@@ -170,6 +188,7 @@ export class ClientSession {
   }
 
   cancel(id: unknown, reason: unknown): void {
-    if (typeof id === 'string' || typeof id === 'number') this.#calls.get(id)?.(reason);
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    for (const cancel of this.#calls.get(id) ?? []) cancel(reason);
   }
 }

@@ -17,6 +17,8 @@ import { SessionStream } from './session-stream.js';
 
 /** Of one session. */
 const MAX_SUBSCRIPTIONS = 256;
+/** Tasks of one session that are listened to: the newest. */
+const MAX_TASKS = 64;
 
 type Who = Omit<Asking, 'timeoutMs'>;
 
@@ -55,11 +57,17 @@ export class SessionChanges {
   ): Promise<void> {
     const { subscriptions } = session;
     if (subscriptions.size >= MAX_SUBSCRIPTIONS && !subscriptions.has(uri)) throw limitReached();
-    if ((await this.#registry.eraOf(upstream, asking)) !== MODERN) {
-      await session.upstreams.subscribe(upstream, uri, asking);
+    const known = subscriptions.get(uri);
+    const subscription = known ?? { upstream, stop: new AbortController() };
+    subscriptions.set(uri, subscription); // before anything is waited for: it counts from now on
+    try {
+      if ((await this.#registry.eraOf(upstream, asking)) !== MODERN) {
+        await session.upstreams.subscribe(upstream, uri, asking);
+      }
+    } catch (error) {
+      if (known === undefined && subscriptions.get(uri) === subscription) subscriptions.delete(uri);
+      throw error;
     }
-    const subscription = subscriptions.get(uri) ?? { upstream, stop: new AbortController() };
-    subscriptions.set(uri, subscription);
     const { stream } = session;
     if (stream !== undefined) {
       await this.#hearOf(uri, session, stream, { ...asking, signal: stream.signal });
@@ -92,20 +100,30 @@ export class SessionChanges {
     for (const uri of session.subscriptions.keys()) {
       void this.#hearOf(uri, session, stream, until);
     }
-    putMember(session, 'follow', (task) => this.#hearOfTask(task, session, stream, until));
+    const heard = new Set<AbortController>();
+    putMember(session, 'follow', (task) => this.#hearOfTask(task, session, stream, until, heard));
     for (const task of this.#registry.kept.of(session)) session.follow?.(task);
     return () => stop.abort(new Error('nobody listens any more'));
   }
 
   /** A task of an upstream of 2026-07-28, until it is over. */
-  #hearOfTask(task: Message, session: ClientSession, stream: SessionStream, asking: Who): void {
+  #hearOfTask(
+    task: Message,
+    session: ClientSession,
+    stream: SessionStream,
+    asking: Who,
+    heard: Set<AbortController>,
+  ): void {
     const { kept, taskRoutes } = this.#registry;
     const { taskId } = task;
-    if (isOver(task) || kept.finished(String(taskId)) !== undefined) return;
+    if (isOver(task)) return;
     const routed = routeOfTask(taskId, taskRoutes, asking.callerKey);
     if (routed === undefined) return;
     const { upstream, item } = routed.route;
     const over = new AbortController();
+    over.signal.addEventListener('abort', () => heard.delete(over), { once: true });
+    const [oldest] = heard.add(over);
+    if (heard.size > MAX_TASKS) oldest?.abort(new Error('newer tasks are listened to'));
     const signal = AbortSignal.any([asking.signal, over.signal]);
     const listener = {
       changed: () => undefined,

@@ -5,7 +5,7 @@ import { taskOwner } from '../listing/task-router.js';
 import type { LegacySession } from '../upstream/legacy-session.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import type { Message } from '../upstream/reply-messages.js';
-import { RpcError } from '../wire/gateway-errors.js';
+import { RpcError, UnknownOperationError } from '../wire/gateway-errors.js';
 import { INVALID_PARAMS, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
 import { isOver, legacyTask, ofTask } from '../wire/task-shapes.js';
 import type { TaskIds } from '../wire/task-ids.js';
@@ -58,14 +58,16 @@ async function callAsTask(call: SessionCall): Promise<Relay> {
     const message = `${route.item.name} cannot run as a task: call it without 'task'`;
     throw new RpcError(200, { code: METHOD_NOT_FOUND, message });
   }
-  const owner = taskOwner(route, call.method, asking.callerKey);
+  const { callerKey } = asking;
+  const owner = taskOwner(route, call.method, callerKey);
   return callModern({ ...call, params, handlesTasks: true }, (result) => {
     const isTask = member(result, 'resultType') === 'task';
     const made = isTask
       ? result
-      : registry.kept.finish(legacyResult(result), memberOf(wanted, 'ttl'));
+      : registry.kept.finish(callerKey, legacyResult(result), memberOf(wanted, 'ttl'));
     const id = typeof made === 'string' ? made : String(made['taskId']);
-    const task = typeof made === 'string' ? registry.kept.finished(made)?.task : legacyTask(made);
+    const task =
+      typeof made === 'string' ? registry.kept.finished(made, callerKey)?.task : legacyTask(made);
     const taskId = registry.tasks.wrap(id, owner);
     const noted = registry.kept.note(session, { ...task, taskId });
     session.follow?.(noted);
@@ -88,8 +90,10 @@ async function callWithoutTask(call: SessionCall): Promise<Relay> {
 
 async function relayTask(call: TaskCall): Promise<Relay> {
   const { method, route, registry } = call;
-  const finished = registry.kept.finished(route.item.own);
+  const { own } = route.item;
+  const finished = registry.kept.finished(own, call.asking.callerKey);
   if (finished !== undefined) return relayFinished(call, finished);
+  if (registry.kept.isOwn(own)) throw new UnknownOperationError('Unknown task'); // no upstream has it
   const task = await stateOf(call);
   switch (method) {
     case 'tasks/get':

@@ -9,6 +9,7 @@ import {
   isEmptyFilter,
   type ListenFilter,
   listenFilter,
+  MAX_NAMED,
   withUris,
 } from '../changes/listen-filter.js';
 import { SessionListener } from '../changes/session-listener.js';
@@ -39,7 +40,7 @@ export class ListenStreams {
   async open(request: ModernRequest, asking: Omit<Asking, 'timeoutMs'>): Promise<Pass> {
     const filter = listenFilter(request.params);
     if (filter === undefined) {
-      const message = "Invalid params: 'notifications' must be a filter";
+      const message = `Invalid params: 'notifications' must be a filter, of ${MAX_NAMED} resources and tasks at most`;
       throw new RpcError(200, { code: INVALID_PARAMS, message });
     }
     if (filter.taskIds !== undefined && !declaresTasks(request.params)) {
@@ -117,6 +118,7 @@ export class ListenStreams {
     const { callerKey } = asking;
     this.#requirePlace(callerKey);
     return async (response: ServerResponse) => {
+      this.#requirePlace(callerKey); // others may have come since
       const leave = this.#enter(callerKey);
       const stream = new ListenStream(response, id, filter);
       this.#open.add(stream);

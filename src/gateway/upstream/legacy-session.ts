@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { untilAborted } from '../../core/lib/deadline.js';
 import { sha256 } from '../../core/lib/digest.js';
 import { Generations } from '../../core/lib/generations.js';
@@ -42,6 +43,8 @@ interface Handshake {
   readonly until: number;
 }
 
+/** Under way at a time. */
+const MAX_ANSWERS = 64;
 const HANDSHAKE_MS = 600_000;
 const HANDSHAKES = 1000;
 /** With which the transport says that a session is missing, or not begun; nothing has run then. */
@@ -62,7 +65,7 @@ export class LegacySession {
   readonly #initialized: unknown;
   /** The next call begins anew; of one that is not remembered that is no change. */
   readonly doubt: () => void;
-  #lastAsked = 0;
+  #answering = 0;
 
   private constructor(
     upstream: Upstream,
@@ -213,12 +216,18 @@ export class LegacySession {
     return () => asking.signal.removeEventListener('abort', tell);
   }
 
-  /** The answer to a question, which fails as well when this does. */
+  /**
+   * The answer to a question, which fails as well when this does. An upstream that asks faster than it takes answers
+   * has none: each would be a connection.
+   */
   answer(id: unknown, answer: SessionAnswer, asking: Omit<Asking, 'timeoutMs'>): void {
+    if (this.#answering >= MAX_ANSWERS) return;
+    this.#answering++;
     const { timeoutMs } = this.upstream.options;
     const strategy = strategyOf(asking, this.upstream);
     const message = { jsonrpc: '2.0', id, ...answer };
-    this.tell(message, { ...asking, strategy, timeoutMs }).catch(() => undefined);
+    const told = this.tell(message, { ...asking, strategy, timeoutMs });
+    told.catch(() => undefined).finally(() => this.#answering--);
   }
 
   /**
@@ -257,9 +266,9 @@ export class LegacySession {
     });
   }
 
-  /** For a request of the gateway's own; several may be under way. */
+  /** For a request of the gateway's own beside those of the client, who cannot know it. */
   newId(): string {
-    return `authplane-${++this.#lastAsked}`;
+    return `authplane-${randomUUID()}`;
   }
 
   /** The result of a request of the gateway's own, which a dead connection may have brought already. */

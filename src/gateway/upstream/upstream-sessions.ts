@@ -1,3 +1,4 @@
+import { SessionNotFoundError } from '../../core/errors/request-errors.js';
 import { LegacySession, type SessionClient } from './legacy-session.js';
 import type { Asking } from './modern-rpc.js';
 import type { Upstream } from './upstream.js';
@@ -11,6 +12,7 @@ export class UpstreamSessions {
   logLevel: string | undefined;
   readonly #open = new Map<Upstream, Promise<LegacySession>>();
   readonly #subscribed = new Map<Upstream, Set<string>>();
+  #isClosed = false;
   /** For whom the last request was, whose token ends the sessions. */
   #asking: Pick<Asking, 'caller' | 'callerKey' | 'strategy'> | undefined;
 
@@ -25,8 +27,14 @@ export class UpstreamSessions {
     return other;
   }
 
-  /** Opened by whoever needs it first. */
+  /**
+   * Opened by whoever needs it first.
+   *
+   * @throws SessionNotFoundError once they are closed, for nobody would end one that is opened then
+   */
   async with(upstream: Upstream, asking: Who): Promise<LegacySession> {
+    if (this.#isClosed)
+      throw new SessionNotFoundError('an MCP session of the gateway that has ended');
     this.#asking = asking;
     const known = this.#open.get(upstream);
     if (known !== undefined) return known;
@@ -72,6 +80,7 @@ export class UpstreamSessions {
 
   /** Never rejects. */
   close(): Promise<void> {
+    this.#isClosed = true;
     return this.closeOthers(new Set());
   }
 

@@ -29,6 +29,18 @@ describe('MCP 2026-07-28: what a client listens to', () => {
     expect(listenFilter(params)).toEqual(filter);
   });
 
+  test('14.6: names 256 resources and 256 tasks at most', () => {
+    const names = (count: number) => Array.from({ length: count }, (_, at) => `a://${at}`);
+    for (const member of ['resourceSubscriptions', 'taskIds']) {
+      const of = (count: number) => listenFilter({ notifications: { [member]: names(count) } });
+      expect([of(256), of(257), of(100_000)]).toEqual([
+        { [member]: names(256) },
+        undefined,
+        undefined,
+      ]);
+    }
+  });
+
   test('for some of the resources', () => {
     expect(withUris({ ...tools, ...uris('a', 'b') }, ['b'])).toEqual({ ...tools, ...uris('b') });
     expect(withUris({ ...tools, ...uris('a') }, [])).toEqual(tools);

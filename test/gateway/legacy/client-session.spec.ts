@@ -46,14 +46,31 @@ describe('ClientSession', () => {
     expect(one.told(news, upstream)).toBe(news);
   });
 
-  test('of more than 256 open questions the oldest is given up', () => {
+  test('14.6: of more than 256 open questions the oldest is answered with an error', () => {
     const one = session();
-    const heard: string[] = [];
+    const heard: unknown[] = [];
     const ids = Array.from({ length: 257 }, (_, index) =>
-      one.question(() => heard.push(`${index}`)),
+      one.question((answer) => heard.push([index, 'result' in answer])),
     );
     for (const id of [ids[0], ids[1], ids[256]]) one.answer(id, { result: {} });
-    expect(heard).toEqual(['1', '256']);
+    expect(heard).toEqual([
+      [0, false],
+      [1, true],
+      [256, true],
+    ]);
+  });
+
+  test('14.6: an upstream that asks without end loses its own questions, and nobody waits for them', () => {
+    const one = session();
+    const [flood, other] = [{}, {}];
+    const heard: string[] = [];
+    const id = one.question(() => heard.push('other'), { upstream: other, id: 1 });
+    let refused = 0;
+    for (let at = 0; at < 10_000; at++)
+      one.question((answer) => void ('error' in answer && refused++), { upstream: flood, id: at });
+    expect(refused).toBe(9936);
+    one.answer(id, { result: {} });
+    expect(heard).toEqual(['other']);
   });
 
   test('a call is cancelled by its id, until it has ended', () => {
@@ -78,6 +95,28 @@ describe('ClientSession', () => {
     end();
     one.cancel(1, undefined);
     expect(reasons).toEqual(['second']);
+  });
+
+  test('14.6: calls of one id are all ended, and counted, and ids that differ in type are two', async () => {
+    const one = session();
+    const ended: string[] = [];
+    const ends = [1, 1, '1', -0, 0].map((id, at) => one.begin(id, () => ended.push(`${at}`)));
+    ends[1]?.();
+    expect(one.isBusy).toBe(true);
+    one.cancel(null, 'none');
+    one.cancel('__proto__', 'none');
+    await one.close();
+    expect(ended.sort()).toEqual(['0', '2', '3', '4']);
+    for (const end of ends) end();
+    expect(one.isBusy).toBe(false);
+  });
+
+  test('14.6: a stream that comes when it has ended is ended, too', async () => {
+    const one = session();
+    const ended: string[] = [];
+    await one.close();
+    one.stream = streamOf(ended, 'late');
+    expect(ended).toEqual(['late']);
   });
 
   test('another stream takes the place of the one before', () => {

@@ -183,6 +183,15 @@ describe('14.2 tasks: a client of 2025-11-25, a server of 2026-07-28', () => {
     ]);
   });
 
+  test('14.6: of the tasks that a session makes the newest 64 are listened to', async () => {
+    const client = await connect();
+    for (let count = 0; count < 70; count++) await made(client);
+    const newest = [...young.tasks.keys()].slice(-64);
+    const heard = () => [...young.listening.values()].flat();
+    await until(() => newest.every((id) => heard().includes(id)) && young.listening.size === 1);
+    expect(heard().sort()).toEqual(newest.sort());
+  });
+
   test('somebody else, forged ids: nothing is sent', async () => {
     const { ours, own } = await made(await connect());
     const other = await connect('somebody else');

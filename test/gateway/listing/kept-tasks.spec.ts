@@ -18,7 +18,8 @@ test('14.2 tasks: a session has the newest 64 of its own; one that is cancelled 
 
 test('14.2 tasks: a result is kept for as long as the client wants, ten minutes at most', () => {
   const kept = new KeptTasks();
-  const at = (ttl: unknown, isError = false) => kept.finished(kept.finish({ isError }, ttl));
+  const at = (ttl: unknown, isError = false) =>
+    kept.finished(kept.finish('ann', { isError }, ttl), 'ann');
   expect(at(5000)).toMatchObject({ task: { status: 'completed', ttl: 5000 } });
   expect(at(1e9, true)).toMatchObject({
     task: { status: 'failed', ttl: 600_000 },
@@ -26,15 +27,34 @@ test('14.2 tasks: a result is kept for as long as the client wants, ten minutes 
   });
   for (const ttl of [undefined, -1, '5']) expect(at(ttl)?.task['ttl']).toBe(600_000);
   expect(at(Number.MIN_VALUE)).toBeUndefined(); // over when it is asked for
-  expect(kept.finished('another')).toBeUndefined();
+  expect(kept.finished('another', 'ann')).toBeUndefined();
 });
 
-test('14.2 tasks: their memory is bounded, however many there are and however long they are', () => {
+test('14.2 tasks: a result is of the caller alone whose call has left it', () => {
   const kept = new KeptTasks();
-  const long = { content: 'a'.repeat(20_000_000) };
-  const ids = Array.from({ length: 6 }, () => kept.finish(long, undefined));
-  expect(ids.filter((id) => kept.finished(id) !== undefined).length).toBeLessThan(5);
-  const short = Array.from({ length: 21_000 }, () => kept.finish({}, undefined));
-  expect(kept.finished(short[0]!)).toBeUndefined();
-  expect(kept.finished(short.at(-1)!)).toBeDefined();
+  const id = kept.finish('ann', {}, undefined);
+  expect(kept.finished(id, 'ann')).toBeDefined();
+  for (const other of ['bob', '', '__proto__', 'constructor'])
+    expect(kept.finished(id, other)).toBeUndefined();
+  expect([kept.isOwn(id), kept.isOwn('authplane-1'), kept.isOwn('__proto__')]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+});
+
+test('14.6: their memory is bounded, and whoever leaves most there forgets his own', () => {
+  const kept = new KeptTasks();
+  const ofAnn = kept.finish('ann', { content: 'a'.repeat(5_000_000) }, undefined);
+  const long = { content: 'b'.repeat(10_000_000) };
+  const ofBob = Array.from({ length: 20 }, () => kept.finish('bob', long, undefined));
+  expect(kept.finished(ofAnn, 'ann')).toBeDefined();
+  expect(ofBob.filter((id) => kept.finished(id, 'bob') !== undefined)).toEqual(ofBob.slice(-2));
+  const short = Array.from({ length: 10_000 }, () => kept.finish('bob', {}, undefined));
+  expect(short.filter((id) => kept.finished(id, 'bob') !== undefined)).toEqual(short.slice(-64));
+  const many = Array.from({ length: 20_000 }, (_, at) =>
+    kept.finish(`caller ${at}`, {}, undefined),
+  );
+  const left = many.filter((id, at) => kept.finished(id, `caller ${at}`) !== undefined);
+  expect([left.length > 5000, left.length < 17_000]).toEqual([true, true]);
 });

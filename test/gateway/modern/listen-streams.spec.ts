@@ -56,6 +56,19 @@ describe('14.C: changes', () => {
     );
     return { stop, stream: eventsOf(response), response };
   };
+  test('14.6: streams that are asked for at the same moment are no more than one caller may have', async () => {
+    const stops: AbortController[] = [];
+    const opened = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const one = await listen({ resourceSubscriptions: ['notes://all'] });
+        stops.push(one.stop);
+        return one.response.headers.get('content-type');
+      }),
+    );
+    expect(opened.filter((type) => type === 'text/event-stream')).toHaveLength(2);
+    for (const stop of stops) stop.abort();
+  });
+
   const listening = async (upstream: RunningUpstream) => {
     await until(() => upstream.asked.some(({ method }) => method === 'subscriptions/listen'));
     await settled(); // its server has to have answered, too

@@ -91,6 +91,38 @@ describe('14.F: LegacySession, with a server of the SDK', () => {
   });
 });
 
+test('14.6: an upstream that asks without end gets no more answers at a time than connections are good for', async () => {
+  const held: (() => void)[] = [];
+  const ids: string[] = [];
+  let answers = 0;
+  const { url } = await serve(async (request, response) => {
+    const { id, method } = JSON.parse(await bodyOf(request)) as Record<string, unknown>;
+    if (method === undefined) {
+      answers++;
+      held.push(() => response.writeHead(202).end());
+    } else if (id === undefined) response.writeHead(202).end();
+    else {
+      ids.push(String(id));
+      sendJson(response, { jsonrpc: '2.0', id, result: {} });
+    }
+  });
+  const session = await LegacySession.open(upstreamAt(`${url}/mcp`), client, ann);
+  for (let id = 0; id < 10_000; id++) session.answer(id, { result: {} }, ann);
+  await until(() => answers === 64);
+  await session.ask('tools/list', {}, ann);
+  await session.ask('tools/list', {}, ann);
+  expect(answers).toBe(64);
+  expect(ids.at(-1)).not.toBe(ids.at(-2));
+  expect(ids.at(-1)).toMatch(/^authplane-.{36}$/); // which no client can have guessed
+  for (const answer of held.splice(0)) answer();
+  await until(() => {
+    session.answer('later', { result: {} }, ann);
+    return answers > 64;
+  });
+  for (const answer of held) answer();
+  await cleanUp();
+});
+
 test('LegacySession: a server without sessions is told of no end, and keeps its own revision', async () => {
   const seen: (string | undefined)[] = [];
   const { url } = await serve(async (request, response) => {

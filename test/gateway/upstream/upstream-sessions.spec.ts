@@ -99,4 +99,13 @@ describe('UpstreamSessions', () => {
     await old.stop();
     await sessions.close(); // whatever has become of them
   });
+
+  test('14.6: none is opened once they have ended, which nobody would end', async () => {
+    const opening = sessions.with(upstream, ann);
+    await sessions.close();
+    await opening;
+    expect(old.sessions.size).toBe(0);
+    await expect(sessions.with(upstream, ann)).rejects.toMatchObject({ code: 'session_not_found' });
+    expect(opened()).toBe(1);
+  });
 });

@@ -49,7 +49,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'gateway/changes/session-listener.ts': { listen: 'bounded', '#missed': 'bounded' },
   'gateway/changes/upstream-watches.ts': { stop: 'bounded', '#follow': 'bounded' },
   'gateway/changes/upstream-changes.ts': { noteChange: 'bounded' },
-  'gateway/legacy/client-session.ts': { close: 'bounded' },
+  'gateway/legacy/client-session.ts': { close: 'bounded', cancel: 'bounded' },
   'gateway/legacy/legacy-server.ts': { '#told': 'bounded' },
   'gateway/legacy/session-changes.ts': { open: 'bounded', '#hear': 'bounded' },
   'gateway/legacy/session-call.ts': {
@@ -70,6 +70,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     keepOnly: 'bounded',
   },
   'gateway/listing/catalogue.ts': { forget: 'bounded', newest: 'bounded' },
+  'gateway/listing/kept-tasks.ts': { finish: 'bounded', '#largest': 'bounded' },
   'gateway/listing/param-headers.ts': { paramHeaders: 'bounded', requireParamHeaders: 'bounded' },
   'gateway/listing/list-reader.ts': { readList: 'gateway: a list' },
   'gateway/listing/merged-list.ts': { withoutClashes: 'bounded' },
