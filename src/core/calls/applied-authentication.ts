@@ -20,8 +20,8 @@ export interface UnauthenticatedRequest extends Pick<AuthenticatedRequest, 'url'
 /** What one request carries besides its own parameters. */
 export interface AppliedAuthentication {
   readonly headers: Readonly<Record<string, string>>;
-  /** The parameters of the request with those of the client authentication. */
-  readonly parameters: readonly Parameter[];
+  /** Parameters besides those of the request. */
+  readonly added: readonly Parameter[];
   /** The secret texts among them, for who has to keep them out of a message. */
   readonly secrets: () => readonly string[];
 }
@@ -36,7 +36,7 @@ export function applyAuthentication(
   provider: AuthProvider | undefined,
   { url, issuer, parameters }: UnauthenticatedRequest,
 ): Eventually<AppliedAuthentication> {
-  if (provider === undefined) return { headers: {}, parameters, secrets: () => [] };
+  if (provider === undefined) return { headers: {}, added: [], secrets: () => [] };
   let form: URLSearchParams | undefined;
   const request: AuthenticatedRequest = {
     url,
@@ -53,7 +53,7 @@ function applied(answer: unknown, asked: readonly Parameter[]): AppliedAuthentic
   requireNoneOf(asked, form);
   return {
     headers,
-    parameters: [...asked, ...form],
+    added: form,
     secrets: () => [...secretsOfHeaders(headers), ...secretsOfForm(form)],
   };
 }

@@ -31,13 +31,15 @@ export interface CallOptions {
   readonly circuitBreakerCooldownSeconds: number;
 }
 
-export type Parameter = [name: string, value: string];
+export type Parameter = readonly [name: string, value: string];
 export type EndpointName = 'token_endpoint' | 'introspection_endpoint' | 'revocation_endpoint';
 
 /** One question to the authorization server. */
 export interface Operation extends AskedFor {
   readonly endpoint: EndpointName;
   readonly parameters: readonly Parameter[];
+  /** The same as they are sent, where somebody knows a shorter way. */
+  readonly form?: (() => string) | undefined;
 }
 
 /** Parameters whose values no message may repeat. */
@@ -75,24 +77,17 @@ export class AuthorizationServerCalls {
   async post(operation: Operation): Promise<HttpAnswer> {
     const url = await this.#options.endpoint(operation.endpoint);
     const sent: AppliedAuthentication[] = [];
-    const answer = await this.#answer(url, operation, sent);
+    let answer: HttpAnswer;
+    try {
+      const breaker = this.#breakers[operation.endpoint];
+      answer = await breaker.run(() => this.#send(url, operation, sent));
+    } catch (error) {
+      throw reported(error, operation);
+    }
     if (isSuccess(answer)) return answer;
     const { consentPolicy } = this.#options;
     const secrets = [...secretsOf(operation), ...sent.flatMap((one) => one.secrets())];
     throw refusalError(answer, { ...operation, secrets: new Set(secrets), consentPolicy });
-  }
-
-  async #answer(
-    url: string,
-    operation: Operation,
-    sent: AppliedAuthentication[],
-  ): Promise<HttpAnswer> {
-    const breaker = this.#breakers[operation.endpoint];
-    try {
-      return await breaker.run(() => this.#send(url, operation, sent));
-    } catch (error) {
-      throw reported(error, operation);
-    }
   }
 
   #send(url: string, operation: Operation, sent: AppliedAuthentication[]): Promise<HttpAnswer> {
@@ -130,18 +125,19 @@ export class AuthorizationServerCalls {
 
   #attempt(
     url: string,
-    { parameters }: Operation,
+    operation: Operation,
     sent: AppliedAuthentication[],
     { nonce, ownConnection = false }: { nonce?: string; ownConnection?: boolean } = {},
   ): Eventually<HttpAnswer> {
     const { authentication, dpop, http, issuer } = this.#options;
+    const { parameters } = operation;
     const authenticated = applyAuthentication(authentication, { url, issuer, parameters });
     return whenKnown(authenticated, (applied) => {
       sent.push(applied);
       const post = (proof?: string): Promise<HttpAnswer> => {
-        const { headers } = applied;
+        const { headers, added } = applied;
         const proven = proof === undefined ? headers : { ...headers, dpop: proof };
-        return http.postForm(url, formOf(applied.parameters), proven, ownConnection);
+        return http.postForm(url, bodyOf(operation, added), proven, ownConnection);
       };
       if (dpop === undefined) return post();
       return dpop
@@ -149,6 +145,13 @@ export class AuthorizationServerCalls {
         .then(post);
     });
   }
+}
+
+function bodyOf(
+  { parameters, form = () => formOf(parameters) }: Operation,
+  added: AppliedAuthentication['added'],
+): string {
+  return added.length === 0 ? form() : `${form()}&${formOf(added)}`;
 }
 
 function secretsOf({ parameters }: Operation): string[] {

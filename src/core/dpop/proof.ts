@@ -128,7 +128,8 @@ function readProof(proof: string, rules: DPoPProofRules): ParsedProof {
   const known = rules.keys.get(header);
   if (known !== undefined) {
     requireAlgorithm(known.alg, rules);
-    return { ...known, header, key: () => known.key, claims: claimsBehindKnownHeader(proof) };
+    const { alg, jkt, key } = known;
+    return { header, alg, jkt, key: () => key, claims: claimsBehindKnownHeader(proof) };
   }
   const jws = asProof(() => parseCompactJws(proof, { expectedHeaders: ['jwk'] }));
   requireType(jws);

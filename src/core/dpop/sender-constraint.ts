@@ -187,7 +187,7 @@ export class DPoPConstraint implements SenderConstraint {
       verification,
       replayScope: this.#replayScope,
       keys: this.#keys,
-      ...(nonces === undefined ? {} : { nonce: (nonce) => nonces.check(nonce) }),
+      nonce: nonces === undefined ? undefined : (nonce) => nonces.check(nonce),
     };
   }
 }

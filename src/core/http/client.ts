@@ -25,7 +25,7 @@ import {
   StaleSocketError,
 } from './errors.js';
 import { exchangeByFetch, type OutboundFetch } from './fetch.js';
-import { Lane } from './lane.js';
+import { Lane, type Turn } from './lane.js';
 import { OUTBOUND_SETTINGS } from './settings.js';
 import {
   agentFor,
@@ -147,7 +147,7 @@ export class OutboundHttp {
    * @throws OutboundHttpError (`outbound_http_error`), see its `reason`.
    * @throws OutboundOverloadError when its turn never came.
    */
-  async postForm(
+  postForm(
     url: string,
     form: URLSearchParams | string,
     headers: Readonly<Record<string, string>> = {},
@@ -181,11 +181,8 @@ export class OutboundHttp {
     const endpoint = this.#endpointAt(url);
     this.#inFlight.add(call);
     try {
-      return await endpoint.lane.run(() => this.#inTime(call, endpoint), {
-        stop,
-        patienceMs: this.#timeoutMs,
-        timeoutError: () => overloadError(url.host, this.#maxSockets),
-      });
+      if (!endpoint.lane.enter()) await endpoint.lane.wait(this.#turnOf(call));
+      return await this.#inTime(call, endpoint);
     } finally {
       this.#inFlight.delete(call);
     }
@@ -225,6 +222,12 @@ export class OutboundHttp {
     }
   }
 
+  #turnOf({ url, stop }: Call): Turn {
+    const timeoutError = () => overloadError(url.host, this.#maxSockets);
+    return { stop, patienceMs: this.#timeoutMs, timeoutError };
+  }
+
+  /** Leaves the place that it has. */
   async #inTime(call: Call, endpoint: Endpoint): Promise<HttpAnswer> {
     const { stop } = call;
     const { host } = call.url;
@@ -236,6 +239,7 @@ export class OutboundHttp {
       throw failureOf(error, host, stop.reason);
     } finally {
       callOff();
+      endpoint.lane.leave();
     }
   }
 
@@ -266,7 +270,7 @@ function headersOfForm(given: Readonly<Record<string, string>>): Readonly<Record
   if (known !== undefined) return known;
   const own = Object.entries(given).map(([name, value]) => [name.toLowerCase(), value] as const);
   const headers = { ...Object.fromEntries(own), ...REQUEST_HEADERS, 'content-type': FORM_TYPE };
-  if (Object.isFrozen(given)) knownHeaders.set(given, headers);
+  if (Object.isFrozen(given)) knownHeaders.set(given, Object.freeze(headers));
   return headers;
 }
 

@@ -26,18 +26,15 @@ export class Lane {
     return this.#running === 0;
   }
 
-  /** @throws that of `turn.timeoutError`, the reason of `turn.stop`, or whatever `work` throws. */
-  async run<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
-    if (this.#running < this.#width) this.#running++;
-    else await this.#wait(turn);
-    try {
-      return await work();
-    } finally {
-      this.#passOn();
-    }
+  /** Whether there is a place for it now. Whoever has one leaves it, however it ends. */
+  enter(): boolean {
+    if (this.#running >= this.#width) return false;
+    this.#running++;
+    return true;
   }
 
-  #wait({ stop, patienceMs, timeoutError }: Turn): Promise<void> {
+  /** Until it has a place. @throws that of `turn.timeoutError`, and the reason of `turn.stop`. */
+  wait({ stop, patienceMs, timeoutError }: Turn): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(start);
@@ -52,7 +49,7 @@ export class Lane {
   }
 
   /** The place goes to whoever waits longest. */
-  #passOn(): void {
+  leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#running--;
     else next();

@@ -157,7 +157,10 @@ export async function streamBySocket(call: Outgoing, route: Route): Promise<Inco
   }
 }
 
-/** What is the same for all requests to one URL. */
+/**
+ * What is the same for all requests to one URL, with places for what is not: V8 takes twenty times as long to add a
+ * member to a copy as to make the copy.
+ */
 type Destination = RequestOptions & TcpNetConnectOpts;
 
 /** URLs of endpoints stand for as long as these do. */
@@ -181,6 +184,11 @@ function destinationOf(url: URL): Destination {
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
     servername: node.net.isIP(host) ? '' : host, // RFC 6066 §3: no address in SNI; the check uses `host` then
+    lookup: undefined,
+    agent: undefined,
+    method: undefined,
+    headers: undefined,
+    signal: undefined,
   };
   destinations.set(url, destination);
   return destination;
@@ -193,16 +201,32 @@ function open(
   signal?: AbortSignal,
 ): ClientRequest {
   const { method, headers, body = '' } = init;
-  const length = method === 'POST' ? { 'content-length': Buffer.byteLength(body) } : {};
-  const options: Destination = {
-    ...destinationOf(url),
-    lookup,
-    agent,
-    method,
-    headers: { ...headers, ...length, host: url.host },
-    ...(signal === undefined ? {} : { signal }),
-  };
+  const options = { ...destinationOf(url) };
+  options.lookup = lookup;
+  options.agent = agent;
+  options.method = method;
+  options.headers =
+    method === 'POST' ? headersOfPost(headers, url, body) : { ...headers, host: url.host };
+  options.signal = signal;
   return transportFor(url).request(options).end(body);
+}
+
+type Headers = Record<string, string | number>;
+
+/** As {@link Destination}; of headers that are the same object in many requests. */
+const withPlaces = new WeakMap<object, Headers>();
+
+function headersOfPost(headers: Readonly<Record<string, string>>, { host }: URL, body: string) {
+  const own = { ...(withPlaces.get(headers) ?? placesIn(headers)) };
+  own['content-length'] = Buffer.byteLength(body);
+  own['host'] = host;
+  return own;
+}
+
+function placesIn(headers: Readonly<Record<string, string>>): Headers {
+  const places = { ...headers, 'content-length': 0, host: '' };
+  if (Object.isFrozen(headers)) withPlaces.set(headers, places);
+  return places;
 }
 
 function responseTo(request: ClientRequest): Promise<IncomingMessage> {

@@ -8,7 +8,12 @@ export function sha256(text: string): string {
   return node.crypto.hash('sha256', text, 'base64url');
 }
 
-/** One hash for several texts. Lengths in front, so that no two lists are one text. */
+/** One hash for several texts. */
 export function tupleHash(parts: readonly string[]): string {
-  return sha256(parts.map((part) => `${part.length}:${part}`).join(''));
+  return sha256(tupleText(parts));
+}
+
+/** Several texts in one. Lengths in front, so that no two lists are one text. */
+export function tupleText(parts: readonly string[]): string {
+  return parts.map((part) => `${part.length}:${part}`).join('');
 }

@@ -1,7 +1,7 @@
 import type { Parameter } from '../calls/call.js';
 import { ConfigurationError } from '../errors/configuration-error.js';
 import type { Check } from '../lib/option-checks.js';
-import type { TokenGrant } from './issued-tokens.js';
+import { comparable, type TokenGrant } from './issued-tokens.js';
 import {
   isPresent,
   present,
@@ -44,14 +44,16 @@ export function clientCredentialsGrant(
     );
   }
   const { scopes = [], resources = [] } = request;
+  const parameters = present([
+    ['grant_type', 'client_credentials'],
+    ['scope', scopes.filter(isPresent).join(' ')],
+    ...resources.map((value): Parameter => ['resource', value]),
+  ]);
   return {
     operation: 'clientCredentials',
     endpoint: 'token_endpoint',
-    parameters: present([
-      ['grant_type', 'client_credentials'],
-      ['scope', scopes.filter(isPresent).join(' ')],
-      ...resources.map((value): Parameter => ['resource', value]),
-    ]),
+    parameters,
+    comparable: comparable(parameters),
     scope: request.scopes?.join(' '),
     target: resources.find(isPresent),
     acceptsUnbound: false,

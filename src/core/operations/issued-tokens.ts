@@ -1,5 +1,6 @@
 import type { AuthorizationServerCalls, CallOptions, Operation, Parameter } from '../calls/call.js';
 import { ProtocolError } from '../errors/server-errors.js';
+import { tupleText } from '../lib/digest.js';
 import { thumbprintIn } from '../token/confirmation.js';
 import { unverifiedClaim } from '../jws/unverified-claims.js';
 import { TokenCache } from './token-cache.js';
@@ -9,6 +10,8 @@ import { readTokenResponse, type TokenResponse } from './token-response.js';
 export interface TokenGrant extends Operation {
   /** Whether a token that is not bound to the key of the proof is of any use. */
   readonly acceptsUnbound: boolean;
+  /** What else tells it apart from other requests, in one text: see {@link comparable}. */
+  readonly comparable: string;
   /** Tokens that the new one stands and falls with. */
   readonly derivedFrom: readonly string[];
   /** When the first of them ends, where that was looked up already. Seconds since 1970. */
@@ -48,11 +51,11 @@ export class IssuedTokens {
   /** @throws the reason of `signal`, and what a call throws. */
   get(grant: TokenGrant, signal: AbortSignal | undefined): Promise<TokenResponse> {
     const { authentication, dpop } = this.#options;
-    const caller = [authentication?.clientId ?? '', dpop?.thumbprint ?? ''];
+    const { comparable: asked, derivedFrom } = grant;
     return this.#tokens.get(
       {
-        parts: [...caller, ...grant.parameters.flatMap(comparable)],
-        derivedFrom: grant.derivedFrom,
+        parts: [authentication?.clientId ?? '', dpop?.thumbprint ?? '', asked, ...derivedFrom],
+        derivedFrom,
         until: grant.until,
         load: () => this.#issued(grant),
       },
@@ -99,7 +102,13 @@ export class IssuedTokens {
   }
 }
 
-/** For the key: the order of scopes means nothing (RFC 6749 §3.3), all other order may. */
-function comparable([name, value]: Parameter): [string, string] {
-  return [name, name === 'scope' ? [...new Set(value.split(' '))].sort().join(' ') : value];
+/** Equal for requests that are: the order of scopes means nothing (RFC 6749 §3.3), all other order may. */
+export function comparable(parameters: readonly Parameter[]): string {
+  return tupleText(
+    parameters.flatMap(([name, value]) => [name, name === 'scope' ? sortedScopes(value) : value]),
+  );
+}
+
+function sortedScopes(scope: string): string {
+  return [...new Set(scope.split(' '))].sort().join(' ');
 }

@@ -43,8 +43,10 @@ interface Entry<V> {
 interface Flight<V> {
   readonly startedAt: number;
   readonly derivedFrom: readonly string[];
-  readonly result: Promise<V>;
+  result: Promise<V>;
 }
+
+const NEVER = new Promise<never>(() => undefined);
 
 /**
  * Values by key, each loaded by one flight that everybody who asks meanwhile shares. A caller who
@@ -70,12 +72,12 @@ export class FlightCache<V> {
   }
 
   /** @throws the reason of `signal`, and whatever `load` throws. */
-  async get(wanted: Wanted<V>, signal?: AbortSignal): Promise<V> {
-    signal?.throwIfAborted();
+  get(wanted: Wanted<V>, signal?: AbortSignal): Promise<V> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
     const kept = this.#kept(wanted.key);
     if (kept !== undefined) {
       if (this.#clock.elapsed() >= kept.renewAt) this.#renew(wanted, kept);
-      return kept.value;
+      return Promise.resolve(kept.value);
     }
     const flight = this.#flights.get(wanted.key) ?? this.#start(wanted);
     return signal === undefined ? flight.result : untilAborted(flight.result, signal);
@@ -120,11 +122,12 @@ export class FlightCache<V> {
     const flight: Flight<V> = {
       startedAt: this.#clock.elapsed(),
       derivedFrom: wanted.derivedFrom.map(digest),
-      // Not before the flight is on the list, which even a `load` that throws at once must leave.
-      result: Promise.resolve().then(() => this.#load(wanted, flight)),
+      result: NEVER,
     };
-    flight.result.catch(() => undefined); // everybody may have given up waiting
+    // On the list before it begins: even a `load` that throws at once must leave that.
     this.#flights.set(wanted.key, flight);
+    flight.result = this.#load(wanted, flight);
+    flight.result.catch(() => undefined); // everybody may have given up waiting
     return flight;
   }
 

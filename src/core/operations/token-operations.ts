@@ -1,6 +1,6 @@
 import { AuthorizationServerCalls, type CallOptions } from '../calls/call.js';
 import { clientCredentialsGrant, type ClientCredentialsRequest } from './client-credentials.js';
-import { exchangeGrant, type ExchangeRequest, whileNotEnded } from './exchange.js';
+import { exchangeGrant, type ExchangeRequest, requireNotEnded } from './exchange.js';
 import { introspect, type IntrospectionResponse } from './introspection.js';
 import { IssuedTokens, type IssuedTokensOptions } from './issued-tokens.js';
 import { requireToken } from './request-members.js';
@@ -44,11 +44,13 @@ export class TokenOperations {
   async exchange(request: ExchangeRequest): Promise<TokenResponse> {
     const grant = exchangeGrant(request);
     const { clock } = this.#options;
-    return whileNotEnded(
-      grant,
-      () => clock.now(),
-      () => this.#tokens.get(grant, request.signal),
-    );
+    requireNotEnded(grant, clock.now());
+    try {
+      return await this.#tokens.get(grant, request.signal);
+    } catch (error) {
+      requireNotEnded(grant, clock.now(), error);
+      throw error;
+    }
   }
 
   /**

@@ -9,20 +9,26 @@ const PATIENT: Turn = {
   timeoutError: () => new Error('never had its turn'),
 };
 
+async function inTurn<T>(lane: Lane, turn: Turn, work: () => Promise<T>): Promise<T> {
+  if (!lane.enter()) await lane.wait(turn);
+  try {
+    return await work();
+  } finally {
+    lane.leave();
+  }
+}
+
 /** Work whose end the test decides, and what has been started so far. */
 function jobs(lane: Lane, turn: Partial<Turn> = {}) {
   const started: number[] = [];
   const ends: ((error?: Error) => void)[] = [];
   const run = (id: number, own: Partial<Turn> = {}): Promise<number> =>
-    lane.run(
-      () => {
-        started.push(id);
-        return new Promise<number>((resolve, reject) => {
-          ends[id] = (error) => (error === undefined ? resolve(id) : reject(error));
-        });
-      },
-      { ...PATIENT, ...turn, ...own },
-    );
+    inTurn(lane, { ...PATIENT, ...turn, ...own }, () => {
+      started.push(id);
+      return new Promise<number>((resolve, reject) => {
+        ends[id] = (error) => (error === undefined ? resolve(id) : reject(error));
+      });
+    });
   return { started, ends, run };
 }
 

@@ -130,6 +130,53 @@ describe('the parameters of an exchange', () => {
   });
 });
 
+describe('13.7: what requests have in common', () => {
+  const good: ExchangeRequest = { subjectToken: 's', resources: ['https://once.example.com'] };
+
+  it('is checked and written once', async () => {
+    const trim = vi.spyOn(String.prototype, 'trim');
+    try {
+      await operations.exchange(good);
+      expect(trim.mock.contexts).toContain('https://once.example.com');
+      trim.mockClear();
+      await operations.exchange({ ...good, subjectToken: 't u&v' });
+      expect(trim.mock.contexts).not.toContain('https://once.example.com');
+    } finally {
+      trim.mockRestore();
+    }
+    expect(sent()).toEqual([
+      ['grant_type', EXCHANGE],
+      ['subject_token', 't u&v'],
+      ['subject_token_type', ACCESS_TOKEN_TYPE],
+      ['resource', 'https://once.example.com'],
+    ]);
+  });
+
+  it.each<[string, object]>([
+    ['a member that nobody knows', { scopes: ['a'] }],
+    ['one whose name is two of them', { 'resources scope': 'a' }],
+    ['a scope that is none', { scope: 'a"b' }],
+    ['a resource that is no text', { resources: [new String('https://once.example.com')] }],
+    ['resources that are no list', { resources: { 0: 'https://once.example.com', length: 1 } }],
+    ['a signal that is none', { signal: {} }],
+    ['an actor token that is no text', { actorToken: 5 }],
+  ])('%s is refused after a good request all the same', async (_name, bad) => {
+    await operations.exchange(good);
+    const sentBefore = setup.server.requests.length;
+    const thrown = await thrownBy(operations.exchange({ ...good, ...bad }));
+    expect(thrown).toBeInstanceOf(ConfigurationError);
+    expect(setup.server.requests).toHaveLength(sentBefore);
+  });
+
+  it('changes nothing when the list of an earlier request is changed', async () => {
+    const resources = ['https://a.example.com'];
+    await operations.exchange({ subjectToken: 's', resources });
+    resources[0] = 'https://b.example.com';
+    await operations.exchange({ subjectToken: 's', resources });
+    expect(setup.server.last.form.getAll('resource')).toEqual(['https://b.example.com']);
+  });
+});
+
 describe('10.14c: RFC 8693: a token that has ended', () => {
   it.each([-1, 0, -59.5])('by exp %d s from now: 401, and nothing is sent', async (seconds) => {
     const subjectToken = jwt({ exp: NOW + seconds });
