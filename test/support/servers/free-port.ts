@@ -1,37 +1,50 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
+/** Below those that systems give to clients and to `listen(0)`, so that nobody is given one in between. */
 const FIRST = 11_000;
-/** For each worker of a run, so that none is given what another one has just been given. */
-const PORTS_EACH = 2_000;
-const WORKERS = 9;
+const BLOCKS = 80;
+const PORTS_EACH = 250;
 
-const given = new Set<number>();
+let ownBlock: Promise<number> | undefined;
+let given = 0;
 
 /**
- * A free port: the resource URI has to be known before the application listens. It is below those that
- * systems give to clients and to `listen(0)`, so that nobody is given it in between.
+ * A free port: the resource URI has to be known before the application listens. Of a block that this process
+ * has for itself, in turn: no other worker and no other run on this machine is given it.
  */
 export async function freePort(): Promise<number> {
-  const first = FIRST + (Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS) * PORTS_EACH;
+  const first = await (ownBlock ??= takeBlock());
   for (;;) {
-    const port = randomInt(first, first + PORTS_EACH);
-    if (given.has(port)) continue;
-    given.add(port);
-    if (given.size > PORTS_EACH / 2) given.clear();
+    given = (given % (PORTS_EACH - 1)) + 1;
+    const port = first + given;
     if (await isFree(port)) return port;
   }
 }
 
+/** Whoever listens on the first port of a block has it, until the process ends. */
+async function takeBlock(): Promise<number> {
+  const start = randomInt(BLOCKS);
+  for (let tried = 0; tried < BLOCKS; tried++) {
+    const first = FIRST + ((start + tried) % BLOCKS) * PORTS_EACH;
+    if (await canListen(createServer().unref(), first)) return first;
+  }
+  throw new Error('other processes have all blocks of ports');
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
+  const isFree = await canListen(server, port);
+  server.close();
+  return isFree;
+}
+
+async function canListen(server: Server, port: number): Promise<boolean> {
   try {
     await once(server.listen(port, '127.0.0.1'), 'listening');
     return true;
   } catch {
     return false;
-  } finally {
-    server.close();
   }
 }
