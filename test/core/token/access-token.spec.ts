@@ -25,6 +25,7 @@ import {
   validClaims,
   validHeader,
 } from '../../support/tokens/keys-and-tokens.js';
+import { workOf } from '../../support/hostile/work-of.js';
 import { json, LoopbackAuthorizationServer } from '../../support/servers/loopback-server.js';
 import { expectRefusal, refusalOf } from '../../support/tokens/refusals.js';
 import { trustingResource, type TrustingResource } from '../../support/tokens/trusting-resource.js';
@@ -523,16 +524,14 @@ describe('T11, G15: oversize', () => {
     ['one character too many', () => 'A'.repeat(8193)],
   ];
 
-  it.each(hostile)('%s is refused in under a millisecond', async (_, make) => {
+  it.each(hostile)('%s is refused before it is read', async (_, make) => {
     const token = make();
-    let best = Infinity;
-    for (let i = 0; i < 500 && best >= 1; i++) {
-      const start = performance.now();
-      const error = await refusalOf(resource.verify(token));
-      best = Math.min(best, performance.now() - start);
-      expect(UNREADABLE).toContain(error.constructor);
-    }
-    expect(best).toBeLessThan(1);
+    let refusal: AuthplaneError | undefined;
+    const { characters } = await workOf(async () => {
+      refusal = await refusalOf(resource.verify(token));
+    });
+    expect(UNREADABLE).toContain(refusal?.constructor);
+    expect(characters).toBeLessThan(100_000);
   });
 
   it.each([33, 500, 2900])('depth %i within the length limit is refused', async (depth) => {

@@ -3,6 +3,8 @@ import { OutboundOverloadError } from '../../../src/core/errors/server-errors.js
 import { httpStatus } from '../../../src/core/index.js';
 import { signingKey } from '../../support/tokens/keys-and-tokens.js';
 import { type Answer, json } from '../../support/servers/loopback-server.js';
+import { holdTimers } from '../../support/time/held-timers.js';
+import { until } from '../../support/time/until.js';
 import { trustingResource, type TrustingResource } from '../../support/tokens/trusting-resource.js';
 
 let setup: TrustingResource | undefined;
@@ -26,8 +28,8 @@ function slow(ms: number, answer: Answer): Answer {
   };
 }
 
-/** Two calls to each endpoint at once, two seconds each, and 400 ms for an exchange: five a second. */
-async function narrow(requestTimeoutSeconds = 2) {
+/** Two calls to each endpoint at once, each of which may take as long as that, and wait as long before. */
+async function narrow(requestTimeoutSeconds: number) {
   const key = signingKey('ES256', 'old');
   setup = await trustingResource([key.jwk], {
     client: {
@@ -38,35 +40,46 @@ async function narrow(requestTimeoutSeconds = 2) {
     resource: { revocationChecker: 'introspection' },
   });
   const { server } = setup;
-  server.answers.set('/token', slow(400, json(issued)));
   server.answers.set('/introspect', slow(20, json({ active: true })));
   return { ...setup, key };
 }
 
 describe('10.11a: more to ask than may be asked at once', () => {
   test('is an overload of our own, and says nothing of an endpoint that is well', async () => {
-    const { client, server } = await narrow();
-    const subjects = Array.from({ length: 40 }, (_, i) => `subject-${i}`);
-    const results = await Promise.allSettled(
-      subjects.map((subjectToken) => client.exchange({ subjectToken })),
+    const { client, server } = await narrow(7);
+    const patience = holdTimers(7000);
+    const asked: (() => void)[] = [];
+    server.answers.set('/token', (response, request) => {
+      request.resume().on('end', () => asked.push(() => json(issued)(response, request)));
+    });
+    const errors: unknown[] = [];
+    const crowd = Array.from({ length: 40 }, (_, i) =>
+      client.exchange({ subjectToken: `subject-${i}` }).catch((error) => errors.push(error)),
     );
-    const errors = results.flatMap((result) =>
-      result.status === 'rejected' ? [result.reason as unknown] : [],
-    );
-    expect(errors.length).toBeGreaterThanOrEqual(40 - 12); // turns that begin within two seconds
-    expect(errors.length).toBeLessThan(40);
+    for (let turn = 0; turn < 6; turn++) {
+      await until(() => asked.length > turn);
+      asked[turn]?.();
+    }
+    await until(() => asked.length === 8); // all have asked, and two are being answered
+    await patience.fireFirst(32); // of those that wait for their turn
+    await until(() => errors.length === 32);
+    for (const answer of asked.slice(6)) answer();
+    await Promise.all(crowd);
+
+    expect(errors).toHaveLength(32);
     for (const error of errors) {
       expect(error).toBeInstanceOf(OutboundOverloadError);
       expect(error).toMatchObject({ code: 'outbound_overload', retryAfterSeconds: 1 });
-      expect(httpStatus(error)).toBe(503);
+      expect(httpStatus(error as OutboundOverloadError)).toBe(503);
     }
-    expect(server.fetchesOf('/token')).toBe(40 - errors.length); // the others were not sent
+    expect(server.fetchesOf('/token')).toBe(8); // the others were not sent
     // No pause follows: the circuit breaker has seen no failure.
+    server.answers.set('/token', json(issued));
     expect((await client.exchange({ subjectToken: 'one more' })).accessToken).toBe('issued');
   });
 
   test('at one endpoint leaves introspection, metadata and keys alone', async () => {
-    const { client, server, resource, mint, key, clock } = await narrow(10);
+    const { client, server, resource, mint, key, clock } = await narrow(60);
     await resource.verify(mint(key));
     server.answers.set('/token', slow(60_000, json(issued)));
     const ended: number[] = [];

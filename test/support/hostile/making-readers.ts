@@ -4,6 +4,12 @@ import { LENGTHS } from './expressions.js';
 /** `AUTHPLANE_STRESS` measures whole bodies instead of pieces of them. */
 export const BODY = process.env['AUTHPLANE_STRESS'] === undefined ? 131_072 : LENGTHS.body;
 
+/** What the stand-ins of hidden names are looked for in, as a client may have it echoed. */
+export const BEGUN_ESCAPES = [
+  ...['\\', '\\u', '%EF', '%EF%B7', '&#', '&#x', 'Z'],
+  '\\\\\\\\\\\\\\\\u',
+];
+
 export interface Reader {
   readonly length: number;
   /** Prepares a text of about this length. @returns what reads it. */

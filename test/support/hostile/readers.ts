@@ -55,6 +55,7 @@ import { goodRules, proofOf, testKey } from '../tokens/dpop-proofs.js';
 import { LENGTHS } from './expressions.js';
 import { GATEWAY_READERS } from './gateway-readers.js';
 import {
+  BEGUN_ESCAPES,
   BODY,
   many,
   nested,
@@ -270,6 +271,12 @@ export const READERS: Readonly<Record<string, Reader>> = {
     );
     return () => names.restore(text);
   }),
+  ...Object.fromEntries(
+    BEGUN_ESCAPES.map((piece) => [
+      `an answer of ${JSON.stringify(piece)} to restore`,
+      ofText(BODY, piece, (text) => new HiddenNames().restore(text)),
+    ]),
+  ),
   'text for a log line': ofText(BODY, '\u0000', (text) => quoted(text)),
   'inbound headers like tokens': ofText(LENGTHS.header, 'eyJ-', (value) => passesOn({ a: value })),
   'inbound headers like tokens, with dots': ofText(LENGTHS.header, 'eyJ.', (value) =>

@@ -6,6 +6,8 @@ const NEVER_MS = 2 ** 31 - 1;
 export interface HeldTimers {
   /** Fires those that have been set and not called off, as soon as there are so many. */
   fire(count: number): Promise<void>;
+  /** Only so many of them: those that were set first. */
+  fireFirst(count: number): Promise<void>;
 }
 
 /** Until the test is over, timers of exactly this delay wait for `fire` instead of the time. */
@@ -31,13 +33,20 @@ export function holdTimers(delayMs: number): HeldTimers {
     clearing.mockRestore();
     for (const timer of held.keys()) clear(timer as NodeJS.Timeout);
   });
+  const fire = (some: readonly (readonly [unknown, () => void])[]): void => {
+    for (const [timer, run] of some) {
+      globalThis.clearTimeout(timer as NodeJS.Timeout);
+      run();
+    }
+  };
   return {
     async fire(count) {
       await until(() => held.size >= count);
-      for (const [timer, run] of held) {
-        globalThis.clearTimeout(timer as NodeJS.Timeout);
-        run();
-      }
+      fire([...held]);
+    },
+    async fireFirst(count) {
+      await until(() => held.size >= count);
+      fire([...held].slice(0, count));
     },
   };
 }

