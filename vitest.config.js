@@ -37,9 +37,9 @@ const LONGEST = [
   'mcp/sdk/scoped.spec.ts',
   // Of the stress tests.
   'hostile/exchange-simulation.stress.spec.ts',
+  'hostile/host-messages.stress.spec.ts',
   'nest/callers/other-credentials.tenants.stress.spec.ts',
   'core/mcp/uri-table.stress.spec.ts',
-  'hostile/host-messages.stress.spec.ts',
   'gateway/gateway.callers.stress.spec.ts',
   'hostile/json-rpc.stress.spec.ts',
   'nest/callers/other-credentials.stress.spec.ts',

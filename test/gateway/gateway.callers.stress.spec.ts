@@ -24,7 +24,7 @@ const AT_ONCE = 50;
 const HELD = 8;
 const TOKEN_SECONDS = 600;
 const COOLDOWN_SECONDS = 30;
-/** Of a signature: no other text has them. */
+/** Characters of a signature: no other text has so many of them. */
 const SEARCHED = 16;
 
 interface Answer {
@@ -33,13 +33,20 @@ interface Answer {
   readonly text: string;
 }
 
-/** Signatures of `tokens` that stand anywhere in what came over the wire. */
+/**
+ * What came over the wire of signatures of `tokens`. Looked at in steps: wherever a signature begins, one of
+ * its first pieces is met.
+ */
 function found(tokens: ReadonlySet<string>, wire: string): readonly string[] {
-  const signatures = new Set([...tokens].map((token) => token.split('.')[2]!.slice(0, SEARCHED)));
+  const pieces = new Set<string>();
+  for (const token of tokens) {
+    const signature = token.split('.')[2]!;
+    for (let at = 0; at < SEARCHED; at++) pieces.add(signature.slice(at, at + SEARCHED));
+  }
   const leaked: string[] = [];
-  for (let at = 0; at + SEARCHED <= wire.length; at++) {
+  for (let at = 0; at < wire.length; at += SEARCHED) {
     const piece = wire.slice(at, at + SEARCHED);
-    if (signatures.has(piece)) leaked.push(piece);
+    if (pieces.has(piece)) leaked.push(piece);
   }
   return leaked;
 }

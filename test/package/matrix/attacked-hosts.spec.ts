@@ -8,9 +8,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, vi, test } from 'vitest';
 import {
   attack,
+  ATTACK_WITH_SCOPE,
   type Attacked,
   COUNT,
+  hasRun,
   isFull,
+  notRun,
   SIMULTANEOUS,
   ways,
 } from '../../support/hostile/attack.js';
@@ -74,11 +77,11 @@ describe.each([false, true])('9.1g: MCP-Nest 1.9, sessions: %s', (hasSessions) =
   );
 
   test('with the scope the same messages run all there is', async () => {
-    running = await startOn('express', 'show');
-    await attack(running, agent, { seed: 0, hasSessions, scope: 'x', count: 1500 });
+    const host = (running = await startOn('express', 'show'));
     const names = [...targets.tools, ...targets.prompts, 'secret', 'day', 'plan', 'bound'];
-    const ran = await running.ran();
-    expect(names.filter((name) => name !== 'open' && !ran.includes(name))).toEqual([]);
+    const isEnough = () => hasRun(host, names);
+    await attack(host, agent, { ...ATTACK_WITH_SCOPE, hasSessions, isEnough });
+    expect(await notRun(host, names)).toEqual([]);
   });
 });
 
@@ -281,10 +284,10 @@ describe.each(platforms)('9.1a, 9.1g: mcp-nestjs, described as a host, on %s', (
   });
 
   test('with the scope the same messages run all there is', async () => {
-    await attack(await startWith('show'), agent, { seed: 0, scope: 'x', count: 500 });
+    const host = await startWith('show');
     const names = ['files_remove', 'named', 'briefing', 'secret', 'day', 'bound'];
-    const ran = (await running?.ran()) ?? [];
-    expect(names.filter((name) => !ran.includes(name))).toEqual([]);
+    await attack(host, agent, { ...ATTACK_WITH_SCOPE, isEnough: () => hasRun(host, names) });
+    expect(await notRun(host, names)).toEqual([]);
   });
 });
 

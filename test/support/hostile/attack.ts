@@ -27,17 +27,33 @@ export interface Attack {
   readonly hasSessions?: boolean;
   readonly scope?: string;
   readonly count?: number;
+  /** Asked now and then: nothing more is sent once it says so. */
+  readonly isEnough?: () => Promise<boolean>;
+}
+
+/** Shows that the messages are such as would run all there is. */
+export const ATTACK_WITH_SCOPE = { seed: 0, scope: 'x', count: 1500 } as const;
+
+/** For {@link Attack.isEnough}: whether all of these have run. */
+export async function hasRun(attacked: Attacked, names: readonly string[]): Promise<boolean> {
+  return (await notRun(attacked, names)).length === 0;
+}
+
+export async function notRun(attacked: Attacked, names: readonly string[]): Promise<string[]> {
+  const ran = await attacked.ran();
+  return names.filter((name) => name !== attacked.targets.open && !ran.includes(name));
 }
 
 /** What was answered with a 5xx, or not at all. */
 export async function attack(attacked: Attacked, agent: Agent, how: Attack): Promise<unknown[]> {
-  const { seed, hasSessions = false, scope, count = COUNT } = how;
+  const { seed, hasSessions = false, scope, count = COUNT, isEnough } = how;
   const { origin, targets } = attacked;
   const messages = new HostileMessages(targets, seed);
   const failures: unknown[] = [];
   let authorization = await attacked.token(scope);
   let session = hasSessions ? await open() : undefined;
   let sent = 0;
+  let isOver = false;
 
   async function open(): Promise<string | undefined> {
     const clientInfo = { name: 'x', version: '1' };
@@ -54,8 +70,9 @@ export async function attack(attacked: Attacked, agent: Agent, how: Attack): Pro
   }
 
   async function worker(): Promise<void> {
-    while (sent < count) {
+    while (sent < count && !isOver) {
       sent++;
+      if (sent % 100 === 0) isOver = (await isEnough?.()) === true;
       if (sent % 1000 === 0) {
         authorization = await attacked.token(scope);
       }
