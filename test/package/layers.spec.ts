@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 
 const IMPORTS = '@typescript-eslint/no-restricted-imports';
 const PATHS = 'import-x/no-restricted-paths';
-const CYCLE = 'import-x/no-cycle';
 const SYNTAX = 'no-restricted-syntax';
 const GLOBALS = 'no-restricted-globals';
 
@@ -41,7 +40,6 @@ const snippets: readonly Snippet[] = [
   [core, `import '../../testing/http/reply.js';`, PATHS],
   [core, `import '../../../test/support/servers/http-servers.js';`, PATHS],
   [core, `import '../index.js';`, PATHS],
-  ['core/errors/authplane-error.ts', `import './token-errors.js';`, CYCLE],
 
   [core, `import { request } from 'node:http';`, IMPORTS],
   [core, `import { request } from 'node:https';`, IMPORTS],

@@ -3,6 +3,7 @@ import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js';
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { CallToolRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { type ConsentOptions, type McpServe, withConsent } from 'authplane-nestjs/mcp';
@@ -15,6 +16,8 @@ export type McpHost = (sessionId: string | undefined) => McpServe | Promise<McpS
 export type HostFactory = (calendar: Calendar, options: ConsentOptions) => McpHost;
 
 const INFO = { name: 'calendar', version: '1.0.0' };
+/** A server makes one for itself otherwise, which takes longer than its request. */
+const SHARED = { jsonSchemaValidator: new AjvJsonSchemaValidator() };
 
 const { McpServer: McpServerV1Cjs } = createRequire(import.meta.url)(
   '@modelcontextprotocol/sdk/server/mcp.js',
@@ -23,14 +26,14 @@ const { McpServer: McpServerV1Cjs } = createRequire(import.meta.url)(
 /** Every way to run an SDK server by hand. */
 export const hosts = {
   'SDK v1': statelessV1((calendar, options) =>
-    register(withConsent(new McpServerV1(INFO), options), calendar),
+    register(withConsent(new McpServerV1(INFO, SHARED), options), calendar),
   ),
   'SDK v1 (CommonJS copy)': statelessV1((calendar, options) =>
-    register(withConsent(new McpServerV1Cjs(INFO), options), calendar),
+    register(withConsent(new McpServerV1Cjs(INFO, SHARED), options), calendar),
   ),
   'SDK v1 with sessions': statefulV1((calendar, options) =>
     register(
-      withConsent(new McpServerV1(INFO, { capabilities: { tools: {} } }), options),
+      withConsent(new McpServerV1(INFO, { ...SHARED, capabilities: { tools: {} } }), options),
       calendar,
     ),
   ),

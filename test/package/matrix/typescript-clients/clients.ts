@@ -175,7 +175,9 @@ export class TypeScriptClients {
 
   #home(): Home {
     const path = [this.#tools, join(this.#node, '..'), process.env['PATH']].join(delimiter);
-    return new Home(this.#node, mkdtempSync(join(this.folder, 'home-')), path);
+    const home = new Home(this.#node, mkdtempSync(join(this.folder, 'home-')), path);
+    home.env['NODE_COMPILE_CACHE'] = join(this.folder, 'compiled'); // large programs, started often
+    return home;
   }
 
   #file(name: string, path: string): string {
