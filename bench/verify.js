@@ -63,10 +63,7 @@ if (warm.authenticateNow !== undefined) {
   const connection = {};
   Object.assign(cases, {
     'authenticateNow, remembered': calls(() => now(warm, text(bearer)), slice()),
-    'authenticateNow, same connection': calls(
-      () => now(warm, text(bearer), { connection }),
-      slice(),
-    ),
+    'authenticateNow, same connection': calls(() => now(warm, text(bearer), connection), slice()),
   });
 }
 for (const [name, make] of Object.entries(verifiers)) {
@@ -115,21 +112,21 @@ function nextProof() {
   return text(proofs[proofsUsed++]);
 }
 
-function requestOf(token, shown) {
+function requestOf(token, shown, connection) {
   const credentials =
     shown === undefined
       ? ['Authorization', `Bearer ${token}`]
       : ['Authorization', `DPoP ${token}`, 'DPoP', shown];
   const headers = ['Host', 'mcp.example.com', 'Accept', 'application/json', ...credentials];
-  return { method: 'POST', url: '/mcp', headers };
+  return { method: 'POST', url: '/mcp', headers, connection };
 }
 
 function authenticate(resource, token, shown) {
   return resource.authenticate(requestOf(token, shown));
 }
 
-function now(resource, token, more) {
-  return resource.authenticateNow({ ...requestOf(token), ...more });
+function now(resource, token, connection) {
+  return resource.authenticateNow(requestOf(token, undefined, connection));
 }
 
 function signedParts() {

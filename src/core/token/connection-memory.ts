@@ -1,4 +1,4 @@
-import { type Credentials, credentialsIn, type HeaderLines, headerLines } from './credentials.js';
+import { type Credentials, type HeaderLines, onlyLine, parseCredentials } from './credentials.js';
 import type { Recalled } from './token-verifier.js';
 
 /** Credentials, and what they were found to be when they last came. */
@@ -20,13 +20,12 @@ export class ConnectionMemory {
 
   /** @throws TokenMissingError, MalformedCredentialsError */
   credentials(headers: HeaderLines, connection: object | undefined): ShownCredentials {
-    const lines = headerLines(headers, 'authorization');
-    if (connection === undefined) return { ...credentialsIn(lines) };
+    if (connection === undefined) return { ...parseCredentials(headers) };
+    const line = onlyLine(headers, 'authorization');
     const last = this.#last.get(connection);
-    const [line = ''] = lines;
-    if (last !== undefined && lines.length === 1 && last.line === line) return last.shown;
-    const shown: ShownCredentials = { ...credentialsIn(lines) };
-    this.#last.set(connection, { line, shown });
+    if (last !== undefined && last.line === line) return last.shown;
+    const shown: ShownCredentials = { ...parseCredentials(headers) };
+    if (line !== undefined) this.#last.set(connection, { line, shown });
     return shown;
   }
 }

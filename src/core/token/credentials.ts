@@ -35,11 +35,7 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]* +\S/;
  * @throws MalformedCredentialsError for two header lines or a broken value.
  */
 export function parseCredentials(headers: HeaderLines): Credentials {
-  return credentialsIn(headerLines(headers, 'authorization'));
-}
-
-/** As {@link parseCredentials}, of all lines of that header. */
-export function credentialsIn(lines: readonly string[]): Credentials {
+  const lines = headerLines(headers, 'authorization');
   const [line] = lines;
   if (line === undefined) throw withoutStack(() => new TokenMissingError());
   if (lines.length > 1) {
@@ -96,6 +92,21 @@ export function headerLines(headers: HeaderLines, name: string): readonly string
   return linesOfEntries(isPairs(headers) ? headers : Object.entries(headers), name);
 }
 
+/** The line of a header that has one; `undefined` where it has none or several. */
+export function onlyLine(headers: HeaderLines, name: string): string | undefined {
+  if (!isRawHeaders(headers)) {
+    const lines = headerLines(headers, name);
+    return lines.length === 1 ? lines[0] : undefined;
+  }
+  let found: string | undefined;
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (!isNamed(headers[i], name)) continue;
+    if (found !== undefined) return undefined;
+    found = headers[i + 1];
+  }
+  return found;
+}
+
 function isRawHeaders(headers: HeaderLines): headers is readonly string[] {
   return Array.isArray(headers) && (headers.length === 0 || typeof headers[0] === 'string');
 }
@@ -104,12 +115,14 @@ function isPairs(headers: HeaderLines): headers is Iterable<readonly [string, st
   return Symbol.iterator in headers;
 }
 
-function linesOfRaw(rawHeaders: readonly string[], name: string): string[] {
-  const lines: string[] = [];
+const NONE: readonly string[] = Object.freeze([]);
+
+function linesOfRaw(rawHeaders: readonly string[], name: string): readonly string[] {
+  let lines: string[] | undefined;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (isNamed(rawHeaders[i], name)) lines.push(rawHeaders[i + 1] ?? '');
+    if (isNamed(rawHeaders[i], name)) (lines ??= []).push(rawHeaders[i + 1] ?? '');
   }
-  return lines;
+  return lines ?? NONE;
 }
 
 function isNamed(text: string | undefined, name: string): boolean {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { headerLines, parseCredentials } from '../../../src/core/token/credentials.js';
+import { headerLines, onlyLine, parseCredentials } from '../../../src/core/token/credentials.js';
 import { AuthplaneError } from '../../../src/core/errors/authplane-error.js';
 import {
   MalformedCredentialsError,
@@ -155,5 +155,16 @@ describe('where headers come from', () => {
     expect(headerLines({ DPoP: ['a', 'b'], dpop: 'c' }, 'dpop')).toEqual(['a', 'b', 'c']);
     expect(headerLines({}, 'dpop')).toEqual([]);
     expect(headerLines({}, 'constructor')).toEqual([]);
+  });
+
+  it('13.4: onlyLine is that of a header with one line', () => {
+    for (const headers of [['Host', 'x', 'DPoP', 'a'], { dpop: 'a' }, [['DPoP', 'a'] as const]]) {
+      expect(onlyLine(headers, 'dpop')).toBe('a');
+    }
+    for (const headers of [[], ['Host', 'x'], ['DPoP', 'a', 'dpop', 'a'], { dpop: ['a', 'a'] }]) {
+      expect(onlyLine(headers, 'dpop')).toBeUndefined();
+    }
+    expect(onlyLine(['DPoP', ''], 'dpop')).toBe('');
+    expect(onlyLine(['DPoP', '', 'DPoP', ''], 'dpop')).toBeUndefined();
   });
 });

@@ -175,7 +175,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'core/jws/ecdsa-der.ts': { firstByte: 'bounded' },
   'core/token/second-chance.ts': { '#makeRoom': 'bounded' },
   'core/token/shared-values.ts': { shareIn: 'bounded' },
-  'core/token/credentials.ts': { linesOfRaw: 'many header lines' },
+  'core/token/credentials.ts': { linesOfRaw: 'many header lines', onlyLine: 'many header lines' },
   'core/token/verified-tokens.ts': { forget: 'bounded' },
   'nest/authplane.module.ts': { '#warn': 'boot' },
   'nest/module-providers.ts': { addResource: 'boot' },
