@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Logger } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AuthplaneModule } from 'authplane-nestjs';
 import { AuthplaneGatewayModule, none } from 'authplane-nestjs/gateway';
 import { startAuthorizationServer } from 'authplane-nestjs/testing';
@@ -50,24 +51,44 @@ describe.each(platforms)('the controller that `path` registers, on %s', (platfor
   });
 });
 
-test('its path is below the global prefix', async () => {
+/** What an application with a gateway at this path warns of. */
+async function warningsOf(
+  path: string,
+  resource: string,
+  run: (url: string) => Promise<void> = () => Promise.resolve(),
+) {
   const server = await startAuthorizationServer();
+  const warnings: string[] = [];
+  const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation((text: string) => {
+    warnings.push(text);
+  });
   const { url, close } = await startApp(
     {
       imports: [
-        AuthplaneModule.forRoot({
-          ...{ issuer: server.issuer, resource: 'https://gateway.example.com/api/mcp' },
-          ...ON_LOOPBACK,
-        }),
-        AuthplaneGatewayModule.forRoot({ path: 'mcp', upstreams: {} }),
+        AuthplaneModule.forRoot({ issuer: server.issuer, resource, ...ON_LOOPBACK }),
+        AuthplaneGatewayModule.forRoot({ path, upstreams: {} }),
       ],
     },
     { platform: 'fastify', configure: (app) => app.setGlobalPrefix('api') },
-  );
-  const statusAt = async (path: string) => (await fetch(url + path, { method: 'POST' })).status;
-  expect([await statusAt('/api/mcp'), await statusAt('/mcp')]).toEqual([401, 404]);
+  ).finally(() => warn.mockRestore());
+  await run(url);
   await close();
   await server.close();
+  return warnings.filter((text) => text.startsWith('the gateway is at'));
+}
+
+test('its path is below the global prefix', async () => {
+  const warnings = await warningsOf('mcp', 'https://gateway.example.com/api/mcp', async (url) => {
+    const statusAt = async (path: string) => (await fetch(url + path, { method: 'POST' })).status;
+    expect([await statusAt('/api/mcp'), await statusAt('/mcp')]).toEqual([401, 404]);
+  });
+  expect(warnings).toEqual([]);
+});
+
+test('14.5: a path that is not the one that clients are told is warned of', async () => {
+  const [warning, ...others] = await warningsOf('/api/tools/', 'https://gateway.example.com/mcp');
+  expect(warning).toContain('the gateway is at /api/tools, and tells clients that it is https://');
+  expect(others).toEqual([]);
 });
 
 test('each gateway has a class of its own: what one asks of callers says nothing of another', () => {

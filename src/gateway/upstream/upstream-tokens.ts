@@ -4,6 +4,7 @@ import {
   AccessDeniedError,
   ConsentRequiredError,
   InvalidScopeError,
+  InvalidTargetError,
   OAuthError,
 } from '../../core/errors/oauth-errors.js';
 import {
@@ -158,7 +159,20 @@ export class UpstreamTokens {
       error instanceof OAuthError && (error.statusCode === 429 || error.statusCode >= 500);
     const isRefusal = error instanceof OAuthError || error instanceof ProtocolError;
     if (isOutage || !isRefusal) return error;
-    return this.#refused(error.message + adviceFor(error, strategy), error);
+    return this.#refused(error.message + this.#adviceFor(error, strategy), error);
+  }
+
+  /** What an operator looks at, who knows neither the caller's scopes nor which of them stands for what. */
+  #adviceFor(error: Error, strategy: Exclude<TokenStrategy, UpstreamTokenFunction>): string {
+    if (strategy.kind === 'none') return '';
+    const { scope, resource = this.#upstream.resource } = strategy;
+    if (isAboutTarget(error)) {
+      return `; register "${resource}" there, or say with resource by which URI it is known`;
+    }
+    if (!(error instanceof InvalidScopeError || error instanceof AccessDeniedError)) return '';
+    return strategy.kind === 'exchange'
+      ? `; a fronting link has to lead from a scope of the caller's token to "${scope}"`
+      : `; the client of the gateway has to have "${scope}" there`;
   }
 
   #refused(reason: string, cause: unknown = 'no token'): UpstreamError {
@@ -168,13 +182,12 @@ export class UpstreamTokens {
   }
 }
 
-/** What an operator looks at, who knows neither the caller's scopes nor which of them stands for what. */
-function adviceFor(error: Error, strategy: Exclude<TokenStrategy, UpstreamTokenFunction>): string {
-  const isAboutScopes = error instanceof InvalidScopeError || error instanceof AccessDeniedError;
-  if (!isAboutScopes || strategy.kind === 'none') return '';
-  return strategy.kind === 'exchange'
-    ? `; a fronting link has to lead from a scope of the caller's token to "${strategy.scope}"`
-    : `; the client of the gateway has to have "${strategy.scope}" there`;
+/** RFC 8707 §2; AuthPlane says `not_found` of what is not registered. */
+function isAboutTarget(error: Error): boolean {
+  return (
+    error instanceof InvalidTargetError ||
+    (error instanceof OAuthError && error.error === 'not_found')
+  );
 }
 
 /** What may stand in the header (RFC 6750 §2.1), and no more. */

@@ -158,6 +158,13 @@ describe('14.B: UpstreamTokens', () => {
         /fronting link .* scope of the caller's .* "calendar\.write"$/,
       ),
     });
+    const elsewhere = 'https://calendar.example.com/';
+    await expect(
+      tokenFor(exchange({ scope: 'calendar.read', resource: elsewhere })),
+    ).rejects.toMatchObject({
+      code: 'upstream_refused',
+      message: expect.stringMatching(/; register "https:\/\/calendar\.example\.com\/" there, or/),
+    });
     server.fail('token', 503);
     await expect(tokenFor(read, 'dave')).rejects.toMatchObject({
       code: 'server_error',
