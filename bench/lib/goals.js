@@ -46,8 +46,9 @@ export const MEASURED = [
     row: 'no credentials',
     what: 'no credentials (401), added',
     why:
-      'A refusal is an exception: Nest throws it on through three promises to its filters. What is left of ours are ' +
-      'the throw that begins it, the public answer with its hidden members, three headers, the event and the log.',
+      'A refusal is an exception: Nest throws it on through three promises to its filters, which alone takes 2 to 3 µs. ' +
+      'The answer is written once for all; what is made for each is the error, the exception that stands for it in ' +
+      'filters, the event, and what has been noted of the request by then.',
   },
   {
     table: 'http-mcp',
@@ -55,7 +56,8 @@ export const MEASURED = [
     what: 'no credentials with `earlyRefusal`, throughput against unguarded',
     why:
       'The connection goes on and the body is only skipped. What counts is that Fastify has made request and reply ' +
-      'by then and still serialises the answer; the error, its headers, the event and the log take some 10 µs.',
+      'by then and still serialises the answer: a bare hook that answers with the same headers comes to 1.4 x. The rest ' +
+      'is the error for the event and the log, and what the adapter of Nest asks of the answer.',
   },
   {
     table: 'verify-ES256',

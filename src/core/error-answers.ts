@@ -168,11 +168,20 @@ const OUTAGES: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 export function answerFor(thrown: unknown): Answer {
   const error = originalOf(thrown);
   if (typeof error !== 'object' || error === null) return INTERNAL;
-  if (error instanceof OAuthError && OUTAGES.has(error.statusCode)) return unavailable;
   const prototype = Object.getPrototypeOf(error) as object | null;
-  if (prototype === null || originalOf(error) !== error) return answerOfClass(error);
-  const answer = answersByPrototype.get(prototype) ?? answerOfClass(error);
-  answersByPrototype.set(prototype, answer);
+  if (prototype === null || originalOf(error) !== error) return answerOf(error);
+  return answersByPrototype.get(prototype) ?? answerOnce(prototype, error);
+}
+
+function answerOf(error: object): Answer {
+  const isOutage = error instanceof OAuthError && OUTAGES.has(error.statusCode);
+  return isOutage ? unavailable : answerOfClass(error);
+}
+
+/** Those of an authorization server have a status each. */
+function answerOnce(prototype: object, error: object): Answer {
+  const answer = answerOf(error);
+  if (!(error instanceof OAuthError)) answersByPrototype.set(prototype, answer);
   return answer;
 }
 

@@ -80,7 +80,7 @@ export class AuthplaneGuard implements CanActivate {
     const exchange = exchangeOf(context);
     const letting = this.#letIn(context, exchange);
     if (letting === undefined) return true;
-    if (letting instanceof Refused) throw this.#refusalOf(letting.error, exchange);
+    if (letting instanceof Refused) throw this.refusals.ofNobody(letting.error, exchange);
     return letting.then(
       () => true,
       (error: unknown) => {

@@ -2,11 +2,12 @@ import { type HttpServer, Injectable } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost } from '@nestjs/core';
 import { AuthplaneError } from '../core/errors/authplane-error.js';
 import { addScopeNeeds, type ScopeNeeds } from '../core/lib/scopes.js';
+import type { AuthplaneResource } from '../core/resource.js';
 import { isGuardItself } from './authplane.guard.js';
 import type { Route } from './boot/boot-routes.js';
-import { Refused } from './callers/request-caller.js';
+import { isWithoutAuthorization, missingToken } from './callers/request-caller.js';
 import { identify } from './decision.js';
-import { carryHeaders, type FastifyPlugin, fastifyOf } from './http/fastify-hooks.js';
+import { type FastifyPlugin, fastifyOf } from './http/fastify-hooks.js';
 import type { HttpExchange } from './http/exchange.js';
 import { GUARDS, handlerPolicy } from './marks/handler-marks.js';
 import { Refusals } from './refusals/refusals.js';
@@ -20,6 +21,7 @@ interface ClosedEndpoint {
   readonly protectedBy: ProtectedResource;
   /** What a challenge asks for, before anybody knows which message it is. */
   readonly needs: ScopeNeeds;
+  readonly resource: AuthplaneResource;
 }
 
 /**
@@ -60,7 +62,8 @@ export class EarlyRefusal {
       const needs = serving.map(
         ({ controller, handler }) => handlerPolicy(controller, handler).needs,
       );
-      const endpoint = { protectedBy: one, needs: addScopeNeeds(one.baseNeeds, ...needs) };
+      const sum = Object.freeze(addScopeNeeds(one.baseNeeds, ...needs));
+      const endpoint = { protectedBy: one, needs: sum, resource: one.resource };
       this.#endpoints.set(one.path, endpoint);
     }
   }
@@ -85,11 +88,14 @@ export class EarlyRefusal {
       next();
       return;
     }
+    if (isWithoutAuthorization(exchange.request)) {
+      this.#answer(exchange, this.refusals.answerNobody(missingToken(), exchange, endpoint));
+      return;
+    }
     const refuse = (error: unknown) => this.#refuse(error, exchange, next);
     try {
       const identified = identify(exchange, endpoint.protectedBy, endpoint.needs);
-      if (identified instanceof Refused) refuse(identified.error);
-      else if (identified instanceof Promise) identified.then(() => next(), refuse);
+      if (identified instanceof Promise) identified.then(() => next(), refuse);
       else next();
     } catch (error) {
       refuse(error);
@@ -101,9 +107,11 @@ export class EarlyRefusal {
       next(error as Error);
       return;
     }
-    carryHeaders(exchange.reply);
-    const { body, status } = this.refusals.answerTo(error, exchange);
-    this.adapterHost.httpAdapter.reply(exchange.reply, body, status);
+    this.#answer(exchange, this.refusals.answerTo(error, exchange));
+  }
+
+  #answer({ reply }: HttpExchange, { body, status }: ReturnType<Refusals['answerTo']>): void {
+    this.adapterHost.httpAdapter.reply(reply, body, status);
   }
 }
 

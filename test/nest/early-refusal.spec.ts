@@ -141,6 +141,36 @@ describe.each(platforms)('13.6: earlyRefusal on %s', (platform) => {
     }
   });
 
+  test('13.4: what is said to whoever shows nothing is written once, by the guard as well', async () => {
+    await start();
+    const written = vi.spyOn(AuthplaneResource.prototype, 'challenge');
+    for (let times = 1; times <= 3; times++) {
+      for (const path of ['mcp', 'other']) {
+        const response = await post(path);
+        expect([response.status, response.headers.get('cache-control')]).toEqual([401, 'no-store']);
+        expect(response.headers.get('www-authenticate')).toContain('resource_metadata=');
+        expect(await response.json()).toMatchObject({ error: 'unauthorized' });
+      }
+    }
+    expect(written).toHaveBeenCalledTimes(2);
+  });
+
+  test('13.4: but where a nonce goes along, which is another one later', async () => {
+    await start([Endpoint, Other], { inboundDPoP: { nonce: true } });
+    const written = vi.spyOn(AuthplaneResource.prototype, 'challenge');
+    for (const path of ['mcp', 'mcp', 'other', 'other']) {
+      expect((await post(path)).headers.get('dpop-nonce')).toMatch(/./);
+    }
+    expect(written).toHaveBeenCalledTimes(4);
+  });
+
+  test('13.6: nothing is noted of a request that is answered at once', async () => {
+    await start();
+    const asked = vi.spyOn(AuthplaneResource.prototype, 'authenticateNow');
+    expect((await answerToHalf())?.statusCode).toBe(401);
+    expect(asked).not.toHaveBeenCalled();
+  });
+
   test('13.6: a good token is verified once, and the guard decides', async () => {
     await start();
     const verified = vi.spyOn(AuthplaneResource.prototype, 'authenticateNow');

@@ -46,15 +46,23 @@ export function addScopeNeeds(...needs: readonly ScopeNeeds[]): ScopeNeeds {
   };
 }
 
+/** The same of many, most of which ask for the same: one of them, where there is no other. */
+export function sumOfAll(needs: Iterable<ScopeNeeds>): ScopeNeeds {
+  const [first = NO_SCOPES, ...others] = new Set(needs);
+  return others.length === 0 ? first : addScopeNeeds(first, ...others);
+}
+
 const sums = new WeakMap<ScopeNeeds, WeakMap<ScopeNeeds, ScopeNeeds>>();
 
 /** The same of two; of those that are kept for good, as of a handler and a tool, once. */
 export function sumOfNeeds(first: ScopeNeeds, second: ScopeNeeds): ScopeNeeds {
   if (!Object.isFrozen(second)) return addScopeNeeds(first, second);
   const known = sums.get(second) ?? new WeakMap<ScopeNeeds, ScopeNeeds>();
-  const sum = known.get(first) ?? addScopeNeeds(first, second);
-  sums.set(second, known.set(first, sum));
-  return sum;
+  const sum = known.get(first);
+  if (sum !== undefined) return sum;
+  const made = Object.freeze(addScopeNeeds(first, second));
+  sums.set(second, known.set(first, made));
+  return made;
 }
 
 /**

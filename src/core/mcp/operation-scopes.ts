@@ -44,6 +44,8 @@ const HIDDEN: OperationVerdict = Object.freeze({ needs: NO_SCOPES, hidden: true 
 /** Of a name without a rule: the same for each call, but for whoever must not know of it. */
 interface FixedVerdict {
   readonly shown: OperationVerdict;
+  /** What whoever has shown no credential is told of it. */
+  readonly announced: ScopeNeeds;
   /** What everybody needs who may know of it. */
   readonly toSee: readonly ScopeNeeds[];
 }
@@ -59,7 +61,8 @@ export class OperationScopes {
   /** For rules only, by URI or template. */
   readonly #readers = new Map<string, UriReader>();
   readonly #sources: typeof NO_SOURCES;
-  readonly #fixed = new Map<string, FixedVerdict>();
+  /** By kind and name, which are not put together for each call. */
+  readonly #fixed = new Map<OperationKind, Map<string, FixedVerdict>>();
 
   /** @param looseUris see {@link UriTable}; for MCP-Nest. */
   constructor(all: readonly OperationRequirement[], looseUris = false, sources = NO_SOURCES) {
@@ -83,16 +86,25 @@ export class OperationScopes {
       this.#byName.set(key, [...(this.#byName.get(key) ?? []), requirement]);
     }
     if (!sources.isEmpty) return;
-    for (const [key, requirements] of this.#byName) {
-      const fixed = fixedVerdict(requirements);
-      if (fixed !== undefined) this.#fixed.set(key, fixed);
-    }
+    for (const requirements of this.#byName.values()) this.#fix(requirements);
+  }
+
+  #fixedFor({ kind, name }: Named): FixedVerdict | undefined {
+    return this.#fixed.get(kind)?.get(name);
+  }
+
+  #fix(requirements: readonly OperationRequirement[]): void {
+    const [first] = requirements;
+    const fixed = fixedVerdict(requirements);
+    if (first === undefined || fixed === undefined) return;
+    const ofKind = this.#fixed.get(first.kind) ?? new Map<string, FixedVerdict>();
+    this.#fixed.set(first.kind, ofKind.set(first.name, fixed));
   }
 
   /** What a caller without a token is told to ask for. Rules need a caller; the hidden stays unsaid. */
   announcedNeeds(operation: Named): ScopeNeeds {
-    const announced = this.#matching(operation).filter(({ hidden }) => !hidden);
-    return addScopeNeeds(...announced.map(staticNeeds));
+    const fixed = this.#fixedFor(operation);
+    return fixed === undefined ? announced(this.#matching(operation)) : fixed.announced;
   }
 
   /** What every caller needs who may know of it. */
@@ -116,10 +128,8 @@ export class OperationScopes {
    * @throws CallbackError, later, when such a rule fails.
    */
   judge(operation: McpOperation, caller: Caller): Eventually<OperationVerdict> {
-    const fixed = this.#fixed.get(nameKey(operation));
-    if (fixed !== undefined) {
-      return isShown(fixed, caller) ? fixed.shown : HIDDEN;
-    }
+    const fixed = this.#fixedFor(operation);
+    if (fixed !== undefined) return isShown(fixed, caller) ? fixed.shown : HIDDEN;
     const requirements = this.#matching(operation);
     return requirements.length === 0 ? NOTHING_NEEDED : this.#ask(requirements, operation, caller);
   }
@@ -210,8 +220,15 @@ function fixedVerdict(requirements: readonly OperationRequirement[]): FixedVerdi
   const hidden = requirements.filter((one) => one.hidden);
   return {
     shown: Object.freeze({ ...verdict, needs: Object.freeze(needs) }),
+    announced: Object.freeze(announced(requirements)),
     toSee: hidden.map(staticNeeds),
   };
+}
+
+/** Of what is not hidden from anybody. */
+function announced(requirements: readonly OperationRequirement[]): ScopeNeeds {
+  const shown = requirements.filter(({ hidden }) => !hidden);
+  return shown.length === 0 ? NO_SCOPES : addScopeNeeds(...shown.map(staticNeeds));
 }
 
 /** What is needed whoever calls; a rule says nothing before it has a caller. */

@@ -1,5 +1,4 @@
 import { TokenMissingError } from '../../core/errors/token-errors.js';
-import type { AuthplaneError } from '../../core/errors/authplane-error.js';
 import { withoutStack } from '../../core/errors/without-stack.js';
 import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
 import type { AuthplaneResource } from '../../core/resource.js';
@@ -8,6 +7,8 @@ import { headerLines, isWithoutCredentials } from '../../core/token/credentials.
 import type { HttpExchange } from '../http/exchange.js';
 import {
   type FoundCaller,
+  type FrameworkRequest,
+  headersOf,
   inboundRequest,
   rawHeaders,
   type RequestState,
@@ -17,7 +18,7 @@ import type { OtherCredentialsCheck } from './other-credentials.js';
 
 /** Why there is no caller, where nothing was thrown for it: to throw costs more than the rest of a refusal. */
 export class Refused {
-  constructor(readonly error: AuthplaneError) {}
+  constructor(readonly error: TokenMissingError) {}
 }
 
 /** What it takes to find out who asks. */
@@ -70,14 +71,17 @@ function callerOf(decision: Asked): Eventually<AdmittedCaller> | Refused {
   return bringsNothing(decision) ? new Refused(missingToken()) : callerByToken(decision);
 }
 
-/** What Node has read is a hint, which middleware may have changed; what counts are the lines. */
 function bringsNothing({ exchange: { request }, inspection }: Asked): boolean {
-  if (rawHeaders(request).authorization !== undefined) return false;
-  if (inspection?.admitsAnybody === true) return false;
-  return headerLines(inboundRequest(request).headers, 'authorization').length === 0;
+  return inspection?.admitsAnybody !== true && isWithoutAuthorization(request);
 }
 
-function missingToken(): TokenMissingError {
+/** What Node has read is a hint, which middleware may have changed; what counts are the lines. */
+export function isWithoutAuthorization(request: FrameworkRequest): boolean {
+  if (rawHeaders(request).authorization !== undefined) return false;
+  return headerLines(headersOf(request), 'authorization').length === 0;
+}
+
+export function missingToken(): TokenMissingError {
   return withoutStack(() => new TokenMissingError());
 }
 

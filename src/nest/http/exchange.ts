@@ -4,6 +4,7 @@ import { type FrameworkRequest, rawRequest } from './request.js';
 import {
   changeResponseHead,
   type Head,
+  type HeadChange,
   headerIn,
   isNamedTwice,
   withHeader,
@@ -44,8 +45,10 @@ export function nodeResponse({
   return reply.raw ?? (reply as unknown as ServerResponse); // Express: Node's own
 }
 
-/** Headers for an answer, as far as whoever gives it says nothing else. */
+/** A header for an answer, as far as whoever gives it says nothing else. */
 interface Offered {
+  readonly written: string;
+  /** In the form of frameworks. */
   readonly name: string;
   readonly value: string;
   /** What stood on the framework's reply, or on Node's response. */
@@ -56,34 +59,83 @@ interface Offered {
 
 const always = () => true;
 
-/**
- * Headers for whatever answer is given, unless whoever gives it says otherwise later.
- *
- * On the reply of Fastify, because Node would set all others of it one by one beside a single one on its own
- * response; and on that where a handler takes it over, as MCP transports need it.
- *
- * @param isFor which answers by their status: all others go without.
- */
+/** Headers for whatever answer is given, unless whoever gives it says otherwise later. For many requests, once. */
+export class OfferedHeaders {
+  readonly #headers: readonly Offered[];
+  readonly #isFor: (status: number) => boolean;
+
+  private constructor(headers: readonly Offered[], isFor: (status: number) => boolean) {
+    this.#headers = headers;
+    this.#isFor = isFor;
+  }
+
+  /** @param isFor which answers by their status: all others go without. */
+  static of(
+    headers: Readonly<Record<string, string>>,
+    isFor: (status: number) => boolean = always,
+  ): OfferedHeaders {
+    return new OfferedHeaders(listed(headers), isFor);
+  }
+
+  /**
+   * On the reply of Fastify, because Node would set all others of it one by one beside a single one on its own
+   * response; and on that where a handler takes it over, as MCP transports need it.
+   */
+  offer({ reply }: Pick<HttpExchange, 'reply'>): void {
+    const raw = nodeResponse({ reply });
+    const isSaid = this.#headers.some(({ name }) => reply.getHeader(name) !== undefined);
+    if (isSaid) this.#instead(reply, raw);
+    else this.#set(reply, raw);
+  }
+
+  /** Of an answer that is given at once. */
+  set({ reply }: Pick<HttpExchange, 'reply'>): void {
+    for (const { written, name, value } of this.#headers) {
+      if (reply.header === undefined || reply.raw === undefined) {
+        nodeResponse({ reply }).setHeader(written, value);
+      } else reply.header(name, value);
+    }
+  }
+
+  /** What stood there comes back where these are taken back. */
+  #instead(reply: FrameworkReply, raw: ServerResponse): void {
+    const headers = this.#headers.map((one): Offered => {
+      const { name } = one;
+      return { ...one, before: reply.getHeader(name), rawBefore: raw.getHeader(name) };
+    });
+    new OfferedHeaders(headers, this.#isFor).#set(reply, raw);
+  }
+
+  #set(reply: FrameworkReply, raw: ServerResponse): void {
+    this.set({ reply });
+    if (raw !== reply) changeResponseHead(raw, this.#offerAgain);
+    else if (this.#isFor !== always) changeResponseHead(raw, this.#takeBack);
+  }
+
+  readonly #takeBack: HeadChange = (head, raw) =>
+    this.#isFor(head.status)
+      ? head
+      : this.#headers.reduce((sent, one) => takenBack(raw, sent, one), head);
+
+  readonly #offerAgain: HeadChange = (head, raw) =>
+    this.#isFor(head.status) ? withOffered(head, raw, this.#headers) : this.#takeBack(head, raw);
+}
+
+function listed(headers: Readonly<Record<string, string>>): readonly Offered[] {
+  return Object.entries(headers).map(([written, value]) => ({
+    ...{ written, name: written.toLowerCase(), value },
+    before: undefined,
+    rawBefore: undefined,
+  }));
+}
+
+/** The same of one request. */
 export function offerHeaders(
-  { reply }: Pick<HttpExchange, 'reply'>,
+  exchange: Pick<HttpExchange, 'reply'>,
   headers: Readonly<Record<string, string>>,
   isFor: (status: number) => boolean = always,
 ): void {
-  const names = Object.keys(headers);
-  if (names.length === 0) return;
-  const raw = nodeResponse({ reply });
-  const offered = names.map((written): Offered => {
-    const [name, value] = [written.toLowerCase(), headers[written] ?? ''];
-    const [before, rawBefore] = [reply.getHeader(name), raw.getHeader(name)];
-    if (raw === reply) raw.setHeader(written, value);
-    else reply.header?.(name, value);
-    return { name, value, before, rawBefore };
-  });
-  if (raw === reply && isFor === always) return;
-  changeResponseHead(raw, (head) => {
-    if (!isFor(head.status)) return offered.reduce((sent, one) => takenBack(raw, sent, one), head);
-    return raw === reply ? head : withOffered(head, raw, offered);
-  });
+  if (Object.keys(headers).length > 0) OfferedHeaders.of(headers, isFor).offer(exchange);
 }
 
 function withOffered(head: Head, raw: ServerResponse, offered: readonly Offered[]): Head {
@@ -120,7 +172,7 @@ function takenBack(
 export function keepPrivate({ reply }: Pick<HttpExchange, 'reply'>): void {
   const isSaid = reply.getHeader('cache-control') !== undefined;
   const varied = reply.getHeader('vary');
-  if (!isSaid && varied === undefined) return offerPrivate(reply);
+  if (!isSaid && varied === undefined) return KEPT_PRIVATE.offer({ reply });
   const vary = varyingBy(varied);
   const headers = {
     ...(isSaid ? {} : { 'Cache-Control': 'private' }),
@@ -129,20 +181,8 @@ export function keepPrivate({ reply }: Pick<HttpExchange, 'reply'>): void {
   offerHeaders({ reply }, headers);
 }
 
-const KEPT_PRIVATE: readonly Offered[] = [
-  { name: 'cache-control', value: 'private', before: undefined, rawBefore: undefined },
-  { name: 'vary', value: 'Authorization', before: undefined, rawBefore: undefined },
-];
-const privately = (head: Head, raw: ServerResponse) => withOffered(head, raw, KEPT_PRIVATE);
-
-/** As {@link offerHeaders}; of what happens to nearly all requests nothing is made anew. */
-function offerPrivate(reply: FrameworkReply): void {
-  if (reply.raw === undefined || reply.header === undefined) {
-    return offerHeaders({ reply }, { 'Cache-Control': 'private', Vary: 'Authorization' });
-  }
-  for (const { name, value } of KEPT_PRIVATE) reply.header(name, value);
-  changeResponseHead(reply.raw, privately);
-}
+/** What happens to nearly all requests. */
+const KEPT_PRIVATE = OfferedHeaders.of({ 'Cache-Control': 'private', Vary: 'Authorization' });
 
 /** With the one header that the answer depends on; `undefined` where that is said already. */
 function varyingBy(varied: OutgoingHttpHeader | undefined): string | undefined {

@@ -115,9 +115,15 @@ export class RequestState implements CallerHolder {
 }
 
 /** What a challenge asks for: all that the request needs, as far as it is known. */
-export function scopesToAskFor({ needs, announced }: RequestState): readonly string[] {
-  if (needs === undefined) return [];
-  return challengeScopes(sumOfNeeds(needs, announced?.announcedNeeds ?? NO_SCOPES));
+export function scopesToAskFor(state: RequestState): readonly string[] {
+  return challengeScopes(neededBy(state));
+}
+
+/** The same as it is needed: one object for all requests that need the same, as far as that is known. */
+export function neededBy({ needs, announced }: RequestState): ScopeNeeds {
+  return needs === undefined
+    ? NO_SCOPES
+    : sumOfNeeds(needs, announced?.announcedNeeds ?? NO_SCOPES);
 }
 
 /** The request, or the work for a caller, that something runs in; nothing at the start and in timers. */
@@ -165,13 +171,18 @@ export function rawHeaders(request: FrameworkRequest): IncomingMessage['headers'
   return (rawRequest(request) as Partial<IncomingMessage>).headers ?? {};
 }
 
+/** The request target, before routers rewrote it. */
+export function sentUrl(request: FrameworkRequest): string {
+  return request.originalUrl ?? (rawRequest(request) as IncomingMessage).url ?? '';
+}
+
 /** Target and header lines from the wire, not what middleware made of them; of the method Node keeps no copy. */
 export function inboundRequest(request: FrameworkRequest): InboundRequest {
   const raw = rawRequest(request) as IncomingMessage; // HTTP context: the platform's request
   return {
     method: raw.method ?? '',
-    url: request.originalUrl ?? raw.url ?? '',
-    headers: headersOf(raw),
+    url: sentUrl(request),
+    headers: headersOf(request),
     connection: raw.socket,
   };
 }
@@ -180,8 +191,9 @@ export function inboundRequest(request: FrameworkRequest): InboundRequest {
  * A request that no parser has read, as adapters of serverless platforms and tests make them, has no
  * lines, and what it says stands in `headers` alone. Where there are lines, only they count.
  */
-function headersOf({ rawHeaders = [], headers = {} }: Partial<IncomingMessage>): HeaderLines {
-  return rawHeaders.length > 0 ? rawHeaders : headers;
+export function headersOf(request: FrameworkRequest): HeaderLines {
+  const { rawHeaders: lines = [], headers = {} } = rawRequest(request) as Partial<IncomingMessage>;
+  return lines.length > 0 ? lines : headers;
 }
 
 /** Another value in both views, so that all who look see the same request. */

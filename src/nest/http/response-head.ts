@@ -21,7 +21,7 @@ export type HeadArguments = [
 
 type HeaderPairs = [name: string, value: OutgoingHttpHeader | undefined][];
 
-type HeadChange = (head: Head, response: ServerResponse) => Head;
+export type HeadChange = (head: Head, response: ServerResponse) => Head;
 
 const changes = hiddenMember<HeadChange[]>();
 

@@ -35,6 +35,10 @@ export class RefusalLog {
 
   write(error: unknown): void {
     if (!(error instanceof AuthplaneError)) return;
+    if (error.code === 'token_missing') {
+      this.logger.debug(`refused: ${error.code}: ${error.message}`); // what strangers meet, and no more to say
+      return;
+    }
     const reason = `${error.code}: ${logText(error)}${causeOf(error)}`;
     if (httpStatus(error) === 500) {
       this.logger.error(`answered with 500: ${reason}`, error);

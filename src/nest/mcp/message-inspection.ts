@@ -2,7 +2,7 @@ import type { EventOperation } from '../../core/events.js';
 import { OperationRefusedError } from '../../core/errors/request-errors.js';
 import { InsufficientScopeError, TokenMissingError } from '../../core/errors/token-errors.js';
 import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds, sumOfNeeds } from '../../core/lib/scopes.js';
+import { NO_SCOPES, type ScopeNeeds, sumOfAll, sumOfNeeds } from '../../core/lib/scopes.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import type { Caller } from '../../core/token/caller.js';
 import type { HttpExchange } from '../http/exchange.js';
@@ -77,7 +77,7 @@ export class MessageInspection implements Inspection {
 
   get announcedNeeds(): ScopeNeeds {
     const { scopes } = this.#by.table;
-    return addScopeNeeds(...this.#asked.operations.map((one) => scopes.announcedNeeds(one)));
+    return sumOfAll(this.#asked.operations.map((one) => scopes.announcedNeeds(one)));
   }
 
   get rules(): readonly RulesAsked[] {

@@ -1,7 +1,7 @@
 import type { Events } from '../../core/events.js';
 import { OperationRefusedError } from '../../core/errors/request-errors.js';
 import { areKnown, type Eventually, whenAllKnown, whenKnown } from '../../core/lib/deadline.js';
-import { addScopeNeeds, NO_SCOPES, type ScopeNeeds } from '../../core/lib/scopes.js';
+import { NO_SCOPES, type ScopeNeeds, sumOfAll } from '../../core/lib/scopes.js';
 import { quoted } from '../../core/lib/text.js';
 import { type FoundOperation, isOfMcp, type McpOperation } from '../../core/mcp/json-rpc.js';
 import type { McpOptions } from '../../core/mcp/settings.js';
@@ -133,7 +133,7 @@ export class OperationJudge {
       if (needed === undefined) hidden.push(this.#hiding.hidden(task));
       else needs.add(needed);
     }
-    return { needs: sumOf(needs), hidden, rules };
+    return { needs: sumOfAll(needs), hidden, rules };
   }
 
   #seen(operation: FoundOperation, caller: Caller): Eventually<SeenVerdict> {
@@ -212,12 +212,6 @@ export class OperationJudge {
     }
     return new OperationRefusedError(message, { cause: fault });
   }
-}
-
-/** Calls of one tool, and of tools with the same scopes, need the same. */
-function sumOf(needs: ReadonlySet<ScopeNeeds>): ScopeNeeds {
-  const [first = NO_SCOPES, ...others] = needs;
-  return others.length === 0 ? first : addScopeNeeds(first, ...others);
 }
 
 /** For rules, which may read the name in `params`, too. */

@@ -23,15 +23,26 @@ const KEPT_BACK: ReadonlySet<string> = new Set([
  * `consentUrl`, `code`, …; what the authorization server said is at the cause only.
  */
 export class AuthplaneHttpException extends HttpException {
+  readonly #reason: AuthplaneError;
+
   /** @param sentence what the body says, in words. */
   constructor(error: AuthplaneError, sentence: string, { status, body }: Challenge) {
     super({ ...body }, status);
     this.message = sentence;
+    this.#reason = error;
     hide(this, 'cause', error);
-    hide(this, STANDS_FOR, error);
     for (const name of Object.keys(error)) {
       if (!KEPT_BACK.has(name) && !(name in this)) hide(this, name, Reflect.get(error, name));
     }
+  }
+
+  /** Of the class, as is the next one: on each exception they would cost more than all of it. */
+  get code(): AuthplaneError['code'] {
+    return this.#reason.code;
+  }
+
+  get [STANDS_FOR](): AuthplaneError | undefined {
+    return #reason in this ? this.#reason : undefined;
   }
 
   /** It has one: Nest would make one of the name of the class. */

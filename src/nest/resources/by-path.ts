@@ -2,7 +2,7 @@ import type { Clock } from '../../core/lib/clock.js';
 import { Lookups } from '../../core/names/lookups.js';
 import type { PathMatch, PathParams, PathTemplate } from '../../core/names/path-template.js';
 import type { ResourceLookup } from '../../core/names/settings.js';
-import { type FrameworkRequest, inboundRequest } from '../http/request.js';
+import { type FrameworkRequest, sentUrl } from '../http/request.js';
 
 /** Which of the paths of an application a request was sent to. */
 export class ResourcePaths {
@@ -33,7 +33,9 @@ export class ResourcePaths {
 
 /** Of the request target; an absolute one (RFC 9112 §3.2.2) is no path of ours. */
 export function sentPath(request: FrameworkRequest): string {
-  return inboundRequest(request).url.split('?', 1)[0] ?? '';
+  const url = sentUrl(request);
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
 }
 
 export function belowBase(path: string, baseUrl: string): string {

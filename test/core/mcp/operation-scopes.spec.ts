@@ -43,6 +43,15 @@ describe('OperationScopes', () => {
     expect(scopes.announcedNeeds(tool('t')).all).toEqual(['a', 'b', 'f']);
   });
 
+  it('13.8: what is fixed is made once: what is announced and decided is the same object for each call', () => {
+    const scopes = new OperationScopes([requirement('t', ['a']), requirement('t', { all: ['b'] })]);
+    expect(scopes.announcedNeeds(tool('t'))).toBe(scopes.announcedNeeds(tool('t')));
+    expect(scopes.judge(tool('t'), callerOf([]))).toBe(
+      scopes.judge(tool('t', {}), callerOf(['a'])),
+    );
+    expect(scopes.announcedNeeds(tool('other'))).toBe(scopes.announcedNeeds(tool('another')));
+  });
+
   it('kinds are apart, and what nobody named needs nothing', () => {
     const scopes = new OperationScopes(
       requirementsOf({ tools: { x: ['t'] }, prompts: { x: ['p'] }, resources: { x: ['r'] } }),

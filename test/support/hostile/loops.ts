@@ -192,7 +192,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/boot/self-check.ts': { '#check': 'boot', streamProblem: 'boot' },
   'nest/http/exchange.ts': {
     withOffered: 'bounded',
-    offerPrivate: 'bounded',
+    set: 'bounded',
   },
   'nest/http/fastify-hooks.ts': { carryHeaders: 'boot' },
   'nest/http/response-head.ts': { changeResponseHead: 'bounded' },
