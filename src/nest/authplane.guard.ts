@@ -160,6 +160,7 @@ export class AuthplaneGuard implements CanActivate {
 
 function verdictOf(guard: CanActivate, context: ExecutionContext): Eventually<boolean> {
   const verdict = guard.canActivate(context);
+  if (typeof verdict === 'boolean') return verdict;
   return isObservable(verdict) ? lastValueFrom(verdict) : verdict;
 }
 

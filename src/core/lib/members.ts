@@ -10,7 +10,8 @@ export function isJsonObject(value: unknown): value is Record<string, unknown> {
 
 /** The own member of that name. An absent one is `undefined`, also for names like `constructor`. */
 export function member(object: object, name: string | number): unknown {
-  return Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined;
+  const value = (object as Record<string, unknown>)[name];
+  return value === undefined || Object.hasOwn(object, name) ? value : undefined; // most are not there
 }
 
 /**

@@ -36,7 +36,7 @@ const MAX_BATCH = 100;
 /** In one request: each is looked up, also for callers who have shown no token. */
 const MAX_OPERATIONS = 1000;
 
-const LISTEN = 'subscriptions/listen';
+export const LISTEN = 'subscriptions/listen';
 
 /** One message: what several questions ask of it is looked up once. */
 class Message {
@@ -173,8 +173,8 @@ export function tasksOf(body: unknown): FoundName[] {
   for (const { json, method, params } of messagesOf(body)) {
     if (method === undefined || params === undefined || !Object.hasOwn(json, 'id')) continue;
     if (TASK_METHODS.has(method)) tasks.push(...foundTask(method, params));
-    const news = method === LISTEN ? newsIn(params, 'taskIds') : [];
-    tasks.push(...news.flatMap((_, at) => foundTask(method, news, at)));
+    const news = method === LISTEN ? newsIn(params, 'taskIds') : undefined;
+    if (news !== undefined) tasks.push(...news.flatMap((_, at) => foundTask(method, news, at)));
     const meta = ownObject(params, '_meta');
     const related = meta && ownObject(meta, RELATED_TASK);
     if (related !== undefined) tasks.push(...foundTask(method, related));

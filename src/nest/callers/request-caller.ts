@@ -1,6 +1,6 @@
 import { TokenMissingError } from '../../core/errors/token-errors.js';
 import { withoutStack } from '../../core/errors/without-stack.js';
-import { type Eventually, whenKnown } from '../../core/lib/deadline.js';
+import type { Eventually } from '../../core/lib/deadline.js';
 import type { AuthplaneResource } from '../../core/resource.js';
 import { type AdmittedCaller, AnonymousCaller, TokenCaller } from '../../core/token/caller.js';
 import { headerLines, isWithoutCredentials } from '../../core/token/credentials.js';
@@ -100,8 +100,8 @@ function callerByToken({ exchange, protectedBy, inspection }: Asked): Eventually
   if (inspection?.admitsAnybody === true && isWithoutCredentials(inbound.headers)) {
     return new AnonymousCaller(resource.resource);
   }
-  return whenKnown(
-    resource.authenticateNow(inbound),
-    (authentication) => new TokenCaller(authentication, resource),
-  );
+  const shown = resource.authenticateNow(inbound);
+  return shown instanceof Promise
+    ? shown.then((known) => new TokenCaller(known, resource))
+    : new TokenCaller(shown, resource);
 }

@@ -23,7 +23,14 @@ export interface HttpExchange {
   readonly reply: FrameworkReply;
 }
 
-export function exchangeOf(host: Pick<ArgumentsHost, 'switchToHttp'>): HttpExchange {
+/** Nest makes three functions for who asks it to switch; those who stand in for it may have nothing else. */
+export function exchangeOf(
+  host: Pick<ArgumentsHost, 'switchToHttp'> & Partial<Pick<ArgumentsHost, 'getArgs'>>,
+): HttpExchange {
+  const args: unknown = host.getArgs?.();
+  if (Array.isArray(args) && args.length > 1) {
+    return { request: args[0] as FrameworkRequest, reply: args[1] as FrameworkReply };
+  }
   const http = host.switchToHttp();
   return {
     request: http.getRequest<FrameworkRequest>(),
@@ -88,6 +95,11 @@ export class OfferedHeaders {
     else this.#set(reply, raw);
   }
 
+  /** The same where nobody has said any of it. */
+  offerFirst({ reply }: Pick<HttpExchange, 'reply'>): void {
+    this.#set(reply, nodeResponse({ reply }));
+  }
+
   /** Of an answer that is given at once. */
   set({ reply }: Pick<HttpExchange, 'reply'>): void {
     for (const { written, name, value } of this.#headers) {
@@ -149,8 +161,9 @@ function offeredAgain(raw: ServerResponse, head: Head, { name, value, rawBefore 
   const given = headerIn(head, name);
   const isSaidSince = raw.getHeader(name) !== rawBefore;
   if (given === undefined && !isSaidSince) raw.setHeader(name, value);
+  if (given !== value) return head;
   const isOther = isSaidSince || isNamedTwice(head, name);
-  return given === value && isOther ? withHeader(head, name, undefined) : head;
+  return isOther ? withHeader(head, name, undefined) : head;
 }
 
 function takenBack(
@@ -172,7 +185,7 @@ function takenBack(
 export function keepPrivate({ reply }: Pick<HttpExchange, 'reply'>): void {
   const isSaid = reply.getHeader('cache-control') !== undefined;
   const varied = reply.getHeader('vary');
-  if (!isSaid && varied === undefined) return KEPT_PRIVATE.offer({ reply });
+  if (!isSaid && varied === undefined) return KEPT_PRIVATE.offerFirst({ reply });
   const vary = varyingBy(varied);
   const headers = {
     ...(isSaid ? {} : { 'Cache-Control': 'private' }),

@@ -1,4 +1,3 @@
-import { putMember } from '../../core/lib/members.js';
 import { hiddenMember } from './hidden-member.js';
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 
@@ -47,11 +46,12 @@ export function changeResponseHead(response: ServerResponse, change: HeadChange)
   const all = [change];
   changes.set(response, all);
   const send = response.writeHead.bind(response);
-  putMember(response, 'writeHead', (...args: HeadArguments) => {
+  const changed = (...args: HeadArguments) => {
     let head = headOf(args);
     for (const one of all) head = one(head, response);
     return sendHead(send, head);
-  });
+  };
+  response.writeHead = changed;
 }
 
 export function isEventStream(contentType: string): boolean {
@@ -101,9 +101,17 @@ export function headerIn({ headers }: Pick<Head, 'headers'>, name: string): Head
 }
 
 function valueOf(headers: OutgoingHttpHeaders, name: string): HeaderPairs[number][1] {
-  const isNamed = (given: string) => given.length === name.length && given.toLowerCase() === name;
-  const found = Object.keys(headers).find(isNamed);
+  const found = otherSpelling(headers, name);
   return found === undefined ? undefined : headers[found];
+}
+
+/** Under which it is there, written otherwise than small. */
+function otherSpelling(headers: OutgoingHttpHeaders, name: string): string | undefined {
+  for (const given of Object.keys(headers)) {
+    if (given.length !== name.length || given === name) continue;
+    if (given.toLowerCase() === name) return given;
+  }
+  return undefined;
 }
 
 /** The same head with other headers, in their order and spelling. */
@@ -117,9 +125,7 @@ export function withHeaders(head: Head, change: (pairs: HeaderPairs) => HeaderPa
 /** Written small and otherwise, as where headers of Fastify were copied: Node would send both. */
 export function isNamedTwice({ headers }: Pick<Head, 'headers'>, name: string): boolean {
   if (headers === undefined || Array.isArray(headers) || headers[name] === undefined) return false;
-  return Object.keys(headers).some(
-    (given) => given !== name && given.length === name.length && given.toLowerCase() === name,
-  );
+  return otherSpelling(headers, name) !== undefined;
 }
 
 /** With this value of one header as Fastify writes its name, or without it. */

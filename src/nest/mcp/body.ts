@@ -73,7 +73,8 @@ export const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', '
 export function isParsed(body: unknown, request: IncomingMessage): body is object {
   if (typeof body !== 'object' || body === null) return false;
   if (ArrayBuffer.isView(body) || isStream(body)) return false;
-  return Object.keys(body).length > 0 || !hasUnreadBody(request);
+  const isEmpty = Array.isArray(body) ? body.length === 0 : Object.keys(body).length === 0;
+  return !isEmpty || !hasUnreadBody(request);
 }
 
 /** Parsers may leave a text or bytes, which HTTP+SSE servers of SDK 1.x parse once more. */
@@ -109,6 +110,7 @@ export function hasUnreadBody({ headers, readableDidRead }: IncomingMessage): bo
  * do not. Every mention counts, also one that stands in a quoted value: parsers differ there.
  */
 export function namesOtherCharset(type: string): boolean {
+  if (!type.includes('charset')) return false;
   const mentions = type.split('charset').slice(1);
   return mentions.some((rest) => !/^ ?= ?(?:utf-?8|"utf-?8") ?(?:;|$)/.test(rest));
 }

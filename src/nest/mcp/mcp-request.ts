@@ -123,6 +123,11 @@ export class McpRequestReader {
     return hasSession || this.#sessions.names(request) || isJsonRpc(parsedText(body));
   }
 
+  #operationsIn(messages: object): readonly FoundOperation[] {
+    const operations = operationsOf(messages);
+    return this.#judgesMethods ? [...operations, ...methodsOf(messages)] : operations;
+  }
+
   #readBody(exchange: HttpExchange): McpRequest {
     const problem = unreadableBody(exchange.request);
     if (problem !== undefined) return { ...NOTHING, problem };
@@ -135,10 +140,7 @@ export class McpRequestReader {
     try {
       const messages = messagesIn(body);
       return {
-        operations: [
-          ...operationsOf(messages),
-          ...(this.#judgesMethods ? methodsOf(messages) : []),
-        ],
+        operations: this.#operationsIn(messages),
         tasks: this.#bindsState ? tasksOf(messages) : [],
         lists: listsIn(messages),
         wantsTasks: this.#bindsState && asksForTasks(messages),

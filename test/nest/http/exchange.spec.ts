@@ -2,7 +2,7 @@ import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:
 import { Socket } from 'node:net';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, vi } from 'vitest';
 import {
   exchangeOf,
   type HttpExchange,
@@ -41,6 +41,20 @@ describe('one request and the place for its answer', () => {
   it('of an execution context', () => {
     const { request, reply } = express();
     expect(exchangeOf(new ExecutionContextHost([request, reply]))).toEqual({ request, reply });
+  });
+
+  test('13.2: of what Nest hands out nothing is made anew, and whoever stands in for it is asked to switch', () => {
+    const { request, reply } = express();
+    const context = new ExecutionContextHost([request, reply]);
+    const switched = vi.spyOn(context, 'switchToHttp');
+    expect(exchangeOf(context)).toEqual({ request, reply });
+    expect(switched).not.toHaveBeenCalled();
+    const http = { getRequest: () => request, getResponse: () => reply, getNext: () => undefined };
+    const standIns = [{}, { getArgs: () => undefined }, { getArgs: () => [] }];
+    for (const standIn of standIns) {
+      const given = { ...standIn, switchToHttp: () => http } as never;
+      expect(exchangeOf(given)).toEqual({ request, reply });
+    }
   });
 
   it("on Express they are Node's own", () => {

@@ -195,7 +195,7 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
     set: 'bounded',
   },
   'nest/http/fastify-hooks.ts': { carryHeaders: 'boot' },
-  'nest/http/response-head.ts': { changeResponseHead: 'bounded' },
+  'nest/http/response-head.ts': { changeResponseHead: 'bounded', otherSpelling: 'bounded' },
   'nest/http/request.ts': {
     urlsOf: 'bounded',
     dropHeader: 'a header that is dropped',
@@ -236,7 +236,6 @@ export const LOOPS: Readonly<Record<string, Readonly<Record<string, Bound>>>> = 
   'nest/mcp/state/sent-events.ts': {
     '#makeRoom': 'bounded',
     push: 'event ids in small pieces',
-    listen: 'bounded',
   },
   'nest/mcp/state/state-owners.ts': { '#makeRoom': 'bounded' },
   'nest/refusals/http-refusal.ts': { constructor: 'bounded' },

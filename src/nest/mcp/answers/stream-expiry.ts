@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AdmittedCaller } from '../../../core/token/caller.js';
-import { asksForUpdates } from '../../../core/mcp/json-rpc.js';
+import { memberOf } from '../../../core/lib/members.js';
+import { asksForUpdates, LISTEN } from '../../../core/mcp/json-rpc.js';
 import { endStream, isEventStream, onResponseHead } from '../../http/response-head.js';
 import { type HttpExchange, nodeRequest, nodeResponse } from '../../http/exchange.js';
 
@@ -85,7 +86,17 @@ function endWithAdmission(
 }
 
 function isOpenEnded(exchange: HttpExchange): boolean {
-  return nodeRequest(exchange).method === 'GET' || listens(exchange.request.body);
+  const { body } = exchange.request;
+  return nodeRequest(exchange).method === 'GET' || (mayListen(body) && listens(body));
+}
+
+/** Without a look at all the rest of it, which nearly all messages get. */
+function mayListen(body: unknown): boolean {
+  return Array.isArray(body) ? body.some(opensUpdates) : opensUpdates(body);
+}
+
+function opensUpdates(message: unknown): boolean {
+  return memberOf(message, 'method') === LISTEN;
 }
 
 /** Plain handlers may get anything. */

@@ -34,14 +34,16 @@ export class SentEvents {
 
   /** Learns from the answer which events this caller is sent. */
   watch(response: ServerResponse, owner: Owner): void {
-    const lines = new IdLines((id) => this.remember(id, owner));
+    let lines: IdLines | undefined; // most answers are no streams
     let isStream: boolean | undefined;
     onResponseHead(response, 'content-type', (_, type = '') => {
       isStream = isEventStream(type);
     });
     listen(response, (chunk, encoding) => {
       isStream ??= isEventStream(String(response.getHeader('content-type')));
-      if (isStream && !lines.passes(chunk)) lines.push(latin1(chunk, encoding));
+      if (!isStream) return;
+      lines ??= new IdLines((id) => this.remember(id, owner));
+      if (!lines.passes(chunk)) lines.push(latin1(chunk, encoding));
     });
   }
 
@@ -132,18 +134,23 @@ class IdLines {
   }
 }
 
+type Heard = (...args: unknown[]) => never;
+
 function listen(
   response: ServerResponse,
   listener: (chunk: unknown, encoding: unknown) => void,
 ): void {
-  for (const method of ['write', 'end'] as const) {
-    const send = response[method].bind(response) as (...args: unknown[]) => never;
-    const heard = (...args: unknown[]) => {
-      listener(args[0], args[1]);
-      return send(...args);
-    };
-    response[method] = heard as never;
-  }
+  const { write, end } = response as unknown as { readonly write: Heard; readonly end: Heard };
+  const heardWrite: Heard = (...args) => {
+    listener(args[0], args[1]);
+    return write.apply(response, args);
+  };
+  const heardEnd: Heard = (...args) => {
+    listener(args[0], args[1]);
+    return end.apply(response, args);
+  };
+  response.write = heardWrite;
+  response.end = heardEnd;
 }
 
 /** As Node reads header values, so that what is compared has the same form. */

@@ -4,7 +4,9 @@ import { urlsOf } from '../../http/request.js';
 import { type Owner, StateOwners } from './state-owners.js';
 
 const SESSION = 'mcp-session-id';
-const NONE: string[] = [];
+const NONE: readonly string[] = Object.freeze([]);
+/** Where the query begins and ends, and what parts it, is not the same for all servers. */
+const SEPARATOR = /[?&;#]/;
 const MAX_ID_LENGTH = 256;
 /** Of the HTTP+SSE transport of 2024-11-05, as the SDKs name it. Some parsers take brackets for lists. */
 const SESSION_PARAMETER = /^sessionId(?:\[|$)/;
@@ -112,9 +114,10 @@ function isPlausible(id: string | undefined, others: readonly string[]): id is s
   return id !== undefined && id.length <= MAX_ID_LENGTH && others.length === 0;
 }
 
-function sessionIdsOf(request: IncomingMessage): string[] {
+function sessionIdsOf(request: IncomingMessage): readonly string[] {
   const ofHeader = sessionIdOf(request);
-  return [...(ofHeader === undefined ? [] : [ofHeader]), ...sessionParametersOf(request)];
+  const ofQuery = sessionParametersOf(request);
+  return ofHeader === undefined ? ofQuery : [ofHeader, ...ofQuery];
 }
 
 /** As the server sees it: repeated lines are joined, and are then no known session. */
@@ -123,16 +126,17 @@ function sessionIdOf({ headers }: IncomingMessage): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-function sessionParametersOf(request: IncomingMessage): string[] {
+/** Most requests have no parameters at all, and then nothing is made of them. */
+function sessionParametersOf(request: IncomingMessage): readonly string[] {
   const target = request as IncomingMessage & { readonly originalUrl?: string }; // Express: the same
+  const { url = '', originalUrl = url } = target;
+  if (!SEPARATOR.test(url) && !SEPARATOR.test(originalUrl)) return NONE;
   const found = urlsOf(target).flatMap(parametersIn);
   return found.length < 2 ? found : [...new Set(found)];
 }
 
-/** Where the query begins and ends, and what parts it, is not the same for all servers. */
 function parametersIn(url: string): string[] {
-  const [, ...pairs] = url.split(/[?&;#]/);
-  if (pairs.length === 0) return NONE;
+  const [, ...pairs] = url.split(SEPARATOR);
   return pairs
     .flatMap((pair) => [...new URLSearchParams(pair)])
     .filter(([name]) => SESSION_PARAMETER.test(name))
