@@ -148,7 +148,9 @@ export class LegacyServer {
     try {
       const mine = { ...inbound, asking: { ...asking, signal } };
       const answer = await untilAborted(this.#answerTo(session, asked, mine), signal);
-      if (typeof answer === 'function') return (stream) => answer(stream).finally(end);
+      if (typeof answer === 'function') {
+        return (stream) => endedBy(signal, answer(stream)).finally(end);
+      }
       end();
       return answer;
     } catch (error) {
@@ -270,6 +272,15 @@ export class LegacyServer {
     };
     const era = await this.#registry.eraOf(route.upstream, mine);
     return era === MODERN ? relayModern(call, params['taskId']) : callLegacy(call);
+  }
+}
+
+/** What breaks off because it is not wanted any more is no failure of its upstream. */
+async function endedBy(signal: AbortSignal, relayed: Promise<void>): Promise<void> {
+  try {
+    await relayed;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
   }
 }
 
