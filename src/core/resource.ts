@@ -270,7 +270,7 @@ export class AuthplaneResource {
   #verifyBound(
     token: string,
     request: DPoPRequest,
-    recalled: Recalled = {},
+    recalled: Recalled = { remembered: undefined, hash: undefined },
   ): Eventually<VerifiedClaims> {
     if (typeof token !== 'string') throw new TokenMissingError('there is no token to verify');
     this.#senderConstraint.checkHeader(request);
