@@ -5,7 +5,7 @@ import { isTable } from '../lib/option-checks.js';
 import {
   type AuthProvider,
   type AuthenticatedRequest,
-  isFixed,
+  fixedAnswerOf,
   unusableCredentialsError,
   isText,
 } from './client-authentication.js';
@@ -37,6 +37,8 @@ export function applyAuthentication(
   { url, issuer, parameters }: UnauthenticatedRequest,
 ): Eventually<AppliedAuthentication> {
   if (provider === undefined) return { headers: {}, added: [], secrets: () => [] };
+  const fixed = fixedAnswerOf(provider);
+  if (fixed !== undefined) return applied(fixedAdded(fixed), parameters);
   let form: URLSearchParams | undefined;
   const request: AuthenticatedRequest = {
     url,
@@ -45,11 +47,12 @@ export function applyAuthentication(
       return (form ??= new URLSearchParams(parameters.map(([...pair]) => pair))); // few look at it
     },
   };
-  return whenKnown(askProvider(provider, request), (added) => applied(added, parameters));
+  return whenKnown(askProvider(provider, request), (answer) =>
+    applied(addedBy(answer), parameters),
+  );
 }
 
-function applied(answer: unknown, asked: readonly Parameter[]): AppliedAuthentication {
-  const { headers, form } = addedBy(answer);
+function applied({ headers, form }: Added, asked: readonly Parameter[]): AppliedAuthentication {
   requireNoneOf(asked, form);
   return {
     headers,
@@ -69,19 +72,22 @@ interface Added {
 /** Of answers that never change. */
 const known = new WeakMap<object, Added>();
 
-function addedBy(answer: unknown): Added {
-  if (!isTable(answer)) throw unusableCredentialsError('it is no object');
+function fixedAdded(answer: object): Added {
   const found = known.get(answer);
   if (found !== undefined) return found;
+  const added = addedBy(answer);
+  Object.freeze(added.headers);
+  known.set(answer, added);
+  return added;
+}
+
+function addedBy(answer: unknown): Added {
+  if (!isTable(answer)) throw unusableCredentialsError('it is no object');
   const { headers = {}, form = {} } = answer;
   requireHeaders(headers);
   requireParameters(form);
   requireOneMethod(headers, form);
-  const added = { headers: { ...headers }, form: Object.entries(form) }; // a provider may change its own
-  if (!isFixed(answer)) return added;
-  Object.freeze(added.headers);
-  known.set(answer, added);
-  return added;
+  return { headers: { ...headers }, form: Object.entries(form) }; // a provider may change its own
 }
 
 const PROVIDER_DEADLINE_MS = 5000;

@@ -77,14 +77,6 @@ export function clientAuthentication(credentials: AsCredentials): AuthProvider {
   return isProvider(credentials) ? credentials : new SecretAuthentication(credentials);
 }
 
-/** Answers that are the same for all requests. */
-const fixed = new WeakSet<object>();
-
-/** Whether the answer of a provider never changes: what was found of it once holds for good. */
-export function isFixed(answer: object): boolean {
-  return fixed.has(answer);
-}
-
 const METHODS: readonly string[] = ['client_secret_basic', 'client_secret_post'];
 
 class SecretAuthentication implements AuthProvider {
@@ -101,9 +93,16 @@ class SecretAuthentication implements AuthProvider {
 
   authenticate(): ClientAuthentication | Promise<ClientAuthentication> {
     if (typeof this.#secret !== 'string') return this.#ask(this.#secret);
-    this.#fixed ??= deepFreeze(this.#with(this.#secret));
-    fixed.add(this.#fixed);
-    return this.#fixed;
+    return this.#answerOf(this.#secret);
+  }
+
+  /** The answer, when it is the same for all requests. */
+  get fixed(): ClientAuthentication | undefined {
+    return typeof this.#secret === 'string' ? this.#answerOf(this.#secret) : undefined;
+  }
+
+  #answerOf(secret: string): ClientAuthentication {
+    return (this.#fixed ??= deepFreeze(this.#with(secret)));
   }
 
   async #ask(secret: () => string | Promise<string>): Promise<ClientAuthentication> {
@@ -131,6 +130,11 @@ export function hasControls(text: string): boolean {
 
 export const CONTROLS =
   'contains a line feed or another control character; cut it off where the value is read';
+
+/** What this provider answers to all requests, if it does: what was found of that once holds for good. */
+export function fixedAnswerOf(provider: AuthProvider): ClientAuthentication | undefined {
+  return provider instanceof SecretAuthentication ? provider.fixed : undefined;
+}
 
 function isProvider(credentials: AsCredentials): credentials is AuthProvider {
   return 'authenticate' in credentials;

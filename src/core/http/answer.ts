@@ -49,13 +49,13 @@ export function refuseUnusable(
 
 /** A body of bounded size, counted while it arrives. */
 export class CappedBody {
-  readonly #host: string;
+  readonly #url: URL;
   readonly #maxBytes: number;
   readonly #chunks: Uint8Array[] = [];
   #size = 0;
 
   constructor({ url, maxBytes }: Call) {
-    this.#host = url.host;
+    this.#url = url;
     this.#maxBytes = maxBytes;
   }
 
@@ -63,7 +63,7 @@ export class CappedBody {
     if (!node.util.types.isUint8Array(chunk))
       throw new TypeError('a body chunk is not a byte array');
     this.#size += chunk.byteLength;
-    if (this.#size > this.#maxBytes) throw tooLargeError(this.#host, this.#maxBytes);
+    if (this.#size > this.#maxBytes) throw tooLargeError(this.#url.host, this.#maxBytes);
     this.#chunks.push(chunk);
   }
 

@@ -229,14 +229,13 @@ export class OutboundHttp {
 
   /** Leaves the place that it has. */
   async #inTime(call: Call, endpoint: Endpoint): Promise<HttpAnswer> {
-    const { stop } = call;
-    const { host } = call.url;
-    const giveUp = (): void => stop.stop(timeoutError(host, this.#timeoutMs));
+    const { url, stop } = call;
+    const giveUp = (): void => stop.stop(timeoutError(url.host, this.#timeoutMs));
     const callOff = afterDeadline(this.#timeoutMs, giveUp, { unref: true });
     try {
       return toAnswer(await this.#exchange(call, endpoint));
     } catch (error) {
-      throw failureOf(error, host, stop.reason);
+      throw failureOf(error, url.host, stop.reason);
     } finally {
       callOff();
       endpoint.lane.leave();
