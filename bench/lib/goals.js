@@ -7,9 +7,7 @@ export const MEASURED = [
     table: 'http-request',
     row: 'no guard on the route',
     what: 'a route without a guard, added',
-    why:
-      'Nothing of ours runs for it: hooks, layers and handler are those of an application without the module. What is ' +
-      'left is a process that has loaded more code, and holds more.',
+    why: 'Nothing of ours runs for it: hooks, layers and handler are those of an application without the module.',
   },
   {
     table: 'http-request',
