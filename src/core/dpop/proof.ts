@@ -311,9 +311,8 @@ function requireNonce(claims: Record<string, unknown>, { nonce: isGood }: DPoPPr
 function requireSignature(verdict: SignatureVerdict): void {
   if (verdict === 'holds') return;
   const why = verdict === 'unfit key' ? ' (unfit key)' : '';
-  throw new InvalidDPoPProofError(`the signature of the proof does not verify${why}`, {
-    rule: 'mismatch',
-  });
+  const problem = `the signature of the proof does not verify${why}`;
+  throw new InvalidDPoPProofError(problem, { rule: 'mismatch' });
 }
 
 /** Which rule a member breaks that is not the text it should be. */
