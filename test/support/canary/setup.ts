@@ -10,7 +10,7 @@ import { hearErrorsMade, hearNestLogger, hearOutput, noteTraffic } from './sourc
 import { Watch } from './watch.js';
 
 /** So many errors of a test are inspected to the bottom; of all others the message is read. */
-const INSPECTED = 100;
+const INSPECTED = 30;
 
 const watch = new Watch();
 let test = '';

@@ -93,7 +93,7 @@ export class Watch {
 }
 
 function* secretsIn(line: string, blocks: ReadonlyMap<string, readonly Place[]>): Iterable<string> {
-  for (let at = 0; at + BLOCK <= line.length; at++) {
+  for (let at = 0; blocks.size > 0 && at + BLOCK <= line.length; at++) {
     const places = blocks.get(line.slice(at, at + BLOCK));
     const leaked = places?.findLast((place) => sharedLength(line, at, place) >= PIECE);
     if (leaked !== undefined) yield leaked.name;

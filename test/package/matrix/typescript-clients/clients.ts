@@ -1,6 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
@@ -146,7 +153,7 @@ export class TypeScriptClients {
         await mcpc('--json', '@notes', 'tools-call', 'add_note', `note:=${note}`),
       );
     } finally {
-      await mcpc('close', '@notes');
+      home.endMcpc();
     }
   }
 
@@ -215,6 +222,13 @@ class Home {
     return { status, stdout: stdout(), stderr: stderr() };
   }
 
+  /** As `mcpc close` does, which takes a second to load. */
+  endMcpc(): void {
+    const file = join(this.env['HOME'] ?? '', '.mcpc/sessions.json');
+    const sessions = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    for (const [, pid] of sessions.matchAll(/"pid": *(\d+)/g)) kill(Number(pid));
+  }
+
   outcome({ status, stdout, stderr }: Printed): Outcome {
     const { asked } = this;
     return status === 0 ? { asked, text: stdout } : { asked, error: stdout + stderr };
@@ -235,6 +249,15 @@ class Home {
     this.#visited.add(link);
     this.asked.push(new URL(link).searchParams.get('scope') ?? '');
     void goBack(link);
+  }
+}
+
+/** If it has not ended by itself. */
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
