@@ -1,6 +1,18 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -30,12 +42,11 @@ export class CompiledApp {
     const cache = join(PROJECT, 'node_modules', '.cache');
     mkdirSync(cache, { recursive: true });
     this.#folder = mkdtempSync(join(cache, 'authplane-app-'));
-    const self = join(this.#folder, 'node_modules', 'authplane-nestjs');
-    for (const file of sourcesOfApps()) transpile(join('src', file), join(self, 'dist', file));
+    mkdirSync(join(this.#folder, 'node_modules'));
+    symlinkSync(compiledPackage(cache), join(this.#folder, 'node_modules', 'authplane-nestjs'));
     for (const file of this.options.files) {
       transpile(join(APPS, file), join(this.#folder, file), this.options.change);
     }
-    write(join(self, 'package.json'), read('package.json'));
     write(join(this.#folder, 'package.json'), '{"type":"module"}');
   }
 
@@ -83,6 +94,34 @@ async function ready(child: ChildProcess): Promise<unknown> {
   const [message] = (await Promise.race([once(child, 'message'), exited])) as unknown[];
   exited.catch(() => undefined); // later it ends because we end it
   return message;
+}
+
+/** This package, compiled once for as long as its sources are the same: that takes seconds. */
+function compiledPackage(cache: string): string {
+  const files = sourcesOfApps();
+  const hash = createHash('sha256').update(read('package.json'));
+  for (const file of files) hash.update(file).update(read(join('src', file)));
+  const folder = join(cache, `authplane-package-${hash.digest('hex').slice(0, 16)}`);
+  if (existsSync(folder)) return folder;
+  removeOld(cache);
+  const making = mkdtempSync(join(cache, 'authplane-making-'));
+  for (const file of files) transpile(join('src', file), join(making, 'dist', file));
+  write(join(making, 'package.json'), read('package.json'));
+  try {
+    renameSync(making, folder);
+  } catch {
+    rmSync(making, { recursive: true, force: true }); // another worker was first
+  }
+  return folder;
+}
+
+/** Of sources that were changed a day ago or before. */
+function removeOld(cache: string): void {
+  const old = Date.now() - 86_400_000;
+  for (const name of readdirSync(cache).filter((one) => one.startsWith('authplane-package-'))) {
+    const folder = join(cache, name);
+    if (statSync(folder).mtimeMs < old) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Without the entries that no application of the tests loads. */
