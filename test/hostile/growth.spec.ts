@@ -148,21 +148,30 @@ describe('9.2: every regular expression that meets foreign text takes linear tim
   test.each([/\s+$/, /\beyJ[\w-]*\.[\w-]+\./, /\{\?[^}]*\}/])(
     'and %s, which does not, is found',
     async (expression) => {
-      await expect(expectLinearExpression(expression, LENGTHS.header)).rejects.toThrow(/factor/);
+      const found = expectLinearExpression(expression, LENGTHS.header, 2);
+      await expect(found).rejects.toThrow(/factor/);
     },
   );
 });
 
-async function expectLinearExpression(expression: RegExp, length: number): Promise<void> {
+async function expectLinearExpression(
+  expression: RegExp,
+  length: number,
+  mostAttempts?: number,
+): Promise<void> {
   const slowest = hostileTexts(expression)
     .map((make) => ({ make, time: quickTime(() => make(length / 10).replace(expression, '')) }))
     .sort((one, other) => other.time - one.time)
     .slice(0, 3);
   for (const { make } of slowest) {
-    await expectLinear((size) => {
-      const text = make(size);
-      return () => text.replace(expression, '');
-    }, length);
+    await expectLinear(
+      (size) => {
+        const text = make(size);
+        return () => text.replace(expression, '');
+      },
+      length,
+      mostAttempts,
+    );
   }
 }
 
@@ -229,11 +238,15 @@ const UNDISTURBED = 3;
  * a core), and a collection can come in between: each size has its best of so many attempts that one of
  * them is undisturbed, and a square is far above what is allowed.
  */
-async function expectLinear(reading: Reader['reading'], length: number): Promise<void> {
+async function expectLinear(
+  reading: Reader['reading'],
+  length: number,
+  mostAttempts = MOST_ATTEMPTS,
+): Promise<void> {
   const [small, large] = [reading(Math.floor(length / 10)), reading(length)];
   const collection = length < BODY ? COLLECTION : COLLECTION_OF_BODY;
   let [least, most, spent] = [Infinity, Infinity, 0];
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
     if (attempt >= UNDISTURBED) collectGarbage();
     least = Math.min(least, await cpuTime(small));
     const time = await cpuTime(large);
