@@ -177,7 +177,7 @@ export const MEASURED = [
     row: 'passed through',
     what: [
       'a call passed through the gateway, to a plain forwarder',
-      'the same, throughput against a proxy without a guard',
+      'a call passed through, throughput against a proxy without a guard',
     ],
     why: 'It is verified, read, judged, named anew, given a token of its own, and can be ended at any moment.',
   },
