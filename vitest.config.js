@@ -90,12 +90,12 @@ export default defineConfig({
     // Crowded machines are slow; what hangs is ended by `.ci/run`.
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    // With `--coverage`: fails below what is covered today. Raise the figures when they rise.
+    // With `--coverage`: fails below what is covered today, but for the 0.3 that differ from run to run. Raise them when they rise.
     coverage: {
       include: ['src/**/*.ts'],
       reporter: ['text-summary', 'lcovonly'],
       reportOnFailure: true, // one failed test of thousands does not hide the figures
-      thresholds: { statements: 90, branches: 90, functions: 90, lines: 90 },
+      thresholds: { statements: 97.6, branches: 94.8, functions: 98.4, lines: 98.5 },
     },
   },
 });
