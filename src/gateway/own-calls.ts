@@ -5,6 +5,7 @@ import type { McpOperation } from '../core/mcp/json-rpc.js';
 import type { Caller } from '../core/token/caller.js';
 import type { ProtectedResource } from '../nest/resources/protected-resources.js';
 import { type Message, messagesOf } from './upstream/reply-messages.js';
+import { sendInSession } from './legacy/call-in-session.js';
 import { legacyResult } from './legacy/reserved-meta.js';
 import { LISTS, type ListKind } from './listing/list-kinds.js';
 import { mergedList } from './listing/merged-list.js';
@@ -13,7 +14,6 @@ import type { Route } from './listing/routing-table.js';
 import { callTerms } from './upstream/call-terms.js';
 import type { UpstreamRegistry } from './listing/upstream-registry.js';
 import { callerKeyOf, type GatewayCaller } from './options/gateway-caller.js';
-import { LegacySession } from './upstream/legacy-session.js';
 import { type Asking, META } from './upstream/modern-rpc.js';
 import { refusal } from './upstream/upstream-refusal.js';
 import type { UpstreamReply } from './upstream/upstream.js';
@@ -123,19 +123,12 @@ export class OwnCalls {
     caller: Omit<Asking, 'timeoutMs'>,
     onProgress: GatewayCallOptions['onProgress'],
   ): Promise<Message> {
-    const { upstream, item } = route;
     const asking = { ...caller, held: new HeldTokens() };
     const client = { capabilities: {}, clientInfo: undefined };
     const meta = onProgress === undefined ? {} : { _meta: { progressToken: ID } };
     const method = 'tools/call';
     const message = { jsonrpc: '2.0', id: ID, method, params: { ...params, ...meta } };
-    const sent = { ...asking, ...callTerms(route), operation: { method, name: item.own } };
-    let answered = (): void => undefined;
-    const { session, reply } = await LegacySession.forCall(upstream, client, asking, (begun) => {
-      answered();
-      answered = begun.cancelOnAbort(ID, asking);
-      return begun.send(message, sent);
-    });
+    const { session, reply, answered } = await sendInSession(route, client, message, asking);
     try {
       return await resultOf(route, reply, asking, onProgress);
     } catch (error) {

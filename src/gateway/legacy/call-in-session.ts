@@ -2,12 +2,17 @@ import type { ServerResponse } from 'node:http';
 import { isJsonObject, member, memberOf } from '../../core/lib/members.js';
 import type { Route } from '../listing/routing-table.js';
 import { callTerms } from '../upstream/call-terms.js';
-import { LegacySession } from '../upstream/legacy-session.js';
+import { type CallSession, LegacySession, type SessionClient } from '../upstream/legacy-session.js';
 import type { Asking } from '../upstream/modern-rpc.js';
 import { refusal } from '../upstream/upstream-refusal.js';
 import type { UpstreamReply } from '../upstream/upstream.js';
 import { HeldTokens } from '../upstream/upstream-tokens.js';
-import { INTERNAL_ERROR, METHOD_NOT_FOUND, type RpcErrorObject } from '../wire/json-rpc-answer.js';
+import {
+  INTERNAL_ERROR,
+  METHOD_NOT_FOUND,
+  type RequestId,
+  type RpcErrorObject,
+} from '../wire/json-rpc-answer.js';
 import type { ModernRequest } from '../wire/modern-request.js';
 import { type Message, messagesOf, responseOf } from '../upstream/reply-messages.js';
 import { LEGACY_TASK_NEWS } from '../wire/task-shapes.js';
@@ -21,6 +26,14 @@ export interface CallInSession {
   /** With the upstream's own names. */
   readonly params: Message;
   readonly asking: Omit<Asking, 'timeoutMs'>;
+}
+
+/** A request of JSON-RPC. */
+interface SessionRequest {
+  readonly jsonrpc: string;
+  readonly id: RequestId;
+  readonly method: string;
+  readonly params: Message;
 }
 
 const META = 'io.modelcontextprotocol/';
@@ -46,16 +59,9 @@ export async function callInSession(
   const asking = { ...call.asking, held: new HeldTokens() };
   const { id, method } = request;
   const clientInfo = memberOf(params['_meta'], `${META}clientInfo`);
-  const { upstream, item } = route;
   const client = { capabilities: {}, clientInfo };
   const message = { jsonrpc: '2.0', id, method, params: withoutReserved(params) };
-  const sent = { ...asking, ...callTerms(route), operation: { method, name: item.own } };
-  let answered = (): void => undefined;
-  const { session, reply } = await LegacySession.forCall(upstream, client, asking, (begun) => {
-    answered();
-    answered = begun.cancelOnAbort(id, asking);
-    return begun.send(message, sent);
-  });
+  const { session, reply, answered } = await sendInSession(route, client, message, asking);
   const end = (): void => {
     answered();
     void session.close(asking);
@@ -67,6 +73,34 @@ export async function callInSession(
     throw await refusal(route, reply, asking.caller);
   } finally {
     end();
+  }
+}
+
+/**
+ * The request in a session that is good for it. Its upstream is told when nobody waits for the answer any more.
+ *
+ * @throws as {@link LegacySession.forCall}
+ */
+export async function sendInSession(
+  route: Route,
+  client: SessionClient,
+  message: SessionRequest,
+  asking: CallInSession['asking'],
+): Promise<CallSession & { readonly answered: () => void }> {
+  const { upstream, item } = route;
+  const operation = { method: message.method, name: item.own };
+  const sent = { ...asking, ...callTerms(route), operation };
+  let answered = (): void => undefined;
+  try {
+    const begun = await LegacySession.forCall(upstream, client, asking, (session) => {
+      answered();
+      answered = session.cancelOnAbort(message.id, asking);
+      return session.send(message, sent);
+    });
+    return { ...begun, answered };
+  } catch (error) {
+    answered();
+    throw error;
   }
 }
 
